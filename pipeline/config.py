@@ -1,0 +1,108 @@
+"""What can be set, in frozen objects: one sentence a field. The CLI, the flows and TOML files share them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded, in pixels; larger ones are rejected from their header alone."""
+
+MAX_REJECT_FRAC = 0.25
+"""A shard with a larger share of rejects fails as a whole: something is wrong with all of it."""
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """How a foreign layout becomes a registered dataset."""
+
+    warehouse: str
+    """Folder or URL of the warehouse."""
+    dataset: str
+    """Name of the dataset: letters, digits, '.', '_' and '-'."""
+    max_reject_frac: float = MAX_REJECT_FRAC
+    """Largest share of rejected samples (0..1) that a shard may have before it fails as a whole."""
+    shard_size: int = 1000
+    """Examples in each shard that we write ourselves (existing tars are never rewritten)."""
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """What to compute: one run is one of these, applied to every shard of a dataset."""
+
+    warehouse: str
+    """Folder or URL of the warehouse."""
+    dataset: str
+    """Name of an ingested dataset."""
+    model: str
+    """``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint`` or ``ARCH:random``."""
+    layers: tuple[str, ...]
+    """Layer specs ``PATH[:input|output][:max|mean|center|cls]``, or names of presets."""
+    run: str = ""
+    """Name of the run's folder; empty means a hash of all that decides the result."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes the best one present."""
+    precision: str = "float32"
+    """``float32``, or ``bfloat16``/``float16`` for autocast on a GPU (changes the results a little)."""
+    batch_size: int = 64
+    """Images in one forward pass; results agree for every value to one float16 step."""
+    workers: int = 0
+    """Threads that decode images; 0 means one per core."""
+    preprocess: str = "fast"
+    """``fast``: uint8 antialiased bicubic; ``exact``: open_clip's own PIL transform."""
+    max_pixels: int = MAX_PIXELS
+    """Images with more pixels are rejected from their header, before they cost memory."""
+    max_reject_frac: float = MAX_REJECT_FRAC
+    """Largest share of rejected examples (0..1) that a shard may have before it fails as a whole."""
+    store: str = "auto"
+    """``positive`` keeps activations above zero, ``all`` keeps all; ``auto`` decides by layer."""
+    activation_dtype: str = "float16"
+    """Type of the stored activations: ``float16`` or ``float32``."""
+    top_k: int = 100
+    """How many strongest and weakest examples of each neuron a shard keeps."""
+    memory_budget_mb: int = 1024
+    """Activations held before a shard's part is written, in MiB; smaller means more, smaller parts."""
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """Parameters of the labelling views; they stand in the one-row view ``settings``."""
+
+    label_top_k: int = 50
+    """Top examples of a neuron that enrichment looks at."""
+    label_max_q: float = 0.05
+    """A neuron is labelled if its best concept has a Benjamini-Hochberg q at or below this."""
+    label_min_count: int = 3
+    """Fewest top examples that must show a concept before it can be a neuron's label."""
+    concept_min_count: int = 3
+    """Concepts with fewer examples in a run are not tested."""
+    default_language: str = "en"
+    """Language assumed for texts whose language is unknown."""
+    text_kinds: tuple[str, ...] = ("caption", "alt", "page_title", "section_title")
+    """Kinds of text that are searched for concepts (long page texts name too many)."""
+    half_seed: int = 0
+    """Seed of the hash that splits examples into screening and testing halves."""
+
+    def digest(self) -> str:
+        """A short hash of all fields."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class IngestStep:
+    """The ``[ingest]`` table of a configuration file: which source, from where."""
+
+    source: str
+    """``img2dataset``, ``wit``, ``wit-base``, ``folder``, ``webdataset`` or ``openmoji``."""
+    paths: tuple[str, ...] = ()
+    """Files, folders or URLs, as the source takes them."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options of that source, e.g. ``images`` for WIT."""
+
+
+def digest(value: object) -> str:
+    """Twelve hex digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

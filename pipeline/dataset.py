@@ -1,0 +1,142 @@
+"""Datasets and their shards as the warehouse knows them: an ordered, append-only list."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.errors import ConfigError, SourceError, WarehouseError
+from pipeline.schema import EXAMPLE_ID_BITS
+from pipeline.storage import Store, partition
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar of a dataset. ``ordinal`` never changes once it is registered."""
+
+    ordinal: int
+    name: str
+    """The tar's name without ``.tar``, unique in the dataset."""
+    url: str
+    """Where the tar lies: absolute, or relative to the warehouse for shards that we wrote."""
+    size_bytes: int
+    """Size when it was indexed; another size means another file, which is an error."""
+
+    def example_id(self, position: int) -> int:
+        """The id of the sample at ``position`` (0-based) in this shard."""
+        return (self.ordinal << EXAMPLE_ID_BITS) + position
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A registered dataset."""
+
+    name: str
+    source: str
+    """Which source made it: img2dataset, wit, wit-base, folder, webdataset, openmoji."""
+    shards: tuple[Shard, ...]
+
+
+def check_name(name: str, what: str = "dataset") -> str:
+    """Return ``name`` if it can name a folder.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot name a {what}.",
+            "Use letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100.",
+        )
+    return name
+
+
+def dataset_folder(dataset: str) -> str:
+    """The dataset's folder in the warehouse."""
+    return partition(dataset=check_name(dataset))
+
+
+def list_datasets(store: Store) -> list[str]:
+    """Names of the registered datasets, sorted."""
+    folders = (name for name in store.list("") if name.startswith("dataset="))
+    names = (name.removeprefix("dataset=") for name in folders)
+    return [name for name in names if store.exists(f"dataset={name}/dataset.json")]
+
+
+def read_dataset(store: Store, name: str) -> Dataset:
+    """Read a registered dataset.
+
+    Raises:
+        WarehouseError: There is none of that name.
+    """
+    path = f"{dataset_folder(name)}/dataset.json"
+    if not store.exists(path):
+        known = ", ".join(list_datasets(store)) or "none"
+        raise WarehouseError(
+            f"There is no dataset {name!r} in {store.url}.",
+            f"Datasets there: {known}. Make one with: neurons ingest SOURCE PATH --dataset {name}",
+        )
+    record = store.read_json(path)
+    return Dataset(
+        name=record["dataset"],
+        source=record["source"],
+        shards=tuple(Shard(**shard) for shard in record["shards"]),
+    )
+
+
+def write_dataset(store: Store, dataset: Dataset) -> None:
+    """Register a dataset, or the longer list of shards of one.
+
+    Raises:
+        SourceError: The list does not begin with the shards that are registered already.
+    """
+    folder = dataset_folder(dataset.name)
+    if store.exists(f"{folder}/dataset.json"):
+        known = read_dataset(store, dataset.name).shards
+        if dataset.shards[: len(known)] != known:
+            raise SourceError(
+                f"Dataset {dataset.name!r} would lose or change shards that are registered already.",
+                "A dataset's list of shards only grows. Give the changed data another --dataset name.",
+            )
+    store.write_json(
+        f"{folder}/dataset.json",
+        {
+            "dataset": dataset.name,
+            "source": dataset.source,
+            "shards": [asdict(shard) for shard in dataset.shards],
+        },
+    )
+
+
+def shard_url(store: Store, shard: Shard) -> str:
+    """The full URL or path of a shard's tar."""
+    relative = not ("://" in shard.url or shard.url.startswith("/") or shard.url[1:3] == ":\\")
+    return store.uri(shard.url) if relative else shard.url
+
+
+def shard_file(folder: str, table: str, ordinal: int, suffix: str = ".parquet") -> str:
+    """The path of a shard's file of one table, e.g. ``dataset=D/examples/00007.parquet``."""
+    return f"{folder}/{table}/{ordinal:05d}{suffix}"
+
+
+def read_manifest(store: Store, folder: str, ordinal: int) -> dict[str, Any] | None:
+    """The manifest of a shard in a dataset's or a run's folder, or None if it is not done.
+
+    Keys: ``ordinal``, ``shard``, ``status`` (``done`` or ``failed``), ``error`` (null or text),
+    ``read_count``, ``written_count``, ``rejected_count``, ``reject_reasons`` (reason -> count),
+    ``files`` (list of ``{"table", "path", "layer", "row_count", "bytes"}``, paths relative to the
+    warehouse), ``seconds`` (stage -> seconds), ``written_at`` (UTC, ISO 8601).
+    """
+    path = shard_file(folder, "manifests", ordinal, ".json")
+    if not store.exists(path):
+        return None
+    record: dict[str, Any] = store.read_json(path)
+    return record
+
+
+def write_manifest(store: Store, folder: str, manifest: dict[str, Any]) -> None:
+    """Say that a shard is done (or has failed). Always the last file to be written."""
+    store.write_json(shard_file(folder, "manifests", manifest["ordinal"], ".json"), manifest)

@@ -1,0 +1,97 @@
+"""What can go wrong, as one tree.
+
+    NeuronsError                  every error that we raise on purpose
+    ├── ConfigError               settings that cannot work
+    │   └── ConfigMismatchError   two configurations in one place
+    ├── SourceError               a foreign layout is not what it claims to be
+    ├── ShardError                a shard that cannot be trusted as a whole
+    ├── ExampleError              one example that cannot be used: it becomes a reject row
+    ├── ModelError                a model that cannot be loaded
+    │   └── HookError             a layer that cannot be read
+    ├── DeviceError               a device that is not there
+    ├── ActivationError           activations that cannot be stored as asked
+    ├── StorageError              a place that cannot be written or read
+    ├── WarehouseError            a warehouse that cannot answer
+    └── MissingDependencyError    an optional package is needed
+
+Each message says what is wrong, with the value; where; what was expected; and what to do next.
+The command line prints them without a traceback and exits with status 2; any other exception is a
+bug of ours and shows its traceback.
+"""
+
+from __future__ import annotations
+
+
+class NeuronsError(Exception):
+    """An error with a way out.
+
+    Args:
+        message: What is wrong, with the value, and where. One sentence, ends with a period.
+        hint: What was expected and what to do next.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class ConfigError(NeuronsError):
+    """Settings that cannot work."""
+
+
+class ConfigMismatchError(ConfigError):
+    """The place already holds the outputs of another configuration."""
+
+
+class SourceError(NeuronsError):
+    """A foreign layout (WIT, img2dataset, a folder) is not what it claims to be."""
+
+
+class ShardError(NeuronsError):
+    """A shard that cannot be trusted as a whole; other shards go on."""
+
+
+class ExampleError(NeuronsError):
+    """One example that cannot be used; it becomes a reject row and the others go on.
+
+    Args:
+        reason: A short snake_case word that can be counted, e.g. ``image_truncated``.
+        detail: What was seen, for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class ModelError(NeuronsError):
+    """A model that cannot be loaded."""
+
+
+class HookError(ModelError):
+    """A layer that is not in the model or cannot be read as neurons."""
+
+
+class DeviceError(NeuronsError):
+    """A device that was asked for and is not there. Never replaced by another one in silence."""
+
+
+class ActivationError(NeuronsError):
+    """Activations that are not finite, or beyond the range of the type they are stored as."""
+
+
+class StorageError(NeuronsError):
+    """A place that cannot be written or read: permissions, a full disk, a lost connection."""
+
+
+class WarehouseError(NeuronsError):
+    """A warehouse that cannot answer: nothing in it yet, or a file in it is damaged."""
+
+
+class MissingDependencyError(NeuronsError):
+    """An optional package is needed for what was asked."""

@@ -1,0 +1,275 @@
+"""Every Parquet table that we write: column, type, unit, meaning, key.
+
+This is the contract between the writers (sources, extract, compact) and the readers (the views under
+``sql/``, and anyone who opens the files without us). ``warehouse/README.md`` is generated from it.
+
+Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard's ordinal, five digits)::
+
+    dataset=D/dataset.json                        the registered, append-only list of shards
+    dataset=D/shards/N.tar                        shards that an ingest wrote (others stay where they are)
+    dataset=D/{examples,texts,rejects}/N.parquet  the index
+    dataset=D/duplicates/N.parquet                images that an earlier example already showed
+    dataset=D/manifests/N.json                    written last: the index of shard N is done
+    dataset=D/run_id=R/run.json                   the configuration, the model and the layers
+    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top
+    dataset=D/run_id=R/{embeddings,rejects}/N.parquet
+    dataset=D/run_id=R/manifests/N.json           written last: shard N is done
+    dataset=D/run_id=R/compact/layer=L/B.parquet  the finalised form, one file per block of units
+
+``dataset``, ``run_id`` and ``layer`` are Hive partitions: they are columns of every view although no
+file repeats them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EXAMPLE_ID_BITS = 20
+"""An example_id is shard ordinal x 2^20 + position: at most 1,048,576 samples in a shard."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a Parquet table."""
+
+    name: str
+    arrow: str
+    """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>."""
+    unit: str
+    meaning: str
+
+    @property
+    def duckdb(self) -> str:
+        """The type that DuckDB reads it as."""
+        return _DUCKDB_TYPES[self.arrow]
+
+
+_DUCKDB_TYPES = {
+    "string": "varchar",
+    "int16": "smallint",
+    "int32": "integer",
+    "int64": "bigint",
+    "uint16": "usmallint",
+    "uint32": "uinteger",
+    "float16": "float",
+    "float32": "float",
+    "float64": "double",
+    "list<float16>": "float[]",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Parquet table.
+
+    ``name`` is also its folder; the view over it is ``raw_<name>``.
+    """
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    partitions: tuple[str, ...] = ("dataset",)
+    meaning: str = ""
+    column_names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "column_names", tuple(c.name for c in self.columns))
+
+    def arrow_schema(self) -> pa.Schema:
+        """The pyarrow schema of one file."""
+        import pyarrow as pa
+
+        kinds = {
+            "string": pa.string(),
+            "int16": pa.int16(),
+            "int32": pa.int32(),
+            "int64": pa.int64(),
+            "uint16": pa.uint16(),
+            "uint32": pa.uint32(),
+            "float16": pa.float16(),
+            "float32": pa.float32(),
+            "float64": pa.float64(),
+            "list<float16>": pa.list_(pa.float16()),
+        }
+        return pa.schema([(c.name, kinds[c.arrow]) for c in self.columns])
+
+
+_EXAMPLE_ID = Column("example_id", "int64", "id", "shard ordinal x 2^20 + position in the shard")
+_UNIT = Column("unit", "int32", "index 0..", "position of the neuron inside its layer")
+_RUN = ("dataset", "run_id")
+_LAYER = ("dataset", "run_id", "layer")
+
+_REJECT_COLUMNS = (
+    Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+    Column("position", "int32", "index 0..", "place of the sample in its shard; null for a shard"),
+    Column("shard_key", "string", "", "the sample's key; null when the whole shard is meant"),
+    Column("stage", "string", "", "where it was rejected: source, index, decode, text, forward"),
+    Column("reason", "string", "", "a word to count by, such as image_truncated"),
+    Column("detail", "string", "", "what was seen, for a person"),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "examples",
+            grain="one row per image of the dataset that can be read",
+            key=("dataset", "example_id"),
+            meaning="Where each image lies, byte for byte; the image itself is never copied.",
+            columns=(
+                _EXAMPLE_ID,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column("shard_key", "string", "", "the sample's WebDataset key"),
+                Column("image_sha256", "string", "hex", "hash of the image's bytes, as stored"),
+                Column("width_px", "int32", "px", "width as the image's header states it"),
+                Column("height_px", "int32", "px", "height as the image's header states it"),
+                Column("mime_type", "string", "", "type found in the bytes, not in the name"),
+                Column("image_offset", "int64", "bytes", "where the image begins in the tar"),
+                Column("image_bytes", "int64", "bytes", "length of the image in the tar"),
+                Column("source_url", "string", "", "where the image came from; null if unknown"),
+            ),
+        ),
+        Table(
+            "texts",
+            grain="one row per (example, language, text_kind, text_rank)",
+            key=("dataset", "example_id", "language", "text_kind", "text_rank"),
+            meaning="Every text that came with an image, in every language.",
+            columns=(
+                _EXAMPLE_ID,
+                Column("language", "string", "BCP 47", "language of the text; 'und' if unknown"),
+                Column(
+                    "text_kind",
+                    "string",
+                    "",
+                    "caption, attribution, alt, page_title, section_title, section, page",
+                ),
+                Column("text_rank", "int32", "rank 1..", "order among texts of the same kind"),
+                Column("text", "string", "", "the text, as it came"),
+                Column("page_title", "string", "", "title of the page it stood on; null if none"),
+            ),
+        ),
+        Table(
+            "rejects",
+            grain="one row per sample that the index rejected",
+            key=("dataset", "shard_ordinal", "position", "stage"),
+            meaning="What could not be indexed, and why.",
+            columns=_REJECT_COLUMNS,
+        ),
+        Table(
+            "duplicates",
+            grain="one row per example whose image an earlier example already showed",
+            key=("dataset", "example_id"),
+            meaning="Found by hash; rankings count an image once, by its first example.",
+            columns=(
+                _EXAMPLE_ID,
+                Column("duplicate_of", "int64", "id", "first example with the same image"),
+            ),
+        ),
+        Table(
+            "run_rejects",
+            grain="one row per example that a run could not use",
+            key=("dataset", "run_id", "shard_ordinal", "position", "stage"),
+            partitions=_RUN,
+            meaning="What could not be decoded or encoded, and why.",
+            columns=_REJECT_COLUMNS,
+        ),
+        Table(
+            "embeddings",
+            grain="one row per example of the run",
+            key=("dataset", "run_id", "example_id"),
+            partitions=_RUN,
+            meaning="CLIP's image embedding.",
+            columns=(
+                _EXAMPLE_ID,
+                Column("embedding", "list<float16>", "L2 norm 1", "the model's image embedding"),
+            ),
+        ),
+        Table(
+            "activations",
+            grain="one row per (neuron, example) whose activation the run stores",
+            key=("dataset", "run_id", "layer", "unit", "example_id"),
+            partitions=_LAYER,
+            meaning="Unit-major, ascending example_id. A run that stores 'positive' leaves out the rest.",
+            columns=(
+                Column("unit", "uint16", "index 0..", "position of the neuron inside its layer"),
+                _EXAMPLE_ID,
+                Column("activation", "float16", "model units", "activation after pooling"),
+            ),
+        ),
+        Table(
+            "shard_stats",
+            grain="one row per neuron and shard",
+            key=("dataset", "run_id", "layer", "unit", "shard_ordinal"),
+            partitions=_LAYER,
+            meaning="Mergeable moments over all activations of the shard, stored or not.",
+            columns=(
+                _UNIT,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column("example_count", "int64", "count", "examples, duplicated images included"),
+                Column("duplicate_count", "int64", "count", "of these, duplicated images"),
+                Column("zero_count", "int64", "count", "activations that are exactly zero"),
+                Column("positive_count", "int64", "count", "activations above zero"),
+                Column("activation_sum", "float64", "model units", "sum of the activations"),
+                Column("activation_sum_sq", "float64", "model units^2", "sum of their squares"),
+                Column("activation_min", "float32", "model units", "smallest activation"),
+                Column("activation_max", "float32", "model units", "largest activation"),
+            ),
+        ),
+        Table(
+            "shard_histograms",
+            grain="one row per neuron, shard and bin that is not empty",
+            key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "bin"),
+            partitions=_LAYER,
+            meaning="Counts on fixed edges that suit any scale: four bins an octave, on both sides.",
+            columns=(
+                _UNIT,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column(
+                    "bin",
+                    "int16",
+                    "index",
+                    "0 is exactly zero; the sign is the activation's; |bin| 1..160 from 2^-24 up",
+                ),
+                Column("example_count", "int64", "count", "activations in the bin"),
+            ),
+        ),
+        Table(
+            "shard_top",
+            grain="one row per neuron, shard, polarity and rank",
+            key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "polarity", "example_rank"),
+            partitions=_LAYER,
+            meaning="The strongest and weakest examples of a shard, duplicated images left out.",
+            columns=(
+                _UNIT,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column("polarity", "string", "", "positive or negative"),
+                Column("example_rank", "int32", "rank 1..", "1 = most extreme; ties by example_id"),
+                _EXAMPLE_ID,
+                Column("activation", "float32", "model units", "activation after pooling"),
+            ),
+        ),
+        Table(
+            "compact",
+            grain="one row per (neuron, example) whose activation the run stores",
+            key=("dataset", "run_id", "layer", "unit", "example_id"),
+            partitions=_LAYER,
+            meaning="The activations again, sorted by (unit, activation desc, example_id), with ranks.",
+            columns=(
+                Column("unit", "uint16", "index 0..", "position of the neuron inside its layer"),
+                _EXAMPLE_ID,
+                Column("activation", "float32", "model units", "activation after pooling"),
+                Column(
+                    "rank2",
+                    "int64",
+                    "2 x rank",
+                    "twice the ascending mid-rank among all examples of the run, ties averaged",
+                ),
+            ),
+        ),
+    )
+}
