@@ -1,0 +1,1 @@
+"""Extraction: images in, the activations of neurons out."""

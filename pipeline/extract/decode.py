@@ -1,0 +1,221 @@
+"""From an image file to what a CLIP image tower takes in.
+
+Two ways, one decision about every file (the reasons to reject one stand in ``image_file``):
+
+- :func:`decode_fast`: torchvision's JPEG decoder and uint8 antialiased resize; uint8 out, so that
+  a quarter of the bytes travel to the device, where :func:`normalise` does the rest.
+- :func:`decode_exact`: Pillow and open_clip's own transform; float32 out.
+
+Both show an image as a person would see it: EXIF rotation applied, transparent pixels on white,
+16-bit values scaled (not clipped) to 8 bits, the first frame of an animation, always RGB. open_clip
+alone does none of the first three.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from open_clip import get_model_preprocess_cfg
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2.functional import resize_image
+
+from pipeline.errors import ExampleError
+from pipeline.extract.image_file import load_rgb, load_tensor, open_header, read_orientation
+
+# EXIF orientation -> (swap height and width, then flip these axes of [3, H, W])
+_TENSOR_STEPS: dict[int, tuple[bool, tuple[int, ...]]] = {
+    2: (False, (2,)),
+    3: (False, (1, 2)),
+    4: (False, (1,)),
+    5: (True, ()),
+    6: (True, (2,)),
+    7: (True, (1, 2)),
+    8: (True, (1,)),
+}
+_PIL_STEPS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What an image tower expects; the fields of open_clip's ``PreprocessCfg``, hashable."""
+
+    size_px: tuple[int, int]
+    """Height and width of the input."""
+    mean: tuple[float, float, float]
+    """Mean of each channel, for pixels in 0..1."""
+    std: tuple[float, float, float]
+    """Standard deviation of each channel, for pixels in 0..1."""
+    interpolation: str = "bicubic"
+    """``bicubic`` or ``bilinear``; open_clip treats any other word as ``bicubic``."""
+    resize_mode: str = "shortest"
+    """``shortest`` fills and crops; ``longest`` fits and pads; ``squash`` distorts."""
+    fill_color: int = 0
+    """Grey level 0..255 of the padding, for ``longest``."""
+
+    @classmethod
+    def from_model(cls, model: torch.nn.Module) -> ImageSpec:
+        """Read it from an open_clip model (``model.visual.preprocess_cfg``)."""
+        cfg = PreprocessCfg(**get_model_preprocess_cfg(model))
+        height, width = cfg.size if isinstance(cfg.size, (tuple, list)) else (cfg.size, cfg.size)
+        return cls(
+            (int(height), int(width)),
+            _three(cfg.mean),
+            _three(cfg.std),
+            cfg.interpolation,
+            cfg.resize_mode,
+            int(cfg.fill_color),
+        )
+
+    @functools.cached_property
+    def transform(self) -> Callable[[Image.Image], torch.Tensor]:
+        """open_clip's own evaluation transform: Pillow image in, float32 [3, H, W] out."""
+        fields = asdict(self)
+        cfg = PreprocessCfg(size=fields.pop("size_px"), **fields)
+        transform: Callable[[Image.Image], torch.Tensor] = image_transform_v2(cfg, is_train=False)
+        return transform
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the resize, before crop or padding, by open_clip's rules."""
+        target_height, target_width = self.size_px
+        if self.resize_mode == "squash":
+            return self.size_px
+        if self.resize_mode == "shortest" and target_height == target_width:
+            if height <= width:
+                return target_height, int(target_height * width / height)
+            return int(target_height * height / width), target_height
+        pick = max if self.resize_mode == "longest" else min
+        ratio = pick(height / target_height, width / target_width)
+        return round(height / ratio), round(width / ratio)
+
+
+def decode_fast(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
+    """Decode, resize and crop, staying in uint8.
+
+    Safe to call from many threads; the heavy parts release the GIL.
+
+    Args:
+        data: A whole image file.
+        spec: What the image tower expects.
+        max_pixels: Larger images are rejected from their header.
+
+    Returns:
+        uint8 [3, H, W] in 0..255, stored pixel by pixel (a stack of them is channels_last); within
+        two grey levels of :func:`decode_exact`, mostly equal.
+
+    Raises:
+        ExampleError: The image cannot be used; its reason is one of those in ``image_file``.
+    """
+    image = open_header(data, max_pixels)
+    pixels = load_tensor(image, data)
+    swap, flips = _TENSOR_STEPS.get(read_orientation(image), (False, ()))
+    height, width = pixels.shape[1:]
+    if swap:
+        height, width = width, height
+    size = _resized_within(spec, height, width, max_pixels)
+    # Resizing the image as stored and turning the small result is several times cheaper.
+    pixels = resize_image(pixels, list(size[::-1] if swap else size), _interpolation(spec))
+    if swap:
+        pixels = pixels.transpose(1, 2)
+    if flips:
+        pixels = pixels.flip(flips)
+    return _crop_or_pad(pixels, spec)
+
+
+def decode_exact(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
+    """Decode with Pillow and apply open_clip's own transform: the reference, several times slower.
+
+    Args and errors are those of :func:`decode_fast`.
+
+    Returns:
+        float32 [3, H, W], normalised.
+    """
+    image = open_header(data, max_pixels)
+    rgb = load_rgb(image, data)
+    step = _PIL_STEPS.get(read_orientation(image))
+    if step is not None:
+        rgb = rgb.transpose(step)
+    _resized_within(spec, rgb.height, rgb.width, max_pixels)
+    return spec.transform(rgb)
+
+
+def normalise(batch: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
+    """Turn pixels into the input of the tower, on the device where they are.
+
+    Args:
+        batch: uint8 [N, 3, H, W] from :func:`decode_fast`, or floats from :func:`decode_exact`.
+        spec: Mean and standard deviation.
+
+    Returns:
+        float32 [N, 3, H, W], in the memory format of ``batch``; floats come back as they are.
+    """
+    if batch.is_floating_point():
+        return batch
+    scale, shift = _scale_and_shift(spec, batch.device)
+    return (batch * scale).add_(shift)
+
+
+def start_decode_thread() -> None:
+    """Give the calling thread one core: for ``ThreadPoolExecutor(initializer=...)``.
+
+    torch's setting is per thread, but a thread that has not used torch yet takes the last value
+    set anywhere. So threads that should use all cores call ``torch.get_num_threads()`` (or set
+    their own number) *before* the pool starts; the main thread's number then stays as it is.
+    """
+    torch.set_num_threads(1)
+
+
+def _resized_within(spec: ImageSpec, height: int, width: int, max_pixels: int) -> tuple[int, int]:
+    size = spec.resized(height, width)
+    if not 0 < size[0] * size[1] <= max_pixels:
+        detail = f"{width} x {height} pixels resize to {size[1]} x {size[0]}; limit {max_pixels}."
+        raise ExampleError("too_elongated", detail)
+    return size
+
+
+def _crop_or_pad(pixels: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
+    """Take the centre, pad what the image does not reach; rounds as open_clip does."""
+    (height, width), (old_height, old_width) = spec.size_px, pixels.shape[1:]
+    if (old_height, old_width) == (height, width):
+        return pixels
+    if old_height < height or old_width < width:
+        canvas = pixels.new_full((height, width, 3), spec.fill_color).permute(2, 0, 1)
+        top, left = (height - old_height) // 2, (width - old_width) // 2
+        canvas[:, top : top + old_height, left : left + old_width] = pixels
+        return canvas
+    top, left = round((old_height - height) / 2), round((old_width - width) / 2)
+    return pixels[:, top : top + height, left : left + width]
+
+
+def _interpolation(spec: ImageSpec) -> InterpolationMode:
+    # open_clip resizes to non-square inputs with its default, whatever the model's setting says
+    by_default = spec.resize_mode == "shortest" and spec.size_px[0] != spec.size_px[1]
+    if spec.interpolation == "bilinear" and not by_default:
+        return InterpolationMode.BILINEAR
+    return InterpolationMode.BICUBIC
+
+
+@functools.lru_cache(maxsize=16)
+def _scale_and_shift(spec: ImageSpec, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Constants [1, 3, 1, 1] with ``(pixel / 255 - mean) / std == pixel * scale + shift``."""
+    with torch.inference_mode(False):  # usable in and out of inference mode
+        mean = torch.tensor(spec.mean, dtype=torch.float64).view(1, 3, 1, 1)
+        std = torch.tensor(spec.std, dtype=torch.float64).view(1, 3, 1, 1)
+        return (1 / (255 * std)).float().to(device), (-mean / std).float().to(device)
+
+
+def _three(values: float | tuple[float, ...]) -> tuple[float, float, float]:
+    red, green, blue = (values,) * 3 if isinstance(values, (int, float)) else values
+    return float(red), float(green), float(blue)
