@@ -1,0 +1,108 @@
+-- Functions that several views share. Run before the views; not views themselves.
+--
+-- tokenise(words): lower-case NFC tokens. A Han, Hiragana, Katakana or Thai character
+-- is a token of its own, because these scripts do not part words; elsewhere a token is
+-- a maximal run of letters, marks and digits (an apostrophe or hyphen parts two
+-- tokens).
+create or replace macro tokenise(words) as
+    regexp_extract_all(
+        regexp_replace(
+            lower(nfc_normalize(words)),
+            '([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー])',
+            ' \1 ',
+            'g'
+        ),
+        '[\p{L}\p{M}\p{N}]+'
+    );
+
+-- base_language(tag, unknown): the language part of a BCP 47 tag, as the lexicon has
+-- it: 'zh-TW' and 'zh_Hant' are 'zh'; old and regional codes are folded ('iw' is 'he',
+-- 'nb' and 'nn' are 'no', 'in' is 'id', 'simple' is 'en'); an empty, null or 'und' tag
+-- is the language given as unknown.
+create or replace macro base_language(tag, unknown) as
+    case split_part(replace(lower(coalesce(tag, '')), '_', '-'), '-', 1)
+        when '' then unknown
+        when 'und' then unknown
+        when 'iw' then 'he'
+        when 'in' then 'id'
+        when 'nb' then 'no'
+        when 'nn' then 'no'
+        when 'simple' then 'en'
+        else split_part(replace(lower(tag), '_', '-'), '-', 1)
+    end;
+
+-- The hypergeometric distribution: of population examples, marked show a concept; drawn
+-- of them are the top examples, without replacement; X is how many of these show it.
+-- It is symmetric in drawn and marked, so the sums run over the smaller one.
+--
+-- hypergeometric_log_pmf: ln P(X = hits), for a possible number of hits. A sum of logs
+-- of ratios: differences of lgamma lose nine digits at a population of ten million.
+create or replace macro hypergeometric_log_pmf(population, marked, drawn, hits) as
+    coalesce(
+        list_sum(
+            list_transform(
+                range(0, hits::bigint),
+                lambda j: ln(
+                    (greatest(marked, drawn) - j)::double * (least(marked, drawn) - j)
+                    / ((population - j)::double * (j + 1))
+                )
+            )
+        ),
+        0.0
+    )
+    + coalesce(
+        list_sum(
+            list_transform(
+                range(0, (least(marked, drawn) - hits)::bigint),
+                lambda j: ln(
+                    (population - greatest(marked, drawn) - j)::double
+                    / (population - hits - j)
+                )
+            )
+        ),
+        0.0
+    );
+
+-- hypergeometric_log_tail: ln P(X >= hits). Above the mean the terms from hits upward
+-- fall, and are summed by Horner's rule; below it, one minus the falling terms under
+-- hits. No subtraction of near equals on either side. hits = 0, or as many as must be:
+-- ln 1.
+create or replace macro hypergeometric_log_tail(population, marked, drawn, hits) as
+    case
+        when hits <= greatest(0, marked + drawn - population) then 0.0
+        when hits > least(marked, drawn) then '-infinity'::double
+        when hits::double * population > marked::double * drawn then least(
+            0.0,
+            hypergeometric_log_pmf(population, marked, drawn, hits)
+            + ln(
+                list_reduce(
+                    range(
+                        (least(marked, drawn) - 1)::bigint,
+                        (hits - 1)::bigint,
+                        -1
+                    )::double[],
+                    lambda total, i: 1.0
+                    + total * (marked - i) * (drawn - i)
+                    / ((i + 1.0) * (population - marked - drawn + i + 1.0)),
+                    1.0::double
+                )
+            )
+        )
+        else ln(
+            greatest(
+                0.0,
+                1.0
+                - exp(hypergeometric_log_pmf(population, marked, drawn, hits - 1))
+                * list_reduce(
+                    range(
+                        greatest(0, marked + drawn - population)::bigint + 1,
+                        hits::bigint
+                    )::double[],
+                    lambda total, i: 1.0
+                    + total * i * (population - marked - drawn + i)
+                    / ((marked - i + 1.0) * (drawn - i + 1.0)),
+                    1.0::double
+                )
+            )
+        )
+    end;
