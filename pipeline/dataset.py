@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError, WarehouseError
@@ -91,12 +91,17 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
     """Register a dataset, or the longer list of shards of one.
 
     Raises:
-        SourceError: The list does not begin with the shards that are registered already.
+        SourceError: The list does not begin with the shards that are registered already. Only the
+            size of a shard whose index is not done (it failed, or was interrupted) may differ.
     """
     folder = dataset_folder(dataset.name)
     if store.exists(f"{folder}/dataset.json"):
         known = read_dataset(store, dataset.name).shards
-        if dataset.shards[: len(known)] != known:
+        kept = dataset.shards[: len(known)]
+        if len(kept) != len(known) or not all(
+            old == new or _may_replace(store, folder, old, new)
+            for old, new in zip(known, kept, strict=True)
+        ):
             raise SourceError(
                 f"Dataset {dataset.name!r} would lose or change shards that are registered already.",
                 "A dataset's list of shards only grows. Give the changed data another --dataset name.",
@@ -109,6 +114,14 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
             "shards": [asdict(shard) for shard in dataset.shards],
         },
     )
+
+
+def _may_replace(store: Store, folder: str, old: Shard, new: Shard) -> bool:
+    """Whether ``new`` is ``old`` with another size, and nothing relies on the old one yet."""
+    if replace(old, size_bytes=new.size_bytes) != new:
+        return False
+    manifest = read_manifest(store, folder, old.ordinal)
+    return manifest is None or manifest["status"] != "done"
 
 
 def shard_url(store: Store, shard: Shard) -> str:
@@ -128,7 +141,9 @@ def read_manifest(store: Store, folder: str, ordinal: int) -> dict[str, Any] | N
     Keys: ``ordinal``, ``shard``, ``status`` (``done`` or ``failed``), ``error`` (null or text),
     ``read_count``, ``written_count``, ``rejected_count``, ``reject_reasons`` (reason -> count),
     ``files`` (list of ``{"table", "path", "layer", "row_count", "bytes"}``, paths relative to the
-    warehouse), ``seconds`` (stage -> seconds), ``written_at`` (UTC, ISO 8601).
+    warehouse), ``seconds`` (stage -> seconds), ``written_at`` (UTC, ISO 8601). A dataset's manifest
+    also has ``source_count`` (items of the source that went into a shard that we wrote, and their
+    ``source_digest``) or null.
     """
     path = shard_file(folder, "manifests", ordinal, ".json")
     if not store.exists(path):

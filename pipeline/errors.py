@@ -5,6 +5,7 @@
     │   └── ConfigMismatchError   two configurations in one place
     ├── SourceError               a foreign layout is not what it claims to be
     ├── ShardError                a shard that cannot be trusted as a whole
+    │   └── DamagedShardError     its tar is cut, corrupt or empty
     ├── ExampleError              one example that cannot be used: it becomes a reject row
     ├── ModelError                a model that cannot be loaded
     │   └── HookError             a layer that cannot be read
@@ -53,6 +54,23 @@ class SourceError(NeuronsError):
 
 class ShardError(NeuronsError):
     """A shard that cannot be trusted as a whole; other shards go on."""
+
+
+class DamagedShardError(ShardError):
+    """A tar that is cut, corrupt or empty.
+
+    Args:
+        reason: A word to count by: ``tar_truncated``, ``tar_damaged_header``, ``tar_empty``,
+            ``tar_trailing_data`` or ``too_many_samples``.
+        message: What is wrong, and at which byte.
+        hint: What to do next.
+        sample_count: Whole samples that were read before the damage.
+    """
+
+    def __init__(self, reason: str, message: str, hint: str = "", sample_count: int = 0) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+        self.sample_count = sample_count
 
 
 class ExampleError(NeuronsError):

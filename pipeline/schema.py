@@ -106,7 +106,12 @@ _LAYER = ("dataset", "run_id", "layer")
 
 _REJECT_COLUMNS = (
     Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
-    Column("position", "int32", "index 0..", "place of the sample in its shard; null for a shard"),
+    Column(
+        "position",
+        "int32",
+        "index 0..",
+        "place of the sample in its shard (stage source: in the source's list); null for a shard",
+    ),
     Column("shard_key", "string", "", "the sample's key; null when the whole shard is meant"),
     Column("stage", "string", "", "where it was rejected: source, index, decode, text, forward"),
     Column("reason", "string", "", "a word to count by, such as image_truncated"),
@@ -233,7 +238,7 @@ TABLES: dict[str, Table] = {
                     "bin",
                     "int16",
                     "index",
-                    "0 is exactly zero; the sign is the activation's; |bin| 1..160 from 2^-24 up",
+                    "0 is exactly zero; sign of the activation; |bin| 1..125 away from zero",
                 ),
                 Column("example_count", "int64", "count", "activations in the bin"),
             ),

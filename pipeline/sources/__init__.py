@@ -1,0 +1,1 @@
+"""Foreign layouts become registered datasets: shards of our normal form, and an index of them."""

@@ -1,0 +1,129 @@
+"""What img2dataset leaves: ``00000.tar`` with ``00000.parquet`` and ``00000_stats.json`` beside it.
+
+The tar holds the images that were downloaded (keys unsorted and with gaps); the Parquet file has a
+row for every URL, with ``status`` and ``error_message``; the stats file counts them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import fsspec
+
+from pipeline.config import IngestConfig
+from pipeline.dataset import Shard
+from pipeline.errors import SourceError, StorageError
+from pipeline.progress import ProgressCallback
+from pipeline.shards import expand_shards
+from pipeline.sources.index import SourceNotes, SourceReject
+from pipeline.sources.webdataset import ingest_tars
+from pipeline.storage import Store
+
+_COUNTS = ("count", "successes", "failed_to_download", "failed_to_resize")
+
+
+def ingest_img2dataset(
+    store: Store, config: IngestConfig, paths: Sequence[str], progress: ProgressCallback
+) -> None:
+    """Index the tars of img2dataset in place, reconciled with what it recorded.
+
+    A URL that failed becomes a reject with stage ``source`` and its status as the reason; its
+    position is its row in the Parquet file. So ``read_count`` of a shard is ``count`` in its stats.
+    A shard whose tar, Parquet and stats disagree fails.
+
+    Args:
+        store: The warehouse.
+        config: Name of the dataset and limits.
+        paths: Output folders of img2dataset, or its tars.
+        progress: Told of each shard.
+
+    Raises:
+        SourceError: A stats or Parquet file is missing or cannot be read.
+        ShardError: A shard is missing, or one that is done has changed.
+    """
+    ingest_tars(store, config, "img2dataset", expand_shards(paths), progress, read_notes)
+
+
+def read_notes(shard: Shard) -> SourceNotes:
+    """What img2dataset recorded about a shard.
+
+    Raises:
+        SourceError: Its stats or Parquet file is missing or cannot be read.
+    """
+    stats = _read_stats(shard.url)
+    rejects = []
+    statuses: Counter[str] = Counter()
+    for position, row in enumerate(_read_rows(shard.url)):
+        status = str(row["status"])
+        statuses[status] += 1
+        if status != "success":
+            key = None if row["key"] is None else str(row["key"])
+            detail = f"{row['error_message'] or status}: {row['url']}"
+            rejects.append(SourceReject(position, key, status, detail))
+    listed = {
+        "count": statuses.total(),
+        "successes": statuses["success"],
+        "failed_to_download": statuses["failed_to_download"],
+        "failed_to_resize": statuses["failed_to_resize"],
+    }
+    problem = None
+    if listed != stats:
+        numbers = ", ".join(f"{name} {stats[name]:,} / {listed[name]:,}" for name in _COUNTS)
+        problem = (
+            f"Shard {shard.url}: its stats and its Parquet file disagree ({numbers}).\n"
+            f"  Delete its three files and let img2dataset make them again."
+        )
+    return SourceNotes(tuple(rejects), stats["successes"], problem)
+
+
+def _read_stats(tar: str) -> dict[str, int]:
+    path = tar.removesuffix(".tar") + "_stats.json"
+    data = _read_beside(path, tar)
+    try:
+        record = json.loads(data)
+        return {name: int(record[name]) for name in _COUNTS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(
+            f"{path} is not a stats file of img2dataset: {type(error).__name__} {error}.",
+            f"Expected JSON with {', '.join(_COUNTS)}. Delete the shard's three files and let "
+            f"img2dataset make them again.",
+        ) from error
+
+
+def _read_rows(tar: str) -> list[dict[str, Any]]:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tar.removesuffix(".tar") + ".parquet"
+    data = _read_beside(path, tar)
+    try:
+        table = pq.read_table(io.BytesIO(data), columns=["key", "url", "status", "error_message"])
+        if table.num_columns < 4:
+            raise ValueError(f"it has only the columns {table.column_names}")
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise SourceError(
+            f"{path} is not a Parquet file of img2dataset: {error}.",
+            "Expected the columns key, url, status and error_message. Delete the shard's three "
+            "files and let img2dataset make them again.",
+        ) from error
+
+
+def _read_beside(path: str, tar: str) -> bytes:
+    fs, inner = fsspec.core.url_to_fs(path)
+    try:
+        return bytes(fs.cat_file(inner))
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"{path} is missing beside {tar}.",
+            "img2dataset writes it last: let it finish. For tars of another origin use the source "
+            "webdataset.",
+        ) from error
+    except OSError as error:
+        raise StorageError(f"{path} could not be read: {error}.", "Check the place.") from error

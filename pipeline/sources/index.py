@@ -1,0 +1,269 @@
+"""The index of one shard: where each image lies, what it is, its texts, and what was rejected."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.dataset import Shard, dataset_folder, shard_file, shard_url, write_manifest
+from pipeline.errors import DamagedShardError, ExampleError
+from pipeline.schema import TABLES
+from pipeline.shards import Member, Sample, open_shard, read_samples
+from pipeline.sources.header import is_image_name, read_header
+from pipeline.sources.texts import clean_text, parse_record, rank_texts, read_texts, read_url
+from pipeline.storage import Store
+
+_DETAIL_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class SourceReject:
+    """An item that the source lists and that never reached the tar."""
+
+    position: int
+    """0-based place in the source's list for the shard."""
+    key: str | None
+    """The key that it would have had."""
+    reason: str
+    """A word to count by."""
+    detail: str
+    """What was seen."""
+
+
+@dataclass(frozen=True)
+class SourceNotes:
+    """What the source knows about a shard beyond its tar."""
+
+    rejects: tuple[SourceReject, ...] = ()
+    """Items of the source that are not in the tar. They never make a shard fail."""
+    sample_count: int | None = None
+    """How many samples the tar must hold; None if the source does not say."""
+    problem: str | None = None
+    """Why the source's own records contradict each other; None if they agree."""
+    source_count: int | None = None
+    """Items of the source that this shard used up, for shards that we write."""
+    source_digest: str | None = None
+    """Hash of those items."""
+
+
+def index_shard(
+    store: Store, dataset: str, shard: Shard, max_reject_frac: float, notes: SourceNotes
+) -> dict[str, Any]:
+    """Read a tar once and write its index: examples, texts, rejects, then the manifest.
+
+    ``read_count`` is the samples of the tar plus the rejects of the source; it is always
+    ``written_count + rejected_count``. A shard fails as a whole if its tar is damaged, if the count
+    disagrees with the source, or if more than ``max_reject_frac`` of its samples are rejected; then
+    nothing of it is written, all that was read counts as rejected, and one more reject row without
+    key and position tells why.
+
+    Returns:
+        The manifest, as `read_manifest` describes it.
+
+    Raises:
+        StorageError: The tar cannot be opened, or the warehouse cannot be written.
+    """
+    began = time.monotonic()
+    index = _ShardIndex(shard, notes)
+    url = shard_url(store, shard)
+    try:
+        with open_shard(url) as file:
+            for sample in read_samples(file, url, _is_wanted):
+                index.add(sample)
+        problem = index.find_problem(max_reject_frac)
+    except DamagedShardError as error:
+        problem = (error.reason, str(error))
+    read_seconds = time.monotonic() - began
+    if problem is not None:
+        index.fail(*problem)
+    manifest = index.manifest(problem)
+    folder = dataset_folder(dataset)
+    for table, columns in index.tables.items():
+        path = shard_file(folder, table, shard.ordinal)
+        if problem is not None and table != "rejects":
+            store.delete(path)
+            continue
+        row_count, size = _write_table(store, path, table, columns)
+        manifest["files"].append(
+            {"table": table, "path": path, "layer": None, "row_count": row_count, "bytes": size}
+        )
+    seconds = {"read": read_seconds, "write": time.monotonic() - began - read_seconds}
+    manifest["seconds"] = {stage: round(value, 3) for stage, value in seconds.items()}
+    manifest["written_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    write_manifest(store, folder, manifest)
+    return manifest
+
+
+@dataclass
+class _ShardIndex:
+    """The rows of one shard, column by column."""
+
+    shard: Shard
+    notes: SourceNotes
+    sample_count: int = 0
+    rejected_samples: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    tables: dict[str, dict[str, list[Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tables = {
+            name: {column: [] for column in TABLES[name].column_names}
+            for name in ("examples", "texts", "rejects")
+        }
+        for item in self.notes.rejects:
+            self._reject(item.position, item.key, "source", item.reason, item.detail)
+
+    def add(self, sample: Sample) -> None:
+        """Index one sample, or reject it."""
+        self.sample_count += 1
+        try:
+            self._add_example(sample)
+        except ExampleError as error:
+            self.rejected_samples += 1
+            self._reject(sample.position, sample.key, "index", error.reason, error.detail)
+
+    def find_problem(self, max_reject_frac: float) -> tuple[str, str] | None:
+        """Why the shard fails as a whole, as (reason, what to tell), or None."""
+        expected = self.notes.sample_count
+        if self.notes.problem is not None:
+            return "count_mismatch", self.notes.problem
+        if expected is not None and expected != self.sample_count:
+            return (
+                "count_mismatch",
+                f"Shard {self.shard.url} holds {self.sample_count:,} samples, but its source says "
+                f"{expected:,}.\n  Download that shard again, then run the same command.",
+            )
+        if self.rejected_samples > max_reject_frac * self.sample_count:
+            counts = ", ".join(
+                f"{reason} {count:,}" for reason, count in self._index_reasons().most_common()
+            )
+            return (
+                "too_many_rejects",
+                f"Shard {self.shard.url} has {self.rejected_samples:,} rejects among "
+                f"{self.sample_count:,} samples, more than the fraction {max_reject_frac:g} "
+                f"that is allowed: {counts}.\n  Repair the data, or allow more with "
+                f"--max-reject-frac.",
+            )
+        return None
+
+    def fail(self, reason: str, detail: str) -> None:
+        """Keep the rejects alone, with one more for the shard."""
+        for table in ("examples", "texts"):
+            self.tables[table] = {column: [] for column in self.tables[table]}
+        self._reject(None, None, "index", reason, detail)
+
+    def manifest(self, problem: tuple[str, str] | None) -> dict[str, Any]:
+        """The manifest without its files and times."""
+        read_count = self.sample_count + len(self.notes.rejects)
+        written_count = len(self.tables["examples"]["example_id"])
+        rejected_count = self.rejected_samples + len(self.notes.rejects)
+        if problem is not None:
+            rejected_count = read_count
+        if read_count != written_count + rejected_count:
+            raise AssertionError(
+                f"{self.shard.url}: {read_count} read is not {written_count} written "
+                f"and {rejected_count} rejected"
+            )
+        return {
+            "ordinal": self.shard.ordinal,
+            "shard": self.shard.name,
+            "status": "done" if problem is None else "failed",
+            "error": None if problem is None else problem[1],
+            "read_count": read_count,
+            "written_count": written_count,
+            "rejected_count": rejected_count,
+            "reject_reasons": dict(sorted(self.reasons.items())),
+            "source_count": self.notes.source_count,
+            "source_digest": self.notes.source_digest,
+            "size_bytes": self.shard.size_bytes,
+            "files": [],
+        }
+
+    def _add_example(self, sample: Sample) -> None:
+        if sample.error is not None:
+            raise sample.error
+        if clean_text(sample.key) != sample.key:
+            raise ExampleError("bad_key", f"the key {sample.key!r} is not UTF-8")
+        image = _find_image(sample)
+        data = image.data or b""
+        header = read_header(data)
+        record = parse_record(_data(sample, "json"))
+        texts = read_texts(record, _data(sample, "txt"))
+        example_id = self.shard.example_id(sample.position)
+        row = (
+            example_id,
+            self.shard.ordinal,
+            sample.key,
+            hashlib.sha256(data).hexdigest(),
+            header.width_px,
+            header.height_px,
+            header.mime_type,
+            image.offset,
+            image.size,
+            read_url(record),
+        )
+        self._append("examples", row)
+        for rank, text in rank_texts(texts):
+            self._append(
+                "texts",
+                (
+                    example_id,
+                    text["language"],
+                    text["text_kind"],
+                    rank,
+                    text["text"],
+                    text["page_title"],
+                ),
+            )
+
+    def _reject(
+        self, position: int | None, key: str | None, stage: str, reason: str, detail: str
+    ) -> None:
+        self.reasons[reason] += 1
+        detail = clean_text(detail if position is None else detail[:_DETAIL_LENGTH])
+        key = None if key is None else clean_text(key)
+        self._append("rejects", (self.shard.ordinal, position, key, stage, reason, detail))
+
+    def _append(self, table: str, row: Iterable[object]) -> None:
+        for column, value in zip(self.tables[table].values(), row, strict=True):
+            column.append(value)
+
+    def _index_reasons(self) -> Counter[str]:
+        rejects = self.tables["rejects"]
+        pairs = zip(rejects["stage"], rejects["reason"], strict=True)
+        return Counter(reason for stage, reason in pairs if stage == "index")
+
+
+def _is_wanted(extension: str) -> bool:
+    return extension in ("json", "txt") or is_image_name(extension)
+
+
+def _data(sample: Sample, extension: str) -> bytes | None:
+    member = sample.members.get(extension)
+    return None if member is None else member.data
+
+
+def _find_image(sample: Sample) -> Member:
+    """The sample's image: the first member in the tar whose extension is an image's.
+
+    A plain extension such as ``jpg`` goes before a compound one such as ``thumb.jpg``.
+    """
+    images = [extension for extension in sample.members if is_image_name(extension)]
+    if not images:
+        there = ", ".join(sample.members)
+        raise ExampleError("no_image", f"the sample has no image, only: {there}")
+    return sample.members[min(images, key=lambda extension: "." in extension)]
+
+
+def _write_table(
+    store: Store, path: str, name: str, columns: dict[str, list[Any]]
+) -> tuple[int, int]:
+    import pyarrow as pa
+
+    table = pa.table(columns, schema=TABLES[name].arrow_schema())
+    return table.num_rows, store.write_parquet(path, table)

@@ -1,0 +1,204 @@
+"""``neurons ingest``: one door to all sources."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import IngestConfig, IngestStep
+from pipeline.dataset import dataset_folder, read_dataset, read_manifest
+from pipeline.errors import ConfigError, ShardError, StorageError
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.sources.register import is_done
+from pipeline.storage import Store, storage_errors
+
+SOURCES = ("img2dataset", "wit", "wit-base", "folder", "webdataset", "openmoji")
+"""Every source that ``ingest`` knows."""
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """A dataset after an ingest: totals over all its shards, those of earlier runs included."""
+
+    dataset: str
+    shard_count: int
+    failed_shard_count: int
+    read_count: int
+    """Samples of the tars, and items that the source lists but could not give."""
+    written_count: int
+    """Examples. ``read_count`` is ``written_count + rejected_count``."""
+    rejected_count: int
+    text_count: int
+    duplicate_count: int
+    """Examples whose image an earlier example already showed."""
+    seconds: float
+    """Wall time of this run."""
+
+
+def ingest(
+    config: IngestConfig, step: IngestStep, progress: ProgressCallback | None = None
+) -> IngestSummary:
+    """Turn a foreign layout into a registered dataset, or bring one up to date.
+
+    Shards that are done are left alone, those that failed are tried again, new ones are appended.
+
+    Args:
+        config: Where to, and limits.
+        step: Which source, from where, with its options.
+        progress: Told of each shard.
+
+    Raises:
+        ConfigError: No such source, or an option that it does not have.
+        SourceError: The source is not what it claims to be, or has changed.
+        ShardError: Some shards failed; all others are registered and indexed.
+        StorageError: The warehouse cannot be written, or another ingest is writing the dataset.
+    """
+    began = time.monotonic()
+    _check(config, step)
+    store = Store(config.warehouse)
+    with _lock(store, config.dataset):
+        _run_source(store, config, step, progress or NoProgress())
+        shards = read_dataset(store, config.dataset).shards
+        folder = dataset_folder(config.dataset)
+        manifests = [
+            manifest
+            for shard in shards
+            if (manifest := read_manifest(store, folder, shard.ordinal)) is not None
+        ]
+        from pipeline.sources.duplicates import find_duplicates
+
+        done = [manifest["ordinal"] for manifest in manifests if is_done(manifest)]
+        duplicate_count = find_duplicates(store, config.dataset, done)
+    failed = [manifest for manifest in manifests if not is_done(manifest)]
+    if failed:
+        raise _failure(config.dataset, len(done), failed)
+    return IngestSummary(
+        dataset=config.dataset,
+        shard_count=len(shards),
+        failed_shard_count=0,
+        read_count=sum(manifest["read_count"] for manifest in manifests),
+        written_count=sum(manifest["written_count"] for manifest in manifests),
+        rejected_count=sum(manifest["rejected_count"] for manifest in manifests),
+        text_count=sum(
+            file["row_count"]
+            for manifest in manifests
+            for file in manifest["files"]
+            if file["table"] == "texts"
+        ),
+        duplicate_count=duplicate_count,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _check(config: IngestConfig, step: IngestStep) -> None:
+    if step.source not in SOURCES:
+        raise ConfigError(f"There is no source {step.source!r}.", f"Sources: {', '.join(SOURCES)}.")
+    if step.source != "openmoji" and not step.paths:
+        raise ConfigError(
+            f"The source {step.source} needs at least one path.", "Name the files or folders."
+        )
+    if config.shard_size < 1 or not 0 <= config.max_reject_frac <= 1:
+        raise ConfigError(
+            f"shard_size is {config.shard_size} and max_reject_frac {config.max_reject_frac}.",
+            "Expected a shard_size of 1 or more and a max_reject_frac from 0 to 1.",
+        )
+
+
+def _run_source(
+    store: Store, config: IngestConfig, step: IngestStep, progress: ProgressCallback
+) -> None:
+    """Each source is imported only when it is asked for."""
+    if step.source == "webdataset":
+        from pipeline.sources.webdataset import ingest_webdataset
+
+        _take_options(step, ())
+        ingest_webdataset(store, config, step.paths, progress)
+    elif step.source == "img2dataset":
+        from pipeline.sources.img2dataset import ingest_img2dataset
+
+        _take_options(step, ())
+        ingest_img2dataset(store, config, step.paths, progress)
+    elif step.source == "wit":
+        from pipeline.sources.wit import ingest_wit
+
+        options = _take_options(step, ("images", "spill"))
+        ingest_wit(store, config, step.paths, options, progress)
+    elif step.source == "wit-base":
+        from pipeline.sources.wit_base import ingest_wit_base
+
+        _take_options(step, ())
+        ingest_wit_base(store, config, step.paths, progress)
+    elif step.source == "folder":
+        from pipeline.sources.folder import ingest_folder
+
+        options = _take_options(step, ("captions",))
+        ingest_folder(store, config, step.paths, options, progress)
+    else:
+        _ingest_openmoji(store, config, step, progress)
+
+
+def _ingest_openmoji(
+    store: Store, config: IngestConfig, step: IngestStep, progress: ProgressCallback
+) -> None:
+    from dataclasses import fields
+
+    from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji
+    from pipeline.sources.writer import ingest_examples
+
+    given = _take_options(step, tuple(field.name for field in fields(OpenMojiOptions)))
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in given.items()
+    }
+    items = iter_openmoji(OpenMojiOptions(**values))
+    ingest_examples(store, config, "openmoji", items, progress)
+
+
+def _take_options(step: IngestStep, known: tuple[str, ...]) -> dict[str, Any]:
+    unknown = sorted(set(step.options) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"The source {step.source} has no option {unknown[0]!r}.",
+            f"Its options: {', '.join(known) or 'none'}.",
+        )
+    return dict(step.options)
+
+
+def _failure(dataset: str, done_count: int, failed: list[dict[str, Any]]) -> ShardError:
+    shown = "\n".join(f"  {manifest['shard']}: {manifest['error']}" for manifest in failed[:10])
+    more = f"\n  ... and {len(failed) - 10} more" if len(failed) > 10 else ""
+    return ShardError(
+        f"{len(failed)} of {len(failed) + done_count} shards of dataset {dataset!r} failed; the "
+        f"other {done_count} are registered and can be used.\n{shown}{more}",
+        "Repair these and run the same command again: done shards are kept. Their rejects are in "
+        "the view rejects.",
+    )
+
+
+@contextmanager
+def _lock(store: Store, dataset: str) -> Iterator[None]:
+    """Keep a second local ingest out of the dataset; object stores have no lock."""
+    folder = dataset_folder(dataset)
+    if not store.is_local:
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    path = Path(store.path(f"{folder}/ingest.lock"))
+    with storage_errors(store.uri(folder)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StorageError(
+                f"Another ingest is writing dataset {dataset!r} in {store.url}.",
+                "Wait until it has finished, then run the same command again.",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()

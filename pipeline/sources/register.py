@@ -1,0 +1,98 @@
+"""Registering shards: which ordinal a tar gets, and that it is still the tar it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from pipeline.dataset import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    read_dataset,
+    read_manifest,
+    write_dataset,
+)
+from pipeline.errors import ShardError, SourceError
+from pipeline.storage import Store
+
+
+def open_dataset(store: Store, name: str, source: str) -> Dataset:
+    """The registered dataset, or an empty one that is not registered yet.
+
+    Raises:
+        SourceError: Another source made the dataset of that name.
+    """
+    if not store.exists(f"{dataset_folder(name)}/dataset.json"):
+        return Dataset(name, source, ())
+    dataset = read_dataset(store, name)
+    if dataset.source != source:
+        raise SourceError(
+            f"Dataset {name!r} in {store.url} was made by the source {dataset.source}, "
+            f"not {source}.",
+            "A dataset has one source. Give another --dataset name.",
+        )
+    return dataset
+
+
+def register_shards(
+    store: Store, dataset: Dataset, tars: Iterable[tuple[str, int]]
+) -> tuple[Dataset, list[Shard]]:
+    """Find the tars among the registered shards, by URL, and append those that are new.
+
+    Args:
+        store: The warehouse.
+        dataset: As it is registered now.
+        tars: (URL, size in bytes) of each tar.
+
+    Returns:
+        The dataset, registered, and the shards of ``tars`` in their order.
+
+    Raises:
+        ShardError: The tar of a shard whose index is done has another size now.
+    """
+    shards = list(dataset.shards)
+    known = {shard.url: shard for shard in shards}
+    names = {shard.name for shard in shards}
+    listed = []
+    for url, size in tars:
+        shard = known.get(url)
+        if shard is None:
+            shard = Shard(len(shards), _unique_name(url, names), url, size)
+            names.add(shard.name)
+            known[url] = shard
+            shards.append(shard)
+        elif shard.size_bytes != size:
+            if is_done(read_manifest(store, dataset_folder(dataset.name), shard.ordinal)):
+                raise ShardError(
+                    f"Shard {url} has {size:,} bytes, but had {shard.size_bytes:,} when it was "
+                    f"indexed.",
+                    "A done shard never changes. Restore the tar, or give the new data another "
+                    "--dataset name.",
+                )
+            shard = replace(shard, size_bytes=size)
+            shards[shard.ordinal] = known[url] = shard
+        listed.append(shard)
+    grown = replace(dataset, shards=tuple(shards))
+    if grown != dataset:
+        write_dataset(store, grown)
+    return grown, listed
+
+
+def is_done(manifest: dict[str, Any] | None) -> bool:
+    """Whether a shard's index is complete and good."""
+    return manifest is not None and manifest["status"] == "done"
+
+
+def _unique_name(url: str, taken: set[str]) -> str:
+    """The tar's name without ``.tar``, after as many of its folders as it takes to be unique."""
+    parts = url.replace("\\", "/").removesuffix(".tar").split("/")
+    names = ("-".join(parts[-depth:]) for depth in range(1, len(parts) + 1))
+    for name in names:
+        if name not in taken:
+            return name
+    number = 2
+    while f"{parts[-1]}-{number}" in taken:
+        number += 1
+    return f"{parts[-1]}-{number}"

@@ -1,0 +1,66 @@
+"""Any WebDataset tars, indexed where they lie; they are never rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pipeline.config import IngestConfig
+from pipeline.dataset import Shard, dataset_folder, read_manifest
+from pipeline.progress import ProgressCallback
+from pipeline.shards import expand_shards, shard_size
+from pipeline.sources.index import SourceNotes, index_shard
+from pipeline.sources.register import is_done, open_dataset, register_shards
+from pipeline.sources.writer import describe_manifest
+from pipeline.storage import Store
+
+
+def ingest_webdataset(
+    store: Store, config: IngestConfig, paths: Sequence[str], progress: ProgressCallback
+) -> None:
+    """Index tars of any WebDataset: an image a sample, and its texts in ``.json`` or ``.txt``.
+
+    Args:
+        store: The warehouse.
+        config: Name of the dataset and limits.
+        paths: Tars, folders of tars, globs, brace ranges or URLs.
+        progress: Told of each shard.
+
+    Raises:
+        ShardError: A shard is missing, or one that is done has changed.
+    """
+    ingest_tars(store, config, "webdataset", expand_shards(paths), progress)
+
+
+def ingest_tars(
+    store: Store,
+    config: IngestConfig,
+    source: str,
+    urls: Sequence[str],
+    progress: ProgressCallback,
+    read_notes: Callable[[Shard], SourceNotes] = lambda shard: SourceNotes(),
+) -> None:
+    """Register tars in their order and index those that are not done.
+
+    Args:
+        store: The warehouse.
+        config: Name of the dataset and limits.
+        source: Which source the dataset is of.
+        urls: The tars.
+        progress: Told of each shard.
+        read_notes: What the source says about a shard beyond its tar.
+    """
+    dataset = open_dataset(store, config.dataset, source)
+    sizes = ((url, shard_size(url)) for url in urls)
+    _, shards = register_shards(store, dataset, sizes)
+    progress.start("shards", len(shards))
+    try:
+        for shard in shards:
+            manifest = read_manifest(store, dataset_folder(config.dataset), shard.ordinal)
+            if is_done(manifest):
+                progress.advance(1)
+                continue
+            notes = read_notes(shard)
+            done = index_shard(store, config.dataset, shard, config.max_reject_frac, notes)
+            progress.advance(1, describe_manifest(done))
+    finally:
+        progress.finish()
