@@ -14,7 +14,7 @@ alone does none of the first three.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -26,6 +26,12 @@ from torchvision.transforms.v2.functional import resize_image
 
 from pipeline.errors import ExampleError
 from pipeline.extract.image_file import load_rgb, load_tensor, open_header, read_orientation
+
+MAX_ELONGATION = 200
+"""How many times the area of the input a resized image may have before its centre is cut out.
+
+For a square input this is the aspect ratio. A line of 1 x 5000 would become 224 x 1,120,000.
+"""
 
 # EXIF orientation -> (swap height and width, then flip these axes of [3, H, W])
 _TENSOR_STEPS: dict[int, tuple[bool, tuple[int, ...]]] = {
@@ -112,8 +118,8 @@ def decode_fast(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
         max_pixels: Larger images are rejected from their header.
 
     Returns:
-        uint8 [3, H, W] in 0..255, stored pixel by pixel (a stack of them is channels_last); within
-        two grey levels of :func:`decode_exact`, mostly equal.
+        uint8 [3, H, W] in 0..255, stored pixel by pixel; within two grey levels of
+        :func:`decode_exact`, mostly equal.
 
     Raises:
         ExampleError: The image cannot be used; its reason is one of those in ``image_file``.
@@ -124,7 +130,7 @@ def decode_fast(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
     height, width = pixels.shape[1:]
     if swap:
         height, width = width, height
-    size = _resized_within(spec, height, width, max_pixels)
+    size = _bounded_size(spec, height, width)
     # Resizing the image as stored and turning the small result is several times cheaper.
     pixels = resize_image(pixels, list(size[::-1] if swap else size), _interpolation(spec))
     if swap:
@@ -147,15 +153,20 @@ def decode_exact(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
     step = _PIL_STEPS.get(read_orientation(image))
     if step is not None:
         rgb = rgb.transpose(step)
-    _resized_within(spec, rgb.height, rgb.width, max_pixels)
+    _bounded_size(spec, rgb.height, rgb.width)
     return spec.transform(rgb)
+
+
+def stack(images: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Make a channels_last batch [N, 3, H, W] (``torch.stack`` would make a slower NCHW one)."""
+    return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
 
 
 def normalise(batch: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
     """Turn pixels into the input of the tower, on the device where they are.
 
     Args:
-        batch: uint8 [N, 3, H, W] from :func:`decode_fast`, or floats from :func:`decode_exact`.
+        batch: [N, 3, H, W]: uint8 of :func:`decode_fast`, or floats of :func:`decode_exact`.
         spec: Mean and standard deviation.
 
     Returns:
@@ -177,10 +188,10 @@ def start_decode_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _resized_within(spec: ImageSpec, height: int, width: int, max_pixels: int) -> tuple[int, int]:
+def _bounded_size(spec: ImageSpec, height: int, width: int) -> tuple[int, int]:
     size = spec.resized(height, width)
-    if not 0 < size[0] * size[1] <= max_pixels:
-        detail = f"{width} x {height} pixels resize to {size[1]} x {size[0]}; limit {max_pixels}."
+    if not 0 < size[0] * size[1] <= MAX_ELONGATION * spec.size_px[0] * spec.size_px[1]:
+        detail = f"{width} x {height} pixels would be resized to {size[1]} x {size[0]}."
         raise ExampleError("too_elongated", detail)
     return size
 

@@ -5,7 +5,7 @@ The reasons, which become reject rows:
     empty_file        no bytes
     not_an_image      none of ``FORMATS``
     too_many_pixels   the header says more pixels than the limit; nothing was decoded
-    too_elongated     the *resized* image would pass that limit (1 x 5000 becomes 224 x 1,120,000)
+    too_elongated     a thin line, which would explode when resized (see ``decode``)
     image_truncated   the file ends too early; half an image is never let through
     image_unreadable  damaged, or pixels whose range nobody states (float images)
 
