@@ -1,0 +1,119 @@
+"""One batch through the model: pixels in, pooled activations and embeddings out, asynchronously."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from pipeline.errors import ConfigError
+from pipeline.extract.decode import ImageSpec, normalise
+from pipeline.extract.hooks import Capture, capture_layers, end_positions
+from pipeline.extract.model import Clip
+from pipeline.extract.stream import Batch
+from pipeline.extract.writer import LayerOutput, Results
+
+AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Pending:
+    """Results that are still on their way from the device.
+
+    On CUDA the copies run behind the next batch's kernels; :meth:`wait` is called by the writer's
+    thread, so that the main thread never waits for the device.
+    """
+
+    def __init__(self, batch: Batch, tensors: dict[str, torch.Tensor]) -> None:
+        self.batch = batch
+        self._event: torch.cuda.Event | None = None
+        device = next(iter(tensors.values())).device if tensors else torch.device("cpu")
+        if device.type == "cuda":
+            self._host = {}
+            for name, tensor in tensors.items():
+                host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+                self._host[name] = host.copy_(tensor, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record()
+        else:
+            self._host = {name: tensor.cpu() for name, tensor in tensors.items()}
+
+    def wait(self) -> Results:
+        """The results on the CPU; blocks until they are there."""
+        if self._event is not None:
+            self._event.synchronize()
+        host = dict(self._host)
+        ids = torch.tensor([e.example_id for e in self.batch.examples], dtype=torch.int64)
+        return Results(ids, embeddings=host.pop(""), is_finite=host.pop("finite"), pooled=host)
+
+
+class Encoder:
+    """Runs batches through a model with its layers hooked.
+
+    Args:
+        clip: The model.
+        outputs: What to keep of each layer.
+        spec: How pixels are normalised.
+        precision: ``float32``, or autocast to ``bfloat16`` or ``float16`` (GPU only: on a CPU it is
+            many times slower and would be a mistake).
+
+    Raises:
+        ConfigError: Autocast was asked for on a CPU.
+    """
+
+    def __init__(
+        self, clip: Clip, outputs: tuple[LayerOutput, ...], spec: ImageSpec, precision: str
+    ) -> None:
+        self.clip, self.outputs, self.spec = clip, outputs, spec
+        if AUTOCAST[precision] is not None and clip.device.type == "cpu":
+            raise ConfigError(
+                f"Precision {precision!r} on a CPU is about ten times slower than float32.",
+                "Leave --precision at float32, or run on a GPU.",
+            )
+        self._autocast = AUTOCAST[precision]
+        self.with_texts = any(output.layer.tower == "text" for output in outputs)
+        self.seconds = 0.0
+        self._capture: Capture | None = None
+
+    @contextmanager
+    def hooked(self) -> Iterator[Encoder]:
+        """Keep the hooks in place for as long as batches come."""
+        with capture_layers(self.clip, tuple(o.layer for o in self.outputs)) as capture:
+            self._capture = capture
+            yield self
+            self._capture = None
+
+    @torch.inference_mode()
+    def encode(self, batch: Batch) -> Pending:
+        """Start one batch. Batches without examples pass through."""
+        began = time.perf_counter()
+        capture = self._capture
+        assert capture is not None, "encode() is called inside hooked()"
+        model, device = self.clip.model, self.clip.device
+        context: Any = (
+            torch.autocast(device.type, self._autocast) if self._autocast else nullcontext()
+        )
+        images = batch.images
+        if device.type == "cuda":
+            images = images.pin_memory()
+        images = images.to(device, non_blocking=True)
+        with context:
+            pixels = normalise(images, self.spec)
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            embeddings = model.encode_image(pixels, normalize=True)
+            if self.with_texts:
+                tokens = self.clip.tokenizer([e.text or "" for e in batch.examples]).to(device)
+                capture.ends = end_positions(self.clip, tokens)
+                model.encode_text(tokens)
+        finite = torch.isfinite(embeddings).all(1)
+        tensors = {"": embeddings.half()}
+        for output in self.outputs:
+            values = capture.pooled[output.layer.name]
+            finite &= torch.isfinite(values).all(1)
+            tensors[output.layer.name] = values.to(output.dtype)
+        tensors["finite"] = finite
+        pending = Pending(batch, tensors)
+        self.seconds += time.perf_counter() - began
+        return pending

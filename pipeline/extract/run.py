@@ -1,0 +1,328 @@
+"""THE MAIN PATH: a dataset's shards through a model, one pass, resumable at every shard.
+
+    plan      read a shard's index: where each image lies, which were seen before
+    stream    read byte ranges and decode ahead, in order, across shard borders
+    encode    one batch through the model, layers hooked and pooled, results leave asynchronously
+    write     another thread collects a shard: activations, partials, embeddings, rejects
+    commit    the manifest is written last, by rename: only now is the shard part of the run
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import ExtractConfig
+from pipeline.dataset import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    read_dataset,
+    read_manifest,
+    shard_file,
+    write_manifest,
+)
+from pipeline.errors import NeuronsError, ShardError
+from pipeline.extract.decode import ImageSpec, decode_exact, decode_fast
+from pipeline.extract.forward import Encoder, Pending
+from pipeline.extract.locks import ShardLocks
+from pipeline.extract.model import load_clip
+from pipeline.extract.runs import Run, check_config, open_run
+from pipeline.extract.stream import (
+    Batch,
+    ShardPlan,
+    plan_shard,
+    read_duplicates,
+    reject,
+    stream_batches,
+)
+from pipeline.extract.writer import ShardWriter
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.schema import TABLES
+from pipeline.storage import Store
+
+PENDING_BATCHES = 4
+"""Batches that may wait for the writer before the model waits too (bounded memory)."""
+
+
+@dataclass
+class RunSummary:
+    """What an extraction did, and what it found done already."""
+
+    run_id: str
+    dataset: str
+    shard_count: int = 0
+    skipped_shard_count: int = 0
+    failed_shard_count: int = 0
+    read_count: int = 0
+    written_count: int = 0
+    rejected_count: int = 0
+    bytes_written: int = 0
+    seconds: float = 0.0
+    manifests: list[dict[str, Any]] = field(default_factory=list)
+
+
+def extract(
+    config: ExtractConfig,
+    progress: ProgressCallback | None = None,
+    ordinals: Sequence[int] | None = None,
+) -> RunSummary:
+    """Run a model over a dataset, or over some of its shards.
+
+    Shards that are done are skipped, so calling it again finishes what was interrupted. Several
+    processes may do this at once: each takes the shards that no other one holds.
+
+    Args:
+        config: What to compute.
+        progress: Told of every batch, and one line for every shard.
+        ordinals: Shards to take; all of the dataset if None.
+
+    Raises:
+        ShardError: Some shards failed; all others are done. The message lists them.
+        NeuronsError: Nothing could be started, or the disk is full.
+    """
+    began = time.perf_counter()
+    check_config(config)
+    store = Store(config.warehouse)
+    dataset = read_dataset(store, config.dataset)
+    clip = load_clip(config.model, config.device)
+    run = open_run(store, config, clip)
+    spec = ImageSpec.from_model(clip.model)
+    decode = partial(
+        decode_fast if config.preprocess == "fast" else decode_exact,
+        spec=spec,
+        max_pixels=config.max_pixels,
+    )
+    encoder = Encoder(clip, run.outputs, spec, config.precision)
+    todo = [s for s in dataset.shards if ordinals is None or s.ordinal in ordinals]
+    summary = RunSummary(run.run_id, dataset.name, shard_count=len(todo))
+    work = ShardWork(store, run, config, summary, progress or NoProgress())
+    workers = config.workers or os.cpu_count() or 1
+    with encoder.hooked(), work:
+        work.begin(dataset, todo)
+        while left := work.left():  # more than once only if another process holds some shards
+            plans = work.plans(dataset, left, encoder.with_texts)
+            for batch in stream_batches(plans, decode, config.batch_size, workers):
+                work.take(encoder.encode(batch) if batch.examples else None, batch)
+            work.drain()
+    summary.seconds = time.perf_counter() - began
+    if work.failures:
+        listed = "\n  ".join(str(error) for error in work.failures)
+        raise ShardError(
+            f"{len(work.failures)} of {len(todo)} shards failed; the others are done.\n  {listed}",
+            "Mend what the lines above name and run the same command again.",
+        )
+    return summary
+
+
+class ShardWork:
+    """From planned to committed: which shards are left, their writers, their manifests."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        config: ExtractConfig,
+        summary: RunSummary,
+        progress: ProgressCallback,
+    ) -> None:
+        self.store, self.run, self.config = store, run, config
+        self.summary, self.progress = summary, progress
+        self.failures: list[NeuronsError] = []
+        self._locks = ShardLocks(store, run.folder)
+        self._writers: dict[int, ShardWriter] = {}
+        self._thread = ThreadPoolExecutor(1, "writer")
+        self._waiting: deque[Future[None]] = deque()
+        self._todo: list[Shard] = []
+        self._example_count = 0
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> ShardWork:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.drain()
+        finally:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+            self._locks.release_all()
+            self.progress.finish()
+
+    def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
+        """Look up what is done already and how many examples are left."""
+        self._todo = [shard for shard in shards if not self._is_done(shard)]
+        self.summary.skipped_shard_count = len(shards) - len(self._todo)
+        folder = dataset_folder(dataset.name)
+        for shard in self._todo:
+            manifest = read_manifest(self.store, folder, shard.ordinal) or {}
+            self._example_count += manifest.get("written_count", 0)
+        self.progress.start("extract", self._example_count)
+
+    def left(self) -> list[Shard]:
+        """Shards that neither we nor another process has done."""
+        self._todo = [shard for shard in self._todo if not self._is_done(shard)]
+        return self._todo
+
+    def drain(self) -> None:
+        """Wait until everything handed to the writer is committed."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def plans(
+        self, dataset: Dataset, shards: Sequence[Shard], with_texts: bool
+    ) -> Iterator[ShardPlan]:
+        """Lock and plan every shard that is free and not done."""
+        folder = dataset_folder(dataset.name)
+        for shard in self._locks.free_ones(shards):
+            if self._is_done(shard):  # by another process, since we looked
+                self._locks.release(shard)
+                continue
+            self._todo = [other for other in self._todo if other != shard]  # one try each
+            try:
+                plan = plan_shard(self.store, dataset.name, shard, with_texts)
+            except ShardError as error:
+                plan = ShardPlan(shard, "", [], error=error)
+            self._drop_textless(plan, with_texts)
+            self._writers[shard.ordinal] = ShardWriter(
+                self.store,
+                self.run.folder,
+                shard,
+                self.run.outputs,
+                read_duplicates(self.store, folder, shard),
+                self.config.top_k,
+                self.config.memory_budget_mb << 20,
+            )
+            yield plan
+
+    def _is_done(self, shard: Shard) -> bool:
+        manifest = read_manifest(self.store, self.run.folder, shard.ordinal)
+        return manifest is not None and manifest["status"] == "done"
+
+    def _drop_textless(self, plan: ShardPlan, with_texts: bool) -> None:
+        """A text tower cannot read an example without text."""
+        for example in plan.examples if with_texts else ():
+            if not example.text:
+                plan.rejects.append(reject(plan, example, "text", "no_text", "No text at all."))
+        if with_texts:
+            plan.examples = [e for e in plan.examples if e.text]
+
+    def take(self, pending: Pending | None, batch: Batch) -> None:
+        """Hand a batch to the writer's thread; wait if that is too far behind."""
+        self._waiting.append(self._thread.submit(self._write, pending, batch))
+        while self._waiting and (len(self._waiting) > PENDING_BATCHES or self._waiting[0].done()):
+            self._waiting.popleft().result()
+
+    def _write(self, pending: Pending | None, batch: Batch) -> None:
+        """Runs in the writer's thread, batch after batch, in order."""
+        began = time.perf_counter()
+        plan, writer = batch.plan, self._writers[batch.plan.shard.ordinal]
+        if pending is not None and plan.error is None:
+            results = pending.wait()
+            began = time.perf_counter()
+            if not bool(results.is_finite.all()):
+                for example, good in zip(batch.examples, results.is_finite.tolist(), strict=True):
+                    if not good:
+                        detail = "The model gave NaN or infinity for this example."
+                        plan.rejects.append(reject(plan, example, "forward", "not_finite", detail))
+                results = _select(results)
+            writer.add(results)
+            self.progress.advance(len(batch.examples))
+        if batch.is_last:
+            self._refuse_too_many_rejects(plan, writer)
+            files = writer.finish() if plan.error is None else []
+        plan.seconds["write"] = plan.seconds.get("write", 0.0) + time.perf_counter() - began
+        if batch.is_last:
+            self._commit(plan, self._writers.pop(plan.shard.ordinal), files)
+
+    def _refuse_too_many_rejects(self, plan: ShardPlan, writer: ShardWriter) -> None:
+        rejected, allowed = len(plan.rejects), self.config.max_reject_frac
+        read = writer.added_count + rejected
+        if plan.error is None and rejected > allowed * read:
+            counts = Counter(r.reason for r in plan.rejects).most_common()
+            plan.error = ShardError(
+                f"Shard {plan.shard.name!r}: {rejected} of {read} examples were rejected "
+                f"({', '.join(f'{reason} {n}' for reason, n in counts)}), "
+                f"more than the share {allowed} that is allowed.",
+                "See the view rejects. Mend the shard, or raise --max-reject-frac.",
+            )
+
+    def _commit(self, plan: ShardPlan, writer: ShardWriter, files: list[dict[str, Any]]) -> None:
+        """Write the rejects and, last, the manifest: done, or failed with the reason."""
+        failed = plan.error is not None
+        written = 0 if failed else writer.added_count
+        files = [] if failed else files
+        rel = shard_file(self.run.folder, "run_rejects", plan.shard.ordinal)
+        columns = [list(c) for c in zip(*(vars(r).values() for r in plan.rejects), strict=True)]
+        schema = TABLES["run_rejects"].arrow_schema()
+        table = pa.Table.from_arrays(
+            [pa.array(c, t) for c, t in zip(columns or [[]] * 6, schema.types, strict=True)],
+            schema=schema,
+        )
+        size = self.store.write_parquet(rel, table)
+        files.append(
+            {"table": "run_rejects", "path": rel, "layer": None, "row_count": len(table), "bytes": size}
+        )
+        manifest = {
+            "ordinal": plan.shard.ordinal,
+            "shard": plan.shard.name,
+            "run_id": self.run.run_id,
+            "status": "failed" if failed else "done",
+            "error": str(plan.error) if failed else None,
+            "read_count": writer.added_count + len(plan.rejects),
+            "written_count": written,
+            "rejected_count": len(plan.rejects),
+            "canonical_count": 0 if failed else writer.canonical_count,
+            "reject_reasons": dict(Counter(r.reason for r in plan.rejects)),
+            "files": files,
+            "seconds": {name: round(s, 3) for name, s in plan.seconds.items()},
+            "batch_size": self.config.batch_size,
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_manifest(self.store, self.run.folder, manifest)
+        self._locks.release(plan.shard)
+        self._tell(manifest)
+        if plan.error is not None:
+            self.failures.append(plan.error)
+
+    def _tell(self, manifest: dict[str, Any]) -> None:
+        summary = self.summary
+        summary.manifests.append(manifest)
+        summary.failed_shard_count += manifest["status"] == "failed"
+        summary.read_count += manifest["read_count"]
+        summary.written_count += manifest["written_count"]
+        summary.rejected_count += manifest["rejected_count"]
+        summary.bytes_written += sum(f["bytes"] for f in manifest["files"])
+        elapsed = time.perf_counter() - self._began
+        rate = summary.read_count / elapsed
+        left = max(0, self._example_count - summary.read_count)
+        spent = ", ".join(f"{name} {s:.1f} s" for name, s in manifest["seconds"].items())
+        note = (
+            f"{manifest['shard']} {manifest['status']}: {manifest['written_count']} written, "
+            f"{manifest['rejected_count']} rejected, {rate:.0f} images/s ({spent}), "
+            f"ETA {left / max(rate, 1e-9):.0f} s"
+        )
+        if len(summary.manifests) == 1 and left:
+            per_image = summary.bytes_written / max(1, summary.written_count)
+            note += f"; the rest will take about {per_image * left / 1e6:.0f} MB of disk"
+        self.progress.advance(0, note)
+
+
+def _select(results: Any) -> Any:
+    keep = results.is_finite
+    return replace(
+        results,
+        example_ids=results.example_ids[keep],
+        pooled={name: values[keep] for name, values in results.pooled.items()},
+        embeddings=results.embeddings[keep],
+        is_finite=keep[keep],
+    )

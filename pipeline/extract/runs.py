@@ -1,0 +1,144 @@
+"""What a run is: the fields that decide its result, its folder, and the refusal to mix two of them."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pipeline.config import ExtractConfig, digest
+from pipeline.dataset import check_name, dataset_folder
+from pipeline.errors import ConfigError, ConfigMismatchError
+from pipeline.extract.hooks import resolve_layers
+from pipeline.extract.model import Clip
+from pipeline.extract.writer import DTYPES, LayerOutput
+from pipeline.storage import Store, partition
+
+CHOICES = {
+    "preprocess": ("fast", "exact"),
+    "store": ("auto", "positive", "all"),
+    "activation_dtype": ("float16", "float32"),
+    "precision": ("float32", "bfloat16", "float16"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run."""
+
+    run_id: str
+    folder: str
+    outputs: tuple[LayerOutput, ...]
+
+
+def check_config(config: ExtractConfig) -> None:
+    """Refuse values that cannot work.
+
+    Raises:
+        ConfigError: Names the field, its value and what it may be.
+    """
+    for name, allowed in CHOICES.items():
+        if getattr(config, name) not in allowed:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)!r}.", f"It must be one of {', '.join(allowed)}."
+            )
+    for name, least in (("batch_size", 1), ("workers", 0), ("top_k", 1), ("memory_budget_mb", 1)):
+        if getattr(config, name) < least:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}.", f"It must be a whole number >= {least}."
+            )
+    if not 0 <= config.max_reject_frac <= 1:
+        raise ConfigError(
+            f"max_reject_frac is {config.max_reject_frac}.", "It is a share: 0 to 1."
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, for the record."""
+    found = {"python": platform.python_version()}
+    for name in ("multimodal-neurons", "torch", "torchvision", "open_clip_torch", "pyarrow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def choose_outputs(config: ExtractConfig, clip: Clip) -> tuple[LayerOutput, ...]:
+    """Probe the layers and decide what is stored of each.
+
+    Raises:
+        HookError: A layer cannot be read.
+    """
+    outputs = []
+    for layer in resolve_layers(clip, config.layers):
+        auto = "positive" if layer.is_rectified else "all"
+        keep = auto if config.store == "auto" else config.store
+        outputs.append(LayerOutput(layer, keep, DTYPES[config.activation_dtype]))
+    return tuple(outputs)
+
+
+def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
+    """Find or make the run's folder.
+
+    Raises:
+        ConfigMismatchError: The folder holds the outputs of another configuration; the fields that
+            differ are named with both values.
+    """
+    outputs = choose_outputs(config, clip)
+    identity: dict[str, Any] = {
+        "dataset": config.dataset,
+        "model_id": clip.model_id,
+        "weights_sha256": clip.weights_sha256,
+        "layers": [output.layer.name for output in outputs],
+        "store": [output.store for output in outputs],
+        "preprocess": config.preprocess,
+        "precision": config.precision,
+        "activation_dtype": config.activation_dtype,
+        "top_k": config.top_k,
+        "max_pixels": config.max_pixels,
+    }
+    run_id = check_name(config.run, "run") if config.run else digest(identity)
+    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
+    path = f"{folder}/run.json"
+    if store.exists(path):
+        known = store.read_json(path)["identity"]
+        if differs := [key for key in identity if identity[key] != known.get(key)]:
+            lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
+            raise ConfigMismatchError(
+                f"Run {run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
+                "Outputs of two configurations never mix. Give another --run name, or none.",
+            )
+        return Run(run_id, folder, outputs)
+    store.write_json(
+        path,
+        {
+            "run_id": run_id,
+            "identity": identity,
+            "model": {
+                "model_id": clip.model_id,
+                "weights_sha256": clip.weights_sha256,
+                "is_random": clip.is_random,
+            },
+            "layers": [
+                {
+                    "layer": output.layer.name,
+                    "path": output.layer.spec.path,
+                    "point": output.layer.spec.point,
+                    "pooling": output.layer.spec.pooling,
+                    "tower": output.layer.tower,
+                    "module_kind": output.layer.kind,
+                    "unit_count": output.layer.unit_count,
+                    "is_rectified": output.layer.is_rectified,
+                    "store": output.store,
+                }
+                for output in outputs
+            ],
+            "config": asdict(config),
+            "versions": versions(),
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+    return Run(run_id, folder, outputs)

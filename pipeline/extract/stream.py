@@ -1,0 +1,277 @@
+"""From the index to batches of pixels: one ordered stream over many shards, decoded ahead.
+
+The index knows every image's byte range, so no tar is parsed again: a *chunk* is a run of neighbouring
+examples, read with one range request (local or remote alike) and decoded by one thread. Chunks of the
+next shard are under way while this shard's last batch is in the model, so that the device never
+waits at a border. Results come back in order, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from pipeline.dataset import Shard, dataset_folder, read_manifest, shard_file, shard_url
+from pipeline.errors import ExampleError, NeuronsError, ShardError
+from pipeline.extract.decode import start_decode_thread
+from pipeline.storage import Store
+
+CHUNK_EXAMPLES = 16
+CHUNK_BYTES = 32 << 20
+TEXT_ORDER = ("caption", "alt", "attribution", "page_title", "section_title", "section", "page")
+"""The primary text of an example is its first by kind in this order, then English, then a text of
+unknown language, then by language tag, then by text_rank."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One indexed example."""
+
+    example_id: int
+    position: int
+    shard_key: str
+    offset: int
+    size: int
+    sha256: str
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One row of ``run_rejects``."""
+
+    shard_ordinal: int
+    position: int | None
+    shard_key: str | None
+    stage: str
+    reason: str
+    detail: str
+
+
+@dataclass
+class ShardPlan:
+    """A shard that is being streamed."""
+
+    shard: Shard
+    url: str
+    examples: list[Example]
+    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "decode": 0.0})
+    rejects: list[Reject] = field(default_factory=list)
+    error: NeuronsError | None = None
+
+
+@dataclass
+class Batch:
+    """Consecutive examples of one shard; the last one may be short or, if all failed, empty."""
+
+    plan: ShardPlan
+    examples: list[Example]
+    images: torch.Tensor
+    is_last: bool
+
+
+@dataclass
+class _Decoded:
+    items: list[tuple[Example, torch.Tensor | ExampleError]]
+    read_s: float
+    decode_s: float
+
+
+def plan_shard(store: Store, dataset: str, shard: Shard, with_texts: bool) -> ShardPlan:
+    """Read a shard's index.
+
+    Raises:
+        ShardError: It was not indexed, or its ingest failed.
+    """
+    folder = dataset_folder(dataset)
+    manifest = read_manifest(store, folder, shard.ordinal)
+    if manifest is None or manifest["status"] != "done":
+        raise ShardError(
+            f"Shard {shard.name!r} of {dataset!r} is not indexed"
+            + (f": {manifest['error']}" if manifest else "."),
+            "Replace the file if it is damaged, and run the same neurons ingest again.",
+        )
+    columns = ["example_id", "shard_key", "image_offset", "image_bytes", "image_sha256"]
+    with store.open(shard_file(folder, "examples", shard.ordinal)) as file:
+        table = pq.read_table(file, columns=columns)
+    texts = primary_texts(store, folder, shard) if with_texts else {}
+    first = shard.example_id(0)
+    rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+    examples = [
+        Example(id_, id_ - first, key, offset, size, sha, texts.get(id_))
+        for id_, key, offset, size, sha in rows
+    ]
+    return ShardPlan(shard, shard_url(store, shard), examples)
+
+
+def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
+    """The primary text (see ``TEXT_ORDER``) of each example of a shard that has any text."""
+    with store.open(shard_file(folder, "texts", shard.ordinal)) as file:
+        texts = pq.read_table(file)
+    with duckdb.connect() as connection:
+        connection.register("texts", texts)
+        rows = connection.execute(
+            """
+            select example_id, text from texts
+            qualify row_number() over (
+                partition by example_id
+                order by
+                    coalesce(list_position($kinds, text_kind), 99),
+                    language not like 'en%', language <> 'und', language, text_rank
+            ) = 1
+            """,
+            {"kinds": list(TEXT_ORDER)},
+        ).fetchall()
+    return dict(rows)
+
+
+def read_duplicates(store: Store, folder: str, shard: Shard) -> torch.Tensor:
+    """int64, sorted: example_ids of the shard whose image an earlier example showed."""
+    rel = shard_file(folder, "duplicates", shard.ordinal)
+    with store.open(rel) as file:
+        ids: pa.ChunkedArray = pq.read_table(file, columns=["example_id"])["example_id"]
+    return torch.tensor(sorted(ids.to_pylist()), dtype=torch.int64)
+
+
+def _chunks(plan: ShardPlan) -> Iterator[list[Example]]:
+    chunk: list[Example] = []
+    for example in plan.examples:
+        span = example.offset + example.size - chunk[0].offset if chunk else 0
+        if len(chunk) == CHUNK_EXAMPLES or span > CHUNK_BYTES or span < 0:
+            yield chunk
+            chunk = []
+        chunk.append(example)
+    if chunk:
+        yield chunk
+
+
+def _read_and_decode(
+    plan: ShardPlan, chunk: list[Example], decode: Callable[[bytes], torch.Tensor]
+) -> _Decoded:
+    began = time.perf_counter()
+    start = min(e.offset for e in chunk)
+    end = max(e.offset + e.size for e in chunk)
+    fs, path = fsspec.core.url_to_fs(plan.url)
+    try:
+        data = memoryview(fs.cat_file(path, start=start, end=end))
+    except OSError as error:
+        raise ShardError(
+            f"Shard {plan.shard.name!r} at {plan.url} cannot be read: {error}.",
+            "Check the file or the connection, and run the same command again.",
+        ) from error
+    read = time.perf_counter()
+    items: list[tuple[Example, torch.Tensor | ExampleError]] = []
+    for example in chunk:
+        image = bytes(data[example.offset - start : example.offset - start + example.size])
+        if hashlib.sha256(image).hexdigest() != example.sha256:
+            raise ShardError(
+                f"Shard {plan.shard.name!r} at {plan.url} has changed since it was indexed: "
+                f"the bytes of {example.shard_key!r} are not the same.",
+                "Restore the file, or ingest the changed data under another --dataset name.",
+            )
+        try:
+            items.append((example, decode(image)))
+        except ExampleError as error:
+            items.append((example, error))
+    return _Decoded(items, read - began, time.perf_counter() - read)
+
+
+def stream_batches(
+    plans: Iterator[ShardPlan],
+    decode: Callable[[bytes], torch.Tensor],
+    batch_size: int,
+    workers: int,
+) -> Iterator[Batch]:
+    """Decode ahead and yield batches in order; every plan ends with a batch that ``is_last``.
+
+    A plan whose file cannot be trusted gets its ``error`` set and ends at once; the others go on.
+
+    Args:
+        plans: Shards to stream; read lazily, a little ahead.
+        decode: Image file -> tensor ``[3, H, W]``; raises :class:`ExampleError` for a bad one.
+        batch_size: Examples in a batch. No batch crosses a shard.
+        workers: Threads.
+    """
+    torch.get_num_threads()  # fixes this thread's number before the workers set theirs to one
+    with ThreadPoolExecutor(workers, "decode", initializer=start_decode_thread) as pool:
+        # A window of work under way: enough for every thread, and for two batches ahead.
+        window = 2 * workers + -(-2 * batch_size // CHUNK_EXAMPLES)
+        waiting: deque[tuple[ShardPlan, Future[_Decoded] | None]] = deque()
+        source = _jobs(plans)
+        try:
+            exhausted = False
+            held: list[tuple[Example, torch.Tensor]] = []
+            while True:
+                while not exhausted and len(waiting) < window:
+                    job = next(source, None)
+                    if job is None:
+                        exhausted = True
+                    elif job[1] is None:
+                        waiting.append((job[0], None))
+                    else:
+                        future = pool.submit(_read_and_decode, job[0], job[1], decode)
+                        waiting.append((job[0], future))
+                if not waiting:
+                    return
+                plan, done = waiting.popleft()
+                if done is None:
+                    yield _batch(plan, held, is_last=True)
+                    held = []
+                    continue
+                held += _collect(plan, done)
+                while len(held) > batch_size:  # keep one back: the last batch is known by its end
+                    yield _batch(plan, held[:batch_size], is_last=False)
+                    held = held[batch_size:]
+        finally:
+            for _, late in waiting:
+                if late is not None:
+                    late.cancel()
+
+
+def _jobs(plans: Iterator[ShardPlan]) -> Iterator[tuple[ShardPlan, list[Example] | None]]:
+    """Every chunk of every plan, and ``None`` after a plan's last."""
+    for plan in plans:
+        for chunk in _chunks(plan):
+            if plan.error is not None:
+                break
+            yield plan, chunk
+        yield plan, None
+
+
+def _collect(plan: ShardPlan, done: Future[_Decoded]) -> list[tuple[Example, torch.Tensor]]:
+    try:
+        decoded = done.result()
+    except NeuronsError as error:
+        plan.error = plan.error or error
+        return []
+    plan.seconds["read"] += decoded.read_s
+    plan.seconds["decode"] += decoded.decode_s
+    good = []
+    for example, result in decoded.items:
+        if isinstance(result, ExampleError):
+            plan.rejects.append(reject(plan, example, "decode", result.reason, result.detail))
+        else:
+            good.append((example, result))
+    return good
+
+
+def reject(plan: ShardPlan, example: Example, stage: str, reason: str, detail: str) -> Reject:
+    """A reject row for an example of a plan."""
+    key = example.shard_key
+    return Reject(plan.shard.ordinal, example.position, key, stage, reason, detail)
+
+
+def _batch(plan: ShardPlan, held: list[tuple[Example, Any]], is_last: bool) -> Batch:
+    images = torch.stack([image for _, image in held]) if held else torch.zeros(0, 3, 1, 1)
+    return Batch(plan, [example for example, _ in held], images, is_last)
