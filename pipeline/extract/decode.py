@@ -162,20 +162,31 @@ def stack(images: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
 
 
-def normalise(batch: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
+def normalise(
+    batch: torch.Tensor, spec: ImageSpec, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Turn pixels into the input of the tower, on the device where they are.
 
     Args:
         batch: [N, 3, H, W]: uint8 of :func:`decode_fast`, or floats of :func:`decode_exact`.
         spec: Mean and standard deviation.
+        out: Written to if given: an earlier result of the same shape that is no longer needed. On
+            a CPU, fresh memory costs three times as much as the arithmetic.
 
     Returns:
-        float32 [N, 3, H, W], in the memory format of ``batch``; floats come back as they are.
+        float32 [N, 3, H, W], channels_last; floats come back as they are.
     """
     if batch.is_floating_point():
         return batch
+    if out is None:
+        out = torch.empty(
+            batch.shape, device=batch.device, memory_format=torch.channels_last, dtype=torch.float32
+        )
     scale, shift = _scale_and_shift(spec, batch.device)
-    return (batch * scale).add_(shift)
+    # As rows of W * 3 values the innermost loop is long; over 3 channels it is 2.5 times slower.
+    rows = out.permute(0, 2, 3, 1).flatten(2)
+    rows.copy_(batch.permute(0, 2, 3, 1).flatten(2)).mul_(scale).add_(shift)
+    return out
 
 
 def start_decode_thread() -> None:
@@ -220,11 +231,12 @@ def _interpolation(spec: ImageSpec) -> InterpolationMode:
 
 @functools.lru_cache(maxsize=16)
 def _scale_and_shift(spec: ImageSpec, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Constants [1, 3, 1, 1] with ``(pixel / 255 - mean) / std == pixel * scale + shift``."""
+    """Rows [W * 3] with ``(pixel / 255 - mean) / std == pixel * scale + shift``."""
     with torch.inference_mode(False):  # usable in and out of inference mode
-        mean = torch.tensor(spec.mean, dtype=torch.float64).view(1, 3, 1, 1)
-        std = torch.tensor(spec.std, dtype=torch.float64).view(1, 3, 1, 1)
-        return (1 / (255 * std)).float().to(device), (-mean / std).float().to(device)
+        mean, std = torch.tensor([spec.mean, spec.std], dtype=torch.float64)
+        scale, shift = 1 / (255 * std), -mean / std
+        width = spec.size_px[1]
+        return scale.repeat(width).float().to(device), shift.repeat(width).float().to(device)
 
 
 def _three(values: float | tuple[float, ...]) -> tuple[float, float, float]:

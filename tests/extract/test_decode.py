@@ -69,7 +69,8 @@ def assert_close(one: torch.Tensor, other: torch.Tensor) -> None:
     assert one.shape == other.shape
     difference = (one - other).abs()
     assert difference.max() <= TWO_GREY_LEVELS
-    assert difference.mean() <= 0.0151 / 3  # on average a third of a grey level
+    if difference.numel() > 1000:
+        assert difference.mean() <= 0.0151 / 3  # on average a third of a grey level
 
 
 def reason(way: Any, data: bytes, max_pixels: int = MAX_PIXELS, spec: ImageSpec = SPEC) -> str:
@@ -409,6 +410,9 @@ def test_batches_are_channels_last() -> None:
     expected = (batch / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     torch.testing.assert_close(floats, expected, rtol=0, atol=1e-5)
     assert normalise(floats, SPEC) is floats
+    reused = torch.full_like(floats, torch.nan)
+    assert normalise(batch.contiguous(), SPEC, out=reused) is reused
+    assert torch.equal(reused, floats)
 
 
 def test_normalise_in_and_out_of_inference_mode() -> None:
