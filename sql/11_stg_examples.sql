@@ -1,0 +1,43 @@
+-- view:    stg_examples
+-- grain:   one row per indexed example
+-- key:     dataset, example_id
+-- reads:   raw_examples, raw_duplicates, raw_shards
+-- purpose: Indexed examples, with the shard they are in and the image they repeat.
+--
+-- column         type     unit         meaning
+-- dataset        varchar               name of the dataset
+-- example_id     bigint   id           shard_ordinal x 2^20 + position
+-- shard_ordinal  integer  ordinal 0..  which shard of the dataset
+-- shard          varchar               name of the tar
+-- shard_key      varchar               WebDataset key of the sample
+-- image_sha256   varchar  hex          hash of the image file
+-- width_px       integer  px           width in the header
+-- height_px      integer  px           height in the header
+-- mime_type      varchar               type found in the bytes
+-- image_offset   bigint   bytes        where the image begins in the tar
+-- image_bytes    bigint   bytes        length of the image file
+-- source_url     varchar               where the image came from
+-- duplicate_of   bigint   id           earlier example with the same image, or null
+select
+    raw_examples.dataset,
+    raw_examples.example_id,
+    raw_examples.shard_ordinal,
+    raw_shards.shard,
+    raw_examples.shard_key,
+    raw_examples.image_sha256,
+    raw_examples.width_px,
+    raw_examples.height_px,
+    raw_examples.mime_type,
+    raw_examples.image_offset,
+    raw_examples.image_bytes,
+    raw_examples.source_url,
+    raw_duplicates.duplicate_of,
+from raw_examples
+inner join raw_shards
+    on
+        raw_examples.dataset = raw_shards.dataset
+        and raw_examples.shard_ordinal = raw_shards.shard_ordinal
+left join raw_duplicates
+    on
+        raw_examples.dataset = raw_duplicates.dataset
+        and raw_examples.example_id = raw_duplicates.example_id;

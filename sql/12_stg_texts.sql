@@ -1,0 +1,23 @@
+-- view:    stg_texts
+-- grain:   one row per (example, language, text_kind, text_rank)
+-- key:     dataset, example_id, language, text_kind, text_rank
+-- reads:   raw_texts
+-- purpose: Every text that came with an image.
+--
+-- column      type     unit      meaning
+-- dataset     varchar            name of the dataset
+-- example_id  bigint   id        the example
+-- language    varchar  BCP 47    language of the text; 'und' if unknown
+-- text_kind   varchar            caption, alt, attribution, page_title, section ...
+-- text_rank   integer  rank 1..  order among texts of the same language and kind
+-- text        varchar            the text
+-- page_title  varchar            title of the page it stood on, or null
+select
+    raw_texts.dataset,
+    raw_texts.example_id,
+    raw_texts.language,
+    raw_texts.text_kind,
+    raw_texts.text_rank,
+    raw_texts.text,
+    raw_texts.page_title,
+from raw_texts;

@@ -1,0 +1,33 @@
+-- view:    stg_layers
+-- grain:   one row per layer of a run
+-- key:     dataset, run_id, layer
+-- reads:   raw_layers
+-- purpose: The layers of each run and how they were read.
+--
+-- column        type     unit   meaning
+-- dataset       varchar         name of the dataset
+-- run_id        varchar         the run
+-- model_id      varchar         architecture:pretrained
+-- layer         varchar         module path, point and pooling
+-- layer_path    varchar         module path, as in named_modules()
+-- point         varchar         input or output of the module
+-- pooling       varchar         max, mean, center or cls
+-- tower         varchar         visual or text
+-- module_kind   varchar         class of the module
+-- unit_count    integer  count  neurons of the layer
+-- is_rectified  boolean         a ReLU, or never below zero
+-- store         varchar         positive (only above zero is stored) or all
+select
+    raw_layers.dataset,
+    raw_layers.run_id,
+    raw_layers.model_id,
+    raw_layers.layer,
+    raw_layers.layer_path,
+    raw_layers.point,
+    raw_layers.pooling,
+    raw_layers.tower,
+    raw_layers.module_kind,
+    raw_layers.unit_count,
+    raw_layers.is_rectified,
+    raw_layers.store,
+from raw_layers;

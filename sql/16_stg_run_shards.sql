@@ -1,0 +1,37 @@
+-- view:    stg_run_shards
+-- grain:   one row per shard of a run
+-- key:     dataset, run_id, shard_ordinal
+-- reads:   raw_run_shards
+-- purpose: How each shard of a run went.
+--
+-- column           type         unit         meaning
+-- dataset          varchar                   name of the dataset
+-- run_id           varchar                   the run
+-- shard_ordinal    integer      ordinal 0..  which shard of the dataset
+-- status           varchar                   done or failed
+-- error            varchar                   why it failed
+-- read_count       bigint       count        examples read
+-- written_count    bigint       count        examples written
+-- rejected_count   bigint       count        examples rejected
+-- canonical_count  bigint       count        of these, no repeats
+-- read_s           double       s            time to read, summed over threads
+-- decode_s         double       s            time to decode, summed over threads
+-- write_s          double       s            time to write
+-- file_bytes       bigint       bytes        size of all files
+-- written_at       timestamptz  UTC          when it was committed
+select
+    raw_run_shards.dataset,
+    raw_run_shards.run_id,
+    raw_run_shards.shard_ordinal,
+    raw_run_shards.status,
+    raw_run_shards.error,
+    raw_run_shards.read_count,
+    raw_run_shards.written_count,
+    raw_run_shards.rejected_count,
+    raw_run_shards.canonical_count,
+    raw_run_shards.read_s,
+    raw_run_shards.decode_s,
+    raw_run_shards.write_s,
+    raw_run_shards.file_bytes,
+    raw_run_shards.written_at,
+from raw_run_shards;

@@ -1,0 +1,27 @@
+-- view:    stg_run_examples
+-- grain:   one row per example that a run processed
+-- key:     dataset, run_id, example_id
+-- reads:   raw_embeddings, raw_duplicates, stg_runs
+-- purpose: Which examples a run holds: the universe of its statistics.
+--
+-- column        type     unit  meaning
+-- dataset       varchar        name of the dataset
+-- run_id        varchar        the run
+-- model_id      varchar        architecture:pretrained
+-- example_id    bigint   id    the example
+-- is_duplicate  boolean        an earlier example shows the same image
+select
+    raw_embeddings.dataset,
+    raw_embeddings.run_id,
+    stg_runs.model_id,
+    raw_embeddings.example_id,
+    raw_duplicates.example_id is not null as is_duplicate,
+from raw_embeddings
+inner join stg_runs
+    on
+        raw_embeddings.dataset = stg_runs.dataset
+        and raw_embeddings.run_id = stg_runs.run_id
+left join raw_duplicates
+    on
+        raw_embeddings.dataset = raw_duplicates.dataset
+        and raw_embeddings.example_id = raw_duplicates.example_id;

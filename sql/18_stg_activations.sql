@@ -1,0 +1,24 @@
+-- view:    stg_activations
+-- grain:   one row per (neuron, example) whose activation the run stores
+-- key:     dataset, run_id, layer, unit, example_id
+-- reads:   raw_activations
+-- purpose: Stored activations, finite ones only (the writer lets no other pass).
+--
+-- column      type     unit         meaning
+-- dataset     varchar               name of the dataset
+-- run_id      varchar               the run
+-- layer       varchar               module path, point and pooling
+-- unit        integer  index 0..    position of the neuron inside its layer
+-- example_id  bigint   id           the example
+-- activation  float    model units  activation after pooling
+-- rank2       bigint   2 x rank     twice the mid-rank in the run; null before compact
+select
+    raw_activations.dataset,
+    raw_activations.run_id,
+    raw_activations.layer,
+    raw_activations.unit::integer as unit,
+    raw_activations.example_id,
+    raw_activations.activation,
+    raw_activations.rank2,
+from raw_activations
+where isfinite(raw_activations.activation);

@@ -1,0 +1,36 @@
+-- view:    neuron_histograms
+-- grain:   one row per neuron and bin that is not empty
+-- key:     dataset, run_id, layer, unit, bin
+-- reads:   raw_shard_histograms, stg_runs
+-- purpose: How the activations of each neuron are distributed, on fixed edges.
+--
+-- Every histogram has the same edges, four an octave, so that shards, neurons and
+-- layers can be added and compared. Divide the edges by neuron_stats.sd for standard
+-- deviations from zero.
+--
+-- column         type      unit         meaning
+-- dataset        varchar                name of the dataset
+-- model_id       varchar                architecture:pretrained
+-- run_id         varchar                the run
+-- layer          varchar                module path, point and pooling
+-- unit           integer   index 0..    position of the neuron inside its layer
+-- bin            smallint  index        0 is exactly zero; sign of the activation
+-- bin_left       double    model units  left edge; inclusive above zero
+-- bin_right      double    model units  right edge; inclusive below zero
+-- example_count  bigint    count        examples in the bin, repeated images included
+select
+    raw_shard_histograms.dataset,
+    stg_runs.model_id,
+    raw_shard_histograms.run_id,
+    raw_shard_histograms.layer,
+    raw_shard_histograms.unit,
+    raw_shard_histograms.bin,
+    bin_left(raw_shard_histograms.bin) as bin_left,
+    bin_right(raw_shard_histograms.bin) as bin_right,
+    sum(raw_shard_histograms.example_count)::bigint as example_count,
+from raw_shard_histograms
+inner join stg_runs
+    on
+        raw_shard_histograms.dataset = stg_runs.dataset
+        and raw_shard_histograms.run_id = stg_runs.run_id
+group by all;

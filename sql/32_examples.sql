@@ -1,0 +1,45 @@
+-- view:    examples
+-- grain:   one row per image of a dataset
+-- key:     dataset, example_id
+-- reads:   stg_examples, settings
+-- purpose: The images: where they lie, what they are, which half they belong to.
+-- cite:    Quiroga et al. 2005, doi:10.1038/nature03687
+--
+-- Concepts are chosen on the screening half and confirmed on the testing half; the same
+-- image is always in the same half, in every dataset.
+--
+-- column         type     unit         meaning
+-- dataset        varchar               name of the dataset
+-- example_id     bigint   id           shard_ordinal x 2^20 + position
+-- shard_ordinal  integer  ordinal 0..  which shard of the dataset
+-- shard          varchar               name of the tar
+-- shard_key      varchar               WebDataset key of the sample
+-- image_sha256   varchar  hex          hash of the image file
+-- width_px       integer  px           width in the header
+-- height_px      integer  px           height in the header
+-- mime_type      varchar               type found in the bytes
+-- image_offset   bigint   bytes        where the image begins in the tar
+-- image_bytes    bigint   bytes        length of the image file
+-- source_url     varchar               where the image came from
+-- duplicate_of   bigint   id           earlier example with the same image, or null
+-- half           varchar               screening or testing, by a seeded hash
+select
+    stg_examples.dataset,
+    stg_examples.example_id,
+    stg_examples.shard_ordinal,
+    stg_examples.shard,
+    stg_examples.shard_key,
+    stg_examples.image_sha256,
+    stg_examples.width_px,
+    stg_examples.height_px,
+    stg_examples.mime_type,
+    stg_examples.image_offset,
+    stg_examples.image_bytes,
+    stg_examples.source_url,
+    stg_examples.duplicate_of,
+    case
+        when md5(settings.half_seed || stg_examples.image_sha256) < '8' then 'screening'
+        else 'testing'
+    end as half,
+from stg_examples
+cross join settings;

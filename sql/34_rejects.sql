@@ -1,0 +1,31 @@
+-- view:    rejects
+-- grain:   one row per rejected sample, and one per failed shard
+-- key:     none
+-- reads:   stg_rejects, stg_shards
+-- purpose: What could not be used, at which stage, and why.
+--
+-- column         type     unit         meaning
+-- dataset        varchar               name of the dataset
+-- run_id         varchar               the run, or null for the ingest
+-- shard          varchar               name of the tar
+-- shard_ordinal  integer  ordinal 0..  which shard of the dataset
+-- position       integer  index 0..    place in the shard; null: the whole shard
+-- shard_key      varchar               WebDataset key; null: the whole shard
+-- stage          varchar               source, index, decode, text or forward
+-- reason         varchar               a word to count by
+-- detail         varchar               what was seen
+select
+    stg_rejects.dataset,
+    stg_rejects.run_id,
+    stg_shards.shard,
+    stg_rejects.shard_ordinal,
+    stg_rejects.position,
+    stg_rejects.shard_key,
+    stg_rejects.stage,
+    stg_rejects.reason,
+    stg_rejects.detail,
+from stg_rejects
+inner join stg_shards
+    on
+        stg_rejects.dataset = stg_shards.dataset
+        and stg_rejects.shard_ordinal = stg_shards.shard_ordinal;

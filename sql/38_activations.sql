@@ -1,0 +1,34 @@
+-- view:    activations
+-- grain:   one row per (neuron, example) whose activation the run stores
+-- key:     dataset, run_id, layer, unit, example_id
+-- reads:   stg_activations, stg_runs
+-- purpose: The activations themselves, for your own questions.
+--
+-- Always filter by layer, and by unit where you can: files and row groups are laid out
+-- by them. A layer with store = 'positive' holds activations above zero only; absent
+-- ones are zero or below. rank2 = 2 x mid-rank, ascending, among all examples of the
+-- run, absent ones included; neurons compact makes it.
+--
+-- column      type     unit         meaning
+-- dataset     varchar               name of the dataset
+-- model_id    varchar               architecture:pretrained
+-- run_id      varchar               the run
+-- layer       varchar               module path, point and pooling
+-- unit        integer  index 0..    position of the neuron inside its layer
+-- example_id  bigint   id           the example
+-- activation  float    model units  activation after pooling
+-- rank2       bigint   2 x rank     twice the mid-rank in the run; null before compact
+select
+    stg_activations.dataset,
+    stg_runs.model_id,
+    stg_activations.run_id,
+    stg_activations.layer,
+    stg_activations.unit,
+    stg_activations.example_id,
+    stg_activations.activation,
+    stg_activations.rank2,
+from stg_activations
+inner join stg_runs
+    on
+        stg_activations.dataset = stg_runs.dataset
+        and stg_activations.run_id = stg_runs.run_id;

@@ -1,0 +1,31 @@
+-- view:    shards
+-- grain:   one row per shard of a dataset
+-- key:     dataset, shard_ordinal
+-- reads:   stg_shards
+-- purpose: The shards of each dataset and how their ingest ended.
+--
+-- column          type     unit         meaning
+-- dataset         varchar               name of the dataset
+-- source          varchar               which source made the dataset
+-- shard_ordinal   integer  ordinal 0..  place in the dataset; never changes
+-- shard           varchar               name of the tar
+-- url             varchar               where the tar lies
+-- shard_bytes     bigint   bytes        size of the tar
+-- status          varchar               done, failed or pending
+-- error           varchar               why it failed
+-- read_count      bigint   count        samples read
+-- written_count   bigint   count        examples indexed
+-- rejected_count  bigint   count        samples rejected
+select
+    stg_shards.dataset,
+    stg_shards.source,
+    stg_shards.shard_ordinal,
+    stg_shards.shard,
+    stg_shards.url,
+    stg_shards.shard_bytes,
+    stg_shards.status,
+    stg_shards.error,
+    stg_shards.read_count,
+    stg_shards.written_count,
+    stg_shards.rejected_count,
+from stg_shards;
