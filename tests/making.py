@@ -7,9 +7,14 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 from PIL import Image
 from webdataset import TarWriter
+
+from pipeline.config import IngestConfig, IngestStep
+from pipeline.sources.ingest import IngestSummary, ingest
 
 
 def make_image(seed: int = 0, size: tuple[int, int] = (16, 12), form: str = "JPEG") -> bytes:
@@ -52,3 +57,35 @@ def write_members(path: Path, members: Sequence[tuple[str, bytes]], **options: i
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return path
+
+
+def ingest_paths(tmp_path: Path, source: str, *paths: object, **settings: Any) -> IngestSummary:
+    """Ingest into ``tmp_path/warehouse`` as dataset ``d``; options and config fields by name."""
+    options = settings.pop("options", {})
+    config = IngestConfig(str(tmp_path / "warehouse"), "d", **settings)
+    return ingest(config, IngestStep(source, tuple(map(str, paths)), options))
+
+
+def read_rows(tmp_path: Path, table: str) -> list[dict[str, Any]]:
+    """All rows of a table of dataset ``d``, in the order of shards."""
+    files = sorted((tmp_path / "warehouse/dataset=d" / table).glob("*.parquet"))
+    return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def read_manifests(tmp_path: Path) -> list[dict[str, Any]]:
+    """All manifests of dataset ``d``."""
+    files = sorted((tmp_path / "warehouse/dataset=d/manifests").glob("*.json"))
+    return [json.loads(file.read_text()) for file in files]
+
+
+def snapshot(tmp_path: Path, with_times: bool = True) -> dict[str, object]:
+    """Name -> (bytes, time of change) of all files of the warehouse."""
+    files = (file for file in (tmp_path / "warehouse").rglob("*") if file.is_file())
+    return {
+        str(file.relative_to(tmp_path)): (
+            file.read_bytes(),
+            file.stat().st_mtime_ns if with_times else None,
+        )
+        for file in files
+        if file.suffix != ".lock" and not (file.suffix == ".json" and not with_times)
+    }

@@ -77,7 +77,7 @@ def find_duplicates(store: Store, dataset: str, done: list[int]) -> int:
             _create_view(con, store, "settled_examples", folder, "examples", settled)
             _create_view(con, store, "fresh_examples", folder, "examples", fresh)
             con.execute(f"create temp table found as {_QUERY}")
-        count = int(con.execute("select count(*) from settled_duplicates").fetchone()[0])
+        count = int(con.sql("select count(*) from settled_duplicates").fetchall()[0][0])
         for ordinal in fresh:
             rows = con.sql(
                 "select * from found where example_id >> 20 = ? order by example_id",

@@ -31,6 +31,22 @@ def is_image_name(extension: str) -> bool:
     return extension.rsplit(".", 1)[-1].lower() in IMAGE_EXTENSIONS
 
 
+def sniff_extension(data: bytes) -> str:
+    """The extension that suits an image's first bytes; ``jpg`` if they are not known."""
+    begins = {
+        b"\x89PNG": "png",
+        b"GIF8": "gif",
+        b"BM": "bmp",
+        b"II*\0": "tif",
+        b"MM\0*": "tif",
+    }
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:12] == b"ftypavif":
+        return "avif"
+    return next((name for start, name in begins.items() if data.startswith(start)), "jpg")
+
+
 def read_header(data: bytes) -> ImageHeader:
     """Read type and size of an image from its bytes; the name plays no part.
 

@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline.config import IngestConfig
 from pipeline.dataset import dataset_folder, read_manifest, shard_file
 from pipeline.errors import ExampleError, SourceError
 from pipeline.progress import ProgressCallback
+from pipeline.sources.header import sniff_extension
 from pipeline.sources.index import SourceNotes, SourceReject, index_shard
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.texts import SourceText, drop_repeats
@@ -36,8 +37,8 @@ class SourceExample:
     """Name that leads back to the source; dots and repeats are replaced when it is written."""
     image: bytes | Callable[[], bytes]
     """The image file's bytes, or a function that reads them and may raise ExampleError."""
-    extension: str
-    """Extension of the image, without the dot."""
+    extension: str = ""
+    """Extension of the image, without the dot; empty takes the one that suits the bytes."""
     texts: Sequence[SourceText] = ()
     """Its texts in our normal form, in order."""
     url: str | None = None
@@ -87,6 +88,15 @@ def ingest_examples(
             )
     finally:
         progress.finish()
+
+
+def make_reject(key: str, reason: str, detail: str, url: str | None = None) -> SourceExample:
+    """An item of the source that has no image to give, and why."""
+
+    def read_image() -> NoReturn:
+        raise ExampleError(reason, detail)
+
+    return SourceExample(key, read_image, url=url)
 
 
 def describe_manifest(manifest: dict[str, Any]) -> str:
@@ -185,7 +195,8 @@ class _ShardFiller:
         texts = [dict(text) for text in drop_repeats(item.texts)]
         record = {"key": key, "url": item.url, "texts": texts}
         data = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
-        return {"__key__": key, clean_extension(item.extension): image, "json": data}
+        extension = clean_extension(item.extension) or sniff_extension(image)
+        return {"__key__": key, extension: image, "json": data}
 
 
 def clean_key(key: str) -> str:

@@ -1,0 +1,137 @@
+"""wikimedia/wit_base: Parquet with one image a row, as JPEG bytes, and its texts in parallel lists.
+
+Wikimedia left out images in which a large face was found: it says little about neurons for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import fsspec
+
+from pipeline.config import IngestConfig
+from pipeline.errors import ExampleError, SourceError
+from pipeline.progress import ProgressCallback
+from pipeline.sources.texts import SourceText, make_text
+from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
+from pipeline.storage import Store
+
+FEATURE_KINDS = {
+    "caption_reference_description": "caption",
+    "caption_alt_text_description": "alt",
+    "page_title": "page_title",
+    "section_title": "section_title",
+    "context_section_description": "section",
+    "context_page_description": "page",
+}
+"""Which kind of text each list of ``wit_features`` holds; the other lists are not texts."""
+
+_COLUMNS = ("image", "image_url", "caption_attribution_description", "wit_features")
+_BATCH_ROWS = 64
+
+
+def ingest_wit_base(
+    store: Store, config: IngestConfig, paths: Sequence[str], progress: ProgressCallback
+) -> None:
+    """Write the images of wit_base into shards, in the order of the files and rows.
+
+    Args:
+        store: The warehouse.
+        config: Name of the dataset, size of shards and limits.
+        paths: Parquet files, folders of them, or URLs; a folder's files are sorted by name.
+        progress: Told of each shard.
+
+    Raises:
+        SourceError: There is no Parquet file, or it is not wit_base.
+    """
+    items = (item for path in list_files(paths, (".parquet",)) for item in iter_wit_base(path))
+    ingest_examples(store, config, "wit-base", items, progress)
+
+
+def iter_wit_base(path: str) -> Iterator[SourceExample]:
+    """Give the images of one file; 64 rows are in memory at a time.
+
+    A row without bytes, or whose lists differ in length, becomes a reject.
+
+    Raises:
+        SourceError: The file is damaged or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fs, inner = fsspec.core.url_to_fs(path)
+    try:
+        with fs.open(inner, "rb") as opened, pq.ParquetFile(opened) as file:
+            missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
+            if missing:
+                raise SourceError(
+                    f"{path} is not a file of wit_base: it has no column {missing[0]}.",
+                    f"Expected the columns {', '.join(_COLUMNS)}.",
+                )
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(_COLUMNS)):
+                for row in batch.to_pylist():
+                    yield _make_example(row)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"{path} could not be read: {error}.", "Download it again, then run the same command."
+        ) from error
+
+
+def list_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
+    """The files that paths mean: files, globs, or folders, whose files are sorted by name.
+
+    Raises:
+        SourceError: A path means no file.
+    """
+    found: list[str] = []
+    for path in paths:
+        fs, inner = fsspec.core.url_to_fs(path)
+        items = fs.ls(inner, detail=False) if fs.isdir(inner) else fs.glob(inner)
+        files = sorted(str(item) for item in items if str(item).endswith(suffixes))
+        if not files:
+            raise SourceError(
+                f"{path} holds no {' or '.join(suffixes)} file.",
+                "Check the path; relative paths start here.",
+            )
+        found += [str(fs.unstrip_protocol(file)) if "://" in path else file for file in files]
+    return found
+
+
+def make_url_key(url: str) -> str:
+    """A key for an image that is known by its URL: 20 hex digits of the URL's SHA-256."""
+    return hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()[:20]
+
+
+def _make_example(row: Mapping[str, Any]) -> SourceExample:
+    url = str(row["image_url"])
+    data = (row["image"] or {}).get("bytes")
+    try:
+        texts = _read_features(row["wit_features"])
+    except ExampleError as error:
+        return make_reject(make_url_key(url), error.reason, error.detail, url)
+    if not data:
+        detail = f"the row of {url} has no bytes"
+        return make_reject(make_url_key(url), "image_missing", detail, url)
+    if row["caption_attribution_description"]:
+        texts.append(make_text(row["caption_attribution_description"], None, "attribution"))
+    return SourceExample(make_url_key(url), data, texts=texts, url=url)
+
+
+def _read_features(features: Any) -> list[SourceText]:
+    """Turn parallel lists, or a list of records, into texts."""
+    if isinstance(features, list):
+        rows = features
+    else:
+        columns = {name: values or [] for name, values in (features or {}).items()}
+        lengths = {len(values) for values in columns.values()} or {0}
+        if len(lengths) > 1:
+            raise ExampleError("bad_features", f"the lists of wit_features have {lengths} entries")
+        rows = [{name: values[i] for name, values in columns.items()} for i in range(lengths.pop())]
+    return [
+        make_text(row[name], row.get("language"), kind, row.get("page_title"))
+        for row in rows
+        for name, kind in FEATURE_KINDS.items()
+        if row.get(name)
+    ]

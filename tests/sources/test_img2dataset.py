@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from making import ingest_paths, make_image, read_manifests, read_rows, write_tar
+
+from pipeline.errors import ShardError, SourceError
+
+
+def write_output(folder: Path, number: int, count: int, failed: tuple[int, ...]) -> Path:
+    """What img2dataset leaves of one shard; images arrive in no order and some not at all."""
+    rows = []
+    samples: list[dict[str, object]] = []
+    for n in range(count):
+        key = f"{number:05d}{n:04d}"
+        row = {
+            "url": f"http://x/{key}.jpg",
+            "key": key,
+            "caption": f"caption {n}",
+            "status": "failed_to_download" if n in failed else "success",
+            "error_message": "HTTP Error 404: Not Found" if n in failed else None,
+        }
+        rows.append(row)
+        if n not in failed:
+            samples.append(
+                {
+                    "__key__": key,
+                    "jpg": make_image(100 * number + n),
+                    "json": json.dumps(row, indent=4).encode(),
+                    "txt": b"caption as text",
+                }
+            )
+    tar = write_tar(folder / f"{number:05d}.tar", samples[::-1])
+    pq.write_table(pa.Table.from_pylist(rows), folder / f"{number:05d}.parquet")
+    write_stats(folder, number, count, len(failed))
+    return tar
+
+
+def write_stats(folder: Path, number: int, count: int, failed: int) -> None:
+    stats = {
+        "count": count,
+        "successes": count - failed,
+        "failed_to_download": failed,
+        "failed_to_resize": 0,
+        "duration": 1.5,
+        "status_dict": {"success": count - failed},
+    }
+    (folder / f"{number:05d}_stats.json").write_text(json.dumps(stats))
+
+
+def test_img2dataset(tmp_path: Path) -> None:
+    for number in range(2):
+        write_output(tmp_path / "in", number, 6, failed=(1, 3, 4))
+    summary = ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    assert (summary.read_count, summary.written_count, summary.rejected_count) == (12, 6, 6)
+    for manifest in read_manifests(tmp_path):
+        assert manifest["status"] == "done"  # failed downloads never fail a shard
+        assert manifest["read_count"] == 6
+        assert manifest["reject_reasons"] == {"failed_to_download": 3}
+    examples = read_rows(tmp_path, "examples")
+    assert [row["shard_key"] for row in examples[:3]] == ["000000005", "000000002", "000000000"]
+    assert examples[0]["source_url"] == "http://x/000000005.jpg"
+    assert [row["text"] for row in read_rows(tmp_path, "texts")[:2]] == ["caption 5", "caption 2"]
+    reject = read_rows(tmp_path, "rejects")[0]
+    assert reject == {
+        "shard_ordinal": 0,
+        "position": 1,
+        "shard_key": "000000001",
+        "stage": "source",
+        "reason": "failed_to_download",
+        "detail": "HTTP Error 404: Not Found: http://x/000000001.jpg",
+    }
+
+
+def test_a_tar_that_disagrees_with_its_stats_fails(tmp_path: Path) -> None:
+    write_output(tmp_path / "in", 0, 4, failed=(1,))
+    other = write_output(tmp_path / "other", 0, 3, failed=(1,))
+    (tmp_path / "in/00000.tar").write_bytes(other.read_bytes())
+    write_output(tmp_path / "in", 1, 3, failed=())
+    with pytest.raises(ShardError) as caught:
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    assert "holds 2 samples, but its source says 3" in str(caught.value)
+    failed, done = read_manifests(tmp_path)
+    assert (failed["status"], failed["reject_reasons"]["count_mismatch"]) == ("failed", 1)
+    assert (done["status"], done["written_count"]) == ("done", 3)
+
+
+def test_stats_that_disagree_with_the_parquet_fail(tmp_path: Path) -> None:
+    write_output(tmp_path / "in", 0, 4, failed=(1,))
+    write_stats(tmp_path / "in", 0, 5, failed=2)
+    with pytest.raises(ShardError, match=r"disagree \(count 5 / 4, successes 3 / 3, failed_to_d"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+
+
+def test_missing_or_damaged_companions(tmp_path: Path) -> None:
+    write_output(tmp_path / "in", 0, 2, failed=())
+    stats, rows = tmp_path / "in/00000_stats.json", tmp_path / "in/00000.parquet"
+    good = rows.read_bytes()
+    rows.write_bytes(good[:-10])
+    with pytest.raises(SourceError, match=r"00000\.parquet is not a Parquet file of img2dataset"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    rows.write_bytes(good)
+    stats.write_text('{"count": 2}')
+    with pytest.raises(SourceError, match="is not a stats file of img2dataset: KeyError"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    stats.unlink()
+    with pytest.raises(SourceError, match=r"_stats\.json is missing beside") as caught:
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    assert "let it finish" in str(caught.value)

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from making import (
+    ingest_paths,
+    make_image,
+    make_samples,
+    read_manifests,
+    read_rows,
+    snapshot,
+    write_members,
+    write_tar,
+)
+from PIL import Image
+
+from pipeline.errors import ConfigError, ExampleError, NeuronsError, ShardError, SourceError
+from pipeline.schema import TABLES
+from pipeline.sources.header import read_header
+from pipeline.sources.texts import normalise_language
+
+
+def ingest_members(
+    tmp_path: Path, members: Sequence[tuple[str, bytes]], frac: float = 1.0
+) -> list[tuple[str, str]]:
+    """Ingest one tar of the members and return its rejects as (key, reason)."""
+    tar = write_members(tmp_path / "00000.tar", members)
+    ingest_paths(tmp_path, "webdataset", tar, max_reject_frac=frac)
+    rows = read_rows(tmp_path, "rejects")
+    assert all(row["stage"] == "index" and row["detail"] for row in rows)
+    return [(row["shard_key"], row["reason"]) for row in rows]
+
+
+def test_index_of_good_shards(tmp_path: Path) -> None:
+    for n in range(2):
+        write_tar(tmp_path / f"in/0000{n}.tar", make_samples(5, first=5 * n))
+    summary = ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    assert (summary.shard_count, summary.failed_shard_count) == (2, 0)
+    assert (summary.read_count, summary.written_count, summary.rejected_count) == (10, 10, 0)
+    assert (summary.text_count, summary.duplicate_count) == (10, 0)
+    examples = read_rows(tmp_path, "examples")
+    assert [row["example_id"] for row in examples] == [
+        (n << 20) + i for n in range(2) for i in range(5)
+    ]
+    for row in examples:
+        tar = (tmp_path / f"in/{row['shard_ordinal']:05d}.tar").read_bytes()
+        image = tar[row["image_offset"] :][: row["image_bytes"]]
+        assert image == make_image(int(row["shard_key"]))
+        assert row["image_sha256"] == hashlib.sha256(image).hexdigest()
+        assert (row["width_px"], row["height_px"], row["mime_type"]) == (16, 12, "image/jpeg")
+    assert read_rows(tmp_path, "texts")[6] == {
+        "example_id": (1 << 20) + 1,
+        "language": "en",
+        "text_kind": "caption",
+        "text_rank": 1,
+        "text": "picture 6",
+        "page_title": None,
+    }
+    for name in ("examples", "texts", "rejects", "duplicates"):
+        for row in read_rows(tmp_path, name):
+            assert tuple(row) == TABLES[name].column_names
+    (manifest, _) = read_manifests(tmp_path)
+    assert manifest["status"] == "done"
+    assert {file["table"]: file["row_count"] for file in manifest["files"]} == {
+        "examples": 5,
+        "texts": 5,
+        "rejects": 0,
+    }
+
+
+def test_every_reject_of_the_index(tmp_path: Path) -> None:
+    jpeg = make_image()
+    deep = b"[" * 100_000
+    assert ingest_members(
+        tmp_path,
+        [
+            ("good.jpg", jpeg),
+            ("none.txt", b"no image"),
+            ("empty.jpg", b""),
+            ("text.jpg", b"this is no image"),
+            ("broken.jpg", jpeg),
+            ("broken.json", b"{"),
+            ("list.jpg", jpeg),
+            ("list.json", b"[]"),
+            ("deep.jpg", jpeg),
+            ("deep.json", deep),
+            ("kind.jpg", jpeg),
+            ("kind.json", b'{"texts": [{"text": "a", "text_kind": "poem"}]}'),
+            ("latin.jpg", jpeg),
+            ("latin.txt", b"\xe9t\xe9"),
+            ("good.txt", b"again"),
+            ("plain", b"no extension"),
+            ("b\udce9.jpg", jpeg),
+        ],
+    ) == [
+        ("none", "no_image"),
+        ("empty", "empty_file"),
+        ("text", "not_an_image"),
+        ("broken", "bad_json"),
+        ("list", "bad_json"),
+        ("deep", "bad_json"),
+        ("kind", "bad_json"),
+        ("latin", "bad_text"),
+        ("good", "duplicate_key"),
+        ("plain", "no_extension"),
+        ("b\ufffd", "bad_key"),
+    ]
+    (manifest,) = read_manifests(tmp_path)
+    assert manifest["read_count"] == 12
+    assert manifest["written_count"] == 1
+    assert manifest["rejected_count"] == 11
+    assert manifest["reject_reasons"]["bad_json"] == 4
+    details = {row["shard_key"]: row["detail"] for row in read_rows(tmp_path, "rejects")}
+    assert "begins with b'this is '" in details["text"]
+    assert "'poem' is none of caption" in details["kind"]
+    assert "only: txt" in details["none"]
+
+
+def test_texts_of_foreign_samples(tmp_path: Path) -> None:
+    jpeg = make_image()
+    own = {
+        "url": "http://x/y.jpg",
+        "texts": [
+            {"text": "eins", "language": "de_AT", "text_kind": "alt", "page_title": "Zahl"},
+            {"text": "  "},
+            {"text": "zwei \ud800", "language": "de-at", "text_kind": "alt"},
+        ],
+    }
+    assert not ingest_members(
+        tmp_path,
+        [
+            ("a.jpg", jpeg),
+            ("a.json", json.dumps(own).encode()),
+            ("b.jpg", jpeg),
+            ("b.json", b'{"caption": "from json", "LANGUAGE": "FR"}'),
+            ("b.txt", b"not this"),
+            ("c.jpg", jpeg),
+            ("c.json", b'{"caption": ["one", 2]}'),
+            ("d.jpg", jpeg),
+            ("d.json", b'{"caption": null}'),
+            ("d.txt", "\ufefffrom txt\n".encode()),
+            ("e.thumb.jpg", b"small"),
+            ("e.jpg", jpeg),
+        ],
+    )
+    keys = {row["example_id"]: row["shard_key"] for row in read_rows(tmp_path, "examples")}
+    assert list(keys.values()) == ["a", "b", "c", "d", "e"]
+    assert [
+        (keys[r["example_id"]], r["language"], r["text_kind"], r["text_rank"], r["text"])
+        for r in read_rows(tmp_path, "texts")
+    ] == [
+        ("a", "de-AT", "alt", 1, "eins"),
+        ("a", "de-AT", "alt", 2, "zwei \ufffd"),
+        ("b", "fr", "caption", 1, "from json"),
+        ("c", "und", "caption", 1, "one"),
+        ("c", "und", "caption", 2, "2"),
+        ("d", "und", "caption", 1, "from txt"),
+    ]
+    assert read_rows(tmp_path, "texts")[0]["page_title"] == "Zahl"
+    assert read_rows(tmp_path, "examples")[0]["source_url"] == "http://x/y.jpg"
+
+
+def test_languages() -> None:
+    spelled = ["EN", "pt_br", "zh-hant-tw", "sr-Latn", "be-tarask", "iw", "", None, "??", "e n"]
+    assert [normalise_language(tag) for tag in spelled] == [
+        "en", "pt-BR", "zh-Hant-TW", "sr-Latn", "be-tarask", "he", "und", "und", "und", "und",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_headers(form: str) -> None:
+    header = read_header(make_image(form=form, size=(30, 20)))
+    assert header == (30, 20, f"image/{form.lower()}")
+
+
+def test_a_bomb_is_indexed_by_its_header_alone() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    assert read_header(png) == (20_000, 20_000, "image/png")
+
+
+def test_headers_of_broken_images() -> None:
+    for data in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0"):
+        with pytest.raises(ExampleError, match="not_an_image"):
+            read_header(data)
+    truncated = make_image(size=(640, 480))[:-20]
+    assert read_header(truncated).mime_type == "image/jpeg"
+    with pytest.raises(ExampleError, match="empty_file"):
+        read_header(b"")
+
+
+def test_too_many_rejects_fail_the_shard_alone(tmp_path: Path) -> None:
+    bad = [("a.jpg", make_image()), ("b.jpg", b"no"), ("c.jpg", b""), ("d.jpg", b"no")]
+    write_members(tmp_path / "in/00000.tar", bad)
+    write_tar(tmp_path / "in/00001.tar", make_samples(3))
+    with pytest.raises(ShardError) as caught:
+        ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    message = str(caught.value)
+    assert "1 of 2 shards of dataset 'd' failed; the other 1 are registered" in message
+    assert "3 rejects among 4 samples, more than the fraction 0.25" in message
+    assert "not_an_image 2, empty_file 1" in message
+    failed, done = read_manifests(tmp_path)
+    assert (failed["status"], done["status"]) == ("failed", "done")
+    assert (failed["read_count"], failed["written_count"], failed["rejected_count"]) == (4, 0, 4)
+    assert [file["table"] for file in failed["files"]] == ["rejects"]
+    rows = [row for row in read_rows(tmp_path, "rejects") if row["shard_ordinal"] == 0]
+    assert [(row["position"], row["reason"]) for row in rows] == [
+        (1, "not_an_image"),
+        (2, "empty_file"),
+        (3, "not_an_image"),
+        (None, "too_many_rejects"),
+    ]
+    ingest_paths(tmp_path, "webdataset", tmp_path / "in", max_reject_frac=0.75)
+    assert [row["written_count"] for row in read_manifests(tmp_path)] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason", "message"),
+    [
+        (lambda data: data[:3200], "tar_truncated", "00000.tar ends inside"),
+        (lambda data: data[:3072], "tar_truncated", "00000.tar ends in"),
+        (lambda data: data[:1536] + b"\xff" * 512 + data[2048:], "tar_damaged_header", "damaged"),
+        (lambda data: b"", "tar_empty", "has 0 bytes"),
+        (lambda data: bytes(10240), "tar_empty", "holds no sample"),
+        (lambda data: data + data, "tar_trailing_data", "Were several tars joined?"),
+    ],
+)
+def test_a_damaged_tar_fails_and_can_be_repaired(
+    tmp_path: Path, damage: object, reason: str, message: str
+) -> None:
+    good = write_tar(tmp_path / "in/00000.tar", make_samples(4)).read_bytes()
+    write_tar(tmp_path / "in/00001.tar", make_samples(2))
+    (tmp_path / "in/00000.tar").write_bytes(damage(good))  # type: ignore[operator]
+    for _ in range(2):
+        with pytest.raises(ShardError, match=r"1 of 2 shards .* failed") as caught:
+            ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+        assert message in str(caught.value)
+        (row,) = read_rows(tmp_path, "rejects")
+        assert (row["shard_key"], row["position"], row["stage"]) == (None, None, "index")
+        assert row["reason"] == reason
+        assert message in row["detail"]
+        manifest = read_manifests(tmp_path)[0]
+        assert manifest["status"] == "failed"
+        assert manifest["read_count"] == manifest["rejected_count"]
+    (tmp_path / "in/00000.tar").write_bytes(good)
+    assert ingest_paths(tmp_path, "webdataset", tmp_path / "in").written_count == 6
+    assert read_rows(tmp_path, "rejects") == []
+    # The copies in the shard that was repaired later point to those that were there first.
+    assert [
+        (row["example_id"], row["duplicate_of"]) for row in read_rows(tmp_path, "duplicates")
+    ] == [
+        (0, 1 << 20),
+        (1, (1 << 20) + 1),
+    ]
+
+
+def test_again_does_nothing_and_new_shards_are_appended(tmp_path: Path) -> None:
+    write_tar(tmp_path / "in/00001.tar", make_samples(3))
+    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    before = snapshot(tmp_path)
+    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    assert snapshot(tmp_path) == before
+    write_tar(tmp_path / "in/00000.tar", make_samples(4, first=2))
+    summary = ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    assert summary.duplicate_count == 1
+    after = snapshot(tmp_path)
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"warehouse/dataset=d/dataset.json"}
+    registered = json.loads((tmp_path / "warehouse/dataset=d/dataset.json").read_text())
+    assert [(s["ordinal"], s["name"]) for s in registered["shards"]] == [(0, "00001"), (1, "00000")]
+    assert read_rows(tmp_path, "duplicates") == [{"example_id": 1 << 20, "duplicate_of": 2}]
+    files = tmp_path / "warehouse/dataset=d/duplicates"
+    assert sorted(file.name for file in files.iterdir()) == ["00000.parquet", "00001.parquet"]
+
+
+def test_a_done_shard_that_changed_is_an_error(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "00000.tar", make_samples(3))
+    ingest_paths(tmp_path, "webdataset", tar)
+    write_tar(tar, make_samples(300))
+    with pytest.raises(ShardError, match=r"00000\.tar has [\d,]+ bytes, but had") as caught:
+        ingest_paths(tmp_path, "webdataset", tar)
+    assert "another --dataset name" in str(caught.value)
+
+
+def test_equal_names_in_two_folders(tmp_path: Path) -> None:
+    tars = [write_tar(tmp_path / f"{f}/00000.tar", make_samples(1, n)) for n, f in enumerate("ab")]
+    ingest_paths(tmp_path, "webdataset", *tars)
+    assert [row["shard"] for row in read_manifests(tmp_path)] == ["00000", "b-00000"]
+
+
+def test_interrupted_between_parquet_and_manifest(tmp_path: Path) -> None:
+    for n in range(3):
+        write_tar(tmp_path / f"in/{n}.tar", make_samples(2, n))
+    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    before = snapshot(tmp_path, with_times=False)
+    for name in ("manifests/00002.json", "examples/00002.parquet", "duplicates/00001.parquet"):
+        (tmp_path / "warehouse/dataset=d" / name).unlink()
+    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    assert snapshot(tmp_path, with_times=False) == before
+
+
+def test_wrong_requests(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "00000.tar", make_samples(1))
+    with pytest.raises(ConfigError, match="no source 'tar'"):
+        ingest_paths(tmp_path, "tar", tar)
+    with pytest.raises(ConfigError, match="needs at least one path"):
+        ingest_paths(tmp_path, "webdataset")
+    with pytest.raises(ConfigError, match="no option 'images'"):
+        ingest_paths(tmp_path, "webdataset", tar, options={"images": "x"})
+    with pytest.raises(ConfigError, match="max_reject_frac 2"):
+        ingest_paths(tmp_path, "webdataset", tar, max_reject_frac=2)
+    with pytest.raises(ShardError, match=r"00001\.tar"):
+        ingest_paths(tmp_path, "webdataset", f"{tmp_path}/{{00000..00001}}.tar")
+    assert not (tmp_path / "warehouse/dataset=d/dataset.json").exists()
+    ingest_paths(tmp_path, "webdataset", tar)
+    with pytest.raises(SourceError, match="was made by the source webdataset, not folder"):
+        ingest_paths(tmp_path, "folder", tmp_path)
+    assert issubclass(SourceError, NeuronsError)
+
+
+def test_two_ingests_at_once(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    tar = write_tar(tmp_path / "00000.tar", make_samples(1))
+    folder = tmp_path / "warehouse/dataset=d"
+    folder.mkdir(parents=True)
+    with (
+        FileLock(folder / "ingest.lock"),
+        pytest.raises(NeuronsError, match="Another ingest is writing dataset 'd'"),
+    ):
+        ingest_paths(tmp_path, "webdataset", tar)
+    ingest_paths(tmp_path, "webdataset", tar)
+
+
+def test_mpo_counts_as_jpeg() -> None:
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(file, "MPO", save_all=True, append_images=frames[1:])
+    assert read_header(file.getvalue()).mime_type == "image/jpeg"
