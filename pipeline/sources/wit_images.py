@@ -79,8 +79,8 @@ def create_image_table(con: Any, images: str, progress: ProgressCallback) -> Non
     """Make the table ``images``: image_url, place_count, path, image_offset, image_bytes.
 
     If the folder holds tars, it is img2dataset's output, and an image belongs to the ``url`` in
-    its JSON member (the first, if a URL comes twice). Otherwise a file belongs to the URL whose MD5,
-    SHA-1 or SHA-256 in hex is its name without extension, or else to the URL whose last path
+    its JSON member (the first, if a URL comes twice). Otherwise a file belongs to the URL whose
+    MD5, SHA-1 or SHA-256 in hex is its name without extension, or else to the URL whose last path
     component, as it stands or percent-decoded, is its name. If several files or several URLs fit
     that name, ``place_count`` is above 1 and nobody gets the image.
 

@@ -164,7 +164,7 @@ captions as (
             nullif(caption_reference_description, ''),
             nullif(caption_alt_text_description, ''),
             nullif(caption_attribution_description, ''),
-            page_title
+            nullif(page_title, '')
         ) as caption,
         case
             when caption_reference_description <> '' then 0
