@@ -56,7 +56,7 @@ def ingest_wit(
         config: Name of the dataset, size of shards and limits.
         paths: ``.tsv`` and ``.tsv.gz`` files, or folders of them.
         options: ``images``: the folder of images, or the output folder of img2dataset. ``spill``:
-            where the sorted rows lie for the time being (about the size of the unpacked TSV); by
+            where the rows lie while they are sorted (about the size of the gzipped TSV, twice); by
             default the system's temporary folder.
         progress: Told of each file and each shard.
 
@@ -72,7 +72,7 @@ def ingest_wit(
         )
     files = list_files(paths, (".tsv", ".tsv.gz"))
     with tempfile.TemporaryDirectory(dir=options.get("spill")) as spill, connect(spill) as con:
-        bad_rows = load_tsv(con, files, ("image_url", *TEXT_COLUMNS), progress)
+        bad_rows = load_tsv(con, spill, files, ("image_url", *TEXT_COLUMNS), progress)
         create_image_table(con, str(images), progress)
         items = chain((bad_row.to_reject() for bad_row in bad_rows), iter_wit(con))
         ingest_examples(store, config, "wit", items, progress)

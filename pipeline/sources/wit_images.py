@@ -85,7 +85,7 @@ def create_image_table(con: Any, images: str, progress: ProgressCallback) -> Non
     that name, ``place_count`` is above 1 and nobody gets the image.
 
     Args:
-        con: A connection with the table ``tsv_rows``.
+        con: A connection that knows ``tsv_rows``.
         images: A folder, or tars as `expand_shards` takes them.
         progress: Told of each tar.
 
