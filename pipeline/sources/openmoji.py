@@ -58,7 +58,8 @@ def iter_openmoji(options: OpenMojiOptions | None = None) -> Iterator[SourceExam
 
     Yields:
         One example per drawing, drawn when its image is asked for. Its texts are captions: the
-        CLDR short name in every language of ``options.languages``, and for flags of territories also the territory's name.
+        CLDR short name in every language of ``options.languages``, and for flags of
+        territories also the territory's name.
 
     Raises:
         ConfigError: A language without emoji names, or a size that cannot be drawn.
