@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import DamagedShardError, ExampleError, ShardError, StorageError
 from pipeline.schema import EXAMPLE_ID_BITS
@@ -299,17 +300,20 @@ def _expand(path: str) -> list[str]:
 
 
 def _list_one(path: str) -> list[str]:
-    """The tars of a folder or glob, or the path itself; absolute."""
+    """The tars of a folder or glob, or the path itself; one spelling for each place."""
     fs, inner = fsspec.core.url_to_fs(path)
-    is_url = "://" in path
     if fs.isdir(inner):
         items = [str(item) for item in fs.ls(inner, detail=False)]
     elif any(letter in path for letter in "*?[") and not fs.exists(inner):
         items = [str(item) for item in fs.glob(inner)]
     else:
-        return [path if is_url else str(inner)]
-    tars = sorted(item for item in items if item.endswith(".tar"))
-    return [str(fs.unstrip_protocol(item)) if is_url else item for item in tars]
+        return [_spell(fs, str(inner))]
+    return [_spell(fs, item) for item in sorted(items) if item.endswith(".tar")]
+
+
+def _spell(fs: Any, path: str) -> str:
+    """A plain absolute path for a local file, a URL for any other."""
+    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
 
 
 def _exists(url: str) -> bool:

@@ -88,7 +88,10 @@ def list_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     for path in paths:
         fs, inner = fsspec.core.url_to_fs(path)
-        items = fs.ls(inner, detail=False) if fs.isdir(inner) else fs.glob(inner)
+        if fs.isfile(inner):
+            items = [inner]  # also if its name has letters that a glob would take for a pattern
+        else:
+            items = fs.ls(inner, detail=False) if fs.isdir(inner) else fs.glob(inner)
         files = sorted(str(item) for item in items if str(item).endswith(suffixes))
         if not files:
             raise SourceError(

@@ -4,14 +4,18 @@ import hashlib
 import io
 import json
 import struct
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from making import (
     ingest_paths,
     make_image,
+    make_record,
     make_samples,
     read_manifests,
     read_rows,
@@ -348,3 +352,35 @@ def test_mpo_counts_as_jpeg() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     frames[0].save(file, "MPO", save_all=True, append_images=frames[1:])
     assert read_header(file.getvalue()).mime_type == "image/jpeg"
+
+
+KINDS = {
+    "good": [("jpg", make_image(1)), ("json", make_record("a"))],
+    "no_caption": [("png", make_image(2, form="PNG"))],
+    "no_image": [("txt", b"a")],
+    "empty_file": [("jpg", b"")],
+    "not_an_image": [("jpg", b"abc")],
+    "bad_json": [("jpg", make_image(3)), ("json", b"nope")],
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=12))
+def test_every_sample_is_an_example_or_a_reject(kinds: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        tmp_path = Path(name)
+        members = [
+            (f"{n}.{extension}", data)
+            for n, kind in enumerate(kinds)
+            for extension, data in KINDS[kind]
+        ]
+        found = dict(ingest_members(tmp_path, members))
+        bad = {str(n): k for n, k in enumerate(kinds) if k not in ("good", "no_caption")}
+        assert found == bad
+        examples = {row["shard_key"] for row in read_rows(tmp_path, "examples")}
+        assert examples == {str(n) for n in range(len(kinds))} - set(bad)
+        assert len(read_rows(tmp_path, "texts")) == kinds.count("good")
+        (manifest,) = read_manifests(tmp_path)
+        assert manifest["read_count"] == len(kinds)
+        assert manifest["rejected_count"] == len(bad)
+        assert manifest["read_count"] == manifest["written_count"] + manifest["rejected_count"]
