@@ -32,7 +32,7 @@ def ingest_img2dataset(
 
     A URL that failed becomes a reject with stage ``source`` and its status as the reason; its
     position is its row in the Parquet file. So ``read_count`` of a shard is ``count`` in its stats.
-    A shard whose tar, Parquet and stats disagree fails.
+    A shard whose tar, Parquet and stats disagree, or that lacks one of them, fails.
 
     Args:
         store: The warehouse.
@@ -41,22 +41,21 @@ def ingest_img2dataset(
         progress: Told of each shard.
 
     Raises:
-        SourceError: A stats or Parquet file is missing or cannot be read.
         ShardError: A shard is missing, or one that is done has changed.
     """
     ingest_tars(store, config, "img2dataset", expand_shards(paths), progress, read_notes)
 
 
 def read_notes(shard: Shard) -> SourceNotes:
-    """What img2dataset recorded about a shard.
-
-    Raises:
-        SourceError: Its stats or Parquet file is missing or cannot be read.
-    """
-    stats = _read_stats(shard.url)
+    """What img2dataset recorded about a shard, with a problem if that is missing or wrong."""
+    try:
+        stats = _read_stats(shard.url)
+        rows = _read_rows(shard.url)
+    except SourceError as error:
+        return SourceNotes(problem=("source_unreadable", str(error)))
     rejects = []
     statuses: Counter[str] = Counter()
-    for position, row in enumerate(_read_rows(shard.url)):
+    for position, row in enumerate(rows):
         status = str(row["status"])
         statuses[status] += 1
         if status != "success":
@@ -73,8 +72,9 @@ def read_notes(shard: Shard) -> SourceNotes:
     if listed != stats:
         numbers = ", ".join(f"{name} {stats[name]:,} / {listed[name]:,}" for name in _COUNTS)
         problem = (
+            "count_mismatch",
             f"Shard {shard.url}: its stats and its Parquet file disagree ({numbers}).\n"
-            f"  Delete its three files and let img2dataset make them again."
+            f"  Delete its three files and let img2dataset make them again.",
         )
     return SourceNotes(tuple(rejects), stats["successes"], problem)
 

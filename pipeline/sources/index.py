@@ -43,8 +43,8 @@ class SourceNotes:
     """Items of the source that are not in the tar. They never make a shard fail."""
     sample_count: int | None = None
     """How many samples the tar must hold; None if the source does not say."""
-    problem: str | None = None
-    """Why the source's own records contradict each other; None if they agree."""
+    problem: tuple[str, str] | None = None
+    """Why the shard fails whatever its tar holds, as (reason, what to tell)."""
     source_count: int | None = None
     """Items of the source that this shard used up, for shards that we write."""
     source_digest: str | None = None
@@ -131,7 +131,7 @@ class _ShardIndex:
         """Why the shard fails as a whole, as (reason, what to tell), or None."""
         expected = self.notes.sample_count
         if self.notes.problem is not None:
-            return "count_mismatch", self.notes.problem
+            return self.notes.problem
         if expected is not None and expected != self.sample_count:
             return (
                 "count_mismatch",

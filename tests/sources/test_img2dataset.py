@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from making import ingest_paths, make_image, read_manifests, read_rows, write_tar
 
-from pipeline.errors import ShardError, SourceError
+from pipeline.errors import ShardError
 
 
 def write_output(folder: Path, number: int, count: int, failed: tuple[int, ...]) -> Path:
@@ -101,13 +101,17 @@ def test_missing_or_damaged_companions(tmp_path: Path) -> None:
     stats, rows = tmp_path / "in/00000_stats.json", tmp_path / "in/00000.parquet"
     good = rows.read_bytes()
     rows.write_bytes(good[:-10])
-    with pytest.raises(SourceError, match=r"00000\.parquet is not a Parquet file of img2dataset"):
+    with pytest.raises(ShardError, match=r"00000\.parquet is not a Parquet file of img2dataset"):
         ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
     rows.write_bytes(good)
     stats.write_text('{"count": 2}')
-    with pytest.raises(SourceError, match="is not a stats file of img2dataset: KeyError"):
+    with pytest.raises(ShardError, match="is not a stats file of img2dataset: KeyError"):
         ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
     stats.unlink()
-    with pytest.raises(SourceError, match=r"_stats\.json is missing beside") as caught:
+    with pytest.raises(ShardError, match=r"_stats\.json is missing beside") as caught:
         ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
     assert "let it finish" in str(caught.value)
+    (manifest,) = read_manifests(tmp_path)
+    assert manifest["reject_reasons"] == {"source_unreadable": 1}
+    write_stats(tmp_path / "in", 0, 2, failed=0)
+    assert ingest_paths(tmp_path, "img2dataset", tmp_path / "in").written_count == 2
