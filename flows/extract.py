@@ -1,0 +1,253 @@
+"""``extract``: shards through a model, as tasks over slices of shards.
+
+A task may be run again, by a retry or by the next flow run: shards that are done are skipped, because
+their manifests say so. Prefect's own record of results is not needed for that and not kept.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from prefect import flow, task
+from prefect.artifacts import update_progress_artifact
+from prefect.concurrency.sync import concurrency
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import TaskRunNameCallbackWithParameters
+
+from flows.artifacts import ArtifactProgress, ShardRow, artifact_key, create_bar, show_shards
+from flows.retries import TASK_OPTIONS
+from pipeline.config import ExtractConfig
+from pipeline.dataset import Shard, dataset_folder, read_dataset, read_manifest
+from pipeline.errors import ConfigError, ShardError
+from pipeline.storage import Store, partition
+
+GPU_TAG = "gpu"
+"""Tag of tasks that may use an accelerator: ``prefect concurrency-limit create gpu N`` limits them."""
+
+_DEVICE = threading.Lock()
+"""Held while a model works. Slices of one process share one model, and hooks are set on that model: two
+of them at once would collect each other's activations. So they take turns, whatever the task runner;
+more at once needs more processes."""
+
+
+@contextmanager
+def hold_device(device: str) -> Iterator[None]:
+    """Be the only extraction in this process and, on an accelerator, within the limit of its name.
+
+    The name is ``HOST-cuda-0`` and the like. Where nobody has made such a limit
+    (``prefect gcl create HOST-cuda-0 --limit 1``) there is none, and Prefect's log says so once a task.
+    """
+    with _DEVICE, concurrency(device_limits(device)):
+        yield
+
+
+def device_limits(device: str) -> list[str]:
+    """Names of the global concurrency limits that using a device is subject to: none for the CPU."""
+    from pipeline.extract.model import choose_device
+
+    place = choose_device(device)
+    if place.type == "cpu":
+        return []
+    return [artifact_key(socket.gethostname(), place.type, str(place.index or 0))]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What became of the shards of one task."""
+
+    manifests: list[dict[str, Any]]
+    images_per_s: float | None
+    """None if all of them were done before."""
+
+
+@task(name="open run", **TASK_OPTIONS)
+def open_run(config: ExtractConfig) -> str:
+    """Load the model, resolve the layers and open the run: what is wrong with the configuration shows here.
+
+    Returns:
+        The run's id.
+    """
+    from pipeline.extract.run import extract
+
+    with hold_device(config.device):
+        return extract(config, ordinals=()).run_id
+
+
+def name_slice(parameters: dict[str, Any]) -> str:
+    """``shards 8-15``: the name of a task run."""
+    ordinals = parameters["ordinals"]
+    return f"shards {ordinals[0]}-{ordinals[-1]}" if len(ordinals) > 1 else f"shard {ordinals[0]}"
+
+
+@task(
+    name="extract slice",
+    task_run_name=cast(TaskRunNameCallbackWithParameters, name_slice),
+    **TASK_OPTIONS,
+)
+def extract_slice(config: ExtractConfig, ordinals: tuple[int, ...]) -> Slice:
+    """Extract some shards. Those that are done are skipped.
+
+    Raises:
+        ShardError: Some shards failed; the others of the slice are done.
+    """
+    from pipeline.extract.run import extract
+
+    with hold_device(config.device):
+        progress = ArtifactProgress(f"Images of {name_slice({'ordinals': ordinals})}")
+        summary = extract(config, progress, ordinals)
+    rate = summary.read_count / summary.seconds if summary.manifests else None
+    return Slice(read_manifests(config, summary.run_id, ordinals), rate)
+
+
+def read_manifests(
+    config: ExtractConfig, run_id: str, ordinals: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Manifests of the shards that are done or have failed."""
+    store = Store(config.warehouse)
+    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
+    found = (read_manifest(store, folder, ordinal) for ordinal in ordinals)
+    return [manifest for manifest in found if manifest is not None]
+
+
+@dataclass
+class Outcome:
+    """A run after an extract: what is there, and what failed."""
+
+    run_id: str
+    rows: list[ShardRow] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
+
+    def raise_failures(self) -> None:
+        """Raise what failed, if anything did: one error for all."""
+        if len(self.failures) == 1:
+            raise self.failures[0]
+        if self.failures:
+            listed = "\n  ".join(str(error) for error in self.failures)
+            raise ShardError(
+                f"{len(self.failures)} tasks failed; the shards of the others are done.\n  {listed}",
+                "Mend what the lines above name and run the flow again: it does what is left.",
+            )
+
+
+def run_extract(config: ExtractConfig, shards_per_task: int, tasks_at_once: int) -> Outcome:
+    """Extract a dataset in tasks of the current flow run. Slices that fail do not stop the others.
+
+    Args:
+        config: What to compute.
+        shards_per_task: Shards in a task; a failed task is tried again as a whole, quickly, because
+            its done shards are skipped.
+        tasks_at_once: Tasks handed to the task runner before the first of them has ended. At least
+            the number of its workers, or some have nothing to do.
+
+    Raises:
+        NeuronsError: Nothing could be started, or no shard can be done (a full disk, a lost place).
+    """
+    if shards_per_task < 1 or tasks_at_once < 1:
+        raise ConfigError(
+            f"shards_per_task is {shards_per_task} and tasks_at_once {tasks_at_once}.",
+            "Both must be 1 or more.",
+        )
+    tags = set() if config.device == "cpu" else {GPU_TAG}
+    shards = read_dataset(Store(config.warehouse), config.dataset).shards
+    outcome = Outcome(open_run.with_options(tags=tags).submit(config).result())
+    get_run_logger().info("Run %s: %d shards of %s", outcome.run_id, len(shards), config.dataset)
+    bar = create_bar(
+        f"Shards of {config.dataset} that are done or have failed",
+        key=artifact_key(config.dataset, outcome.run_id, "progress"),
+    )
+    extract_some = extract_slice.with_options(tags=tags)
+    slices = [shards[i : i + shards_per_task] for i in range(0, len(shards), shards_per_task)]
+    waiting: deque[tuple[Sequence[Shard], PrefectFuture[Slice]]] = deque()
+
+    def collect(down_to: int) -> None:
+        while len(waiting) > down_to:
+            _collect(config, outcome, *waiting.popleft())
+            update_progress_artifact(bar, 100 * len(outcome.rows) / len(shards))
+
+    try:
+        for some in slices:
+            collect(down_to=tasks_at_once - 1)
+            ordinals = tuple(shard.ordinal for shard in some)
+            waiting.append((some, extract_some.submit(config, ordinals)))
+        collect(down_to=0)
+    finally:
+        left = shards[len(outcome.rows) :]
+        outcome.rows += [_row(shard, None, None) for shard in left]
+        what = f"{config.dataset}, run {outcome.run_id}"
+        show_shards(artifact_key(config.dataset, outcome.run_id, "shards"), outcome.rows, what)
+    return outcome
+
+
+def _collect(
+    config: ExtractConfig, outcome: Outcome, shards: Sequence[Shard], future: PrefectFuture[Slice]
+) -> None:
+    """Wait for a slice and add its shards to the table.
+
+    Raises:
+        BaseException: What failed it, unless that was one of its shards.
+    """
+    future.wait()
+    result = future.state.result(raise_on_failure=False)
+    rate = None
+    if isinstance(result, Slice):
+        rate, manifests = result.images_per_s, result.manifests
+    elif isinstance(result, ShardError):
+        outcome.failures.append(result)
+        manifests = read_manifests(config, outcome.run_id, [shard.ordinal for shard in shards])
+    else:
+        raise result
+    by_ordinal = {manifest["ordinal"]: manifest for manifest in manifests}
+    outcome.rows += [_row(shard, by_ordinal.get(shard.ordinal), rate) for shard in shards]
+
+
+def _row(shard: Shard, manifest: dict[str, Any] | None, rate: float | None) -> ShardRow:
+    if manifest is None:
+        return ShardRow(shard.name, "pending", 0, 0, 0, None, 0.0, None)
+    return ShardRow(
+        shard=shard.name,
+        status=manifest["status"],
+        read=manifest["read_count"],
+        written=manifest["written_count"],
+        rejected=manifest["rejected_count"],
+        images_per_s=rate,
+        seconds=sum(manifest["seconds"].values()),
+        error=manifest["error"],
+    )
+
+
+def one_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
+    """The task runner of our flows unless another is given: one thread, for one device."""
+    return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner[Any](max_workers=1))
+
+
+@flow(name="extract", task_runner=one_at_a_time())
+def extract_flow(config: ExtractConfig, shards_per_task: int = 8, tasks_at_once: int = 4) -> str:
+    """Run a model over a dataset, shard by shard; a second run does what the first left.
+
+    One slice at a time in this process by default, on whatever device the configuration names. More
+    processes: ``extract_flow.with_options(task_runner=ProcessPoolTaskRunner(max_workers=4))``, or a
+    Dask or Ray runner.
+
+    Args:
+        config: What to compute; the same fields as ``neurons extract`` takes.
+        shards_per_task: Shards in one task.
+        tasks_at_once: Tasks handed to the task runner at once; at least its number of workers.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        ShardError: Some shards failed; all others are done.
+        NeuronsError: Nothing could be started, or the place cannot be written.
+    """
+    outcome = run_extract(config, shards_per_task, tasks_at_once)
+    outcome.raise_failures()
+    return outcome.run_id

@@ -1,0 +1,143 @@
+"""The summary of a run: a small JSON and a page in the warehouse's folder ``summaries``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.dataset import dataset_folder
+from pipeline.storage import Store, partition
+from pipeline.warehouse import CheckResult, connect
+
+TOP_LABELS = 20
+"""Concepts that the summary lists."""
+
+_RUN = """
+select
+    model_id, is_random, layers, preprocess, precision,
+    shard_count, failed_shard_count, pending_shard_count,
+    read_count, written_count, rejected_count, duplicate_count,
+    read_s, decode_s, write_s, file_bytes,
+from runs
+where dataset = $dataset and run_id = $run_id
+"""
+
+_LAYERS = """
+select layer, count(*) as unit_count, count(*) filter (where is_labelled) as labelled_count
+from neuron_labels
+where dataset = $dataset and run_id = $run_id
+group by layer
+order by layer
+"""
+
+_LABELS = """
+select concept, category, count(*) as neuron_count
+from neuron_labels
+where dataset = $dataset and run_id = $run_id and is_labelled
+group by concept, category
+order by neuron_count desc, concept, category
+limit $top_labels
+"""
+
+_REJECTS = """
+select stage, reason, count(*) as reject_count
+from rejects
+where dataset = $dataset and (run_id = $run_id or run_id is null)
+group by stage, reason
+order by reject_count desc, stage, reason
+"""
+
+
+def summarise(
+    warehouse: str, dataset: str, run_id: str, checks: Sequence[CheckResult]
+) -> dict[str, Any]:
+    """Facts about a run, as plain JSON; the same data give the same summary."""
+    with connect(warehouse) as connection:
+
+        def rows(query: str, **more: int) -> list[dict[str, Any]]:
+            values = {"dataset": dataset, "run_id": run_id, **more}
+            found = connection.execute(query, values)
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+        return {
+            "dataset": dataset,
+            "run_id": run_id,
+            **rows(_RUN)[0],
+            "units": rows(_LAYERS),
+            "top_labels": rows(_LABELS, top_labels=TOP_LABELS),
+            "rejects": rows(_REJECTS),
+            "checks": {
+                check.name: check.violation_count for check in checks if check.violation_count
+            },
+        }
+
+
+def write_summary(store: Store, summary: dict[str, Any]) -> str:
+    """Write both files, if they would change. Returns the page's path in the warehouse."""
+    name = f"summaries/{summary['dataset']}-{summary['run_id']}"
+    page = render_summary(summary, root="..")
+    if not store.exists(f"{name}.json") or store.read_json(f"{name}.json") != summary:
+        store.write_with(f"{name}.md", lambda path: Path(path).write_text(page, encoding="utf-8"))
+        store.write_json(f"{name}.json", summary)
+    return f"{name}.md"
+
+
+def render_summary(summary: dict[str, Any], root: str) -> str:
+    """The summary as Markdown.
+
+    Args:
+        summary: As from :func:`summarise`.
+        root: What links to the warehouse's files begin with: a URL, or ``..`` from where it lies.
+    """
+    dataset, run_id = summary["dataset"], summary["run_id"]
+    folder = dataset_folder(dataset)
+    links = {
+        "dataset": folder,
+        "run": f"{folder}/{partition(run_id=run_id)}",
+        "run.json": f"{folder}/{partition(run_id=run_id)}/run.json",
+        "manifests": f"{folder}/{partition(run_id=run_id)}/manifests",
+        "marts": "marts",
+        "views.sql": "views.sql",
+    }
+    noise = " with seeded **random** weights" if summary["is_random"] else ""
+    lines = [
+        f"# {dataset}, run {run_id}",
+        "",
+        f"Model `{summary['model_id']}`{noise}, {summary['preprocess']} preprocessing, "
+        f"{summary['precision']}.",
+        "",
+        f"- Shards: {summary['shard_count']} done, {summary['failed_shard_count']} failed, "
+        f"{summary['pending_shard_count']} pending",
+        f"- Images: {summary['read_count']} read, {summary['written_count']} written, "
+        f"{summary['rejected_count']} rejected, {summary['duplicate_count']} duplicates",
+        f"- Seconds, summed over threads: read {summary['read_s']:.1f}, "
+        f"decode {summary['decode_s']:.1f}, write {summary['write_s']:.1f}",
+        f"- Files: {summary['file_bytes'] / 1e6:.1f} MB",
+        f"- Checks: {_join(summary['checks']) or 'no violations'}",
+        "",
+        "Links: " + ", ".join(f"[{name}]({root}/{path})" for name, path in links.items()),
+        "",
+        *_table("Neurons", summary["units"], "layer", "unit_count", "labelled_count"),
+        *_table("Labels", summary["top_labels"], "concept", "category", "neuron_count"),
+        *_table("Rejects", summary["rejects"], "stage", "reason", "reject_count"),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _join(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]], *columns: str) -> list[str]:
+    if not rows:
+        return [f"## {title}", "", "None.", ""]
+    head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    cells = [" | ".join(str(row[name]).replace("|", "\\|") for name in columns) for row in rows]
+    return [f"## {title}", "", *head, *(f"| {line} |" for line in cells), ""]
+
+
+def link_root(store: Store) -> str:
+    """What links from elsewhere to the warehouse's files begin with."""
+    return Path(store.path("")).as_uri() if store.is_local else store.uri("").rstrip("/")
