@@ -42,6 +42,7 @@ def _top_bytes(values: torch.Tensor) -> torch.Tensor:
     if values.dtype == torch.float32:
         halves = values.clamp(-65536.0, 65536.0).half()
         beyond = halves.float().abs() > values.abs()  # rounded away from zero: one step back
+        beyond &= values.abs() < 65536.0  # but from 2^16 on, infinity is the last bin
         values = (halves.view(torch.int16) - beyond.short()).view(torch.float16)
     return values.contiguous().view(torch.uint8).view(*values.shape, 2)[..., 1]
 
