@@ -141,6 +141,7 @@ class ShardWork:
         self._locks = ShardLocks(store, run.folder)
         self._writers: dict[int, ShardWriter] = {}
         self._thread = ThreadPoolExecutor(1, "writer")
+        self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
         self._todo: list[Shard] = []
         self._example_count = 0
@@ -223,7 +224,14 @@ class ShardWork:
             self._waiting.popleft().result()
 
     def _write(self, pending: Pending | None, batch: Batch) -> None:
-        """Runs in the writer's thread, batch after batch, in order."""
+        """Runs in the writer's thread, batch after batch, in order; after an error never again."""
+        if self._is_broken:  # else a shard could be committed without the batch that failed
+            return
+        self._is_broken = True
+        self._write_batch(pending, batch)
+        self._is_broken = False
+
+    def _write_batch(self, pending: Pending | None, batch: Batch) -> None:
         began = time.perf_counter()
         plan, writer = batch.plan, self._writers[batch.plan.shard.ordinal]
         if pending is not None and plan.error is None:
@@ -259,7 +267,8 @@ class ShardWork:
     def _commit(self, plan: ShardPlan, writer: ShardWriter, files: list[dict[str, Any]]) -> None:
         """Write the rejects and, last, the manifest: done, or failed with the reason."""
         failed = plan.error is not None
-        written = 0 if failed else writer.added_count
+        read = writer.added_count + len(plan.rejects)
+        written = 0 if failed else writer.added_count  # all of a failed shard counts as rejected
         files = [] if failed else files
         rel = shard_file(self.run.folder, "run_rejects", plan.shard.ordinal)
         columns = [list(c) for c in zip(*(vars(r).values() for r in plan.rejects), strict=True)]
@@ -278,9 +287,9 @@ class ShardWork:
             "run_id": self.run.run_id,
             "status": "failed" if failed else "done",
             "error": str(plan.error) if failed else None,
-            "read_count": writer.added_count + len(plan.rejects),
+            "read_count": read,
             "written_count": written,
-            "rejected_count": len(plan.rejects),
+            "rejected_count": read - written,
             "canonical_count": 0 if failed else writer.canonical_count,
             "reject_reasons": dict(Counter(r.reason for r in plan.rejects)),
             "files": files,
