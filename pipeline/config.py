@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
+
+from pipeline.errors import ConfigError
+
+_MISSING_TYPE = type(MISSING)
 
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels; larger ones are rejected from their header alone."""
@@ -106,3 +113,107 @@ def digest(value: object) -> str:
     """Twelve hex digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """A configuration file: the whole job, for ``neurons run`` and the flows."""
+
+    warehouse: str
+    """Folder or URL of the warehouse."""
+    dataset: str
+    """Name of the dataset."""
+    ingest: IngestStep | None = None
+    """The source; absent if the dataset is ingested already."""
+    ingest_limits: IngestConfig | None = None
+    """Limits of the ingest."""
+    extract: tuple[ExtractConfig, ...] = ()
+    """One or more runs."""
+    labels: LabelSettings = LabelSettings()
+    """Parameters of the labelling views."""
+
+
+def load_config(path: str | Path, warehouse: str | None = None) -> PipelineConfig:
+    """Read a TOML file.
+
+    Top level: ``warehouse``, ``dataset``. Tables: ``[ingest]`` (``source``, ``paths``, limits, and
+    ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of `ExtractConfig`), and
+    ``[labels]`` (fields of `LabelSettings`).
+
+    Args:
+        path: The file.
+        warehouse: Goes before the file's own.
+
+    Raises:
+        ConfigError: The file is missing or not TOML, or names something that cannot be set.
+    """
+    file = Path(path)
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}.", "Give a TOML file."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
+    known = ("warehouse", "dataset", "ingest", "extract", "labels")
+    _check_keys(data, known, f"{path}")
+    place, dataset = warehouse or data.get("warehouse"), data.get("dataset")
+    if not place or not dataset:
+        missing = "dataset" if place else "warehouse"
+        raise ConfigError(
+            f"{path} does not say which {missing}.",
+            f'Write {missing} = "..." at its top'
+            + (", or give --warehouse." if missing == "warehouse" else "."),
+        )
+    ingest = dict(data.get("ingest", {}))
+    step_keys = {f.name for f in fields(IngestStep)}
+    step = {k: _tuple(v) for k, v in ingest.items() if k in step_keys}
+    limits = {k: v for k, v in ingest.items() if k not in step_keys}
+    runs = data.get("extract", [])
+    runs = runs if isinstance(runs, list) else [runs]
+    base = {"warehouse": place, "dataset": dataset}
+    if ingest and "source" not in ingest:
+        raise ConfigError(
+            f"{path} [ingest] does not say which source.", 'Write source = "folder", or another.'
+        )
+    for run in runs:
+        if missing_keys := {"model", "layers"} - run.keys():
+            raise ConfigError(
+                f"{path} [extract] lacks {min(missing_keys)}.", "It needs model and layers."
+            )
+    return PipelineConfig(
+        warehouse=place,
+        dataset=dataset,
+        ingest=IngestStep(**step) if ingest else None,
+        ingest_limits=_make(IngestConfig, base | limits, f"{path} [ingest]"),
+        extract=tuple(_make(ExtractConfig, base | run, f"{path} [extract]") for run in runs),
+        labels=_make(LabelSettings, data.get("labels", {}), f"{path} [labels]"),
+    )
+
+
+def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
+    _check_keys(values, tuple(f.name for f in fields(kind)), where)
+    defaults = {f.name: f.default for f in fields(kind)}
+    for name, value in values.items():
+        default = defaults[name]
+        right = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(default, (tuple, _MISSING_TYPE)) and not isinstance(value, right):
+            raise ConfigError(
+                f"{where}: {name} is {value!r}.", f"It must be a {type(default).__name__}."
+            )
+    return kind(**{name: _tuple(value) for name, value in values.items()})
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_keys(values: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            raise ConfigError(
+                f"{where}: {name!r} cannot be set.",
+                (f"Did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(known)}.",
+            )

@@ -265,7 +265,7 @@ TABLES: dict[str, Table] = {
             partitions=_LAYER,
             meaning="The activations again, sorted by (unit, activation desc, example_id), with ranks.",
             columns=(
-                Column("unit", "uint16", "index 0..", "position of the neuron inside its layer"),
+                Column("unit", "uint32", "index 0..", "position of the neuron inside its layer"),
                 _EXAMPLE_ID,
                 Column("activation", "float32", "model units", "activation after pooling"),
                 Column(

@@ -7,6 +7,7 @@ running extraction. Marts that ``build`` has written are used as long as nothing
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -50,8 +51,15 @@ class Inventory:
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
         sql = [view.body for view in load_views()] + list(load_statements())
-        files = sorted((file["path"], file["row_count"], file["bytes"]) for file in self.files)
-        return digest([files, self.runs, self.run_shards, sql, asdict(settings)])
+        rest = [file for file in self.files if file["table"] not in ("activations", "compact")]
+        files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
+        runs = [{k: v for k, v in run.items() if k != "is_compacted"} for run in self.runs]
+        return digest([files, runs, self.run_shards, sql, _lexicon_digest(), asdict(settings)])
+
+
+def _lexicon_digest() -> str:
+    file = Path(__file__).parent / "labels" / "lexicon.csv"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def take_inventory(store: Store) -> Inventory:
@@ -114,7 +122,9 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
     ]
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     compact = f"{folder}/compact.json"
-    compacted = store.read_json(compact) if store.exists(compact) else {"ordinals": None}
+    compacted: dict[str, Any] = (
+        store.read_json(compact) if store.exists(compact) else {"ordinals": None, "files": []}
+    )
     is_compacted = bool(done) and compacted["ordinals"] == done
     for manifest in manifests:
         files = manifest["files"]
@@ -205,17 +215,15 @@ def _open(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPyConne
     connection.register("lexicon_file", load_lexicon())
     connection.execute("create table lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
-    for table in TABLES.values():
-        if table.name != "compact":
-            connection.execute(raw_view(inventory, table))
-    for statements in load_statements():
-        connection.execute(statements)
-    for view in load_views():
-        try:
+    raw = [raw_view(inventory, table) for table in TABLES.values() if table.name != "compact"]
+    try:
+        for statements in [*raw, *load_statements()]:
+            connection.execute(statements)
+        for view in load_views():
             connection.execute(f"create view {view.name} as\n{view.body}")
-        except duckdb.Error as error:
-            raise explain_damage(error, inventory.store.url) from error
-        _comment(connection, view)
+            _comment(connection, view)
+    except duckdb.Error as error:
+        raise explain_damage(error, inventory.store.url) from error
     return connection
 
 
@@ -255,7 +263,7 @@ def _small_tables(
     yield (
         "raw_files",
         inventory.files,
-        "\"table\" varchar, path varchar, layer varchar, row_count bigint, bytes bigint",
+        '"table" varchar, path varchar, layer varchar, row_count bigint, bytes bigint',
     )
     yield (
         "settings",
@@ -324,9 +332,7 @@ def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     connection.execute(";\n".join(statements))
 
 
-def _use_mart(
-    connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str
-) -> None:
+def _use_mart(connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str) -> None:
     file = quote(store.uri(f"{folder}/{name}.parquet"))
     connection.execute(f"create or replace view {name} as from read_parquet({file})")
     view = next(view for view in load_views() if view.name == name)
@@ -434,12 +440,17 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
     for name, rows, columns in _small_tables(inventory, settings):
         out.append(f"create or replace table {name} ({columns});")
         names = [column.strip().split()[0].strip('"') for column in columns.split(",")]
-        out += [f"insert into {name} values ({', '.join(_literal(r.get(n)) for n in names)});" for r in rows]
+        out += [
+            f"insert into {name} values ({', '.join(_literal(r.get(n)) for n in names)});"
+            for r in rows
+        ]
     out.append("create or replace table lexicon as from 'marts/lexicon.parquet';")
     local = Inventory(_Relative(), files=inventory.files)  # type: ignore[arg-type]
     for table in TABLES.values():
         if table.name != "compact":
-            out.append(raw_view(local, table).replace("create view", "create or replace view") + ";")
+            out.append(
+                raw_view(local, table).replace("create view", "create or replace view") + ";"
+            )
     out += list(load_statements())
     for view in load_views():
         body = view.body
@@ -504,7 +515,9 @@ def check(warehouse: str | Path, progress: ProgressCallback | None = None) -> li
 
 def _run_check(connection: duckdb.DuckDBPyConnection, view: View, place: str) -> CheckResult:
     try:
-        result = connection.execute(f"select *, count(*) over () as violation_count from {view.name} limit 20")
+        result = connection.execute(
+            f"select *, count(*) over () as violation_count from {view.name} limit 20"
+        )
         names = tuple(column[0] for column in result.description)[:-1]
         rows = result.fetchall()
     except duckdb.Error as error:

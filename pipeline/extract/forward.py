@@ -35,7 +35,7 @@ class Pending:
             for name, tensor in tensors.items():
                 host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
                 self._host[name] = host.copy_(tensor, non_blocking=True)
-            self._event = torch.cuda.Event()
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch has no types there
             self._event.record()
         else:
             self._host = {name: tensor.cpu() for name, tensor in tensors.items()}
@@ -76,6 +76,7 @@ class Encoder:
         self.with_texts = any(output.layer.tower == "text" for output in outputs)
         self.seconds = 0.0
         self._capture: Capture | None = None
+        self._buffer: torch.Tensor | None = None
 
     @contextmanager
     def hooked(self) -> Iterator[Encoder]:
@@ -84,6 +85,13 @@ class Encoder:
             self._capture = capture
             yield self
             self._capture = None
+
+    def _normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalise into one buffer that is used again: on a CPU fresh memory costs more."""
+        if self._buffer is None or len(self._buffer) < len(images):
+            self._buffer = normalise(images, self.spec)
+            return self._buffer
+        return normalise(images, self.spec, out=self._buffer[: len(images)])
 
     @torch.inference_mode()
     def encode(self, batch: Batch) -> Pending:
@@ -100,8 +108,7 @@ class Encoder:
             images = images.pin_memory()
         images = images.to(device, non_blocking=True)
         with context:
-            pixels = normalise(images, self.spec)
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            pixels = self._normalise(images)
             embeddings = model.encode_image(pixels, normalize=True)
             if self.with_texts:
                 tokens = self.clip.tokenizer([e.text or "" for e in batch.examples]).to(device)

@@ -275,7 +275,7 @@ def _unreadable(clip: Clip, spec: LayerSpec, shapes: list[tuple[int, ...]]) -> H
 def _check_pooling(clip: Clip, layer: Layer) -> None:
     pooling = layer.spec.pooling
     is_map = layer.layout in ("channels_first", "channels_last")
-    pool_type = getattr(clip.model, "text_pool_type", "argmax")
+    pool_type, _ = _text_pooling(clip)
     why = ""
     if pooling == "cls" and is_map:
         why = "a feature map has no class token"
@@ -292,11 +292,19 @@ def _check_pooling(clip: Clip, layer: Layer) -> None:
         )
 
 
+def _text_pooling(clip: Clip) -> tuple[str, int]:
+    """How a text tower finds its end, and its end token; some models keep both in ``model.text``."""
+    model = clip.model
+    if hasattr(model, "text_pool_type"):
+        return model.text_pool_type, model.text_eos_id
+    return getattr(model.text, "pool_type", "all"), getattr(model.text, "eos_id", -1)
+
+
 def end_positions(clip: Clip, tokens: torch.Tensor) -> torch.Tensor:
     """Index of each text's end token, int64 ``[N]``; tokens are int64 ``[N, L]``."""
-    pool_type = getattr(clip.model, "text_pool_type", "argmax")
+    pool_type, end = _text_pooling(clip)
     if pool_type == "eos":
-        return (tokens == clip.model.text_eos_id).int().argmax(dim=-1)
+        return torch.eq(tokens, end).int().argmax(dim=-1)
     if pool_type == "argmax":
         return tokens.argmax(dim=-1)
     return torch.full((len(tokens),), tokens.shape[1] - 1, device=tokens.device)

@@ -30,7 +30,7 @@ class Clip:
 
     Attributes:
         model_id: ``architecture:pretrained`` as it was asked for.
-        model: In evaluation mode, float32, without gradients.
+        model: An open_clip ``torch.nn.Module``, in evaluation mode, float32, without gradients.
         preprocess: open_clip's own transform, PIL image -> float32 ``[3, H, W]``.
         tokenizer: texts -> int64 ``[N, context_length]``.
         weights_sha256: Hash over names, shapes and bytes of all weights.
@@ -39,7 +39,7 @@ class Clip:
     """
 
     model_id: str
-    model: torch.nn.Module
+    model: Any
     preprocess: Callable[[Any], torch.Tensor]
     tokenizer: Callable[[list[str]], torch.Tensor]
     weights_sha256: str
@@ -118,7 +118,7 @@ def hash_weights(model: torch.nn.Module) -> str:
     return total.hexdigest()
 
 
-def _create(arch: str, pretrained: str) -> tuple[torch.nn.Module, Any]:
+def _create(arch: str, pretrained: str) -> tuple[Any, Any]:
     weights = None if pretrained in ("", RANDOM) else pretrained
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)

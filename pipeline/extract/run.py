@@ -1,10 +1,10 @@
 """THE MAIN PATH: a dataset's shards through a model, one pass, resumable at every shard.
 
-    plan      read a shard's index: where each image lies, which were seen before
-    stream    read byte ranges and decode ahead, in order, across shard borders
-    encode    one batch through the model, layers hooked and pooled, results leave asynchronously
-    write     another thread collects a shard: activations, partials, embeddings, rejects
-    commit    the manifest is written last, by rename: only now is the shard part of the run
+plan      read a shard's index: where each image lies, which were seen before
+stream    read byte ranges and decode ahead, in order, across shard borders
+encode    one batch through the model, layers hooked and pooled, results leave asynchronously
+write     another thread collects a shard: activations, partials, embeddings, rejects
+commit    the manifest is written last, by rename: only now is the shard part of the run
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import torch
 
 from pipeline.config import ExtractConfig
 from pipeline.dataset import (
@@ -97,16 +98,11 @@ def extract(
     clip = load_clip(config.model, config.device)
     run = open_run(store, config, clip)
     spec = ImageSpec.from_model(clip.model)
-    decode = partial(
-        decode_fast if config.preprocess == "fast" else decode_exact,
-        spec=spec,
-        max_pixels=config.max_pixels,
-    )
+    decode, workers = choose_decode(config, spec), worker_count(config)
     encoder = Encoder(clip, run.outputs, spec, config.precision)
     todo = [s for s in dataset.shards if ordinals is None or s.ordinal in ordinals]
     summary = RunSummary(run.run_id, dataset.name, shard_count=len(todo))
     work = ShardWork(store, run, config, summary, progress or NoProgress())
-    workers = config.workers or os.cpu_count() or 1
     with encoder.hooked(), work:
         work.begin(dataset, todo)
         while left := work.left():  # more than once only if another process holds some shards
@@ -122,6 +118,17 @@ def extract(
             "Mend what the lines above name and run the same command again.",
         )
     return summary
+
+
+def choose_decode(config: ExtractConfig, spec: ImageSpec) -> Callable[[bytes], torch.Tensor]:
+    """Image file -> pixels, as the configuration says."""
+    decode = decode_fast if config.preprocess == "fast" else decode_exact
+    return partial(decode, spec=spec, max_pixels=config.max_pixels)
+
+
+def worker_count(config: ExtractConfig) -> int:
+    """Decoding threads: as many as asked for, or one a core."""
+    return config.workers or os.cpu_count() or 1
 
 
 class ShardWork:
@@ -189,8 +196,10 @@ class ShardWork:
                 self._locks.release(shard)
                 continue
             self._todo = [other for other in self._todo if other != shard]  # one try each
+            duplicates = torch.zeros(0, dtype=torch.int64)
             try:
                 plan = plan_shard(self.store, dataset.name, shard, with_texts)
+                duplicates = read_duplicates(self.store, folder, shard)
             except ShardError as error:
                 plan = ShardPlan(shard, "", [], error=error)
             self._drop_textless(plan, with_texts)
@@ -199,7 +208,7 @@ class ShardWork:
                 self.run.folder,
                 shard,
                 self.run.outputs,
-                read_duplicates(self.store, folder, shard),
+                duplicates,
                 self.config.top_k,
                 self.config.memory_budget_mb << 20,
             )
@@ -279,7 +288,13 @@ class ShardWork:
         )
         size = self.store.write_parquet(rel, table)
         files.append(
-            {"table": "run_rejects", "path": rel, "layer": None, "row_count": len(table), "bytes": size}
+            {
+                "table": "run_rejects",
+                "path": rel,
+                "layer": None,
+                "row_count": len(table),
+                "bytes": size,
+            }
         )
         manifest = {
             "ordinal": plan.shard.ordinal,

@@ -50,9 +50,7 @@ def check_config(config: ExtractConfig) -> None:
                 f"{name} is {getattr(config, name)}.", f"It must be a whole number >= {least}."
             )
     if not 0 <= config.max_reject_frac <= 1:
-        raise ConfigError(
-            f"max_reject_frac is {config.max_reject_frac}.", "It is a share: 0 to 1."
-        )
+        raise ConfigError(f"max_reject_frac is {config.max_reject_frac}.", "It is a share: 0 to 1.")
 
 
 def versions() -> dict[str, str]:

@@ -24,7 +24,7 @@ import torch
 
 from pipeline.dataset import Shard, dataset_folder, read_manifest, shard_file, shard_url
 from pipeline.errors import ExampleError, NeuronsError, ShardError
-from pipeline.extract.decode import start_decode_thread
+from pipeline.extract.decode import stack, start_decode_thread
 from pipeline.storage import Store
 
 CHUNK_EXAMPLES = 16
@@ -103,8 +103,7 @@ def plan_shard(store: Store, dataset: str, shard: Shard, with_texts: bool) -> Sh
             "Replace the file if it is damaged, and run the same neurons ingest again.",
         )
     columns = ["example_id", "shard_key", "image_offset", "image_bytes", "image_sha256"]
-    with store.open(shard_file(folder, "examples", shard.ordinal)) as file:
-        table = pq.read_table(file, columns=columns)
+    table = _read_index(store, folder, "examples", shard, columns)
     texts = primary_texts(store, folder, shard) if with_texts else {}
     first = shard.example_id(0)
     rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
@@ -117,8 +116,7 @@ def plan_shard(store: Store, dataset: str, shard: Shard, with_texts: bool) -> Sh
 
 def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
     """The primary text (see ``TEXT_ORDER``) of each example of a shard that has any text."""
-    with store.open(shard_file(folder, "texts", shard.ordinal)) as file:
-        texts = pq.read_table(file)
+    texts = _read_index(store, folder, "texts", shard)
     with duckdb.connect() as connection:
         connection.register("texts", texts)
         rows = connection.execute(
@@ -138,10 +136,24 @@ def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
 
 def read_duplicates(store: Store, folder: str, shard: Shard) -> torch.Tensor:
     """int64, sorted: example_ids of the shard whose image an earlier example showed."""
-    rel = shard_file(folder, "duplicates", shard.ordinal)
-    with store.open(rel) as file:
-        ids: pa.ChunkedArray = pq.read_table(file, columns=["example_id"])["example_id"]
+    ids = _read_index(store, folder, "duplicates", shard, ["example_id"])["example_id"]
     return torch.tensor(sorted(ids.to_pylist()), dtype=torch.int64)
+
+
+def _read_index(
+    store: Store, folder: str, table: str, shard: Shard, columns: list[str] | None = None
+) -> pa.Table:
+    """Read a table of a shard's index; one that is damaged or gone makes the shard fail."""
+    rel = shard_file(folder, table, shard.ordinal)
+    try:
+        with store.open(rel) as file:
+            return pq.read_table(file, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(
+            f"The index of shard {shard.name!r} cannot be read: {store.uri(rel)}: {error}.",
+            f"Delete {store.uri(shard_file(folder, 'manifests', shard.ordinal, '.json'))} and run "
+            "the same neurons ingest again: it indexes that shard anew.",
+        ) from error
 
 
 def _chunks(plan: ShardPlan) -> Iterator[list[Example]]:
@@ -273,5 +285,5 @@ def reject(plan: ShardPlan, example: Example, stage: str, reason: str, detail: s
 
 
 def _batch(plan: ShardPlan, held: list[tuple[Example, Any]], is_last: bool) -> Batch:
-    images = torch.stack([image for _, image in held]) if held else torch.zeros(0, 3, 1, 1)
+    images = stack([image for _, image in held]) if held else torch.zeros(0, 3, 1, 1)
     return Batch(plan, [example for example, _ in held], images, is_last)

@@ -169,9 +169,7 @@ class ShardWriter:
         moments = partials.moments.numpy()
         units = np.arange(layer.unit_count, dtype=np.int32)
         counts = [moments[i].astype(np.int64) for i in range(4)]
-        extremes = [
-            pa.array(moments[i].astype(np.float32), mask=counts[0] == 0) for i in (6, 7)
-        ]
+        extremes = [pa.array(moments[i].astype(np.float32), mask=counts[0] == 0) for i in (6, 7)]
         self._write_table(
             "shard_stats",
             layer,
@@ -210,9 +208,7 @@ class ShardWriter:
             column if isinstance(column, pa.Array) else pa.array(column, kind)
             for column, kind in zip(columns, schema.types, strict=True)
         ]
-        rel = shard_file(
-            self.folder, f"{name}/{partition(layer=layer.name)}", self.shard.ordinal
-        )
+        rel = shard_file(self.folder, f"{name}/{partition(layer=layer.name)}", self.shard.ordinal)
         table = pa.Table.from_arrays(arrays, schema=schema)
         size = self.store.write_parquet(rel, table)
         self._note(name, rel, len(table), size, layer.name)
@@ -269,7 +265,7 @@ def _row_groups(
     """Columns (unit, example_id, activation) of each row group, in buffers that are used again."""
     unit_count, count = values.shape
     step = max(UNITS_PER_ROW_GROUP, MIN_ROWS_PER_GROUP // max(1, count))
-    matrix = values.numpy()
+    matrix: np.ndarray[Any, np.dtype[Any]] = values.numpy()
     # A float above zero is an integer above zero of the same bits, and those compare fast.
     bits = matrix.view(np.int16 if matrix.dtype == np.float16 else np.int32)
     room = min(step, unit_count) * count
@@ -282,7 +278,7 @@ def _row_groups(
             yield np.repeat(units, count), np.tile(example_ids, len(units)), block.ravel()
             continue
         end, counts = 0, []
-        for unit in units:
+        for unit in range(start, start + len(units)):
             columns = np.flatnonzero(bits[unit] > 0)
             begin, end = end, end + len(columns)
             np.take(example_ids, columns, out=ids[begin:end], mode="clip")

@@ -1,0 +1,41 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+# Versions that were tested together. `make CONSTRAINTS= ...` takes the newest ones instead.
+CONSTRAINTS ?= constraints.txt
+BIN := .venv/bin
+PIP_CONSTRAINTS := $(if $(CONSTRAINTS),-c $(CONSTRAINTS),)
+export DO_NOT_TRACK = 1
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+
+.PHONY: demo test lint bench docs clean
+
+.venv/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed: make PYTHON=python3.11')"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(PIP_CONSTRAINTS) -e .
+	touch $@
+
+.venv/.dev: .venv/.run
+	$(BIN)/python -m pip install --quiet $(PIP_CONSTRAINTS) -e '.[dev]'
+	touch $@
+
+demo: .venv/.run ## run the main job on the embedded data
+	$(BIN)/neurons demo --warehouse warehouse
+
+test: .venv/.dev ## pass the tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev ## lint, format and strict types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.dev ## measure, and print ratios
+	$(BIN)/python -m bench
+
+docs: .venv/.run ## write the generated documents
+	$(BIN)/python -m pipeline.views > warehouse/README.md.tmp
+	mv warehouse/README.md.tmp warehouse/README.md
+
+clean:
+	rm -rf .venv dist build

@@ -1,0 +1,59 @@
+"""What do the neurons of a CLIP model see? Shards in, labelled neurons out.
+
+import pipeline
+con = pipeline.connect("warehouse")             # DuckDB with every view
+con.sql("from neuron_labels where is_labelled")
+model, preprocess, tokenizer = pipeline.load_clip("RN50x4:openai")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+    from pipeline.config import LabelSettings
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "connect", "load_clip"]
+
+
+def connect(
+    warehouse: str | Path, settings: LabelSettings | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open a warehouse: a DuckDB connection with all views, read-only, safe beside an extraction.
+
+    Args:
+        warehouse: Folder or URL.
+        settings: Parameters of the labelling views; those of the last build if None.
+
+    Raises:
+        WarehouseError: There is no dataset, or a file that the views need is damaged.
+    """
+    from pipeline.warehouse import connect
+
+    return connect(warehouse, settings)
+
+
+def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:
+    """Load any model that the command line takes.
+
+    Args:
+        model: ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint`` or ``ARCH:random``.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
+
+    Returns:
+        ``(model, preprocess, tokenizer)``: the module in evaluation mode; PIL image -> float32
+        ``[3, H, W]``; texts -> int64 ``[N, context_length]``.
+
+    Raises:
+        ModelError: Unknown architecture or tag, failed download, or a checkpoint that does not fit.
+        DeviceError: The device is not there.
+    """
+    from pipeline.extract.model import load_clip
+
+    clip = load_clip(model, device)
+    return clip.model, clip.preprocess, clip.tokenizer

@@ -1,0 +1,346 @@
+"""The command line. Every command is a few lines: it reads arguments and calls the pipeline.
+
+Exit status: 0 done; 1 checks found violations; 2 a usage or input error, told without a traceback.
+Heavy imports (torch, DuckDB) are inside the commands, so that ``neurons --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.config import MAX_PIXELS, MAX_REJECT_FRAC, ExtractConfig, IngestConfig, IngestStep
+from pipeline.errors import NeuronsError
+
+if TYPE_CHECKING:
+    from pipeline.progress import ProgressCallback
+
+app = typer.Typer(
+    name="neurons",
+    help="What do the neurons of a CLIP model see? Shards in, labelled neurons out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+class Source(StrEnum):
+    """Foreign layouts that can be ingested."""
+
+    img2dataset = "img2dataset"
+    wit = "wit"
+    wit_base = "wit-base"
+    folder = "folder"
+    webdataset = "webdataset"
+
+
+class Format(StrEnum):
+    """Forms of a query's result."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+class Polarity(StrEnum):
+    """Which end of a neuron's activations."""
+
+    positive = "positive"
+    negative = "negative"
+
+
+Warehouse = Annotated[
+    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
+]
+DatasetName = Annotated[str, typer.Option(help="Name of the dataset.")]
+RejectFrac = Annotated[
+    float, typer.Option(help="Largest share of rejects (0..1) before a shard fails as a whole.")
+]
+
+
+def main() -> None:
+    """Run the command line and turn our errors into messages."""
+    try:
+        app()
+    except NeuronsError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. Finished shards are kept: run the same command again.\n")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _progress() -> ProgressCallback:
+    """A bar on a terminal, one line a shard in a log."""
+    from pipeline.progress import BarProgress, LogProgress
+
+    if sys.stderr.isatty():
+        return BarProgress()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    return LogProgress()
+
+
+@app.command()
+def ingest(
+    source: Annotated[Source, typer.Argument(help="The layout of the data.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs, {000..999} or URLs.")],
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    images: Annotated[
+        str | None, typer.Option(help="wit: the downloaded images (folder or img2dataset output).")
+    ] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="folder: a CSV or JSONL with the captions.")
+    ] = None,
+    max_reject_frac: RejectFrac = MAX_REJECT_FRAC,
+    shard_size: Annotated[int, typer.Option(help="Examples in a shard that we write.")] = 1000,
+) -> None:
+    """Turn a foreign layout into a registered dataset of shards. Repeat it to go on or to append."""
+    from pipeline.sources.ingest import ingest as run_ingest
+
+    options = {k: v for k, v in (("images", images), ("captions", captions)) if v is not None}
+    config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size)
+    done = run_ingest(config, IngestStep(source.value, tuple(paths), options), _progress())
+    typer.echo(
+        f"{done.dataset}: {done.shard_count} shards, {done.read_count} read = "
+        f"{done.written_count} written + {done.rejected_count} rejected; {done.text_count} texts; "
+        f"{done.duplicate_count} repeated images"
+    )
+
+
+@app.command("wit-urls")
+def wit_urls(
+    paths: Annotated[list[str], typer.Argument(help="WIT .tsv or .tsv.gz files.")],
+    out: Annotated[str, typer.Option(help="The Parquet file to write.")],
+) -> None:
+    """Write WIT's image URLs, each once, as the input table of img2dataset."""
+    from pipeline.sources.wit_tsv import write_url_table
+
+    count = write_url_table(paths, out, progress=_progress())
+    typer.echo(f"{out}: {count} image URLs")
+
+
+@app.command()
+def layers(
+    model: Annotated[str, typer.Argument(help="ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")],
+) -> None:
+    """List the layers of a model that can be read, with their units and default pooling."""
+    from rich.table import Table
+
+    from pipeline.extract.hooks import PRESETS, list_layers
+    from pipeline.extract.model import load_clip
+
+    table = Table("layer", "tower", "module", "units", "default", "stores", box=None)
+    for layer in list_layers(load_clip(model)):
+        default = f"{layer.spec.point}:{layer.spec.pooling}"
+        keeps = "positive" if layer.is_rectified else "all"
+        table.add_row(
+            layer.spec.path, layer.tower, layer.kind, str(layer.unit_count), default, keeps
+        )
+    _print(table)
+    typer.echo("\nPresets: " + "; ".join(f"{name}: {text}" for name, text in PRESETS.items()))
+
+
+@app.command()
+def extract(
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    model: Annotated[str, typer.Option(help="ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")],
+    layer: Annotated[
+        list[str],
+        typer.Option(help="PATH[:input|output][:max|mean|center|cls], or goh2021, vit-mlp."),
+    ],
+    run: Annotated[str, typer.Option(help="Name of the run; else a hash of its settings.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 / float16 autocast on a GPU.")
+    ] = "float32",
+    batch_size: Annotated[int, typer.Option(help="Images in one forward pass.")] = 64,
+    workers: Annotated[int, typer.Option(help="Decoding threads; 0: one a core.")] = 0,
+    preprocess: Annotated[str, typer.Option(help="fast, or exact: open_clip's own.")] = "fast",
+    store: Annotated[str, typer.Option(help="positive, all, or auto: by layer.")] = "auto",
+    activation_dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    top_k: Annotated[int, typer.Option(help="Top examples kept of each neuron and shard.")] = 100,
+    max_pixels: Annotated[int, typer.Option(help="Larger images are rejected.")] = MAX_PIXELS,
+    max_reject_frac: RejectFrac = MAX_REJECT_FRAC,
+    memory_budget_mb: Annotated[int, typer.Option(help="Activations held before a write.")] = 1024,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate, then stop.")] = False,
+) -> None:
+    """Run a model over a dataset and write every neuron's activations. Repeat it to resume."""
+    config = ExtractConfig(
+        warehouse=warehouse,
+        dataset=dataset,
+        model=model,
+        layers=tuple(layer),
+        run=run,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        workers=workers,
+        preprocess=preprocess,
+        max_pixels=max_pixels,
+        max_reject_frac=max_reject_frac,
+        store=store,
+        activation_dtype=activation_dtype,
+        top_k=top_k,
+        memory_budget_mb=memory_budget_mb,
+    )
+    if dry_run:
+        from pipeline.extract.estimate import estimate
+
+        typer.echo(str(estimate(config)))
+        return
+    from pipeline.extract.run import extract as run_extract
+
+    done = run_extract(config, _progress())
+    rate = done.read_count / done.seconds if done.seconds else 0.0
+    typer.echo(
+        f"run {done.run_id}: {done.read_count} read = {done.written_count} written + "
+        f"{done.rejected_count} rejected; {done.bytes_written / 1e6:.1f} MB, {done.seconds:.1f} s, "
+        f"{rate:.0f} images/s; {done.skipped_shard_count} of {done.shard_count} shards were done"
+    )
+
+
+@app.command()
+def build(warehouse: Warehouse) -> None:
+    """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed."""
+    from pipeline.warehouse import build as run_build
+
+    done = run_build(warehouse, progress=_progress())
+    for name, count in done.row_counts.items():
+        typer.echo(f"{name}: {count} rows")
+    typer.echo("nothing had changed" if done.was_current else "built")
+
+
+@app.command()
+def check(warehouse: Warehouse) -> None:
+    """Check that everything adds up. Exit status 1 if it does not."""
+    from pipeline.warehouse import check as run_check
+    from pipeline.warehouse import run_violations
+
+    results = run_check(warehouse, _progress())
+    for result in results:
+        mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
+        typer.echo(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")
+        for row in result.rows[:5]:
+            shown = ", ".join(f"{k}={v}" for k, v in zip(result.columns, row, strict=True))
+            typer.echo(f"        {shown}")
+    if run_violations(results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compact(
+    warehouse: Warehouse,
+    run: Annotated[str | None, typer.Option(help="One run; all if not given.")] = None,
+) -> None:
+    """Sort and rank the activations of finished runs, so that questions are fast."""
+    from pipeline.compact import compact as run_compact
+
+    done = run_compact(warehouse, run, _progress())
+    typer.echo(
+        f"{done.run_count} runs compacted, {done.skipped_run_count} were already: "
+        f"{done.row_count} rows, {done.bytes_before / 1e6:.1f} MB -> {done.bytes_after / 1e6:.1f} MB"
+    )
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SQL over the views; see: show tables.")],
+    warehouse: Warehouse,
+    format: Annotated[Format, typer.Option(help="Form of the result.")] = Format.table,  # noqa: A002
+    out: Annotated[Path | None, typer.Option(help="File to write; needed for parquet.")] = None,
+) -> None:
+    """Run a query over the views."""
+    from pipeline.query import run_query
+
+    run_query(warehouse, query, format.value, out)
+
+
+@app.command()
+def top(
+    warehouse: Warehouse,
+    layer: Annotated[str, typer.Option(help="Layer of the neuron; its path if that is enough.")],
+    unit: Annotated[int, typer.Option(help="Index of the neuron in its layer, from 0.")],
+    k: Annotated[int, typer.Option("-k", help="How many examples.")] = 20,
+    polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
+    run: Annotated[str | None, typer.Option(help="The run, if several have that layer.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also draw them: a PNG file.")] = None,
+) -> None:
+    """Show the examples that excite (or inhibit) a neuron most."""
+    from pipeline.query import show_top
+
+    show_top(warehouse, layer, unit, k, polarity.value, run, sheet)
+
+
+@app.command("run")
+def run_config(
+    config: Annotated[Path, typer.Argument(help="TOML file; see README.")],
+    warehouse: Annotated[
+        str | None, typer.Option(envvar="NEURONS_WAREHOUSE", help="Goes before the file's own.")
+    ] = None,
+) -> None:
+    """Ingest, extract, build and check, from one file."""
+    from pipeline.config import load_config
+    from pipeline.jobs import run_job
+    from pipeline.warehouse import run_violations
+
+    done = run_job(load_config(config, warehouse), _progress())
+    for line in done.lines:
+        typer.echo(line)
+    if run_violations(done.checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    warehouse: Annotated[str, typer.Option(envvar="NEURONS_WAREHOUSE")] = "warehouse",
+) -> None:
+    """Run the main job on embedded data: OpenMoji drawings, a small CLIP, no download."""
+    from pipeline.demo import FIRST_LINE, run_demo
+    from pipeline.warehouse import run_violations
+
+    typer.echo(FIRST_LINE)
+    done = run_demo(warehouse, _progress())
+    for line in done.job.lines:
+        typer.echo(line)
+    typer.echo(
+        f"\n{done.labelled_count} of {done.neuron_count} neurons are labelled. Some of them:"
+    )
+    for neuron in done.neurons:
+        label = (
+            f"{neuron.concept} ({neuron.category}), {neuron.top_count} of the top examples, "
+            f"q = {neuron.q_value:.1g}"
+            if neuron.concept
+            else "unlabelled"
+        )
+        typer.echo(f"\n  unit {neuron.unit}: {label}")
+        typer.echo(f"    top: {'; '.join(neuron.examples)}")
+    typer.echo(f"\nWarehouse  {done.warehouse}\nPicture    {done.sheet}")
+    typer.echo(
+        f"Ask it     neurons sql --warehouse {done.warehouse} "
+        '"from neuron_labels where is_labelled order by q_value limit 10"'
+    )
+    if run_violations(done.job.checks):
+        raise typer.Exit(1)
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200).print(renderable)
+
+
+if __name__ == "__main__":
+    main()

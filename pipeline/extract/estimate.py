@@ -1,0 +1,120 @@
+"""What a run will need: the first examples through the real path, into a folder that is thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+
+from pipeline.config import ExtractConfig
+from pipeline.dataset import dataset_folder, read_dataset, read_manifest
+from pipeline.errors import WarehouseError
+from pipeline.extract.decode import ImageSpec
+from pipeline.extract.forward import Encoder
+from pipeline.extract.model import load_clip
+from pipeline.extract.run import choose_decode, worker_count
+from pipeline.extract.runs import check_config, open_run
+from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
+from pipeline.extract.writer import ShardWriter
+from pipeline.storage import Store
+
+SAMPLE_EXAMPLES = 512
+"""Examples of the first shard that the estimate runs; at least two batches."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Time and disk that a whole run will take, from its first examples."""
+
+    run_id: str
+    shard_count: int
+    """Shards that are not done."""
+    example_count: int
+    """Examples in them."""
+    sampled_count: int
+    images_per_s: float
+    bytes_per_image: float
+    free_bytes: int | None
+
+    @property
+    def seconds(self) -> float:
+        """Time for all that is left."""
+        return self.example_count / self.images_per_s
+
+    @property
+    def total_bytes(self) -> float:
+        """Disk for all that is left."""
+        return self.example_count * self.bytes_per_image
+
+    def __str__(self) -> str:
+        free = "" if self.free_bytes is None else f" ({self.free_bytes / 1e9:.1f} GB are free)"
+        short = self.free_bytes is not None and self.total_bytes > self.free_bytes
+        warning = "\nThat is MORE than is free." if short else ""
+        return (
+            f"run {self.run_id}: {self.shard_count} shards, {self.example_count} images to do\n"
+            f"measured on {self.sampled_count}: {self.images_per_s:.0f} images/s, "
+            f"{self.bytes_per_image:.0f} bytes an image\n"
+            f"estimate: {self.seconds / 60:.1f} min, {self.total_bytes / 1e9:.3f} GB of disk"
+            f"{free}{warning}"
+        )
+
+
+def estimate(config: ExtractConfig) -> Estimate:
+    """Measure the first shard's first examples; nothing is written to the warehouse.
+
+    Raises:
+        WarehouseError: There is nothing left to do.
+        NeuronsError: What would stop the run as well.
+    """
+    check_config(config)
+    store = Store(config.warehouse)
+    dataset = read_dataset(store, config.dataset)
+    clip = load_clip(config.model, config.device)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Store(folder)
+        run = open_run(scratch, config, clip)
+        index = {
+            s: read_manifest(store, dataset_folder(dataset.name), s.ordinal) for s in dataset.shards
+        }
+        done = {s: read_manifest(store, run.folder, s.ordinal) for s in dataset.shards}
+        left = [
+            shard
+            for shard in dataset.shards
+            if (done[shard] or {}).get("status") != "done"
+            and (index[shard] or {}).get("status") == "done"
+        ]
+        if not left:
+            raise WarehouseError(
+                f"Run {run.run_id} of {dataset.name!r} has nothing left to do.",
+                "All shards that are indexed are done.",
+            )
+        spec = ImageSpec.from_model(clip.model)
+        encoder = Encoder(clip, run.outputs, spec, config.precision)
+        plan = plan_shard(store, dataset.name, left[0], encoder.with_texts)
+        plan.examples = plan.examples[: max(SAMPLE_EXAMPLES, 2 * config.batch_size)]
+        duplicates = read_duplicates(store, dataset_folder(dataset.name), left[0])
+        writer = ShardWriter(
+            scratch, run.folder, left[0], run.outputs, duplicates, config.top_k, 1 << 30
+        )
+        decode = choose_decode(config, spec)
+        began = time.perf_counter()
+        batches = stream_batches(iter([plan]), decode, config.batch_size, worker_count(config))
+        with encoder.hooked():
+            for batch in batches:
+                if batch.examples:
+                    writer.add(encoder.encode(batch).wait())
+        if plan.error is not None:
+            raise plan.error
+        files = writer.finish()
+        seconds = time.perf_counter() - began
+    sampled = len(plan.examples)
+    per_image = sum(file["bytes"] for file in files) / max(1, sampled)
+    return Estimate(
+        run_id=run.run_id,
+        shard_count=len(left),
+        example_count=sum((index[shard] or {})["written_count"] for shard in left),
+        sampled_count=sampled,
+        images_per_s=sampled / seconds,
+        bytes_per_image=per_image,
+        free_bytes=store.free_bytes(),
+    )

@@ -1,0 +1,196 @@
+"""Answers for the command line: any query in any form, and one neuron's top examples."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.errors import ConfigError, WarehouseError
+from pipeline.sheet import draw_sheet, save_sheet, top_row
+from pipeline.storage import Store, storage_errors
+from pipeline.warehouse import connect, explain_damage
+
+_TABLE_ROWS = 1000
+
+
+def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
+    """Run a query and print or write its result.
+
+    Args:
+        warehouse: Folder or URL.
+        query: SQL over the views.
+        form: ``table``, ``csv``, ``json`` (an array of objects) or ``parquet``.
+        out: Where to; standard output if None.
+
+    Raises:
+        ConfigError: Parquet without a file.
+        WarehouseError: The query is wrong, or a file is damaged.
+    """
+    if form == "parquet" and out is None:
+        raise ConfigError("Parquet cannot be printed.", "Say where it goes: --out FILE.parquet")
+    with connect(warehouse) as connection:
+        try:
+            if form == "parquet":
+                _write_parquet(connection, query, out)
+                return
+            result = connection.execute(query)
+            names = [column[0] for column in result.description or []]
+            rows = _rows(result)
+            if out is None:
+                _write_text(names, rows, form, sys.stdout)
+            else:
+                with storage_errors(str(out)), out.open("w", encoding="utf-8", newline="") as file:
+                    _write_text(names, rows, form, file)
+        except duckdb.Error as error:
+            raise explain_query(error, warehouse) from error
+
+
+def explain_query(error: duckdb.Error, warehouse: str) -> WarehouseError:
+    """A wrong query and a damaged file are told apart."""
+    text = str(error).strip()
+    if isinstance(error, duckdb.IOException) or "arquet" in text:
+        return explain_damage(error, warehouse)
+    return WarehouseError(
+        f"The query does not work: {text}",
+        "Views: neurons sql 'show tables'. Columns of one: neurons sql 'describe neuron_labels'.",
+    )
+
+
+def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := result.fetchmany(10_000):
+        yield from rows
+
+
+def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, out: Path | None) -> None:
+    import pyarrow.parquet as pq
+
+    with storage_errors(str(out)):
+        pq.write_table(connection.sql(query).to_arrow_table(), out, compression="zstd")
+
+
+def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, file: Any) -> None:
+    if form == "csv":
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    elif form == "json":
+        file.write("[")
+        for number, row in enumerate(rows):
+            record = json.dumps(dict(zip(names, row, strict=True)), default=str, ensure_ascii=False)
+            file.write((",\n" if number else "\n") + record)
+        file.write("\n]\n")
+    else:
+        _print_table(names, rows, file)
+
+
+def _print_table(names: list[str], rows: Iterator[tuple[Any, ...]], file: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*names, box=None)
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if count <= _TABLE_ROWS:
+            table.add_row(*(_cell(value) for value in row))
+    Console(file=file, width=None if file.isatty() else 240, markup=False).print(table)
+    if count > _TABLE_ROWS:
+        file.write(f"... {count - _TABLE_ROWS} more rows; use --format csv for all\n")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = "" if value is None else str(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def show_top(
+    warehouse: str,
+    layer: str,
+    unit: int,
+    k: int,
+    polarity: str,
+    run: str | None,
+    sheet: Path | None,
+) -> None:
+    """Print the strongest examples of one neuron, and draw them if asked.
+
+    Raises:
+        WarehouseError: No such layer, run or unit; or several runs have that layer.
+    """
+    with connect(warehouse) as connection:
+        neuron = find_neuron(connection, layer, unit, run)
+        values = {**neuron, "polarity": polarity, "k": k}
+        result = connection.execute(
+            """
+            select
+                top.example_rank as rank, top.activation, top.activation_sd as sd,
+                top.example_id, examples.shard, examples.shard_key,
+                (
+                    select text from texts
+                    where texts.dataset = top.dataset and texts.example_id = top.example_id
+                    order by text_kind <> 'caption', language <> 'en', language, text_rank
+                    limit 1
+                ) as text
+            from top_examples as top
+            inner join examples using (dataset, example_id)
+            where
+                top.dataset = $dataset and top.run_id = $run_id and top.layer = $layer
+                and top.unit = $unit and top.polarity = $polarity and top.example_rank <= $k
+            order by top.example_rank
+            """,
+            values,
+        )
+        names = [column[0] for column in result.description or []]
+        rows = result.fetchall()
+        row = top_row(connection, Store(warehouse), {**neuron, "polarity": polarity}, min(k, 20))
+    sys.stdout.write(f"{row.title}\n{row.subtitle}\n")
+    _print_table(names, iter(rows), sys.stdout)
+    if sheet is not None:
+        save_sheet(draw_sheet([row], f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
+        sys.stdout.write(f"Picture: {sheet}\n")
+
+
+def find_neuron(
+    connection: duckdb.DuckDBPyConnection, layer: str, unit: int, run: str | None = None
+) -> dict[str, Any]:
+    """``dataset``, ``run_id``, ``layer`` and ``unit`` of the one neuron that is meant.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        layer: Canonical name, or the module path if the run reads it only once.
+        unit: Index in the layer, from 0.
+        run: Needed if several runs have that layer.
+
+    Raises:
+        WarehouseError: None or several match; the message lists what there is.
+    """
+    found = connection.execute(
+        """
+        select dataset, run_id, layer, unit_count from layers
+        where $layer in (layer, layer_path) and coalesce(run_id = $run, true)
+        order by dataset, run_id, layer
+        """,
+        {"layer": layer, "run": run},
+    ).fetchall()
+    if not found:
+        known = connection.execute("select distinct layer from layers order by layer").fetchall()
+        raise WarehouseError(
+            f"No run{f' {run!r}' if run else ''} here has a layer {layer!r}.",
+            f"Layers: {', '.join(name for (name,) in known) or 'none: run neurons extract first'}.",
+        )
+    if len(found) > 1:
+        listed = "; ".join(f"--run {r} --layer {name} ({d})" for d, r, name, _ in found)
+        raise WarehouseError(f"Layer {layer!r} is in several places.", f"Choose one: {listed}.")
+    dataset, run_id, name, unit_count = found[0]
+    if not 0 <= unit < unit_count:
+        raise WarehouseError(
+            f"Layer {name!r} has no unit {unit}.", f"Its units are 0 to {unit_count - 1}."
+        )
+    return {"dataset": dataset, "run_id": run_id, "layer": name, "unit": unit}

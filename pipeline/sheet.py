@@ -1,0 +1,144 @@
+"""Pictures: contact sheets of neurons' top images, and the bytes of any image of a dataset."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fsspec
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from pipeline.errors import WarehouseError
+from pipeline.storage import Store, storage_errors
+
+if TYPE_CHECKING:
+    import duckdb
+
+THUMBNAIL_PX = 112
+MARGIN_PX = 6
+TEXT_PX = 15
+INK, PAPER, FAINT = "#1a1a1a", "#ffffff", "#777777"
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One neuron on a contact sheet."""
+
+    title: str
+    subtitle: str
+    images: tuple[bytes, ...]
+    captions: tuple[str, ...]
+
+
+def read_image(store: Store, url: str, offset: int, size: int) -> bytes:
+    """The file of one image: one range read from its tar.
+
+    Args:
+        store: The warehouse; ``url`` may be relative to it.
+        url: ``shards.url`` of the image's shard.
+        offset: ``examples.image_offset``, bytes.
+        size: ``examples.image_bytes``, bytes.
+
+    Raises:
+        WarehouseError: The tar is gone.
+    """
+    is_absolute = "://" in url or url.startswith("/")
+    fs, path = fsspec.core.url_to_fs(url if is_absolute else store.uri(url))
+    try:
+        return bytes(fs.cat_file(path, start=offset, end=offset + size))
+    except OSError as error:
+        raise WarehouseError(
+            f"The shard {url} cannot be read: {error}.",
+            "Images are never copied: pictures need the tars where they were when ingested.",
+        ) from error
+
+
+def top_row(
+    connection: duckdb.DuckDBPyConnection, store: Store, neuron: dict[str, str | int], k: int
+) -> SheetRow:
+    """The top images of one neuron, with its label.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        neuron: ``dataset``, ``run_id``, ``layer``, ``unit`` and ``polarity``.
+        k: How many.
+    """
+    images = connection.execute(
+        """
+        select shards.url, examples.image_offset, examples.image_bytes, top.activation_sd
+        from top_examples as top
+        inner join examples using (dataset, example_id)
+        inner join shards using (dataset, shard_ordinal)
+        where
+            top.dataset = $dataset and top.run_id = $run_id and top.layer = $layer
+            and top.unit = $unit and top.polarity = $polarity and top.example_rank <= $k
+        order by top.example_rank
+        """,
+        {**neuron, "k": k},
+    ).fetchall()
+    label = connection.execute(
+        """
+        select concept, category, q_value, reason from neuron_labels
+        where
+            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+        """,
+        {key: neuron[key] for key in ("dataset", "run_id", "layer", "unit")},
+    ).fetchall()
+    concept, category, q, reason = label[0] if label else (None, None, None, "no label")
+    named = f"{concept} ({category}), q = {q:.2g}" if concept else f"unlabelled: {reason}"
+    return SheetRow(
+        title=f"{neuron['layer']}  unit {neuron['unit']}  {neuron['polarity']}",
+        subtitle=named,
+        images=tuple(read_image(store, *row[:3]) for row in images),
+        captions=tuple("" if sd is None else f"{sd:.1f} SD" for *_, sd in images),
+    )
+
+
+def draw_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
+    """One row of thumbnails a neuron, best first, in RGB."""
+    columns = max([1, *(len(row.images) for row in rows)])
+    step = THUMBNAIL_PX + MARGIN_PX
+    height = 2 * TEXT_PX + 2 * MARGIN_PX + THUMBNAIL_PX + TEXT_PX + 2 * MARGIN_PX
+    width = max(columns * step + MARGIN_PX, 640)
+    sheet = Image.new("RGB", (width, TEXT_PX + 3 * MARGIN_PX + len(rows) * height), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT_PX)
+    small = ImageFont.load_default(TEXT_PX - 3)
+    draw.text((MARGIN_PX, MARGIN_PX), title, INK, font)
+    for number, row in enumerate(rows):
+        top = TEXT_PX + 3 * MARGIN_PX + number * height
+        draw.text((MARGIN_PX, top), row.title, INK, font)
+        draw.text((MARGIN_PX, top + TEXT_PX + 2), _drawable(row.subtitle), FAINT, font)
+        y = top + 2 * TEXT_PX + 2 * MARGIN_PX
+        for place, (data, caption) in enumerate(zip(row.images, row.captions, strict=True)):
+            x = MARGIN_PX + place * step
+            sheet.paste(_thumbnail(data), (x, y))
+            draw.text((x, y + THUMBNAIL_PX + 2), caption, FAINT, small)
+        if not row.images:
+            draw.text((MARGIN_PX, y), "no examples", FAINT, font)
+    return sheet
+
+
+def _drawable(text: str) -> str:
+    """The bundled font has Latin letters only; others would be boxes."""
+    return "".join(c if ord(c) < 0x250 else "?" for c in text)
+
+
+def _thumbnail(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    card = Image.new("RGB", (THUMBNAIL_PX, THUMBNAIL_PX), PAPER)
+    place = ((THUMBNAIL_PX - upright.width) // 2, (THUMBNAIL_PX - upright.height) // 2)
+    card.paste(upright, place, upright)
+    return card
+
+
+def save_sheet(sheet: Image.Image, path: str | Path) -> None:
+    """Write a PNG."""
+    with storage_errors(str(path)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path, "PNG")

@@ -1,0 +1,32 @@
+-- view:    warn_shards
+-- grain:   one row per shard that is not usable
+-- key:     dataset, run_id, shard_ordinal
+-- reads:   stg_shards, stg_run_shards
+-- purpose: Shards that failed or are still to do: what is asked of a warehouse lacks
+--          them.
+--
+-- column         type     unit         meaning
+-- dataset        varchar               name of the dataset
+-- run_id         varchar               the run, or null for the ingest
+-- shard_ordinal  integer  ordinal 0..  which shard
+-- status         varchar               failed or pending
+-- error          varchar               why
+select
+    stg_shards.dataset,
+    null::varchar as run_id,
+    stg_shards.shard_ordinal,
+    stg_shards.status,
+    stg_shards.error,
+from stg_shards
+where stg_shards.status <> 'done'
+
+union all
+
+select
+    stg_run_shards.dataset,
+    stg_run_shards.run_id,
+    stg_run_shards.shard_ordinal,
+    stg_run_shards.status,
+    stg_run_shards.error,
+from stg_run_shards
+where stg_run_shards.status <> 'done';

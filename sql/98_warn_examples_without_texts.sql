@@ -1,0 +1,30 @@
+-- view:    warn_examples_without_texts
+-- grain:   one row per dataset
+-- key:     dataset
+-- reads:   stg_examples, stg_texts
+-- purpose: Examples that came without any text: no concept can be found in them.
+--
+-- column          type     unit   meaning
+-- dataset         varchar         name of the dataset
+-- example_count   bigint   count  examples
+-- textless_count  bigint   count  of these, examples without any text
+with
+
+texted as (
+    select distinct
+        stg_texts.dataset,
+        stg_texts.example_id,
+    from stg_texts
+)
+
+select
+    stg_examples.dataset,
+    count(*) as example_count,
+    count(*) filter (where texted.example_id is null) as textless_count,
+from stg_examples
+left join texted
+    on
+        stg_examples.dataset = texted.dataset
+        and stg_examples.example_id = texted.example_id
+group by stg_examples.dataset
+having count(*) filter (where texted.example_id is null) > 0;

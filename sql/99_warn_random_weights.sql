@@ -1,0 +1,16 @@
+-- view:    warn_random_weights
+-- grain:   one row per run of a random model
+-- key:     dataset, run_id
+-- reads:   stg_runs
+-- purpose: Runs of seeded random weights: their labels mean nothing.
+--
+-- column    type     unit  meaning
+-- dataset   varchar        name of the dataset
+-- run_id    varchar        the run
+-- model_id  varchar        architecture:pretrained
+select
+    stg_runs.dataset,
+    stg_runs.run_id,
+    stg_runs.model_id,
+from stg_runs
+where stg_runs.is_random;

@@ -1,0 +1,486 @@
+"""The door to the data: SQL equals NumPy, marts equal views, checks can fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+
+import duckdb
+import numpy as np
+import pytest
+from conftest import make_warehouse, write_textures
+from making import write_tar
+
+import pipeline
+from pipeline.compact import compact
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep, LabelSettings
+from pipeline.errors import StorageError, WarehouseError
+from pipeline.extract.run import extract
+from pipeline.sources.ingest import ingest
+from pipeline.storage import Store
+from pipeline.views import MATERIALISED, load_views
+from pipeline.warehouse import build, check, connect, run_violations
+
+POST = "transformer.resblocks.1.mlp.gelu:output:cls"  # signed: everything is stored
+PRE = "visual.layer4.0.act3:input:max"  # rectified: only what is above zero is stored
+
+
+def _matrix(connection, layer):
+    """Stored activations as a dense matrix [U, N] with zeros, and the example_ids."""
+    ids = [i for (i,) in connection.execute(
+        "select example_id from image_embeddings order by example_id"
+    ).fetchall()]  # fmt: skip
+    place = {example_id: n for n, example_id in enumerate(ids)}
+    (units,) = connection.execute(
+        "select unit_count from layers where layer = $layer", {"layer": layer}
+    ).fetchall()[0]
+    dense = np.zeros((units, len(ids)))
+    for unit, example_id, value in connection.execute(
+        "select unit, example_id, activation from activations where layer = $layer",
+        {"layer": layer},
+    ).fetchall():
+        dense[unit, place[example_id]] = value
+    return dense, np.array(ids)
+
+
+@pytest.mark.parametrize("layer", [PRE, POST])
+@pytest.mark.parametrize("use_marts", [True, False])
+def test_top_examples_equal_a_full_sort_of_the_activations(tiny_warehouse, layer, use_marts):
+    with connect(tiny_warehouse, use_marts=use_marts) as connection:
+        dense, ids = _matrix(connection, layer)
+        first = np.array([i for (i,) in connection.execute(
+            "select example_id from examples where duplicate_of is null order by example_id"
+        ).fetchall()])  # fmt: skip
+        rows = connection.execute(
+            """
+            select unit, polarity, example_rank, example_id, activation
+            from top_examples where layer = $layer order by all
+            """,
+            {"layer": layer},
+        ).fetchall()
+    keep = np.isin(ids, first)
+    assert 0 < keep.sum() < len(ids)
+    polarities = {"positive": 1, "negative": -1} if layer == POST else {"positive": 1}
+    got = {}
+    for unit, polarity, rank, example_id, value in rows:
+        got.setdefault((unit, polarity), []).append((rank, example_id, value))
+    for unit in range(len(dense)):
+        for polarity, sign in polarities.items():
+            values, candidates = dense[unit, keep], ids[keep]
+            order = np.lexsort((candidates, -sign * values))[:10]
+            if layer == PRE:
+                order = [n for n in order if values[n] > 0]
+            expected = [(r, candidates[n], values[n]) for r, n in enumerate(order, 1)]
+            assert got.get((unit, polarity), []) == expected
+
+
+@pytest.mark.parametrize("layer", [PRE, POST])
+def test_statistics_equal_numpy(tiny_warehouse, layer):
+    with connect(tiny_warehouse) as connection:
+        dense, ids = _matrix(connection, layer)
+        rows = connection.execute(
+            """
+            select unit, example_count, duplicate_count, mean, sd, min, max, active_frac,
+                quantile_50, quantile_95
+            from neuron_stats where layer = $layer order by unit
+            """,
+            {"layer": layer},
+        ).fetchall()
+        (repeats,) = connection.execute(
+            "select count(*) from examples where duplicate_of is not null"
+        ).fetchall()[0]
+    assert len(rows) == len(dense)
+    for unit, count, duplicates, mean, sd, low, high, active, q50, q95 in rows:
+        values = dense[unit]
+        assert (count, duplicates) == (len(ids), repeats)
+        assert active == pytest.approx((values > 0).mean())
+        if layer == POST:  # only there is every value stored
+            assert mean == pytest.approx(values.mean(), rel=1e-9, abs=1e-12)
+            assert sd == pytest.approx(values.std(), rel=1e-6, abs=1e-9)
+            assert (low, high) == (values.min(), values.max())
+            for q, level in ((q50, 0.5), (q95, 0.95)):
+                exact = np.quantile(values, level, method="inverted_cdf")
+                assert abs(q - exact) <= 0.25 * max(abs(q), abs(exact)) + 2**-14
+        else:
+            assert max(high, 0) == values.max()
+
+
+def test_histograms_hold_every_example_once(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        dense, ids = _matrix(connection, POST)
+        totals = connection.execute(
+            "select layer, unit, sum(example_count) from neuron_histograms group by all"
+        ).fetchall()
+        assert {total for *_, total in totals} == {len(ids)}
+        for unit, left, right, count in connection.execute(
+            """
+            select unit, bin_left, bin_right, example_count from neuron_histograms
+            where layer = $layer and bin > 0
+            """,
+            {"layer": POST},
+        ).fetchall():
+            assert count == ((dense[unit] >= left) & (dense[unit] < right)).sum()
+
+
+def test_example_top_neurons_turn_the_question_round(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        (example,) = connection.execute("select max(example_id) from examples").fetchall()[0]
+        rows = connection.execute(
+            "select neuron_rank, layer, unit, activation_sd from example_top_neurons "
+            "where example_id = $id order by neuron_rank",
+            {"id": example},
+        ).fetchall()
+        all_sd = connection.execute(
+            """
+            select activation / sd from activations
+            inner join neuron_stats using (dataset, run_id, layer, unit)
+            where example_id = $id and sd > 0 order by 1 desc limit 20
+            """,
+            {"id": example},
+        ).fetchall()
+    assert [rank for rank, *_ in rows] == list(range(1, 21))
+    assert [sd for *_, sd in rows] == pytest.approx([sd for (sd,) in all_sd])
+
+
+def test_embeddings_have_length_one(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        lengths = connection.execute(
+            "select list_inner_product(embedding, embedding) from image_embeddings"
+        ).fetchall()
+    assert np.array(lengths) == pytest.approx(1, abs=2e-3)
+
+
+def test_halves_belong_to_images_and_depend_on_the_seed(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        rows = connection.execute(
+            "select image_sha256, count(distinct half) from examples group by all"
+        ).fetchall()
+        assert {halves for _, halves in rows} == {1}
+        first = connection.execute("select example_id, half from examples order by 1").fetchall()
+    with connect(tiny_warehouse, LabelSettings(half_seed=1)) as connection:
+        second = connection.execute("select example_id, half from examples order by 1").fetchall()
+    assert first != second
+    assert {half for _, half in first} == {"screening", "testing"}
+
+
+@pytest.mark.parametrize("name", MATERIALISED)
+def test_a_mart_is_what_its_view_would_answer(tiny_warehouse, name):
+    def answer(use_marts):
+        with connect(tiny_warehouse, use_marts=use_marts) as connection:
+            (sql,) = connection.execute(
+                "select sql from duckdb_views() where view_name = $name", {"name": name}
+            ).fetchall()[0]
+            assert ("marts/" in sql) == use_marts
+            return connection.execute(f"from {name} order by all").fetchall()
+
+    assert answer(use_marts=True) == answer(use_marts=False)
+
+
+def test_build_does_nothing_twice_and_notices_what_changed(tmp_path):
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    assert not build(place).was_current
+    assert build(place).was_current
+    assert not build(place, LabelSettings(label_top_k=5)).was_current
+    with connect(place) as connection:  # the settings of the last build hold
+        assert connection.execute("select label_top_k from settings").fetchall() == [(5,)]
+    compact(str(place))
+    assert build(place).was_current, "compaction changes no answer"
+    config = ExtractConfig(
+        str(place), "textures", "RN-demo:random", ("visual.layer2.0",), device="cpu"
+    )
+    extract(config)
+    with connect(place) as connection:  # marts are stale: the views answer, and see the new run
+        count = "select count(distinct run_id) from neuron_stats"
+        assert connection.execute(count).fetchall() == [(2,)]
+    assert not build(place).was_current
+
+
+def test_views_script_gives_the_same_without_us(tiny_warehouse):
+    script = (tiny_warehouse / "views.sql").read_text(encoding="utf-8")
+    code = (
+        "import duckdb, sys; con = duckdb.connect(); con.execute(sys.stdin.read()); "
+        "print(con.execute('select count(*), sum(activation) from activations').fetchall(), "
+        "con.execute('select count(*) from neuron_labels').fetchall())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        input=script,
+        cwd=tiny_warehouse,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with connect(tiny_warehouse) as connection:
+        sums = connection.execute("select count(*), sum(activation) from activations").fetchall()
+        labels = connection.execute("select count(*) from neuron_labels").fetchall()
+    count, total = eval(run.stdout.split(" [")[0])[0]
+    assert count == sums[0][0]
+    assert total == pytest.approx(sums[0][1])
+    assert f"[({labels[0][0]},)]" in run.stdout
+
+
+def test_compaction_keeps_every_row_and_ranks_like_scipy(tmp_path):
+    from scipy.stats import rankdata
+
+    place = make_warehouse(tmp_path)
+    columns = "layer, unit, example_id, activation"
+    with connect(place) as connection:
+        before = connection.execute(f"select {columns} from activations order by all").fetchall()
+        assert connection.execute("select max(rank2) from activations").fetchall() == [(None,)]
+    done = compact(str(place))
+    assert (done.run_count, done.row_count) == (1, len(before))
+    assert compact(str(place)).run_count == 0
+    with connect(place) as connection:
+        after = connection.execute(f"select {columns} from activations order by all").fetchall()
+        assert after == before
+        for layer in (PRE, POST):
+            dense, _ = _matrix(connection, layer)
+            for unit, value, rank2 in connection.execute(
+                "select unit, activation, rank2 from activations where layer = $layer",
+                {"layer": layer},
+            ).fetchall():
+                row = dense[unit]
+                below, equal = (row < value).sum(), (row == value).sum()
+                assert rank2 == 2 * below + equal + 1
+            ranks = rankdata(dense[3])
+            assert set(connection.execute(
+                "select rank2 / 2 from activations where layer = $layer and unit = 3",
+                {"layer": layer},
+            ).fetchall()) <= {(r,) for r in ranks}  # fmt: skip
+    assert run_violations(check(place)) == 0
+
+
+def test_a_new_shard_after_compaction_is_seen_at_once(tmp_path):
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    compact(str(place))
+    write_textures(tmp_path / "tars", shard_count=4)
+    ingest(
+        IngestConfig(str(place), "textures"), IngestStep("webdataset", (str(tmp_path / "tars"),))
+    )
+    config = ExtractConfig(
+        str(place), "textures", "RN-demo:random", ("visual.layer3.0",), device="cpu", top_k=10
+    )
+    assert extract(config).skipped_shard_count == 3
+    with connect(place) as connection:
+        (runs,) = connection.execute("select is_compacted, written_count from runs").fetchall()
+        assert runs == (False, 160)
+    compact(str(place))
+    with connect(place) as connection:
+        assert connection.execute("select is_compacted from runs").fetchall() == [(True,)]
+
+
+def test_checks_pass_on_a_good_warehouse(tiny_warehouse):
+    results = check(tiny_warehouse)
+    assert {r.name for r in results} == {"check_files"} | {
+        v.name for v in load_views() if v.layer == "check"
+    }
+    assert run_violations(results) == 0
+    assert {r.name for r in results if r.violation_count} == {"warn_random_weights"}
+
+
+def _edit_manifest(place, pattern, **changes):
+    (path,) = list(place.glob(pattern))[:1]
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | changes))
+
+
+def _rewrite(place, pattern, change):
+    import pyarrow.parquet as pq
+
+    path = sorted(place.glob(pattern))[0]
+    table = change(pq.ParquetFile(path).read())
+    Store(place).write_parquet(str(path.relative_to(place)), table)
+    for manifest_path in [
+        *place.glob("dataset=*/run_id=*/manifests/*.json"),
+        *place.glob("dataset=*/manifests/*.json"),
+    ]:
+        manifest = json.loads(manifest_path.read_text())
+        for file in manifest["files"]:
+            if file["path"] == str(path.relative_to(place)):
+                file["bytes"], file["row_count"] = path.stat().st_size, len(table)
+        manifest_path.write_text(json.dumps(manifest))
+
+
+def _first_row_twice(table):
+    import pyarrow as pa
+
+    return pa.concat_tables([table.slice(0, 1), table])
+
+
+def _nan_first(table):
+    import pyarrow as pa
+
+    values = table["activation"].to_numpy().copy()
+    values[0] = np.nan
+    at = table.schema.get_field_index("activation")
+    return table.set_column(at, "activation", pa.array(values))
+
+
+BREAKS = {
+    "check_counts": lambda place: _edit_manifest(
+        place, "dataset=*/run_id=*/manifests/00001.json", written_count=39
+    ),
+    "check_unique_keys": lambda place: _rewrite(
+        place, "dataset=*/texts/00000.parquet", _first_row_twice
+    ),
+    "check_activation_counts": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/activations/*/00000.parquet", lambda table: table.slice(1)
+    ),
+    "check_finite": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/activations/*/00000.parquet", _nan_first
+    ),
+    "check_foreign_keys": lambda place: _rewrite(
+        place, "dataset=*/examples/00000.parquet", lambda table: table.slice(1)
+    ),
+    "check_duplicates": lambda place: _rewrite(
+        place, "dataset=*/duplicates/00002.parquet", lambda table: table.slice(1)
+    ),
+    "check_ranks": lambda place: _rewrite_mart(place),
+}
+
+
+def _rewrite_mart(place):
+    import pyarrow.parquet as pq
+
+    path = next(place.glob("marts/*/top_examples.parquet"))
+    table = pq.ParquetFile(path).read()
+    Store(place).write_parquet(str(path.relative_to(place)), table.slice(1))
+
+
+@pytest.mark.parametrize("name", [v.name for v in load_views() if v.name.startswith("check_")])
+def test_each_check_can_fail(tiny_warehouse, tmp_path, name):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    BREAKS[name](place)
+    found = {r.name for r in check(place) if r.violation_count}
+    assert name in found
+
+
+def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    with connect(place) as connection:
+        before = connection.execute("select sum(activation) from activations").fetchall()
+    path = sorted(place.glob("dataset=*/run_id=*/activations/*/00001.parquet"))[0]
+    path.write_bytes(path.read_bytes()[:-100])
+    (files,) = check(place)
+    assert files.name == "check_files"
+    assert files.violation_count == 1
+    assert str(files.rows[0][0]).endswith("00001.parquet")
+    manifest = path.parent.parent.parent / "manifests/00001.json"
+    manifest.unlink()  # as the message says
+    config = ExtractConfig(
+        str(place), "textures", "RN-demo:random", ("visual.layer3.0",), device="cpu", top_k=10
+    )
+    assert extract(config).skipped_shard_count == 2
+    with connect(place) as connection:
+        after = connection.execute("select sum(activation) from activations").fetchall()
+    assert after == before
+
+
+def test_opening_a_damaged_warehouse_says_what_to_do(tmp_path):
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    for path in place.glob("dataset=*/run_id=*/activations/*/*.parquet"):
+        path.write_bytes(b"PAR1 but not really")
+    with pytest.raises(WarehouseError, match="manifests/NNNNN.json"):
+        connect(place)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(WarehouseError, match="no dataset in"):
+        connect(tmp_path)
+
+
+def test_a_dataset_without_a_run_can_be_asked(tmp_path):
+    tars = write_textures(tmp_path / "tars", 1, 5)
+    place = str(tmp_path / "warehouse")
+    ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
+    with pipeline.connect(place) as connection:
+        for view in load_views():
+            connection.execute(f"select count(*) from {view.name}")
+        assert connection.execute("select count(*) from examples").fetchall() == [(5,)]
+        assert connection.execute("select count(*) from neuron_labels").fetchall() == [(0,)]
+    assert build(place).row_counts["neuron_labels"] == 0
+
+
+def test_a_manifest_that_is_not_json_is_named(tmp_path):
+    tars = write_textures(tmp_path / "tars", 1, 5)
+    place = tmp_path / "warehouse"
+    ingest(IngestConfig(str(place), "textures"), IngestStep("webdataset", (str(tars),)))
+    (place / "dataset=textures/manifests/00000.json").write_text("{")
+    with pytest.raises(StorageError, match="00000.json is not valid JSON"):
+        connect(place)
+
+
+def test_reading_beside_a_running_extraction_never_sees_half_a_shard(tmp_path):
+    tars = write_textures(tmp_path / "tars", 6, 20)
+    place = str(tmp_path / "warehouse")
+    ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
+    config = ExtractConfig(
+        place, "textures", "RN-demo:random", ("visual.layer3.0",), device="cpu", store="all"
+    )
+    thread = threading.Thread(target=extract, args=(config,))
+    thread.start()
+    seen = set()
+    while thread.is_alive():
+        with connect(place) as connection:
+            query = "select count(*), count(distinct example_id) from activations"
+            (rows, examples) = connection.execute(query).fetchall()[0]
+            seen.add(examples)
+            assert examples % 20 == 0
+            assert rows == examples * 512
+    thread.join()
+    assert len(seen) > 1
+
+
+def test_the_connection_cannot_be_tricked_by_a_name(tiny_warehouse):
+    from pipeline.query import find_neuron
+
+    with connect(tiny_warehouse) as connection:
+        with pytest.raises(WarehouseError, match="has a layer"):
+            find_neuron(connection, "x'; drop view examples; --", 0)
+        assert connection.execute("select count(*) from examples").fetchall() == [(120,)]
+
+
+def test_an_image_is_one_range_read_away(tiny_warehouse):
+    import hashlib
+
+    from pipeline.sheet import read_image
+
+    with connect(tiny_warehouse) as connection:
+        rows = connection.execute(
+            "select url, image_offset, image_bytes, image_sha256 from examples "
+            "inner join shards using (dataset, shard_ordinal) using sample 5"
+        ).fetchall()
+    for url, offset, size, sha in rows:
+        data = read_image(Store(tiny_warehouse), url, offset, size)
+        assert hashlib.sha256(data).hexdigest() == sha
+
+
+def test_two_datasets_and_two_runs_stay_apart(tmp_path):
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    other = write_tar(tmp_path / "other/00000.tar", _few_samples())
+    ingest(IngestConfig(str(place), "other"), IngestStep("webdataset", (str(other),)))
+    extract(
+        ExtractConfig(str(place), "other", "RN-demo:random", ("visual.layer3.0",), device="cpu")
+    )
+    with connect(place) as connection:
+        counts = dict(connection.execute(
+            "select dataset, max(example_count) from neuron_stats group by all"
+        ).fetchall())  # fmt: skip
+        assert counts == {"textures": 120, "other": 6}
+        with pytest.raises(duckdb.BinderException):
+            connection.execute("select nothing from examples")
+    assert run_violations(check(place)) == 0
+
+
+def _few_samples():
+    from conftest import make_texture
+    from making import make_record
+
+    return [
+        {"__key__": f"{n}", "jpg": make_texture(500 + n), "json": make_record(f"a cat {n}")}
+        for n in range(6)
+    ]
