@@ -126,7 +126,7 @@ def test_imports_point_one_way(path):
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     for module in found:
-        if module.startswith("pipeline.") or module.startswith("flows"):
+        if module.startswith(("pipeline.", "flows")):
             other = _part(module)
             ok = other == me or LEVELS[other] < LEVELS[me]
             assert ok, f"{path.name} ({me}) imports {module}"

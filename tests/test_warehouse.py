@@ -384,7 +384,7 @@ def test_opening_a_damaged_warehouse_says_what_to_do(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     for path in place.glob("dataset=*/run_id=*/activations/*/*.parquet"):
         path.write_bytes(b"PAR1 but not really")
-    with pytest.raises(WarehouseError, match="manifests/NNNNN.json"):
+    with pytest.raises(WarehouseError, match=r"manifests/NNNNN\.json"):
         connect(place)
 
 
@@ -410,7 +410,7 @@ def test_a_manifest_that_is_not_json_is_named(tmp_path):
     place = tmp_path / "warehouse"
     ingest(IngestConfig(str(place), "textures"), IngestStep("webdataset", (str(tars),)))
     (place / "dataset=textures/manifests/00000.json").write_text("{")
-    with pytest.raises(StorageError, match="00000.json is not valid JSON"):
+    with pytest.raises(StorageError, match=r"00000\.json is not valid JSON"):
         connect(place)
 
 

@@ -1,0 +1,325 @@
+"""The command line as a user meets it: real processes, exit statuses, messages without tracebacks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_textures
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.cli import app, main
+
+NEURONS = [sys.executable, "-m", "pipeline.cli"]
+
+
+def neurons(
+    *arguments: object, code: int = 0, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own and check its exit status."""
+    run = subprocess.run(
+        [*NEURONS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+    )
+    assert run.returncode == code, run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    return run
+
+
+@pytest.fixture
+def invoke(monkeypatch, capsys):
+    """Run a command in this process, through ``main``: quick, and errors become messages."""
+
+    def call(*arguments: object, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["neurons", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert (stop.value.code or 0) == code, out + err
+        return out, err
+
+    return call
+
+
+def test_the_whole_job_from_the_shell(tmp_path):
+    tars = write_textures(tmp_path / "tars", 2, 20)
+    place = tmp_path / "warehouse"
+    here = ("--warehouse", place)
+    out = neurons("ingest", "webdataset", tars, *here, "--dataset", "t").stdout
+    assert "2 shards, 40 read = 40 written + 0 rejected" in out
+    run = ("extract", *here, "--dataset", "t", "--model", "RN-demo:random", "--device", "cpu")
+    run = (*run, "--layer", "goh2021", "--batch-size", 16, "--workers", 2)
+    dry = neurons(*run, "--dry-run").stdout
+    assert "2 shards, 40 images to do" in dry
+    assert "GB of disk" in dry
+    assert not list(place.glob("dataset=t/run_id=*")), "a dry run writes nothing"
+    first = neurons(*run)
+    assert "40 read = 40 written + 0 rejected" in first.stdout
+    assert first.stderr.count("images/s") == 2, "one line a shard in a log"
+    assert "ETA" in first.stderr
+    assert "2 of 2 shards were done" in neurons(*run).stdout
+    assert "neuron_labels: 1024 rows" in neurons("build", *here).stdout
+    assert "ok    check_counts: 0" in neurons("check", *here).stdout
+    assert "1 runs compacted" in neurons("compact", *here).stdout
+    layer = "visual.layer4.0.act3"
+    sheet = tmp_path / "sheet.png"
+    top = neurons("top", *here, "--layer", layer, "--unit", 3, "-k", 5, "--sheet", sheet).stdout
+    assert "unit 3  positive" in top
+    with Image.open(sheet) as image:
+        assert image.format == "PNG"
+        assert image.width > 300
+
+
+def test_sql_in_every_form(tiny_warehouse, tmp_path, invoke):
+    query = "select unit, layer from neuron_stats order by layer, unit limit 3"
+    here = ("--warehouse", tiny_warehouse)
+    out, _ = invoke("sql", *here, query, "--format", "csv")
+    assert list(csv.DictReader(io.StringIO(out)))[2]["unit"] == "2"
+    out, _ = invoke("sql", *here, query, "--format", "json")
+    assert [row["unit"] for row in json.loads(out)] == [0, 1, 2]
+    out, _ = invoke("sql", *here, query)
+    assert "unit" in out
+    file = tmp_path / "out.parquet"
+    invoke("sql", *here, query, "--format", "parquet", "--out", file)
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(file)["unit"].to_pylist() == [0, 1, 2]
+    for form in ("csv", "json", "table"):
+        invoke("sql", *here, query, "--format", form, "--out", tmp_path / f"out.{form}")
+        assert (tmp_path / f"out.{form}").stat().st_size > 20
+    _, err = invoke("sql", *here, query, "--format", "parquet", code=2)
+    assert "--out FILE.parquet" in err
+
+
+def test_a_wrong_query_shows_what_is_wrong_and_where_to_look(tiny_warehouse, invoke):
+    _, err = invoke("sql", "--warehouse", tiny_warehouse, "select nothing from examples", code=2)
+    assert err.startswith("WarehouseError: The query does not work:")
+    assert "nothing" in err
+    assert "describe neuron_labels" in err
+
+
+def test_top_by_path_polarity_and_its_errors(tiny_warehouse, invoke):
+    here = ("--warehouse", tiny_warehouse)
+    out, _ = invoke("top", *here, "--layer", "visual.layer3.0", "--unit", 5, "-k", 3)
+    assert "visual.layer3.0:output:max  unit 5  positive" in out
+    text = "transformer.resblocks.1.mlp.gelu"
+    out, _ = invoke("top", *here, "--layer", text, "--unit", 1, "--polarity", "negative")
+    assert "negative" in out
+    _, err = invoke("top", *here, "--layer", "visual.layer9", "--unit", 5, code=2)
+    assert "has a layer 'visual.layer9'" in err
+    assert "visual.layer3.0:output:max" in err
+    _, err = invoke("top", *here, "--layer", "visual.layer3.0", "--unit", 512, code=2)
+    assert "Its units are 0 to 511" in err
+
+
+@pytest.mark.parametrize(
+    "layer", ["x' or 1=1 --", "'; drop view examples; --", '"; select 1; --', "$run"]
+)
+def test_arguments_are_values_never_sql(tiny_warehouse, invoke, layer):
+    _, err = invoke("top", "--warehouse", tiny_warehouse, "--layer", layer, "--unit", 0, code=2)
+    assert "has a layer" in err
+    out, _ = invoke(
+        "sql", "--warehouse", tiny_warehouse, "select count(*) n from examples", "--format", "csv"
+    )
+    assert out.split() == ["n", "120"]
+
+
+def test_check_exits_1_when_something_does_not_add_up(tiny_warehouse, tmp_path, invoke):
+    import shutil
+
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    next(place.glob("dataset=*/run_id=*/embeddings/00001.parquet")).unlink()
+    out, _ = invoke("check", "--warehouse", place, code=1)
+    assert "FAIL  check_files: 1" in out
+    assert "is gone" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (("extract", "--model", "RN-demo:random", "--layer", "visual.layer5"),
+         ("HookError: layer 'visual.layer5' is not in RN-demo:random", "Closest:", "neurons layers")),
+        (("extract", "--model", "RN51:openai", "--layer", "goh2021"),
+         ("ModelError: open_clip has no architecture 'RN51'", "Closest: 'RN50'")),
+        (("extract", "--model", "RN50", "--layer", "goh2021"),
+         ("ModelError: Model 'RN50' does not say which weights", "RN50:random")),
+        (("extract", "--model", "RN-demo:random", "--layer", "goh2021", "--device", "cuda:9"),
+         ("DeviceError: Device 'cuda:9' is not available", "--device cpu")),
+        (("extract", "--model", "RN-demo:random", "--layer", "goh2021", "--batch-size", "0"),
+         ("ConfigError: batch_size is 0", ">= 1")),
+        (("extract", "--model", "RN-demo:random", "--layer", "goh2021:median"),
+         ("HookError: 'median'", "max|mean|center|cls")),
+    ],
+)  # fmt: skip
+def test_input_errors_exit_2_with_a_way_out(tiny_warehouse, invoke, arguments, messages):
+    here = ("--warehouse", tiny_warehouse, "--dataset", "textures")
+    _, err = invoke(*arguments, *here, code=2)
+    for message in messages:
+        assert message in err
+
+
+def test_an_unknown_dataset_names_the_known_ones(tiny_warehouse, invoke):
+    _, err = invoke(
+        "extract", "--warehouse", tiny_warehouse, "--dataset", "txtures",
+        "--model", "RN-demo:random", "--layer", "goh2021", code=2,
+    )  # fmt: skip
+    assert "no dataset 'txtures'" in err
+    assert "textures" in err
+
+
+def test_an_empty_warehouse_says_how_to_begin(tmp_path, invoke):
+    for command in (("build",), ("check",), ("compact",), ("sql", "select 1")):
+        _, err = invoke(*command, "--warehouse", tmp_path, code=2)
+        assert "neurons ingest" in err
+
+
+def test_a_wrong_option_is_a_usage_error():
+    result = CliRunner().invoke(app, ["extract", "--no-such-option"])
+    assert result.exit_code == 2
+    assert CliRunner().invoke(app, ["sql", "select 1"]).exit_code == 2  # no --warehouse
+
+
+def test_the_warehouse_may_come_from_the_environment(tiny_warehouse):
+    env = {**os.environ, "NEURONS_WAREHOUSE": str(tiny_warehouse)}
+    out = neurons("sql", "select count(*) as n from examples", "--format", "csv", env=env).stdout
+    assert out.split() == ["n", "120"]
+
+
+def test_layers_are_listed_with_units_and_pooling(invoke):
+    out, _ = invoke("layers", "RN-demo:random")
+    assert "visual.layer4.0.act3" in out
+    assert "1024" in out
+    assert "output:max" in out
+    assert "goh2021" in out
+
+
+def test_one_file_runs_everything(tmp_path, invoke):
+    tars = write_textures(tmp_path / "tars", 1, 12)
+    config = tmp_path / "job.toml"
+    config.write_text(
+        f"""
+        warehouse = "{tmp_path / "warehouse"}"
+        dataset = "t"
+
+        [ingest]
+        source = "webdataset"
+        paths = ["{tars}"]
+        max_reject_frac = 0.1
+
+        [[extract]]
+        model = "RN-demo:random"
+        layers = ["visual.layer3.0"]
+        device = "cpu"
+
+        [labels]
+        label_top_k = 10
+        """
+    )
+    out, _ = invoke("run", config)
+    assert "12 images" in out
+    assert "0 violations" in out
+    out, _ = invoke("run", config)
+    assert "1 of 1 shards were done already" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("warehouse = 1 =", "is not TOML"),
+        ('dataset = "t"', "does not say which warehouse"),
+        ('warehouse = "w"', "does not say which dataset"),
+        ('warehouse = "w"\ndataset = "t"\nextrakt = 1', "Did you mean 'extract'"),
+        ('warehouse = "w"\ndataset = "t"\n[extract]\nmodel = "x"', "lacks layers"),
+        ('warehouse = "w"\ndataset = "t"\n[ingest]\npaths = []', "does not say which source"),
+        ('warehouse = "w"\ndataset = "t"\n[extract]\nmodel="x"\nlayers=[]\nbatch=3', "batch_size"),
+        ('warehouse = "w"\ndataset = "t"\n[labels]\nlabel_top_k = "ten"', "must be a int"),
+    ],
+)
+def test_a_wrong_configuration_file_says_what_is_wrong(tmp_path, invoke, text, message):
+    config = tmp_path / "job.toml"
+    config.write_text(text)
+    _, err = invoke("run", config, code=2)
+    assert err.startswith("ConfigError: ")
+    assert message in err
+
+
+def test_a_missing_configuration_file(tmp_path, invoke):
+    _, err = invoke("run", tmp_path / "none.toml", code=2)
+    assert "cannot be read" in err
+
+
+def test_a_reader_that_goes_away_is_no_error(tiny_warehouse):
+    command = [*NEURONS, "sql", "--warehouse", str(tiny_warehouse), "--format", "csv"]
+    query = "select * from activations"
+    with subprocess.Popen(
+        [*command, query], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_the_demo_and_what_it_says(tmp_path):
+    place = tmp_path / "warehouse"
+    run = neurons("demo", "--warehouse", place)
+    lines = run.stdout.splitlines()
+    assert "RANDOM weights" in lines[0]
+    assert "0 violations" in run.stdout
+    assert run.stdout.count("top: ") == 6
+    with Image.open(place / "demo-neurons.png") as image:
+        assert image.width > 1000
+    again = neurons("demo", "--warehouse", place)
+    assert "4 of 4 shards were done already" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_plain_install_works_from_any_folder(tmp_path):
+    """Build the wheel, install it apart from the source tree, and use what must travel with it."""
+    root = Path(__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, root],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel],
+        check=True,
+        capture_output=True,
+    )
+    code = (
+        "import pipeline, pipeline.views as v, pipeline.labels.lexicon as l; "
+        "print(pipeline.__file__); print(v.sql_folder()); print(len(v.load_views())); "
+        "print(l.load_lexicon().num_rows); import flows; print(flows.__file__); "
+        "from pipeline.extract.model import load_clip; print(load_clip('RN-demo:random').model_id)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(site), "PREFECT_HOME": str(tmp_path / "prefect")}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    lines = run.stdout.splitlines()
+    assert lines[0].startswith(str(site))
+    assert lines[1].startswith(str(site))
+    assert int(lines[2]) > 30
+    assert int(lines[3]) > 10_000
+    assert lines[4].startswith(str(site))
+    env = {**env, "NEURONS_WAREHOUSE": str(tmp_path / "w")}
+    demo = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.argv = ['neurons', 'demo']; "
+         "from pipeline.cli import main; main()"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert demo.returncode == 0, demo.stderr
+    assert (tmp_path / "w" / "demo-neurons.png").exists()
