@@ -44,7 +44,8 @@ def _top_bytes(values: torch.Tensor) -> torch.Tensor:
         beyond = halves.float().abs() > values.abs()  # rounded away from zero: one step back
         beyond &= values.abs() < 65536.0  # but from 2^16 on, infinity is the last bin
         values = (halves.view(torch.int16) - beyond.short()).view(torch.float16)
-    return values.contiguous().view(torch.uint8).view(*values.shape, 2)[..., 1]
+    # flat first: with one column, "contiguous" says nothing about the strides
+    return values.contiguous().flatten().view(torch.uint8)[1::2].view(values.shape)
 
 
 def histogram(values: torch.Tensor) -> torch.Tensor:
