@@ -53,7 +53,8 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
     The captions' column ``file`` (or ``file_name``, ``image``) holds the path relative to the
     folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title`` and ``url`` are optional. An image may have several
-    rows, and a sidecar besides. Files that are neither images nor captions, and captions without
+    rows. A captions file found at the top of the folder goes with sidecars; one that is named by
+    ``captions`` is all there is, and sidecars are not read. Files that are neither images nor captions, and captions without
     an image, come last and become rejects: ``unknown_extension``, ``image_missing``,
     ``image_ambiguous``, ``bad_caption_row``.
 
@@ -70,11 +71,13 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
         raise SourceError(
             f"{path} holds no image.", "Expected files such as .jpg, .png or .webp, at any depth."
         )
+    has_sidecars = captions is None
     if captions is None:
         captions = _find_captions(path, names, root)
     if captions is not None:
         folder.read_captions(captions)
-    images, sidecars = set(folder.images), {_stem(name) for name in names if _is_text(name)}
+    images = set(folder.images)
+    sidecars = {_stem(name) for name in names if has_sidecars and _is_text(name)}
     for name in folder.images:
         yield folder.example(name, _stem(name) in sidecars)
     yield from folder.rejects
@@ -87,7 +90,7 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
             yield make_reject(
                 name, "unknown_extension", f"{name} is neither an image nor a caption"
             )
-        elif _stem(name) not in stems:
+        elif has_sidecars and _stem(name) not in stems:
             yield make_reject(name, "image_missing", f"the caption {name} has no image beside it")
 
 

@@ -183,3 +183,16 @@ def test_wrong_folders(tmp_path: Path) -> None:
         ingest_paths(tmp_path, "folder", tmp_path / "nowhere")
     with pytest.raises(SourceError, match=r"captions .*none\.csv could not be read"):
         ingest_paths(tmp_path, "folder", folder, options={"captions": f"{tmp_path}/none.csv"})
+
+
+def test_named_captions_are_all_there_is(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(make_image(1))
+    (folder / "a.txt").write_text("de=ein Hund\nen=a dog")
+    (folder / "left-over.txt").write_text("no image beside it")
+    captions = tmp_path / "captions.jsonl"
+    captions.write_text('{"file": "a.jpg", "caption": "a dog", "language": "en"}\n')
+    done = ingest_paths(tmp_path, "folder", folder, options={"captions": str(captions)})
+    assert (done.written_count, done.rejected_count) == (1, 0)
+    assert [row["text"] for row in read_rows(tmp_path, "texts")] == ["a dog"]
