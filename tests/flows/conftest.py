@@ -1,0 +1,71 @@
+"""One real Prefect server for all tests of the flows."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Before anything imports Prefect: it reads these once. A home of our own, and nothing sent anywhere.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-home-")
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+import pytest
+import torch
+from flow_making import make_config, make_warehouse, noise, read_activations
+from making import make_record, write_tar
+
+CORES = torch.get_num_threads()
+"""What a fresh process has: nothing has run yet when this is read."""
+
+
+@pytest.fixture(autouse=True)
+def all_cores() -> None:
+    """Tests compare with other processes to the bit, and the number of threads moves the last one.
+
+    An extraction in an earlier test leaves it at one for threads that begin later.
+    """
+    torch.set_num_threads(CORES)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a server on the loopback, with a database of its own."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=60):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def tars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six shards of twelve images with captions, no two alike."""
+    folder = tmp_path_factory.mktemp("tars")
+    for shard in range(6):
+        samples = [
+            {
+                "__key__": f"{n:06d}",
+                "jpg": noise(n),
+                "json": make_record(f"The flag of Japan, no. {n}"),
+            }
+            for n in range(shard * 12, shard * 12 + 12)
+        ]
+        write_tar(folder / f"{shard:05d}.tar", samples)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def expected(tars: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What an extraction without Prefect, without interruption and in one go gives."""
+    from pipeline.extract.run import extract
+
+    warehouse = make_warehouse(tmp_path_factory.mktemp("expected"), [tars])
+    torch.set_num_threads(CORES)  # a fixture of the session comes before all_cores
+    extract(make_config(warehouse))
+    tables = read_activations(warehouse)
+    assert len(tables) >= 6
+    return tables

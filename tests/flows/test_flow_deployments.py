@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from flow_making import background, make_config, make_warehouse, run_prefect
+
+pytestmark = pytest.mark.flows
+
+
+def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_path: Path) -> None:
+    run_prefect(server, "work-pool", "create", "neurons", "--type", "process", "--overwrite")
+    deployed = run_prefect(server, "deploy", "--all")
+    for name in ("extract/manual", "build/manual", "dataset/manual", "dataset/nightly"):
+        assert f"Deployment '{name}' successfully created" in deployed
+    nightly = run_prefect(server, "deployment", "inspect", "dataset/nightly", "--output", "json")
+    schedules = json.loads(nightly)["schedules"]
+    assert [schedule["schedule"]["cron"] for schedule in schedules] == ["0 2 * * *"]
+
+    warehouse = make_warehouse(tmp_path, [tars / "00000.tar"])
+    parameters = json.dumps({"config": vars(make_config(warehouse))})
+    worker = ("-m", "prefect", "worker", "start", "--pool", "neurons", "--limit", "1")
+    with background(server, *worker, log=tmp_path / "worker.log"):
+        run = ("deployment", "run", "extract/manual", "--params", parameters)
+        run_prefect(server, *run, "--watch", "--watch-timeout", "100")
+    assert (Path(warehouse) / "dataset=d/run_id=r/manifests/00000.json").exists()
+
+
+def test_flows_serve_runs_the_nightly_job(server: str, tars: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.toml"
+    job.write_text(
+        f'warehouse = "{tmp_path}/warehouse"\ndataset = "d"\n'
+        f'[ingest]\nsource = "webdataset"\npaths = ["{tars}/00001.tar"]\n'
+        '[extract]\nmodel = "RN-demo:random"\nlayers = ["goh2021"]\nrun = "r"\ndevice = "cpu"\n'
+    )
+    log = tmp_path / "serve.log"
+    serving = ("-m", "flows.serve", str(job), "--cron", "30 3 * * *")
+    with background(server, *serving, log=log) as process:
+        give_up = time.monotonic() + 60
+        while "dataset/nightly" not in log.read_text() and time.monotonic() < give_up:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.2)
+        run_prefect(
+            server, "deployment", "run", "dataset/nightly", "--watch", "--watch-timeout", "100"
+        )
+        inspected = run_prefect(
+            server, "deployment", "inspect", "dataset/nightly", "--output", "json"
+        )
+    schedules = json.loads(inspected)["schedules"]
+    assert [schedule["schedule"]["cron"] for schedule in schedules] == ["30 3 * * *"]
+    assert (tmp_path / "warehouse/summaries/d-r.md").exists()
