@@ -1,0 +1,91 @@
+"""Datasets that are ingested once, and architectures that are small enough for tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from running import ingest_shards, make_picture, make_pictures
+
+from pipeline.extract.model import split_model_id
+
+RESNET = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 3], "width": 8, "patch_size": None},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+VIT = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 48, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+LAST_TOKEN = VIT | {"custom_text": True, "text_cfg": VIT["text_cfg"] | {"pool_type": "last"}}
+END_TOKEN = VIT | {
+    "custom_text": True,
+    "text_cfg": VIT["text_cfg"] | {"pool_type": "eos", "eos_id": 49407},
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Architectures ``RN-small`` (3 blocks in its last stage), ``ViT-small`` and two text towers."""
+    folder = tmp_path_factory.mktemp("models")
+    models = {
+        "RN-small": RESNET,
+        "ViT-small": VIT,
+        "ViT-small-last": LAST_TOKEN,
+        "ViT-small-eos": END_TOKEN,
+    }
+    for name, config in models.items():
+        (folder / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder)
+    split_model_id("RN-demo:random")  # registers the models of the package
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights of the small ResNets whose batch norms do something: open_clip zeroes the last ones."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = {}
+    for arch in ("RN-demo", "RN-small"):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(1)
+            model = open_clip.create_model(arch, load_weights=False)
+            for module in model.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.weight.normal_(1, 0.3)
+                    module.bias.normal_(0, 0.3)
+                    module.momentum = 1.0
+            model.train().encode_image(torch.randn(16, 3, 64, 64))  # means and variances
+        paths[arch] = folder / f"{arch}.pt"
+        torch.save(model.state_dict(), paths[arch])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with dataset ``d``: 23, 40, 6 and 1 samples.
+
+    The second shard shows five images of the first and one of its own again; the third has a
+    truncated JPEG and a sample without text.
+    """
+    folder = tmp_path_factory.mktemp("ingested")
+    repeated = [sample | {"__key__": f"again{n}"} for n, sample in enumerate(make_pictures(5))]
+    own = make_pictures(34, first=100)
+    twin = [own[3] | {"__key__": "twin"}]
+    broken = {"__key__": "broken", "jpg": make_picture(7)[:-200], "json": b"{}"}
+    third = [*make_pictures(4, first=200), broken, {"__key__": "mute", "jpg": make_picture(300)}]
+    last = make_pictures(1, first=400)
+    ingest_shards(folder, [make_pictures(23), repeated + own + twin, third, last])
+    return folder
+
+
+@pytest.fixture
+def dataset(ingested: Path, tmp_path: Path) -> Path:
+    """``tmp_path`` with a warehouse of its own that holds dataset ``d`` of :func:`ingested`."""
+    shutil.copytree(ingested / "warehouse", tmp_path / "warehouse")
+    return tmp_path

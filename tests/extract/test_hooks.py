@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.errors import HookError
+from pipeline.extract.hooks import (
+    PRESETS,
+    Layer,
+    LayerSpec,
+    capture_layers,
+    end_positions,
+    list_layers,
+    parse_layer,
+    resolve_layers,
+)
+from pipeline.extract.model import Clip, load_clip
+
+TEXTS = ["a cat", "a much longer text about nothing at all", "12", ""]
+
+
+def pixels(clip: Clip, count: int = 4) -> torch.Tensor:
+    size = clip.model.visual.image_size
+    height, width = size if isinstance(size, tuple) else (size, size)
+    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(3))
+
+
+@torch.inference_mode()
+def capture(clip: Clip, *specs: str) -> tuple[list[Layer], dict[str, torch.Tensor]]:
+    """Pooled activations of noise images and ``TEXTS``."""
+    layers = resolve_layers(clip, specs)
+    with capture_layers(clip, layers) as captured:
+        clip.model.encode_image(pixels(clip))
+        tokens = clip.tokenizer(TEXTS)
+        captured.ends = end_positions(clip, tokens)
+        clip.model.encode_text(tokens)
+    return list(layers), captured.pooled
+
+
+@torch.inference_mode()
+def plain_hook(clip: Clip, path: str, point: str) -> torch.Tensor:
+    """What passes a module, copied at that moment by a hook of torch's own."""
+    seen = []
+    module = clip.model.get_submodule(path)
+    if point == "input":
+        handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
+    else:
+        handle = module.register_forward_hook(lambda _, __, out: seen.append(out.clone()))
+    clip.model.encode_image(pixels(clip))
+    clip.model.encode_text(clip.tokenizer(TEXTS))
+    handle.remove()
+    (tensor,) = seen
+    return tensor
+
+
+def hook_count(model: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+@pytest.fixture
+def resnet(checkpoints: dict[str, Path]) -> Clip:
+    return load_clip(f"RN-small:{checkpoints['RN-small']}")
+
+
+@pytest.fixture
+def vit() -> Clip:
+    return load_clip("ViT-small:random")
+
+
+# --- pooled values equal a plain hook and pooling by hand ----------------------------------------
+
+
+@pytest.mark.parametrize("point", ["input", "output"])
+@pytest.mark.parametrize("path", ["visual.layer4.1.act3", "visual.layer2", "visual.layer1.0.conv2"])
+def test_feature_maps(resnet: Clip, path: str, point: str) -> None:
+    specs = [f"{path}:{point}:{pooling}" for pooling in ("max", "mean", "center")]
+    layers, pooled = capture(resnet, *specs)
+    plain = plain_hook(resnet, path, point)
+    height, width = plain.shape[2:]
+    assert height == width and {layer.unit_count for layer in layers} == {plain.shape[1]}
+    assert torch.equal(pooled[specs[0]], plain.flatten(2).max(2).values)
+    torch.testing.assert_close(pooled[specs[1]], plain.flatten(2).sum(2) / (height * width))
+    assert torch.equal(pooled[specs[2]], plain[:, :, height // 2, width // 2])
+
+
+@pytest.mark.parametrize("point", ["input", "output"])
+@pytest.mark.parametrize(
+    "path",
+    ["visual.transformer.resblocks.1.mlp.gelu", "visual.transformer.resblocks.0", "visual.ln_pre"],
+)
+def test_visual_tokens(vit: Clip, path: str, point: str) -> None:
+    specs = [f"{path}:{point}:{pooling}" for pooling in ("max", "mean", "center", "cls")]
+    layers, pooled = capture(vit, *specs)
+    plain = plain_hook(vit, path, point)
+    assert plain.shape[1] == 1 + 3 * 3  # the class token and a grid of patches
+    assert [layer.prefix_tokens for layer in layers] == [1] * 4
+    assert torch.equal(pooled[specs[0]], plain.max(1).values)
+    torch.testing.assert_close(pooled[specs[1]], plain.sum(1) / 10)
+    assert torch.equal(pooled[specs[2]], plain[:, 1 + 4])
+    assert torch.equal(pooled[specs[3]], plain[:, 0])
+
+
+@pytest.mark.parametrize("arch", ["ViT-small", "ViT-small-eos"])
+@pytest.mark.parametrize("module", ["transformer.resblocks.0.mlp.gelu", "ln_final"])
+def test_text_tokens_end_where_the_text_ends(arch: str, module: str) -> None:
+    clip = load_clip(f"{arch}:random")
+    path = f"text.{module}" if hasattr(clip.model, "text") else module
+    specs = [f"{path}:{pooling}" for pooling in ("max", "mean", "cls")]
+    layers, pooled = capture(clip, *specs)
+    plain = plain_hook(clip, path, "output")
+    tokens = clip.tokenizer(TEXTS).tolist()
+    assert {layer.tower for layer in layers} == {"text"}
+    names = [layer.name for layer in layers]
+    for n, row in enumerate(tokens):
+        end = row.index(49407)
+        assert end < 15  # padding follows, and counts for nothing
+        real = plain[n, : end + 1]
+        assert torch.equal(pooled[names[0]][n], real.max(0).values)
+        torch.testing.assert_close(pooled[names[1]][n], real.mean(0))
+        assert torch.equal(pooled[names[2]][n], real[-1])
+
+
+def test_text_tower_without_end_token_counts_every_position() -> None:
+    clip = load_clip("ViT-small-last:random")
+    _, pooled = capture(clip, "text.ln_final:max")
+    plain = plain_hook(clip, "text.ln_final", "output")
+    assert torch.equal(pooled["text.ln_final:output:max"], plain.max(1).values)
+    with pytest.raises(HookError, match="pools by 'last' and has no end token"):
+        resolve_layers(clip, ("text.ln_final:cls",))
+
+
+def test_flat_layers_are_taken_as_they_are(resnet: Clip) -> None:
+    _, pooled = capture(resnet, "visual.attnpool", "visual:mean")
+    plain = plain_hook(resnet, "visual.attnpool", "output")
+    assert torch.equal(pooled["visual.attnpool:output:max"], plain)
+    assert torch.equal(pooled["visual:output:mean"], plain)
+
+
+# --- Goh et al.: before the last ReLU ------------------------------------------------------------
+
+
+@torch.inference_mode()
+def test_goh2021_is_the_sum_before_the_last_relu(resnet: Clip) -> None:
+    (layer,), pooled = capture(resnet, "goh2021")
+    assert layer.name == "visual.layer4.2.act3:input:max"  # the last of three blocks
+    assert layer.is_rectified and layer.kind == "ReLU" and layer.unit_count == 8 * 32
+    identity = plain_hook(resnet, "visual.layer4.1", "output")  # no downsampling within a stage
+    total = plain_hook(resnet, "visual.layer4.2.bn3", "output") + identity
+    assert torch.equal(pooled[layer.name], total.amax((2, 3)))
+    assert (pooled[layer.name] < 0).float().mean() > 0.01
+    after = plain_hook(resnet, "visual.layer4.2", "output").amax((2, 3))
+    assert torch.equal(after, pooled[layer.name].relu()) and not (after < 0).any()
+
+
+def test_relu_in_place_corrupts_nothing(resnet: Clip) -> None:
+    """The ReLU overwrites what it was given: the same memory is input, output and the block's."""
+    assert resnet.model.visual.layer4[2].act3.inplace
+    specs = [
+        f"visual.layer4.2.act3:{p}:{q}" for p in ("input", "output") for q in ("max", "center")
+    ]
+    _, pooled = capture(resnet, *specs, "visual.layer4.2:mean", "visual.layer4.2.act3:input:mean")
+    for spec in specs[:2]:
+        assert (pooled[spec] < 0).any()
+        assert torch.equal(pooled[spec].relu(), pooled[spec.replace("input", "output")])
+    mean = plain_hook(resnet, "visual.layer4.2.act3", "input").mean((2, 3))
+    torch.testing.assert_close(pooled["visual.layer4.2.act3:input:mean"], mean)
+    assert (pooled["visual.layer4.2:output:mean"] > mean).any()
+
+
+def test_vit_presets(vit: Clip) -> None:
+    (last,) = resolve_layers(vit, ("vit-mlp",))
+    assert last.name == "visual.transformer.resblocks.1.mlp.gelu:output:max"
+    assert (last.unit_count, last.is_rectified, last.tower) == (256, False, "visual")
+    every = [layer.spec.path for layer in resolve_layers(vit, ("vit-mlp-all",))]
+    assert every == [f"visual.transformer.resblocks.{n}.mlp.gelu" for n in range(2)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_that_find_nothing_say_so(resnet: Clip, vit: Clip, preset: str) -> None:
+    clip = vit if preset == "goh2021" else resnet
+    with pytest.raises(HookError, match=f"Preset '{preset}'.* finds nothing in") as caught:
+        resolve_layers(clip, (preset,))
+    assert f"neurons layers {clip.model_id}" in caught.value.hint
+
+
+# --- the model is left as it was -----------------------------------------------------------------
+
+
+def test_hooks_are_gone_afterwards_also_after_an_error(resnet: Clip) -> None:
+    before = hook_count(resnet.model)
+    layers, _ = capture(resnet, "goh2021", "transformer.resblocks.0:cls")
+    list_layers(resnet)
+    assert hook_count(resnet.model) == before
+    with pytest.raises(RuntimeError), capture_layers(resnet, tuple(layers)):
+        assert hook_count(resnet.model) == before + 2
+        resnet.model.encode_image(torch.zeros(1, 1, 1, 1))
+    assert hook_count(resnet.model) == before
+
+
+def test_hooks_change_no_embedding(resnet: Clip) -> None:
+    with torch.inference_mode():
+        plain = resnet.model.encode_image(pixels(resnet))
+        with capture_layers(resnet, resolve_layers(resnet, ("goh2021", "visual.conv1"))):
+            assert torch.equal(resnet.model.encode_image(pixels(resnet)), plain)
+
+
+# --- specs, and what cannot be read --------------------------------------------------------------
+
+
+def test_specs() -> None:
+    assert parse_layer("a.b") == LayerSpec("a.b", "output", "max")
+    assert parse_layer("a.b:input") == LayerSpec("a.b", "input", "max")
+    assert parse_layer("a.b:center") == LayerSpec("a.b", "output", "center")
+    assert str(parse_layer("a:cls:input")) == "a:input:cls"
+    with pytest.raises(HookError, match="'avg' in layer spec 'a:avg' is neither") as caught:
+        parse_layer("a:avg")
+    assert "[:max|mean|center|cls]" in caught.value.hint
+
+
+def test_unknown_layer_names_the_closest(resnet: Clip) -> None:
+    with pytest.raises(HookError) as caught:
+        resolve_layers(resnet, ("visual.layer5",))
+    message, hint = str(caught.value).split("\n  ")
+    assert message == f"layer 'visual.layer5' is not in {resnet.model_id}."
+    assert "'visual.layer4'" in hint and f"neurons layers {resnet.model_id}" in hint
+
+
+@pytest.mark.parametrize(
+    ("specs", "message"),
+    [
+        ((), "No layer was named"),
+        (("",), "layer '' is not in"),
+        (("visual.layer4", "visual.layer4:output:max"), "is named twice"),
+        (("visual.layer4:cls",), "a feature map has no class token"),
+        (("ln_final:center",), "a text has no center"),
+        (("visual.attnpool.q_proj",), "is not used when images or texts are encoded"),
+    ],
+)
+def test_layers_that_cannot_be_read(resnet: Clip, specs: tuple[str, ...], message: str) -> None:
+    with pytest.raises(HookError, match=message):
+        resolve_layers(resnet, specs)
+
+
+class Odd(nn.Module):
+    """A model whose modules are used twice, never, or give what is not one row per example."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visual = nn.Identity()
+        self.visual.image_size = 8
+        self.visual.class_embedding = None
+        self.text_pool_type, self.text_eos_id = "argmax", 0
+        self.twice, self.never, self.row, self.cube = (nn.Identity() for _ in range(4))
+        self.last, self.first = nn.Identity(), nn.Identity()
+
+    def encode_image(self, image: torch.Tensor) -> torch.Tensor:
+        image = self.twice(self.twice(self.visual(image)))
+        self.row(image.mean((1, 2, 3)))
+        self.cube(image[:, None])
+        self.last(image.permute(0, 2, 3, 1))
+        self.first(image.flatten(2).permute(2, 0, 1))
+        return image.flatten(1)
+
+    def encode_text(self, text: torch.Tensor) -> torch.Tensor:
+        return text
+
+
+@contextmanager
+def odd_clip() -> Iterator[Clip]:
+    vit = load_clip("ViT-small:random")
+    yield Clip("odd", Odd(), vit.preprocess, vit.tokenizer, "", True, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("twice", "is used 2 times in one pass"),
+        ("never", "is not used"),
+        ("row", r"holds a tensor of shape \[3\] for 3 examples"),
+        ("cube", r"holds a tensor of shape \[3, 1, 3, 8, 8\] for 3 examples"),
+    ],
+)
+def test_unreadable_modules(path: str, message: str) -> None:
+    with odd_clip() as clip, pytest.raises(HookError, match=message) as caught:
+        resolve_layers(clip, (path,))
+    assert "Expected [N, C, H, W], [N, L, D] or [N, D]" in caught.value.hint
+
+
+@torch.inference_mode()
+def test_other_layouts() -> None:
+    with odd_clip() as clip:
+        layers = resolve_layers(clip, ("last:center", "last:mean", "first:max"))
+        assert [layer.layout for layer in layers] == ["channels_last"] * 2 + ["tokens_first"]
+        assert [layer.unit_count for layer in layers] == [3, 3, 3]
+        image = torch.randn(5, 3, 8, 8)
+        with capture_layers(clip, layers) as captured:
+            clip.model.encode_image(image)
+    assert torch.equal(captured.pooled["last:output:center"], image[:, :, 4, 4])
+    torch.testing.assert_close(captured.pooled["last:output:mean"], image.mean((2, 3)))
+    assert torch.equal(captured.pooled["first:output:max"], image.amax((2, 3)))
+
+
+def test_list_layers(resnet: Clip) -> None:
+    layers = {layer.spec.path: layer for layer in list_layers(resnet)}
+    act3 = layers["visual.layer4.2.act3"]
+    assert (act3.kind, act3.unit_count, act3.tower, act3.is_rectified) == (
+        "ReLU",
+        256,
+        "visual",
+        True,
+    )
+    assert layers["visual.conv1"].layout == "channels_first"
+    assert not layers["visual.conv1"].is_rectified
+    assert layers["visual.avgpool"].is_rectified  # an average of what a ReLU let through
+    assert layers["transformer.resblocks.0.mlp.gelu"].unit_count == 64
+    assert layers["visual.attnpool"].layout == "flat"
+    names: dict[str, Any] = dict(resnet.model.named_modules())
+    assert list(layers) == [name for name in names if name in layers]  # in the model's order
+    assert {str(layer.spec).split(":", 1)[1] for layer in layers.values()} == {"output:max"}
+    for path in layers:
+        resolve_layers(resnet, (path,))
+        if path.startswith("visual.layer1"):
+            break
