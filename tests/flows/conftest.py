@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 # Before anything imports Prefect: it reads these once. A home of our own, and nothing sent anywhere.
-os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-home-")
+HOME = tempfile.TemporaryDirectory(prefix="prefect-home-", ignore_cleanup_errors=True)
+os.environ["PREFECT_HOME"] = HOME.name
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
