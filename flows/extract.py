@@ -45,16 +45,8 @@ def hold_device(device: str) -> Iterator[None]:
     The name is ``HOST-cuda-0`` and the like. Where nobody has made such a limit
     (``prefect gcl create HOST-cuda-0 --limit 1``) there is none, and Prefect's log says so once a task.
     """
-    import torch
-
     with _DEVICE, concurrency(device_limits(device)):
-        threads = torch.get_num_threads()
-        try:
-            yield
-        finally:
-            # The threads that decode set it to one, and PyTorch gives the number that was set last to
-            # every thread that begins later: the next task's model would run on one core.
-            torch.set_num_threads(threads)
+        yield
 
 
 def device_limits(device: str) -> list[str]:
