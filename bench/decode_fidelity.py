@@ -7,8 +7,6 @@ trained models, the activations themselves mean nothing. Nothing here is asserte
 
 from __future__ import annotations
 
-import argparse
-import io
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from open_clip.modified_resnet import ModifiedResNet
-from PIL import Image
 
+from bench.data import synthesise_photo
+from bench.timing import Report, Row
 from pipeline.config import MAX_PIXELS
 from pipeline.extract.decode import (
     ImageSpec,
@@ -33,21 +32,6 @@ SPEC = ImageSpec(
 )
 SIZES = [(300, 400), (500, 375), (640, 480), (1024, 683), (1200, 1600), (2000, 1500)]
 TOP_K = 20
-
-
-def synthesise_photo(width: int, height: int, seed: int) -> bytes:
-    """A JPEG with structure at every scale (about 1/f, like photographs) and a little noise."""
-    rng = np.random.default_rng(seed)
-    pixels = np.full((height, width, 3), 128.0, np.float32)
-    for cells in (3, 6, 12, 24, 48, 96, 192):
-        for channel in range(3):
-            coarse = rng.standard_normal((cells, cells), np.float32)
-            layer = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-            pixels[..., channel] += np.asarray(layer) * 90 / cells**0.6
-    pixels += rng.standard_normal(pixels.shape, np.float32) * 3
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
 
 
 def pool_activations(images: Iterable[torch.Tensor]) -> torch.Tensor:

@@ -1,0 +1,220 @@
+"""What the benchmarks run on: seeded photographs in shards, and warehouses of synthetic activations."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.config import IngestConfig, IngestStep, digest
+from pipeline.dataset import Dataset, Shard, dataset_folder, write_dataset, write_manifest
+from pipeline.extract.hooks import Layer, LayerSpec
+from pipeline.extract.writer import LayerOutput, Results, ShardWriter
+from pipeline.sources.ingest import ingest
+from pipeline.storage import Store, partition
+
+PHOTO_SIZES = ((300, 400), (500, 375), (640, 480), (1024, 683), (1024, 768))
+SMALL_SIZES = ((160, 120), (256, 192), (320, 240))
+BASE_COUNT = 48
+"""Different pictures; beyond them a picture comes again, told apart by a comment in its file."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A set of shards, made once and kept in the temporary folder."""
+
+    shard_count: int
+    shard_size: int
+    """Images in each."""
+    sizes: tuple[tuple[int, int], ...] = PHOTO_SIZES
+    """Width and height in pixels, taken in turn."""
+    seed: int = 0
+
+    @property
+    def count(self) -> int:
+        """Images in all shards."""
+        return self.shard_count * self.shard_size
+
+
+def cache_folder() -> Path:
+    """Where shards are kept between runs."""
+    return Path(tempfile.gettempdir()) / "multimodal-neurons-bench"
+
+
+def synthesise_photo(width: int, height: int, seed: int) -> bytes:
+    """A JPEG with structure at every scale (about 1/f, like photographs) and a little noise."""
+    rng = np.random.default_rng(seed)
+    pixels = np.full((height, width, 3), 128.0, np.float32)
+    for cells in (3, 6, 12, 24, 48, 96, 192):
+        for channel in range(3):
+            coarse = rng.standard_normal((cells, cells), np.float32)
+            layer = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+            pixels[..., channel] += np.asarray(layer) * 90 / cells**0.6
+    pixels += rng.standard_normal(pixels.shape, np.float32) * 3
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def with_comment(jpeg: bytes, text: str) -> bytes:
+    """The same picture as another file: a comment segment right after the start marker."""
+    comment = text.encode()
+    return jpeg[:2] + b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment + jpeg[2:]
+
+
+def photos(shards: Shards) -> Iterator[bytes]:
+    """The images of all shards, in order; no two files alike."""
+    base = [
+        synthesise_photo(*shards.sizes[i % len(shards.sizes)], seed=shards.seed + i)
+        for i in range(min(BASE_COUNT, shards.count))
+    ]
+    for number in range(shards.count):
+        yield with_comment(base[number % len(base)], f"image {number}")
+
+
+def make_shards(shards: Shards) -> list[str]:
+    """Paths of the tars; written if they are not there yet."""
+    folder = cache_folder() / digest(asdict(shards))
+    paths = [folder / f"{number:05d}.tar" for number in range(shards.shard_count)]
+    if not all(path.exists() for path in paths):
+        folder.mkdir(parents=True, exist_ok=True)
+        source = photos(shards)
+        for path in paths:
+            _write_tar(path, [next(source) for _ in range(shards.shard_size)])
+    return [str(path) for path in paths]
+
+
+def _write_tar(path: Path, images: Sequence[bytes]) -> None:
+    temporary = path.with_suffix(".tmp")
+    with tarfile.open(temporary, "w") as tar:
+        for number, image in enumerate(images):
+            record = json.dumps({"caption": f"picture {number} of {path.stem}"}).encode()
+            for suffix, data in (("jpg", image), ("json", record)):
+                info = tarfile.TarInfo(f"{path.stem}{number:05d}.{suffix}")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    temporary.rename(path)
+
+
+def ingest_shards(warehouse: str, shards: Shards, dataset: str = "bench") -> list[str]:
+    """Index the shards into a warehouse. Returns their paths."""
+    paths = make_shards(shards)
+    ingest(IngestConfig(warehouse, dataset), IngestStep("webdataset", tuple(paths)))
+    return paths
+
+
+def synthesise_activations(
+    example_count: int, unit_count: int, positive_frac: float, seed: int = 0
+) -> torch.Tensor:
+    """float16 ``[N, U]`` like pre-ReLU spatial maxima: skewed, units of unequal scale and offset.
+
+    ``positive_frac`` of all values are above zero, about; the share differs between units, as it
+    does in trained networks.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.empty(unit_count).log_normal_(-1.0, 0.4, generator=generator)
+    shift = torch.empty(unit_count).normal_(0.0, 0.6, generator=generator)
+    values = torch.empty(example_count, unit_count)
+    for start in range(0, example_count, 4096):
+        block = values[start : start + 4096]
+        block.exponential_(1.0, generator=generator)
+        block.log_().neg_()  # Gumbel: the law of a maximum over positions
+    values += shift
+    offset = values[:1024].flatten().quantile(1 - positive_frac) if values.numel() else 0.0
+    return ((values - offset) * scale).half()
+
+
+def synthetic_output(unit_count: int) -> LayerOutput:
+    """A layer of no model, stored like a rectified one."""
+    layer = Layer(LayerSpec("synthetic"), "visual", "ReLU", "flat", unit_count, True)
+    return LayerOutput(layer, "positive", torch.float16)
+
+
+def make_warehouse(
+    folder: str, shard_count: int, shard_size: int, unit_count: int, positive_frac: float = 0.25
+) -> torch.Tensor:
+    """A warehouse of synthetic activations, one run, no images.
+
+    Returns:
+        All activations, float16 ``[N, U]``; row ``i`` is example ``i % shard_size`` of shard
+        ``i // shard_size``.
+    """
+    store, name, output = Store(folder), "synthetic", synthetic_output(unit_count)
+    run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
+    shards = tuple(
+        Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(shard_count)
+    )
+    write_dataset(store, Dataset(name, "webdataset", shards))
+    store.write_json(f"{run_folder}/run.json", _run_record(output))
+    values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)
+    none = torch.zeros(0, dtype=torch.int64)
+    for shard, block in zip(shards, values.split(shard_size), strict=True):
+        ids = torch.arange(shard_size) + shard.example_id(0)
+        is_finite = torch.ones(shard_size, dtype=torch.bool)
+        vectors = torch.zeros(shard_size, 8).half()
+        writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
+        writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
+        files = writer.finish()
+        for place, written in ((dataset_folder(name), []), (run_folder, files)):
+            write_manifest(store, place, _manifest(shard, shard_size, written))
+    return values
+
+
+def _run_record(output: LayerOutput) -> dict[str, Any]:
+    layer = output.layer
+    model = {"model_id": "synthetic:random", "weights_sha256": "0" * 64}
+    return {
+        "run_id": "bench",
+        "identity": {
+            **model,
+            "layers": [layer.name],
+            "preprocess": "fast",
+            "precision": "float32",
+            "activation_dtype": "float16",
+            "top_k": 100,
+        },
+        "model": {**model, "is_random": True},
+        "layers": [
+            {
+                "layer": layer.name,
+                "path": layer.spec.path,
+                "point": layer.spec.point,
+                "pooling": layer.spec.pooling,
+                "tower": layer.tower,
+                "module_kind": layer.kind,
+                "unit_count": layer.unit_count,
+                "is_rectified": layer.is_rectified,
+                "store": output.store,
+            }
+        ],
+        "versions": {},
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
+
+
+def _manifest(shard: Shard, count: int, files: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "ordinal": shard.ordinal,
+        "shard": shard.name,
+        "run_id": "bench",
+        "status": "done",
+        "error": None,
+        "read_count": count,
+        "written_count": count,
+        "rejected_count": 0,
+        "canonical_count": count,
+        "reject_reasons": {},
+        "files": files,
+        "seconds": {},
+        "written_at": "2026-01-01T00:00:00+00:00",
+    }
