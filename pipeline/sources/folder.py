@@ -54,9 +54,9 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
     folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title`` and ``url`` are optional. An image may have several
     rows. A captions file found at the top of the folder goes with sidecars; one that is named by
-    ``captions`` is all there is, and sidecars are not read. Files that are neither images nor captions, and captions without
-    an image, come last and become rejects: ``unknown_extension``, ``image_missing``,
-    ``image_ambiguous``, ``bad_caption_row``.
+    ``captions`` is all there is, and sidecars are not read. Files that are neither images nor
+    captions, and captions without an image, come last and become rejects: ``unknown_extension``,
+    ``image_missing``, ``image_ambiguous``, ``bad_caption_row``.
 
     Raises:
         SourceError: The folder is not there or holds no image, or the captions cannot be read.

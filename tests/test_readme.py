@@ -1,0 +1,99 @@
+"""The README's commands run, and what they print is what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def demo_folder(tmp_path_factory) -> Path:
+    """A folder in which the demo has run."""
+    folder = tmp_path_factory.mktemp("readme")
+    from pipeline.demo import run_demo
+
+    run_demo(str(folder / "warehouse"))
+    return folder
+
+
+def _shell(folder: Path, command: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "NEURONS_WAREHOUSE": "warehouse"}
+    run = subprocess.run(
+        ["bash", "-euc", command], cwd=folder, env=env, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+RUNS = re.findall(r"<!-- runs -->\n```bash\n(.*?)```\n\n```\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize(("command", "shown"), RUNS, ids=lambda text: text.split("\n")[0][:30])
+def test_commands_print_what_the_readme_shows(demo_folder, command, shown):
+    got = [line.split() for line in _shell(demo_folder, command).splitlines()]
+    expected = [line.split() for line in shown.splitlines()]
+    assert len(got) == len(expected)
+    assert got[0] == expected[0]
+    # Random weights differ between versions of torch, so numbers and rows may; the form may not.
+    assert [len(line) for line in got[:2]] == [len(line) for line in expected[:2]]
+
+
+def test_python_blocks_run(demo_folder):
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    code = f"{block}\nprint(labels.num_rows, type(model).__name__, tokenizer(['a']).shape)"
+    out = _shell(demo_folder, f"python - <<'END'\n{code}\nEND")
+    rows, kind, _ = out.split(maxsplit=2)
+    assert int(rows) > 0
+    assert kind == "CLIP"
+
+
+def test_the_job_file_is_valid(tmp_path):
+    from pipeline.config import load_config
+
+    (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "job.toml").write_text(block)
+    job = load_config(tmp_path / "job.toml")
+    assert job.extract[0].layers == ("goh2021",)
+    assert job.labels.label_top_k == 50
+
+
+def test_every_command_and_option_in_the_readme_exists():
+    from typer.main import get_command
+
+    from pipeline.cli import app
+
+    commands = get_command(app).commands
+    lines = re.sub(r"\\\n\s*", "", TEXT).splitlines()
+    used = [line.strip() for line in lines if line.strip().startswith("neurons ")]
+    assert len(used) > 10
+    for line in used:
+        for call in re.split(r"\s&&\s", line.split(" #")[0]):
+            _, name, *words = call.split()
+            assert name in commands, call
+            known = {o for p in commands[name].params for o in p.opts}
+            for word in words:
+                if re.match(r"--?[a-z]", word):
+                    assert word in known, f"{word} in {call!r}"
+
+
+def test_every_command_is_in_the_readme():
+    from typer.main import get_command
+
+    from pipeline.cli import app
+
+    for name in get_command(app).commands:
+        assert f"neurons {name}" in TEXT or f"`{name}`" in TEXT or name == "demo"
+
+
+def test_documents_that_are_named_exist():
+    for target in re.findall(r"\]\(([^)h][^)]*)\)", TEXT):
+        assert (ROOT / target).exists(), target
