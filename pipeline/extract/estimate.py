@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.config import ExtractConfig
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
-from pipeline.errors import WarehouseError
+from pipeline.errors import ActivationError, WarehouseError
 from pipeline.extract.decode import ImageSpec
 from pipeline.extract.forward import Encoder
 from pipeline.extract.model import load_clip
@@ -102,7 +102,13 @@ def estimate(config: ExtractConfig) -> Estimate:
         with encoder.hooked():
             for batch in batches:
                 if batch.examples:
-                    writer.add(encoder.encode(batch).wait())
+                    results = encoder.encode(batch).wait()
+                    if not bool(results.is_finite.all()):
+                        raise ActivationError(
+                            f"{config.model} gives NaN or infinity for images of the first shard.",
+                            "A run would reject each of them. Check the weights, and --precision.",
+                        )
+                    writer.add(results)
         if plan.error is not None:
             raise plan.error
         files = writer.finish()

@@ -44,7 +44,8 @@ def check_config(config: ExtractConfig) -> None:
             raise ConfigError(
                 f"{name} is {getattr(config, name)!r}.", f"It must be one of {', '.join(allowed)}."
             )
-    for name, least in (("batch_size", 1), ("workers", 0), ("top_k", 1), ("memory_budget_mb", 1)):
+    least_of = {"batch_size": 1, "workers": 0, "top_k": 1, "memory_budget_mb": 1, "max_pixels": 1}
+    for name, least in least_of.items():
         if getattr(config, name) < least:
             raise ConfigError(
                 f"{name} is {getattr(config, name)}.", f"It must be a whole number >= {least}."
