@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import open_clip
 import pytest
 import torch
+from making import make_record
 from running import ingest_shards, make_picture, make_pictures
 
 from pipeline.extract.model import split_model_id
@@ -28,6 +30,15 @@ END_TOKEN = VIT | {
     "custom_text": True,
     "text_cfg": VIT["text_cfg"] | {"pool_type": "eos", "eos_id": 49407},
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small models gain nothing from a second thread, and lose much where cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -77,7 +88,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repeated = [sample | {"__key__": f"again{n}"} for n, sample in enumerate(make_pictures(5))]
     own = make_pictures(34, first=100)
     twin = [own[3] | {"__key__": "twin"}]
-    broken = {"__key__": "broken", "jpg": make_picture(7)[:-200], "json": b"{}"}
+    broken = {"__key__": "broken", "jpg": make_picture(7)[:-200], "json": make_record("cut")}
     third = [*make_pictures(4, first=200), broken, {"__key__": "mute", "jpg": make_picture(300)}]
     last = make_pictures(1, first=400)
     ingest_shards(folder, [make_pictures(23), repeated + own + twin, third, last])
