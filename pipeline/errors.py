@@ -71,6 +71,7 @@ class DamagedShardError(ShardError):
         super().__init__(message, hint)
         self.reason = reason
         self.sample_count = sample_count
+        self.args = (reason, message, hint, sample_count)  # what pickle makes it anew from
 
 
 class ExampleError(NeuronsError):
@@ -85,6 +86,7 @@ class ExampleError(NeuronsError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.args = (reason, detail)  # what pickle makes it anew from
 
 
 class ModelError(NeuronsError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 import subprocess
 import sys
@@ -90,6 +91,16 @@ def test_the_data_dictionary_is_up_to_date():
     assert shipped == views.write_dictionary(), "run: make docs"
 
 
+@pytest.mark.parametrize("kind", vars(errors).values())
+def test_errors_survive_a_trip_between_processes(kind):
+    if not (isinstance(kind, type) and issubclass(kind, errors.NeuronsError)):
+        return
+    error = kind("first", "second")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
 def test_every_error_is_drawn_in_the_tree():
     classes = {
         name
@@ -102,7 +113,7 @@ def test_every_error_is_drawn_in_the_tree():
 LEVELS = {
     "errors": 0, "schema": 0, "config": 1, "storage": 1, "progress": 1, "dataset": 2, "shards": 2,
     "sources": 3, "extract": 3, "labels": 3, "views": 3,
-    "warehouse": 4, "compact": 5, "sheet": 5, "query": 6, "jobs": 6, "demo": 7, "cli": 8, "flows": 8,
+    "warehouse": 4, "compact": 5, "sheet": 5, "summary": 5, "query": 6, "jobs": 6, "demo": 7, "cli": 8, "flows": 8,
 }  # fmt: skip
 
 
