@@ -8,7 +8,6 @@ import os
 import platform
 import time
 
-import pipeline.extract  # noqa: F401  # first: it says how torch's threads wait
 import pyarrow as pa
 import torch
 

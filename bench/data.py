@@ -151,9 +151,7 @@ def make_warehouse(
     """
     store, name, output = Store(folder), "synthetic", synthetic_output(unit_count)
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
-    shards = tuple(
-        Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(shard_count)
-    )
+    shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(shard_count))
     write_dataset(store, Dataset(name, "webdataset", shards))
     store.write_json(f"{run_folder}/run.json", _run_record(output))
     values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)

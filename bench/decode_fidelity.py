@@ -1,6 +1,6 @@
 """How far the fast way of decoding is from open_clip's own, and what it saves.
 
-Run ``python bench/decode_fidelity.py``. The images are synthetic photographs, the model is a small
+Run ``python -m bench decode_fidelity``. The images are synthetic photographs, the model is a small
 network of RN50's shape with seeded random weights: the sizes of the differences carry over to
 trained models, the activations themselves mean nothing. Nothing here is asserted: machines differ.
 """
@@ -62,24 +62,26 @@ def images_per_second(work: Callable[[bytes], object], files: list[bytes], threa
     return len(files) / min(seconds)
 
 
-def report_fidelity(files: list[bytes]) -> None:
+def report_fidelity(files: list[bytes]) -> Report:
     """Differences at the pixels and at the activations."""
     fast = [decode_fast(data, SPEC, MAX_PIXELS) for data in files]
     exact = [decode_exact(data, SPEC, MAX_PIXELS) for data in files]
     pixels = (normalise(stack(fast), SPEC) - torch.stack(exact)).abs()
-    print(f"difference of fast to exact, {len(files)} JPEGs")
-    print(f"  pixels, largest        {pixels.max():.4f} normalised units (a grey level is 0.015)")
-    print(f"  pixels, mean           {pixels.mean():.6f} normalised units")
-    print(f"  pixels that differ     {(pixels > 0.007).float().mean():.2%}")
+    yield f"decode_fidelity: fast against exact, {len(files)} JPEGs"
+    unit, note = "milli", "of a normalised unit; a grey level is 15"
+    yield Row("pixels, largest difference", pixels.max().item() * 1e3, unit, note)
+    yield Row("pixels, mean difference", pixels.mean().item() * 1e3, unit, note)
+    yield Row("pixels that differ", (pixels > 0.007).float().mean().item() * 100, "%")
     one, other = pool_activations(fast), pool_activations(exact)
     shift = (one - other) / other.std(0).clamp_min(1e-12)
     lists = zip(one.T, other.T, strict=True)
     kept = [len(np.intersect1d(a.topk(TOP_K)[1], b.topk(TOP_K)[1])) for a, b in lists]
-    print(f"  activations, RMS       {shift.square().mean().sqrt():.5f} SD of the neuron")
-    print(f"  top-{TOP_K} entries changed {1 - np.mean(kept) / TOP_K:.3%} of all entries")
+    rms = shift.square().mean().sqrt().item()
+    yield Row("activations, RMS difference", rms * 1e3, unit, "of the neuron's SD")
+    yield Row(f"top-{TOP_K} entries changed", float(1 - np.mean(kept) / TOP_K) * 100, "%")
 
 
-def report_speed(name: str, files: list[bytes]) -> None:
+def report_speed(name: str, files: list[bytes]) -> Report:
     """Images per second of both ways, with one and two threads."""
     ways = {
         "exact": lambda data: decode_exact(data, SPEC, MAX_PIXELS),
@@ -87,22 +89,15 @@ def report_speed(name: str, files: list[bytes]) -> None:
     }
     for threads in (1, 2):
         exact, fast = (images_per_second(ways[way], files, threads) for way in ("exact", "fast"))
-        print(f"  {name:<22} {threads}  {exact:>8.0f} {fast:>8.0f} {fast / exact:>7.2f}x")
+        note = f"{threads} threads; exact {exact:,.0f}, fast {fast:,.0f} images/s"
+        yield Row(f"fast / exact, {name}", fast / exact, "x", note)
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--images", type=int, default=48, help="photographs to synthesise")
-    count = parser.parse_args().images
-    photos = [synthesise_photo(*SIZES[i % len(SIZES)], seed=i) for i in range(count)]
-    small = [synthesise_photo(128, 128, seed=i) for i in range(8)] * 24
+def report(quick: bool) -> Report:
+    """Fidelity, then speed."""
+    photos = [synthesise_photo(*SIZES[i % len(SIZES)], seed=i) for i in range(24 if quick else 48)]
+    small = [synthesise_photo(128, 128, seed=i) for i in range(8)] * (2 if quick else 24)
     torch.get_num_threads()  # keeps this thread's number while the pools' threads take one core
-    report_fidelity(photos)
-    print("images/s                threads   exact     fast   ratio")
-    report_speed("300x400 .. 2000x1500", photos)
-    report_speed("128x128", small)
-
-
-if __name__ == "__main__":
-    main()
+    yield from report_fidelity(photos)
+    yield from report_speed("300x400 .. 2000x1500", photos[:6] if quick else photos)
+    yield from report_speed("128x128", small)

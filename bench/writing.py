@@ -40,7 +40,9 @@ def _report_share(store: Store, count: int, positive_frac: float, rounds: int) -
     ids = torch.arange(count)
     is_finite = torch.ones(count, dtype=torch.bool)
     batches = [
-        Results(ids[i], {output.layer.name: values[i]}, torch.zeros(len(ids[i]), 8).half(), is_finite[i])
+        Results(
+            ids[i], {output.layer.name: values[i]}, torch.zeros(len(ids[i]), 8).half(), is_finite[i]
+        )
         for i in (slice(start, start + BATCH_SIZE) for start in range(0, count, BATCH_SIZE))
     ]
     sizes: list[int] = []
