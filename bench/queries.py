@@ -10,8 +10,9 @@ import torch
 
 from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
+from pipeline.build import build
 from pipeline.schema import EXAMPLE_ID_BITS
-from pipeline.warehouse import build, connect
+from pipeline.warehouse import connect
 
 TOP_K = 100
 UNIT = 7

@@ -18,7 +18,7 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_run_logger
 
-from pipeline.warehouse import CheckResult
+from pipeline.check import CheckResult
 
 UPDATE_EVERY_S = 1.0
 """A bar is moved at most this often: each time is a request to the server."""

@@ -7,9 +7,10 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import ArtifactProgress, show_checks
 from flows.retries import TASK_OPTIONS
+from pipeline.build import BuildSummary, build
+from pipeline.check import CheckResult, check, run_violations
 from pipeline.config import LabelSettings
 from pipeline.errors import WarehouseError
-from pipeline.warehouse import BuildSummary, CheckResult, build, check, run_violations
 
 
 @task(name="build marts", **TASK_OPTIONS)

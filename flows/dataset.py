@@ -9,12 +9,12 @@ from flows.artifacts import ArtifactProgress, artifact_key, show_markdown
 from flows.build import build_marts, check_warehouse, refuse_violations
 from flows.extract import Outcome, one_at_a_time, run_extract
 from flows.retries import TASK_OPTIONS
-from pipeline.summary import link_root, render_summary, summarise, write_summary
+from pipeline.check import CheckResult
 from pipeline.config import IngestConfig, IngestStep, PipelineConfig, load_config
 from pipeline.errors import ShardError
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
-from pipeline.warehouse import CheckResult
+from pipeline.summary import link_root, render_summary, summarise, write_summary
 
 
 @task(name="ingest", **TASK_OPTIONS)

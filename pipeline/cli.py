@@ -215,7 +215,7 @@ def extract(
 @app.command()
 def build(warehouse: Warehouse) -> None:
     """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed."""
-    from pipeline.warehouse import build as run_build
+    from pipeline.build import build as run_build
 
     done = run_build(warehouse, progress=_progress())
     for name, count in done.row_counts.items():
@@ -226,8 +226,8 @@ def build(warehouse: Warehouse) -> None:
 @app.command()
 def check(warehouse: Warehouse) -> None:
     """Check that everything adds up. Exit status 1 if it does not."""
-    from pipeline.warehouse import check as run_check
-    from pipeline.warehouse import run_violations
+    from pipeline.check import check as run_check
+    from pipeline.check import run_violations
 
     results = run_check(warehouse, _progress())
     for result in results:
@@ -292,9 +292,9 @@ def run_config(
     ] = None,
 ) -> None:
     """Ingest, extract, build and check, from one file."""
+    from pipeline.check import run_violations
     from pipeline.config import load_config
     from pipeline.jobs import run_job
-    from pipeline.warehouse import run_violations
 
     done = run_job(load_config(config, warehouse), _progress())
     for line in done.lines:
@@ -308,8 +308,8 @@ def demo(
     warehouse: Annotated[str, typer.Option(envvar="NEURONS_WAREHOUSE")] = "warehouse",
 ) -> None:
     """Run the main job on embedded data: OpenMoji drawings, a small CLIP, no download."""
+    from pipeline.check import run_violations
     from pipeline.demo import FIRST_LINE, run_demo
-    from pipeline.warehouse import run_violations
 
     typer.echo(FIRST_LINE)
     done = run_demo(warehouse, _progress())

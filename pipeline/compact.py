@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 
 from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
+from pipeline.inventory import Inventory, take_inventory
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.storage import Store, partition
-from pipeline.warehouse import Inventory, connect, explain_damage, take_inventory
+from pipeline.warehouse import connect, explain_damage
 
 MIN_ROWS_PER_GROUP = 122_880
 ROWS_PER_BLOCK = 20_000_000

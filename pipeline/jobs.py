@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.build import BuildSummary, build
+from pipeline.check import CheckResult, check
 from pipeline.config import IngestConfig, PipelineConfig
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.warehouse import BuildSummary, CheckResult, build, check
 
 
 @dataclass

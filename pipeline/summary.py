@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.check import CheckResult
 from pipeline.dataset import dataset_folder
 from pipeline.storage import Store, partition
-from pipeline.warehouse import CheckResult, connect
+from pipeline.warehouse import connect
 
 TOP_LABELS = 20
 """Concepts that the summary lists."""

@@ -16,7 +16,9 @@
 -- canonical_count  bigint       count        of these, no repeats
 -- read_s           double       s            time to read, summed over threads
 -- decode_s         double       s            time to decode, summed over threads
+-- forward_s        double       s            time of the model
 -- write_s          double       s            time to write
+-- wall_s           double       s            time by the clock
 -- file_bytes       bigint       bytes        size of all files
 -- written_at       timestamptz  UTC          when it was committed
 select
@@ -31,7 +33,9 @@ select
     raw_run_shards.canonical_count,
     raw_run_shards.read_s,
     raw_run_shards.decode_s,
+    raw_run_shards.forward_s,
     raw_run_shards.write_s,
+    raw_run_shards.wall_s,
     raw_run_shards.file_bytes,
     raw_run_shards.written_at,
 from raw_run_shards;

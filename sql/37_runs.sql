@@ -27,7 +27,9 @@
 -- duplicate_count      bigint       count  of these, repeats of an earlier image
 -- read_s               double       s      time to read, summed over threads
 -- decode_s             double       s      time to decode, summed over threads
+-- forward_s            double       s      time of the model
 -- write_s              double       s      time to write
+-- wall_s               double       s      time by the clock
 -- file_bytes           bigint       bytes  size of all files
 with
 
@@ -53,7 +55,9 @@ counts as (
         ) as duplicate_count,
         sum(stg_run_shards.read_s) as read_s,
         sum(stg_run_shards.decode_s) as decode_s,
+        sum(stg_run_shards.forward_s) as forward_s,
         sum(stg_run_shards.write_s) as write_s,
+        sum(stg_run_shards.wall_s) as wall_s,
         sum(stg_run_shards.file_bytes) as file_bytes,
     from stg_run_shards
     group by all
@@ -84,7 +88,9 @@ select
     coalesce(counts.duplicate_count, 0)::bigint as duplicate_count,
     coalesce(counts.read_s, 0) as read_s,
     coalesce(counts.decode_s, 0) as decode_s,
+    coalesce(counts.forward_s, 0) as forward_s,
     coalesce(counts.write_s, 0) as write_s,
+    coalesce(counts.wall_s, 0) as wall_s,
     coalesce(counts.file_bytes, 0)::bigint as file_bytes,
 from stg_runs
 inner join datasets

@@ -10,10 +10,10 @@ import pytest
 from making import make_record, write_tar
 from PIL import Image
 
+from pipeline.build import build
 from pipeline.config import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.warehouse import build
 
 LAYERS = ("goh2021", "visual.layer3.0", "transformer.resblocks.1.mlp.gelu:cls")
 WORDS = ("cat", "dog", "Japan", "red", "guitar")

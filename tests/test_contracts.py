@@ -113,7 +113,8 @@ def test_every_error_is_drawn_in_the_tree():
 LEVELS = {
     "errors": 0, "schema": 0, "config": 1, "storage": 1, "progress": 1, "dataset": 2, "shards": 2,
     "sources": 3, "extract": 3, "labels": 3, "views": 3,
-    "warehouse": 4, "compact": 5, "sheet": 5, "summary": 5, "query": 6, "jobs": 6, "demo": 7, "cli": 8, "flows": 8,
+    "inventory": 4, "warehouse": 5, "build": 6, "check": 6, "compact": 6, "sheet": 6,
+    "summary": 7, "query": 7, "jobs": 7, "demo": 8, "cli": 9, "flows": 9,
 }  # fmt: skip
 
 

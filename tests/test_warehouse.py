@@ -15,6 +15,8 @@ from conftest import make_warehouse, write_textures
 from making import write_tar
 
 import pipeline
+from pipeline.build import build
+from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.config import ExtractConfig, IngestConfig, IngestStep, LabelSettings
 from pipeline.errors import StorageError, WarehouseError
@@ -22,7 +24,7 @@ from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, load_views
-from pipeline.warehouse import build, check, connect, run_violations
+from pipeline.warehouse import connect
 
 POST = "transformer.resblocks.1.mlp.gelu:output:cls"  # signed: everything is stored
 PRE = "visual.layer4.0.act3:input:max"  # rectified: only what is above zero is stored
@@ -415,11 +417,17 @@ def test_a_manifest_that_is_not_json_is_named(tmp_path):
 
 
 def test_reading_beside_a_running_extraction_never_sees_half_a_shard(tmp_path):
-    tars = write_textures(tmp_path / "tars", 6, 20)
+    tars = write_textures(tmp_path / "tars", 20, 20)
     place = str(tmp_path / "warehouse")
     ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
     config = ExtractConfig(
-        place, "textures", "RN-demo:random", ("visual.layer3.0",), device="cpu", store="all"
+        place,
+        "textures",
+        "RN-demo:random",
+        ("visual.layer3.0",),
+        device="cpu",
+        store="all",
+        batch_size=1,  # slow, so that there is time to look
     )
     thread = threading.Thread(target=extract, args=(config,))
     thread.start()

@@ -1,0 +1,154 @@
+"""Materialising the expensive marts, and the same views as a script for the plain DuckDB shell."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from pipeline.config import LabelSettings
+from pipeline.errors import StorageError
+from pipeline.inventory import Inventory, take_inventory
+from pipeline.labels.lexicon import load_lexicon
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.schema import TABLES
+from pipeline.storage import Store
+from pipeline.views import MATERIALISED, find_view, load_statements, load_views
+from pipeline.warehouse import (
+    explain_damage,
+    open_views,
+    quote,
+    raw_view,
+    read_build,
+    small_tables,
+    use_mart,
+)
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What a build wrote."""
+
+    row_counts: dict[str, int]
+    was_current: bool
+    """Nothing had changed since the last build, so nothing was done."""
+
+
+def build(
+    warehouse: str | Path,
+    settings: LabelSettings | None = None,
+    progress: ProgressCallback | None = None,
+) -> BuildSummary:
+    """Write the expensive marts as Parquet, and ``views.sql`` for the plain DuckDB shell.
+
+    Raises:
+        WarehouseError: There is nothing to build from.
+    """
+    store, progress = Store(warehouse), progress or NoProgress()
+    inventory = take_inventory(store)
+    built = read_build(store)
+    settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
+    fingerprint = inventory.fingerprint(settings)
+    if built and built["fingerprint"] == fingerprint:
+        return BuildSummary(built["row_counts"], was_current=True)
+    folder = f"marts/{fingerprint}"
+    store.write_parquet("marts/lexicon.parquet", load_lexicon())
+    row_counts = {}
+    with open_views(inventory, settings) as connection:
+        progress.start("build", len(MATERIALISED))
+        try:
+            for name in MATERIALISED:
+                row_counts[name] = _materialise(connection, store, folder, name)
+                progress.advance(1, f"{name}: {row_counts[name]} rows")
+        finally:
+            progress.finish()
+    store.write_json(
+        "marts/build.json",
+        {
+            "fingerprint": fingerprint,
+            "folder": folder,
+            "settings": asdict(settings),
+            "row_counts": row_counts,
+        },
+    )
+    script = write_views_script(inventory, settings, folder).encode()
+    store.write_with("views.sql", lambda path: Path(path).write_bytes(script))
+    _drop_old_marts(store, keep={folder, built["folder"] if built else folder})
+    return BuildSummary(row_counts, was_current=False)
+
+
+def _materialise(
+    connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str
+) -> int:
+    view = find_view(name)
+    order = f" order by {', '.join(view.key)}" if view.key else ""
+
+    def copy(path: str) -> None:
+        try:
+            connection.execute(
+                f"copy (from {name}{order}) to {quote(path)} (format parquet, compression zstd)"
+            )
+        except duckdb.Error as error:
+            if "No space left" in str(error):
+                raise StorageError(
+                    f"The disk is full: {name} could not be written.",
+                    "Free some space and run neurons build again.",
+                ) from error
+            raise explain_damage(error, store.url) from error
+
+    rel = f"{folder}/{name}.parquet"
+    store.write_with(rel, copy)
+    use_mart(connection, store, folder, name)
+    with store.open(rel) as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
+def _drop_old_marts(store: Store, keep: set[str]) -> None:
+    """Remove marts of earlier builds, except the last: open connections may still read it."""
+    for name in store.list("marts"):
+        if "." not in name and f"marts/{name}" not in keep:
+            store.fs.rm(store.path(f"marts/{name}"), recursive=True)
+
+
+def write_views_script(inventory: Inventory, settings: LabelSettings, folder: str) -> str:
+    """SQL that makes the same views without us: ``duckdb -init views.sql``, from the warehouse."""
+    out = ["-- Made by neurons build. Use it from this folder: duckdb -init views.sql"]
+    for name, rows, columns in small_tables(inventory, settings):
+        out.append(f"create or replace table {name} ({columns});")
+        names = [column.strip().split()[0].strip('"') for column in columns.split(",")]
+        out += [
+            f"insert into {name} values ({', '.join(_literal(r.get(n)) for n in names)});"
+            for r in rows
+        ]
+    out.append("create or replace table lexicon as from 'marts/lexicon.parquet';")
+    local = Inventory(_Relative(), files=inventory.files)  # type: ignore[arg-type]
+    for table in TABLES.values():
+        if table.name != "compact":
+            out.append(
+                raw_view(local, table).replace("create view", "create or replace view") + ";"
+            )
+    out += list(load_statements())
+    for view in load_views():
+        body = view.body
+        if view.name in MATERIALISED:
+            body = f"from read_parquet({quote(f'{folder}/{view.name}.parquet')})"
+        out.append(f"create or replace view {view.name} as\n{body};")
+    return "\n".join(out) + "\n"
+
+
+class _Relative:
+    def uri(self, rel: str) -> str:
+        return rel
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_literal(item) for item in value)}]"
+    return quote(str(value))

@@ -1,0 +1,148 @@
+"""What is in a warehouse: all that its manifests say, as rows and as lists of files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import LabelSettings, digest
+from pipeline.dataset import dataset_folder, list_datasets, read_dataset, read_manifest, shard_file
+from pipeline.errors import WarehouseError
+from pipeline.storage import Store
+from pipeline.views import load_statements, load_views
+
+SECONDS = ("read", "decode", "forward", "write", "wall")
+"""What a run's manifests tell the time of."""
+
+
+@dataclass
+class Inventory:
+    """All that manifests say of a warehouse: the rows of the small tables, and the files."""
+
+    store: Store
+    shards: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    run_shards: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+    def paths(self, table: str) -> list[str]:
+        """Files of one table, relative to the warehouse."""
+        return [file["path"] for file in self.files if file["table"] == table]
+
+    def fingerprint(self, settings: LabelSettings) -> str:
+        """Changes whenever the data, the SQL or the settings do."""
+        sql = [view.body for view in load_views()] + list(load_statements())
+        rest = [file for file in self.files if file["table"] not in ("activations", "compact")]
+        files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
+        runs = [{k: v for k, v in run.items() if k != "is_compacted"} for run in self.runs]
+        return digest([files, runs, self.run_shards, sql, _lexicon_digest(), asdict(settings)])
+
+
+def _lexicon_digest() -> str:
+    file = Path(__file__).parent / "labels" / "lexicon.csv"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def take_inventory(store: Store) -> Inventory:
+    """Read all manifests.
+
+    Raises:
+        WarehouseError: There is no dataset at all.
+    """
+    inventory = Inventory(store)
+    names = list_datasets(store)
+    if not names:
+        raise WarehouseError(
+            f"There is no dataset in {store.url}.",
+            "Make one with: neurons ingest SOURCE PATH --warehouse DIR --dataset NAME, "
+            "or see one with: neurons demo",
+        )
+    for name in names:
+        _add_dataset(inventory, name)
+    return inventory
+
+
+def _add_dataset(inventory: Inventory, name: str) -> None:
+    store, folder = inventory.store, dataset_folder(name)
+    dataset = read_dataset(store, name)
+    for shard in dataset.shards:
+        manifest = read_manifest(store, folder, shard.ordinal) or {"status": "pending"}
+        counts = {
+            key: manifest.get(key, 0) for key in ("read_count", "written_count", "rejected_count")
+        }
+        inventory.shards.append(
+            {
+                "dataset": name,
+                "source": dataset.source,
+                "shard_ordinal": shard.ordinal,
+                "shard": shard.name,
+                "url": shard.url,
+                "size_bytes": shard.size_bytes,
+                "status": manifest["status"],
+                "error": manifest.get("error"),
+                **counts,
+            }
+        )
+        inventory.files += manifest.get("files", [])
+        duplicates = shard_file(folder, "duplicates", shard.ordinal)
+        if manifest["status"] == "done" and store.exists(duplicates):
+            entry = {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
+            inventory.files.append(entry)
+    for run_folder in store.list(folder):
+        if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):
+            _add_run(inventory, name, f"{folder}/{run_folder}")
+
+
+def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
+    store = inventory.store
+    record = store.read_json(f"{folder}/run.json")
+    identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]
+    manifests = [
+        store.read_json(f"{folder}/manifests/{name}")
+        for name in store.list(f"{folder}/manifests", ".json")
+    ]
+    done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
+    compact = f"{folder}/compact.json"
+    compacted: dict[str, Any] = (
+        store.read_json(compact) if store.exists(compact) else {"ordinals": None, "files": []}
+    )
+    is_compacted = bool(done) and compacted["ordinals"] == done
+    for manifest in manifests:
+        files = manifest["files"]
+        inventory.run_shards.append(
+            {
+                "dataset": dataset,
+                "run_id": run_id,
+                "shard_ordinal": manifest["ordinal"],
+                **{k: manifest[k] for k in ("status", "error", "read_count", "written_count")},
+                **{k: manifest[k] for k in ("rejected_count", "canonical_count", "written_at")},
+                **{f"{k}_s": manifest["seconds"].get(k) for k in SECONDS},
+                "file_bytes": sum(file["bytes"] for file in files),
+            }
+        )
+        inventory.files += [
+            file for file in files if not (is_compacted and file["table"] == "activations")
+        ]
+    inventory.files += compacted["files"] if is_compacted else []
+    inventory.runs.append(
+        {
+            "dataset": dataset,
+            "run_id": run_id,
+            "model_id": model_id,
+            "weights_sha256": identity["weights_sha256"],
+            "is_random": record["model"]["is_random"],
+            **{k: identity[k] for k in ("preprocess", "precision", "activation_dtype", "top_k")},
+            "layers": identity["layers"],
+            "versions": json.dumps(record["versions"]),
+            "is_compacted": is_compacted,
+            "created_at": record["created_at"],
+        }
+    )
+    for layer in record["layers"]:
+        row = {key: value for key, value in layer.items() if key != "path"}
+        row |= {"dataset": dataset, "run_id": run_id, "model_id": model_id}
+        inventory.layers.append(row | {"layer_path": layer["path"]})
