@@ -10,6 +10,7 @@ commit    the manifest is written last, by rename: only now is the shard part of
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -151,6 +152,7 @@ class ShardWork:
         self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
         self._todo: list[Shard] = []
+        self._leftovers: list[str] = []
         self._example_count = 0
         self._began = time.perf_counter()
 
@@ -170,6 +172,7 @@ class ShardWork:
         """Look up what is done already and how many examples are left."""
         self._todo = [shard for shard in shards if not self._is_done(shard)]
         self.summary.skipped_shard_count = len(shards) - len(self._todo)
+        self._leftovers = self.store.list_temporary(self.run.folder)
         folder = dataset_folder(dataset.name)
         for shard in self._todo:
             manifest = read_manifest(self.store, folder, shard.ordinal) or {}
@@ -196,6 +199,7 @@ class ShardWork:
                 self._locks.release(shard)
                 continue
             self._todo = [other for other in self._todo if other != shard]  # one try each
+            self._drop_leftovers(shard)
             duplicates = torch.zeros(0, dtype=torch.int64)
             try:
                 plan = plan_shard(self.store, dataset.name, shard, with_texts)
@@ -213,6 +217,12 @@ class ShardWork:
                 self.config.memory_budget_mb << 20,
             )
             yield plan
+
+    def _drop_leftovers(self, shard: Shard) -> None:
+        """Delete what a killed process had half written of a shard whose lock is ours now."""
+        for rel in self._leftovers:
+            if re.match(rf"0*{shard.ordinal}\D", rel.rsplit("/", 1)[1]):
+                self.store.delete(rel)
 
     def _is_done(self, shard: Shard) -> bool:
         manifest = read_manifest(self.store, self.run.folder, shard.ordinal)
