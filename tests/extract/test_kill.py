@@ -1,0 +1,305 @@
+"""Whole processes: killed at any moment, side by side, and on a disk that fills up."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from running import (
+    ingest_shards,
+    make_config,
+    make_pictures,
+    run_bytes,
+    run_extract,
+    run_folder,
+    run_manifests,
+)
+
+from pipeline.errors import StorageError
+from pipeline.extract.run import extract
+from pipeline.warehouse import connect
+
+SHARD_COUNT, SHARD_SIZE = 24, 12
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Any]:
+    """Starts processes that have imported everything already, so that a test can kill many."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["running"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        warm = context.Process(target=len, args=((),))
+        warm.start()
+        warm.join()
+        yield context
+
+
+class Processes:
+    """Processes of one test; none outlives it."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.started: list[BaseProcess] = []
+
+    def start(self, folder: Path, **settings: Any) -> BaseProcess:
+        """Begin an extraction."""
+        ready = self.context.Event()
+        process: BaseProcess = self.context.Process(target=work, args=(folder, ready, settings))
+        process.start()
+        self.started.append(process)
+        assert ready.wait(60)
+        return process
+
+
+@pytest.fixture
+def processes(context: Any) -> Iterator[Processes]:
+    processes = Processes(context)
+    yield processes
+    for process in processes.started:
+        process.kill()
+        process.join()
+
+
+def work(folder: Path, started: Any, settings: dict[str, Any]) -> None:
+    """What ``neurons extract`` does, in a process of its own."""
+    torch.set_num_threads(1)
+    config = make_config(folder, **settings)
+    started.set()
+    done = [manifest["ordinal"] for manifest in extract(config).manifests]
+    (folder / f"{os.getpid()}.json").write_text(json.dumps(done))
+
+
+@pytest.fixture(scope="module")
+def many_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many small shards."""
+    folder = tmp_path_factory.mktemp("many")
+    ingest_shards(
+        folder, [make_pictures(SHARD_SIZE, first=SHARD_SIZE * n) for n in range(SHARD_COUNT)]
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(many_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every file of an uninterrupted run of one process."""
+    folder = tmp_path_factory.mktemp("expected")
+    shutil.copytree(many_shards / "warehouse", folder / "warehouse")
+    run_extract(folder)
+    return run_bytes(folder)
+
+
+@pytest.fixture
+def fresh(many_shards: Path, tmp_path: Path) -> Path:
+    shutil.copytree(many_shards / "warehouse", tmp_path / "warehouse")
+    return tmp_path
+
+
+def read_views(folder: Path) -> tuple[int, int]:
+    """Number of shards that are done, after checking that the views show them and nothing else."""
+    with connect(folder / "warehouse") as connection:
+
+        def ask(sql: str) -> list[tuple[Any, ...]]:
+            return connection.execute(sql).fetchall()
+
+        ((done,),) = ask("select count(*) from stg_run_shards where status = 'done'")
+        ((examples,),) = ask("select count(*) from image_embeddings")
+        assert examples == done * SHARD_SIZE
+        ((rows,),) = ask("select count(*) from activations")
+        ((positive,),) = ask("select coalesce(sum(positive_count), 0) from raw_shard_stats")
+        assert rows == positive
+        ((least, most),) = ask(
+            "select min(n), max(n) from (select sum(example_count) as n from raw_shard_stats"
+            " group by shard_ordinal, unit)"
+        )
+        assert done == 0 or (least == most == SHARD_SIZE)
+    return int(done), int(rows)
+
+
+def wait_and_stop(process: BaseProcess, folder: Path, done: int, delay_s: float) -> bool:
+    """Stop a process some time after it finished a shard, or in the middle of writing a file.
+
+    Returns:
+        Whether it was stopped with a half-written file.
+    """
+    pid = process.pid or 0
+    while process.is_alive() and len(list((folder / "manifests").glob("*.json"))) <= done:
+        time.sleep(0.001)
+    if delay_s:
+        time.sleep(delay_s)
+        os.kill(pid, signal.SIGSTOP)
+        return False
+    for _ in range(2000):
+        if not process.is_alive():
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        if list(folder.rglob("*.tmp-*")):
+            return True
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.0005)
+    return False
+
+
+def test_kill_at_any_moment(processes: Processes, fresh: Path, expected: dict[str, bytes]) -> None:
+    """Views are right after every kill, and in the end the files are those of an unbroken run."""
+    moments, folder = random.Random(0), run_folder(fresh)
+    done, rows, half_written = 0, 0, 0
+    for attempt in range(6):
+        process = processes.start(fresh)
+        delay_s = 0 if attempt % 2 else moments.uniform(0.001, 0.05)
+        half_written += wait_and_stop(process, folder, done, delay_s)
+        seen = read_views(fresh)  # as it stands, beside a process that has stopped half-way
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert read_views(fresh) == seen
+        assert seen[0] > done and seen[1] > rows  # nothing that was done is lost
+        done, rows = seen
+        if done > SHARD_COUNT - 6:
+            break
+    assert half_written >= 1
+    process = processes.start(fresh)
+    process.join()
+    assert process.exitcode == 0
+    assert len(run_manifests(fresh)) == SHARD_COUNT
+    assert run_bytes(fresh) == expected
+    assert not list(folder.rglob("*.tmp-*"))
+    assert read_views(fresh)[0] == SHARD_COUNT
+
+
+def test_views_are_right_beside_a_running_extraction(processes: Processes, fresh: Path) -> None:
+    process = processes.start(fresh, batch_size=4)
+    while not (run_folder(fresh) / "run.json").exists():
+        time.sleep(0.01)
+    counts = [(0, 0)]
+    while process.is_alive():
+        counts.append(read_views(fresh))
+    process.join()
+    assert process.exitcode == 0
+    assert counts == sorted(counts) and len(set(counts)) > 1
+    assert read_views(fresh)[0] == SHARD_COUNT
+
+
+def test_two_processes_share_the_work(
+    processes: Processes, fresh: Path, expected: dict[str, bytes]
+) -> None:
+    pair = [processes.start(fresh) for _ in range(2)]
+    for process in pair:
+        process.join()
+    assert [process.exitcode for process in pair] == [0, 0]
+    done = [json.loads((fresh / f"{process.pid}.json").read_text()) for process in pair]
+    assert sorted(done[0] + done[1]) == list(range(SHARD_COUNT))  # every shard once
+    assert run_bytes(fresh) == expected
+
+
+def test_the_rest_is_taken_over_from_a_process_that_dies(
+    processes: Processes, fresh: Path, expected: dict[str, bytes]
+) -> None:
+    """The survivor waits for shards that the other holds, and does them when it is dead."""
+    victim = processes.start(fresh)
+    wait_and_stop(victim, run_folder(fresh), 0, 0.01)
+    survivor = processes.start(fresh)
+    while len(list((run_folder(fresh) / "manifests").glob("*.json"))) < SHARD_COUNT // 2:
+        time.sleep(0.01)
+    survivor.join(0.5)
+    assert survivor.is_alive()  # the stopped one holds its locks
+    os.kill(victim.pid or 0, signal.SIGKILL)
+    victim.join()
+    survivor.join()
+    assert survivor.exitcode == 0
+    assert run_bytes(fresh) == expected
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts a small file system at ``tmp_path/small``: ``mount("size=1m")``."""
+    place = tmp_path / "small"
+    place.mkdir()
+
+    def run(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(place)]
+        if os.geteuid() != 0 or shutil.which("mount") is None:
+            pytest.skip("needs a disk that fills up: run as root on Linux, to mount a tmpfs")
+        if subprocess.run(command, capture_output=True).returncode != 0:
+            pytest.skip("needs a disk that fills up: run where root may mount a tmpfs")
+        return place
+
+    yield run
+    if os.path.ismount(place):
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_full_disk(
+    mount: Callable[..., Path], many_shards: Path, expected: dict[str, bytes]
+) -> None:
+    used = [file.stat().st_size for file in (many_shards / "warehouse").rglob("*.*")]
+    pages = sum(
+        -(-size // 4096) for size in [*used, *(len(data) // 2 for data in expected.values())]
+    )
+    place = mount(f"size={4 * pages}k")  # room for about half of the run
+    shutil.copytree(many_shards / "warehouse", place / "warehouse")
+    with pytest.raises(StorageError, match=r"The disk is full: .* could not be written") as caught:
+        run_extract(place)
+    assert "Free some space and run the same command again" in caught.value.hint
+    done, _ = read_views(place)
+    assert 0 < done == len(run_manifests(place)) < SHARD_COUNT
+    assert not list(place.rglob("*.tmp-*"))
+    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+    summary = run_extract(place)
+    assert summary.skipped_shard_count == done
+    assert run_bytes(place) == expected
+
+
+def test_full_disk_in_the_middle_of_a_shard(mount: Callable[..., Path], tmp_path: Path) -> None:
+    """A part that could not be written is never missing from a shard that is done."""
+    ingest_shards(tmp_path, [make_pictures(150)])
+    layers = tuple(f"visual.layer{n}.0.act3:input:max" for n in range(1, 5))
+    settings: dict[str, Any] = {"layers": layers, "activation_dtype": "float32", "store": "all"}
+    settings |= {"memory_budget_mb": 1, "batch_size": 4}  # the first part comes at 137 of 150
+    place = mount("size=900k")
+    shutil.copytree(tmp_path / "warehouse", place / "warehouse")
+    with pytest.raises(StorageError, match="The disk is full"):
+        run_extract(place, **settings)
+    assert run_manifests(place) == []
+    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+    run_extract(place, **settings)
+    (manifest,) = run_manifests(place)
+    assert manifest["written_count"] == 150 and len(manifest["files"]) > 15
+    run_bytes(place)
+
+
+def test_a_warehouse_that_cannot_be_written(mount: Callable[..., Path], many_shards: Path) -> None:
+    place = mount("size=16m")
+    shutil.copytree(many_shards / "warehouse", place / "warehouse")
+    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+    with pytest.raises(StorageError, match=r"run\.json is not writable: Read-only") as caught:
+        run_extract(place)
+    assert "Give another --warehouse" in caught.value.hint
+    subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
+    run_extract(place, [0])
+    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+    assert run_extract(place, [0]).skipped_shard_count == 1  # what is done needs no writing
+    with pytest.raises(StorageError, match="is not writable"):
+        run_extract(place, [1])
+
+
+def test_a_file_where_the_run_should_be(fresh: Path) -> None:
+    run_folder(fresh).write_text("not a folder")
+    with pytest.raises(StorageError, match=r"run_id=r/run\.json"):
+        run_extract(fresh)
