@@ -30,6 +30,7 @@ from running import (
 
 from pipeline.errors import StorageError
 from pipeline.extract.run import extract
+from pipeline.progress import NoProgress
 from pipeline.warehouse import connect
 
 SHARD_COUNT, SHARD_SIZE = 24, 12
@@ -266,6 +267,13 @@ def test_full_disk(
     assert run_bytes(place) == expected
 
 
+class SlowWriter(NoProgress):
+    """Holds up the writer's thread, so that the shard's last batches wait behind the one that fails."""
+
+    def advance(self, count: int, note: str = "") -> None:
+        time.sleep(0.02)
+
+
 def test_full_disk_in_the_middle_of_a_shard(mount: Callable[..., Path], tmp_path: Path) -> None:
     """A part that could not be written is never missing from a shard that is done."""
     ingest_shards(tmp_path, [make_pictures(150)])
@@ -275,7 +283,7 @@ def test_full_disk_in_the_middle_of_a_shard(mount: Callable[..., Path], tmp_path
     place = mount("size=900k")
     shutil.copytree(tmp_path / "warehouse", place / "warehouse")
     with pytest.raises(StorageError, match="The disk is full"):
-        run_extract(place, **settings)
+        extract(make_config(place, **settings), SlowWriter())
     assert run_manifests(place) == []
     subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
     run_extract(place, **settings)
