@@ -276,10 +276,10 @@ class SlowWriter(NoProgress):
 
 def test_full_disk_in_the_middle_of_a_shard(mount: Callable[..., Path], tmp_path: Path) -> None:
     """A part that could not be written is never missing from a shard that is done."""
-    ingest_shards(tmp_path, [make_pictures(150)])
+    ingest_shards(tmp_path, [make_pictures(144)])
     layers = tuple(f"visual.layer{n}.0.act3:input:max" for n in range(1, 5))
     settings: dict[str, Any] = {"layers": layers, "activation_dtype": "float32", "store": "all"}
-    settings |= {"memory_budget_mb": 1, "batch_size": 4}  # the first part comes at 137 of 150
+    settings |= {"memory_budget_mb": 1, "batch_size": 4}  # the part before the last batch fails
     place = mount("size=900k")
     shutil.copytree(tmp_path / "warehouse", place / "warehouse")
     with pytest.raises(StorageError, match="The disk is full"):
@@ -288,7 +288,7 @@ def test_full_disk_in_the_middle_of_a_shard(mount: Callable[..., Path], tmp_path
     subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
     run_extract(place, **settings)
     (manifest,) = run_manifests(place)
-    assert manifest["written_count"] == 150 and len(manifest["files"]) > 15
+    assert manifest["written_count"] == 144 and len(manifest["files"]) > 15
     run_bytes(place)
 
 
