@@ -150,12 +150,12 @@ class Store:
         elif self.exists(rel):
             self.fs.rm_file(self.path(rel))
 
-    def list_temporary(self, rel: str) -> list[str]:
+    def list_temporary(self, rel: str) -> tuple[str, ...]:
         """Half-written files anywhere under a folder: someone writes them now, or was killed."""
         if not self.is_local:
-            return []  # there they lie in the system's temporary folder
+            return ()  # there they lie in the system's temporary folder
         found = Path(self.path(rel)).rglob("*.tmp-*")
-        return [file.relative_to(self.root).as_posix() for file in found]
+        return tuple(file.relative_to(self.root).as_posix() for file in found)
 
     def free_bytes(self) -> int | None:
         """Bytes free where the root lies, or None where that is not known."""

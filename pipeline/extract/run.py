@@ -152,7 +152,7 @@ class ShardWork:
         self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
         self._todo: list[Shard] = []
-        self._leftovers: list[str] = []
+        self._leftovers: tuple[str, ...] = ()
         self._example_count = 0
         self._began = time.perf_counter()
 
