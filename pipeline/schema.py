@@ -113,7 +113,7 @@ _REJECT_COLUMNS = (
         "place of the sample in its shard (stage source: in the source's list); null for a shard",
     ),
     Column("shard_key", "string", "", "the sample's key; null when the whole shard is meant"),
-    Column("stage", "string", "", "where it was rejected: source, index, decode, text, forward"),
+    Column("stage", "string", "", "where: source, index, decode, text, forward; shard: all of it"),
     Column("reason", "string", "", "a word to count by, such as image_truncated"),
     Column("detail", "string", "", "what was seen, for a person"),
 )

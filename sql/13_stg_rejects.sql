@@ -10,7 +10,7 @@
 -- shard_ordinal  integer  ordinal 0..  which shard of the dataset
 -- position       integer  index 0..    place in the shard; null: the whole shard
 -- shard_key      varchar               WebDataset key; null: the whole shard
--- stage          varchar               source, index, decode, text or forward
+-- stage          varchar               source, index, decode, text, forward or shard
 -- reason         varchar               a word to count by
 -- detail         varchar               what was seen
 select

@@ -74,7 +74,6 @@ class Encoder:
             )
         self._autocast = AUTOCAST[precision]
         self.with_texts = any(output.layer.tower == "text" for output in outputs)
-        self.seconds = 0.0
         self._capture: Capture | None = None
         self._buffer: torch.Tensor | None = None
 
@@ -122,5 +121,5 @@ class Encoder:
             tensors[output.layer.name] = values.to(output.dtype)
         tensors["finite"] = finite
         pending = Pending(batch, tensors)
-        self.seconds += time.perf_counter() - began
+        batch.plan.seconds["forward"] += time.perf_counter() - began
         return pending

@@ -34,6 +34,10 @@ TEXT_ORDER = ("caption", "alt", "attribution", "page_title", "section_title", "s
 unknown language, then by language tag, then by text_rank."""
 
 
+STAGES = ("read", "decode", "forward", "wait", "write")
+"""Where a shard's time goes."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One indexed example."""
@@ -66,7 +70,7 @@ class ShardPlan:
     shard: Shard
     url: str
     examples: list[Example]
-    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "decode": 0.0})
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     rejects: list[Reject] = field(default_factory=list)
     error: NeuronsError | None = None
 

@@ -342,7 +342,10 @@ def test_too_many_rejects_fail_one_shard_alone(tmp_path: Path) -> None:
     assert second["error"] in text
     assert second["reject_reasons"] == {"image_truncated": 4}
     assert [entry["table"] for entry in second["files"]] == ["run_rejects"]
-    assert len(read_run(tmp_path, "run_rejects")) == 4
+    rejects = read_run(tmp_path, "run_rejects").to_pylist()
+    assert [row["reason"] for row in rejects] == ["image_truncated"] * 4 + ["shard_failed"]
+    assert rejects[-1]["detail"] == second["error"]
+    assert rejects[-1]["shard_key"] is None
     assert {i >> 20 for i in read_run(tmp_path, "embeddings")["example_id"].to_pylist()} == {0, 2}
 
     summary = run_extract(tmp_path, batch_size=2, max_reject_frac=0.4)
@@ -404,6 +407,7 @@ def test_nan_weights(dataset: Path, tmp_path: Path) -> None:
     assert Counter((row["stage"], row["reason"]) for row in rows) == {
         ("forward", "not_finite"): 69,
         ("decode", "image_truncated"): 1,
+        ("shard", "shard_failed"): 4,
     }
     assert {m["status"] for m in run_manifests(dataset)} == {"failed"}
     assert all(m["read_count"] == m["rejected_count"] for m in run_manifests(dataset))

@@ -1,0 +1,304 @@
+"""From planned to committed: which shards are left, their writers, their manifests."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from pipeline.config import ExtractConfig
+from pipeline.dataset import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    read_manifest,
+    shard_file,
+    write_manifest,
+)
+from pipeline.errors import NeuronsError, ShardError
+from pipeline.extract.forward import Pending
+from pipeline.extract.locks import ShardLocks
+from pipeline.extract.runs import Run
+from pipeline.extract.stream import (
+    Batch,
+    Reject,
+    ShardPlan,
+    plan_shard,
+    read_duplicates,
+    reject,
+)
+from pipeline.extract.writer import Results, ShardWriter
+from pipeline.progress import ProgressCallback
+from pipeline.schema import TABLES
+from pipeline.storage import Store
+
+PENDING_BATCHES = 4
+"""Batches that may wait for the writer before the model waits too (bounded memory)."""
+
+
+@dataclass
+class RunSummary:
+    """What an extraction did, and what it found done already."""
+
+    run_id: str
+    dataset: str
+    shard_count: int = 0
+    skipped_shard_count: int = 0
+    failed_shard_count: int = 0
+    read_count: int = 0
+    written_count: int = 0
+    rejected_count: int = 0
+    bytes_written: int = 0
+    seconds: float = 0.0
+    manifests: list[dict[str, Any]] = field(default_factory=list)
+
+
+class ShardWork:
+    """The shards of one extraction: which are left, their writers, their manifests."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        config: ExtractConfig,
+        summary: RunSummary,
+        progress: ProgressCallback,
+    ) -> None:
+        self.store, self.run, self.config = store, run, config
+        self.summary, self.progress = summary, progress
+        self.failures: list[NeuronsError] = []
+        self._locks = ShardLocks(store, run.folder)
+        self._writers: dict[int, ShardWriter] = {}
+        self._thread = ThreadPoolExecutor(1, "writer")
+        self._is_broken = False
+        self._waiting: deque[Future[None]] = deque()
+        self._todo: list[Shard] = []
+        self._leftovers: tuple[str, ...] = ()
+        self._example_count = 0
+        self._began = self._last_commit = time.perf_counter()
+
+    def __enter__(self) -> ShardWork:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.drain()
+        finally:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+            self._locks.release_all()
+            self.progress.finish()
+
+    def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
+        """Look up what is done already and how many examples are left."""
+        self._todo = [shard for shard in shards if not self._is_done(shard)]
+        self.summary.skipped_shard_count = len(shards) - len(self._todo)
+        self._leftovers = self.store.list_temporary(self.run.folder)
+        folder = dataset_folder(dataset.name)
+        for shard in self._todo:
+            manifest = read_manifest(self.store, folder, shard.ordinal) or {}
+            self._example_count += manifest.get("written_count", 0)
+        self.progress.start("extract", self._example_count)
+
+    def left(self) -> list[Shard]:
+        """Shards that neither we nor another process has done."""
+        self._todo = [shard for shard in self._todo if not self._is_done(shard)]
+        return self._todo
+
+    def drain(self) -> None:
+        """Wait until everything handed to the writer is committed."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def plans(
+        self, dataset: Dataset, shards: Sequence[Shard], with_texts: bool
+    ) -> Iterator[ShardPlan]:
+        """Lock and plan every shard that is free and not done."""
+        folder = dataset_folder(dataset.name)
+        for shard in self._locks.free_ones(shards):
+            if self._is_done(shard):  # by another process, since we looked
+                self._locks.release(shard)
+                continue
+            self._todo = [other for other in self._todo if other != shard]  # one try each
+            self._drop_leftovers(shard)
+            duplicates = torch.zeros(0, dtype=torch.int64)
+            try:
+                plan = plan_shard(self.store, dataset.name, shard, with_texts)
+                duplicates = read_duplicates(self.store, folder, shard)
+            except ShardError as error:
+                plan = ShardPlan(shard, "", [], error=error)
+            self._drop_textless(plan, with_texts)
+            self._writers[shard.ordinal] = ShardWriter(
+                self.store,
+                self.run.folder,
+                shard,
+                self.run.outputs,
+                duplicates,
+                self.config.top_k,
+                self.config.memory_budget_mb << 20,
+            )
+            yield plan
+
+    def _drop_leftovers(self, shard: Shard) -> None:
+        """Delete what a killed process had half written of a shard whose lock is ours now."""
+        for rel in self._leftovers:
+            if re.match(rf"0*{shard.ordinal}\D", rel.rsplit("/", 1)[1]):
+                self.store.delete(rel)
+
+    def _is_done(self, shard: Shard) -> bool:
+        manifest = read_manifest(self.store, self.run.folder, shard.ordinal)
+        return manifest is not None and manifest["status"] == "done"
+
+    def _drop_textless(self, plan: ShardPlan, with_texts: bool) -> None:
+        """A text tower cannot read an example without text."""
+        for example in plan.examples if with_texts else ():
+            if not example.text:
+                plan.rejects.append(reject(plan, example, "text", "no_text", "No text at all."))
+        if with_texts:
+            plan.examples = [e for e in plan.examples if e.text]
+
+    def take(self, pending: Pending | None, batch: Batch) -> None:
+        """Hand a batch to the writer's thread; wait if that is too far behind."""
+        self._waiting.append(self._thread.submit(self._write, pending, batch))
+        while self._waiting and (len(self._waiting) > PENDING_BATCHES or self._waiting[0].done()):
+            self._waiting.popleft().result()
+
+    def _write(self, pending: Pending | None, batch: Batch) -> None:
+        """Runs in the writer's thread, batch after batch, in order; after an error never again."""
+        if self._is_broken:  # else a shard could be committed without the batch that failed
+            return
+        self._is_broken = True
+        self._write_batch(pending, batch)
+        self._is_broken = False
+
+    def _write_batch(self, pending: Pending | None, batch: Batch) -> None:
+        began = time.perf_counter()
+        plan, writer = batch.plan, self._writers[batch.plan.shard.ordinal]
+        if pending is not None and plan.error is None:
+            results = pending.wait()
+            waited, began = time.perf_counter() - began, time.perf_counter()
+            plan.seconds["wait"] += waited
+            if not bool(results.is_finite.all()):
+                for example, good in zip(batch.examples, results.is_finite.tolist(), strict=True):
+                    if not good:
+                        detail = "The model gave NaN or infinity for this example."
+                        plan.rejects.append(reject(plan, example, "forward", "not_finite", detail))
+                results = _finite_only(results)
+            writer.add(results)
+            self.progress.advance(len(batch.examples))
+        if batch.is_last:
+            self._refuse_too_many_rejects(plan, writer)
+            files = writer.finish() if plan.error is None else []
+        plan.seconds["write"] += time.perf_counter() - began
+        if batch.is_last:
+            self._commit(plan, self._writers.pop(plan.shard.ordinal), files)
+
+    def _refuse_too_many_rejects(self, plan: ShardPlan, writer: ShardWriter) -> None:
+        rejected, allowed = len(plan.rejects), self.config.max_reject_frac
+        read = writer.added_count + rejected
+        if plan.error is None and rejected > allowed * read:
+            counts = Counter(r.reason for r in plan.rejects).most_common()
+            plan.error = ShardError(
+                f"Shard {plan.shard.name!r}: {rejected} of {read} examples were rejected "
+                f"({', '.join(f'{reason} {n}' for reason, n in counts)}), "
+                f"more than the share {allowed} that is allowed.",
+                "See the view rejects. Mend the shard, or raise --max-reject-frac.",
+            )
+
+    def _commit(self, plan: ShardPlan, writer: ShardWriter, files: list[dict[str, Any]]) -> None:
+        """Write the rejects and, last, the manifest: done, or failed with the reason."""
+        failed = plan.error is not None
+        read = writer.added_count + len(plan.rejects)
+        written = 0 if failed else writer.added_count  # all of a failed shard counts as rejected
+        files = [] if failed else files
+        reasons = dict(Counter(r.reason for r in plan.rejects))
+        if failed:  # as in the index: one more row, without a key, says why
+            shard = Reject(plan.shard.ordinal, None, None, "shard", "shard_failed", str(plan.error))
+            plan.rejects.append(shard)
+        rel = shard_file(self.run.folder, "run_rejects", plan.shard.ordinal)
+        columns = [list(c) for c in zip(*(vars(r).values() for r in plan.rejects), strict=True)]
+        schema = TABLES["run_rejects"].arrow_schema()
+        table = pa.Table.from_arrays(
+            [pa.array(c, t) for c, t in zip(columns or [[]] * 6, schema.types, strict=True)],
+            schema=schema,
+        )
+        size = self.store.write_parquet(rel, table)
+        files.append(
+            {
+                "table": "run_rejects",
+                "path": rel,
+                "layer": None,
+                "row_count": len(table),
+                "bytes": size,
+            }
+        )
+        manifest = {
+            "ordinal": plan.shard.ordinal,
+            "shard": plan.shard.name,
+            "run_id": self.run.run_id,
+            "status": "failed" if failed else "done",
+            "error": str(plan.error) if failed else None,
+            "read_count": read,
+            "written_count": written,
+            "rejected_count": read - written,
+            "canonical_count": 0 if failed else writer.canonical_count,
+            "reject_reasons": reasons,
+            "files": files,
+            "seconds": self._seconds(plan),
+            "batch_size": self.config.batch_size,
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_manifest(self.store, self.run.folder, manifest)
+        self._locks.release(plan.shard)
+        self._tell(manifest)
+        if plan.error is not None:
+            self.failures.append(plan.error)
+
+    def _seconds(self, plan: ShardPlan) -> dict[str, float]:
+        """Time by stage (threads and their overlap added up), and by the clock since the last one."""
+        seconds = dict(plan.seconds)
+        seconds["forward"] += seconds.pop("wait")  # launched by one thread, waited for by another
+        now = time.perf_counter()
+        seconds["wall"], self._last_commit = now - self._last_commit, now
+        return {name: round(value, 3) for name, value in seconds.items()}
+
+    def _tell(self, manifest: dict[str, Any]) -> None:
+        summary = self.summary
+        summary.manifests.append(manifest)
+        summary.failed_shard_count += manifest["status"] == "failed"
+        summary.read_count += manifest["read_count"]
+        summary.written_count += manifest["written_count"]
+        summary.rejected_count += manifest["rejected_count"]
+        summary.bytes_written += sum(f["bytes"] for f in manifest["files"])
+        elapsed = time.perf_counter() - self._began
+        rate = summary.read_count / elapsed
+        left = max(0, self._example_count - summary.read_count)
+        spent = ", ".join(f"{name} {s:.1f} s" for name, s in manifest["seconds"].items())
+        note = (
+            f"{manifest['shard']} {manifest['status']}: {manifest['written_count']} written, "
+            f"{manifest['rejected_count']} rejected, {rate:.0f} images/s ({spent}), "
+            f"ETA {left / max(rate, 1e-9):.0f} s"
+        )
+        if len(summary.manifests) == 1 and left:
+            per_image = summary.bytes_written / max(1, summary.written_count)
+            note += f"; the rest will take about {per_image * left / 1e6:.0f} MB of disk"
+        self.progress.advance(0, note)
+
+
+def _finite_only(results: Results) -> Results:
+    keep = results.is_finite
+    return replace(
+        results,
+        example_ids=results.example_ids[keep],
+        pooled={name: values[keep] for name, values in results.pooled.items()},
+        embeddings=results.embeddings[keep],
+        is_finite=keep[keep],
+    )
