@@ -24,6 +24,7 @@ from pipeline.dataset import (
     write_manifest,
 )
 from pipeline.errors import NeuronsError, ShardError
+from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.forward import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.runs import Run
@@ -77,7 +78,7 @@ class ShardWork:
         self.failures: list[NeuronsError] = []
         self._locks = ShardLocks(store, run.folder)
         self._writers: dict[int, ShardWriter] = {}
-        self._thread = ThreadPoolExecutor(1, "writer")
+        self._thread = ThreadPoolExecutor(1, "writer", initializer=start_decode_thread)
         self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
         self._todo: list[Shard] = []
