@@ -23,7 +23,7 @@ from pipeline.extract.writer import LayerOutput, Results, ShardWriter
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store, partition
 
-PHOTO_SIZES = ((300, 400), (500, 375), (640, 480), (1024, 683), (1024, 768))
+PHOTO_SIZES = ((300, 400), (640, 480), (1024, 683), (1280, 960), (2000, 1500))
 SMALL_SIZES = ((160, 120), (256, 192), (320, 240))
 BASE_COUNT = 48
 """Different pictures; beyond them a picture comes again, told apart by a comment in its file."""
