@@ -219,7 +219,7 @@ def stream_batches(
         batch_size: Examples in a batch. No batch crosses a shard.
         workers: Threads.
     """
-    torch.get_num_threads()  # fixes this thread's number before the workers set theirs to one
+    threads = torch.get_num_threads()
     with ThreadPoolExecutor(workers, "decode", initializer=start_decode_thread) as pool:
         # A window of work under way: enough for every thread, and for two batches ahead.
         window = 2 * workers + -(-2 * batch_size // CHUNK_EXAMPLES)
@@ -253,6 +253,7 @@ def stream_batches(
             for _, late in waiting:
                 if late is not None:
                     late.cancel()
+            torch.set_num_threads(threads)  # threads that start later take the last number set
 
 
 def _jobs(plans: Iterator[ShardPlan]) -> Iterator[tuple[ShardPlan, list[Example] | None]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -520,3 +521,16 @@ def test_estimate_counts_what_is_left(dataset: Path) -> None:
     layers = (LAYER, "ln_final:cls")
     assert estimate(make_config(dataset)).example_count == 7
     assert estimate(make_config(dataset, layers=layers, run="new")).example_count == 70
+
+
+def test_later_threads_get_all_cores_back(dataset: Path) -> None:
+    """torch gives a new thread the number that was last set anywhere; decoding threads set one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run_extract(dataset)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
