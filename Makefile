@@ -23,7 +23,7 @@ demo: .venv/.run ## run the main job on the embedded data
 	$(BIN)/neurons demo --warehouse warehouse
 
 test: .venv/.dev ## pass the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/.dev ## lint, format and strict types
 	$(BIN)/ruff check .

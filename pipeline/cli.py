@@ -138,7 +138,7 @@ def layers(
     """List the layers of a model that can be read, with their units and default pooling."""
     from rich.table import Table
 
-    from pipeline.extract.hooks import PRESETS, list_layers
+    from pipeline.extract.layers import PRESETS, list_layers
     from pipeline.extract.model import load_clip
 
     table = Table("layer", "tower", "module", "units", "default", "stores", box=None)

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.config import ExtractConfig, digest
 from pipeline.dataset import check_name, dataset_folder
 from pipeline.errors import ConfigError, ConfigMismatchError
-from pipeline.extract.hooks import resolve_layers
+from pipeline.extract.layers import resolve_layers
 from pipeline.extract.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
 from pipeline.storage import Store, partition
