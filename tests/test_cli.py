@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_textures
 from PIL import Image
+from textures import write_textures
 from typer.testing import CliRunner
 
 from pipeline.cli import app, main

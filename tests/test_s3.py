@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import write_textures
+from textures import write_textures
 
 from pipeline.build import build
 from pipeline.check import check, run_violations

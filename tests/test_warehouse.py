@@ -11,8 +11,8 @@ import threading
 import duckdb
 import numpy as np
 import pytest
-from conftest import make_warehouse, write_textures
 from making import write_tar
+from textures import make_warehouse, write_textures
 
 import pipeline
 from pipeline.build import build
@@ -485,8 +485,8 @@ def test_two_datasets_and_two_runs_stay_apart(tmp_path):
 
 
 def _few_samples():
-    from conftest import make_texture
     from making import make_record
+    from textures import make_texture
 
     return [
         {"__key__": f"{n}", "jpg": make_texture(500 + n), "json": make_record(f"a cat {n}")}

@@ -134,6 +134,8 @@ def _explain(model_id: str, pretrained: str, error: Exception) -> ModelError:
     text = str(error)
     if Path(pretrained).exists():
         seen = " ".join(text.split())[:300]
+        if "Weights only load failed" in text:  # torch's advice would run code from the file
+            seen = "torch finds more in it than weights, or it is no checkpoint at all."
         return ModelError(
             f"Checkpoint {pretrained!r} does not fit {arch}: {seen}",
             f"Name the architecture it was trained with, or see its keys with torch.load. "

@@ -81,7 +81,7 @@ class ShardWork:
         self._thread = ThreadPoolExecutor(1, "writer", initializer=start_decode_thread)
         self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
-        self._todo: list[Shard] = []
+        self._todo: dict[int, Shard] = {}
         self._leftovers: tuple[str, ...] = ()
         self._example_count = 0
         self._began = self._last_commit = time.perf_counter()
@@ -100,19 +100,19 @@ class ShardWork:
 
     def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
         """Look up what is done already and how many examples are left."""
-        self._todo = [shard for shard in shards if not self._is_done(shard)]
+        self._todo = {shard.ordinal: shard for shard in shards if not self._is_done(shard)}
         self.summary.skipped_shard_count = len(shards) - len(self._todo)
         self._leftovers = self.store.list_temporary(self.run.folder)
         folder = dataset_folder(dataset.name)
-        for shard in self._todo:
+        for shard in self._todo.values():
             manifest = read_manifest(self.store, folder, shard.ordinal) or {}
             self._example_count += manifest.get("written_count", 0)
         self.progress.start("extract", self._example_count)
 
     def left(self) -> list[Shard]:
         """Shards that neither we nor another process has done."""
-        self._todo = [shard for shard in self._todo if not self._is_done(shard)]
-        return self._todo
+        self._todo = {n: shard for n, shard in self._todo.items() if not self._is_done(shard)}
+        return list(self._todo.values())
 
     def drain(self) -> None:
         """Wait until everything handed to the writer is committed."""
@@ -128,7 +128,7 @@ class ShardWork:
             if self._is_done(shard):  # by another process, since we looked
                 self._locks.release(shard)
                 continue
-            self._todo = [other for other in self._todo if other != shard]  # one try each
+            del self._todo[shard.ordinal]  # one try each
             self._drop_leftovers(shard)
             duplicates = torch.zeros(0, dtype=torch.int64)
             try:

@@ -1,0 +1,57 @@
+"""A small warehouse of colourful textures: repeated images, three layers, two towers."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from making import make_record, write_tar
+from PIL import Image
+
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.extract.run import extract
+from pipeline.sources.ingest import ingest
+
+LAYERS = ("goh2021", "visual.layer3.0", "transformer.resblocks.1.mlp.gelu:cls")
+WORDS = ("cat", "dog", "Japan", "red", "guitar")
+PER_SHARD = 40
+
+
+def make_texture(seed: int, size: tuple[int, int] = (96, 80)) -> bytes:
+    """A colourful JPEG: neurons of a random model answer differently to each."""
+    noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def write_textures(folder: Path, shard_count: int = 3, per_shard: int = PER_SHARD) -> Path:
+    """Tars of textures with captions; every tenth image repeats one of the first shard."""
+    for shard in range(shard_count):
+        samples = []
+        for place in range(per_shard):
+            number = shard * per_shard + place
+            seed = place % 4 if place % 10 == 9 else number
+            caption = f"A {WORDS[seed % len(WORDS)]}, seen from number {number}"
+            samples.append(
+                {
+                    "__key__": f"{number:06d}",
+                    "jpg": make_texture(seed),
+                    "json": make_record(caption, url=f"https://example.org/{number}.jpg"),
+                }
+            )
+        write_tar(folder / f"{shard:05d}.tar", samples)
+    return folder
+
+
+def make_warehouse(folder: Path, layers: tuple[str, ...] = LAYERS, **settings: object) -> Path:
+    """Ingest and extract the textures; ``folder/warehouse`` is the result."""
+    tars = write_textures(folder / "tars")
+    place = str(folder / "warehouse")
+    ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
+    config = ExtractConfig(
+        place, "textures", "RN-demo:random", layers, device="cpu", top_k=10, **settings
+    )
+    extract(config)
+    return folder / "warehouse"
