@@ -48,12 +48,16 @@ def test_commands_print_what_the_readme_shows(demo_folder, command, shown):
 
 
 def test_python_blocks_run(demo_folder):
-    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    code = f"{block}\nprint(labels.num_rows, type(model).__name__, tokenizer(['a']).shape)"
-    out = _shell(demo_folder, f"python - <<'END'\n{code}\nEND")
-    rows, kind, _ = out.split(maxsplit=2)
+    first, second = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    code = f"{first}\nprint(labels.num_rows, type(model).__name__, tokenizer(['a']).shape)"
+    rows, kind, _ = _shell(demo_folder, f"python - <<'END'\n{code}\nEND").split(maxsplit=2)
     assert int(rows) > 0
     assert kind == "CLIP"
+    code = f"{second}\nprint(len(flags), len(matrix['unit']), similar[0][0])"
+    flags, values, correlation = _shell(demo_folder, f"python - <<'END'\n{code}\nEND").split()
+    assert int(flags) > 0
+    assert int(values) > 1000
+    assert -1 <= float(correlation) <= 1
 
 
 def test_the_job_file_is_valid(tmp_path):
