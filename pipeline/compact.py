@@ -188,7 +188,7 @@ def _write_sorted(path: str, table: pa.Table) -> None:
         compression_level=3,
         use_dictionary=["unit"],
         column_encoding={
-            "example_id": "PLAIN",
+            "example_id": "BYTE_STREAM_SPLIT",  # a sixth smaller than plain, read as fast
             "activation": "BYTE_STREAM_SPLIT",
             "rank2": "DELTA_BINARY_PACKED",
         },
