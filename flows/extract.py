@@ -218,7 +218,7 @@ def _row(shard: Shard, manifest: dict[str, Any] | None, rate: float | None) -> S
         written=manifest["written_count"],
         rejected=manifest["rejected_count"],
         images_per_s=rate,
-        seconds=sum(manifest["seconds"].values()),
+        seconds=manifest["seconds"]["wall"],
         error=manifest["error"],
     )
 

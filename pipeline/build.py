@@ -19,6 +19,7 @@ from pipeline.storage import Store
 from pipeline.views import MATERIALISED, find_view, load_statements, load_views
 from pipeline.warehouse import (
     explain_damage,
+    has_marts,
     open_views,
     quote,
     raw_view,
@@ -48,11 +49,20 @@ def build(
         WarehouseError: There is nothing to build from.
     """
     store, progress = Store(warehouse), progress or NoProgress()
+    take_inventory(store)  # says what is missing before anything is written
+    with store.lock("marts/build.lock"):  # a second build would clear away what the first writes
+        return _build(store, settings, progress)
+
+
+def _build(
+    store: Store, settings: LabelSettings | None, progress: ProgressCallback
+) -> BuildSummary:
     inventory = take_inventory(store)
     built = read_build(store)
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     fingerprint = inventory.fingerprint(settings)
-    if built and built["fingerprint"] == fingerprint:
+    if built and built["fingerprint"] == fingerprint and has_marts(store, built):
+        _write_script(inventory, settings, built["folder"])  # compaction changes it, not the marts
         return BuildSummary(built["row_counts"], was_current=True)
     folder = f"marts/{fingerprint}"
     store.write_parquet("marts/lexicon.parquet", load_lexicon())
@@ -72,12 +82,17 @@ def build(
             "folder": folder,
             "settings": asdict(settings),
             "row_counts": row_counts,
+            "bytes": {name: store.size(f"{folder}/{name}.parquet") for name in MATERIALISED},
         },
     )
-    script = write_views_script(inventory, settings, folder).encode()
-    store.write_with("views.sql", lambda path: Path(path).write_bytes(script))
+    _write_script(inventory, settings, folder)
     _drop_old_marts(store, keep={folder, built["folder"] if built else folder})
     return BuildSummary(row_counts, was_current=False)
+
+
+def _write_script(inventory: Inventory, settings: LabelSettings, folder: str) -> None:
+    script = write_views_script(inventory, settings, folder).encode()
+    inventory.store.write_with("views.sql", lambda path: Path(path).write_bytes(script))
 
 
 def _materialise(

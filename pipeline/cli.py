@@ -1,19 +1,24 @@
 """The command line. Every command is a few lines: it reads arguments and calls the pipeline.
 
-Exit status: 0 done; 1 checks found violations; 2 a usage or input error, told without a traceback.
+Exit status: 0 done; 1 checks found violations; 2 a usage or input error, told without a traceback;
+3 a bug of ours, with one; 130 interrupted.
 Heavy imports (torch, DuckDB) are inside the commands, so that ``neurons --help`` is quick.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
 
+from pipeline import __version__
 from pipeline.config import MAX_PIXELS, MAX_REJECT_FRAC, ExtractConfig, IngestConfig, IngestStep
 from pipeline.errors import NeuronsError
 
@@ -65,19 +70,40 @@ RejectFrac = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="And stop.")
+    ] = False,
+) -> None:
+    """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
+
+
 def main() -> None:
     """Run the command line and turn our errors into messages."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except NeuronsError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("Interrupted. Finished shards are kept: run the same command again.\n")
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
         sys.exit(0)
+    except Exception:  # a bug of ours: never to be taken for "checks failed"
+        traceback.print_exc()
+        sys.exit(3)
 
 
 def _progress() -> ProgressCallback:
@@ -276,19 +302,21 @@ def top(
     k: Annotated[int, typer.Option("-k", help="How many examples.")] = 20,
     polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
     run: Annotated[str | None, typer.Option(help="The run, if several have that layer.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The dataset, if several have it.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Also draw them: a PNG file.")] = None,
 ) -> None:
     """Show the examples that excite (or inhibit) a neuron most."""
     from pipeline.query import show_top
 
-    show_top(warehouse, layer, unit, k, polarity.value, run, sheet)
+    where = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
+    show_top(warehouse, where, k, polarity.value, sheet)
 
 
 @app.command("run")
 def run_config(
     config: Annotated[Path, typer.Argument(help="TOML file; see README.")],
     warehouse: Annotated[
-        str | None, typer.Option(envvar="NEURONS_WAREHOUSE", help="Goes before the file's own.")
+        str | None, typer.Option(help="Goes before the file's; NEURONS_WAREHOUSE goes after it.")
     ] = None,
 ) -> None:
     """Ingest, extract, build and check, from one file."""
@@ -296,7 +324,8 @@ def run_config(
     from pipeline.config import load_config
     from pipeline.jobs import run_job
 
-    done = run_job(load_config(config, warehouse), _progress())
+    fallback = os.environ.get("NEURONS_WAREHOUSE")
+    done = run_job(load_config(config, warehouse, fallback), _progress())
     for line in done.lines:
         typer.echo(line)
     if run_violations(done.checks):

@@ -16,12 +16,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.config import LabelSettings, digest
 from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.storage import Store, partition
-from pipeline.warehouse import connect, explain_damage
+from pipeline.warehouse import explain_damage, open_views
 
 MIN_ROWS_PER_GROUP = 122_880
 ROWS_PER_BLOCK = 20_000_000
@@ -92,7 +93,7 @@ def compact(
     todo = [run for run in runs if not run["is_compacted"]]
     totals = [0, 0, 0]
     try:
-        with connect(warehouse, use_marts=False) as connection:
+        with open_views(inventory, LabelSettings()) as connection:
             for run in todo:
                 done = _compact_run(connection, inventory, run, progress)
                 totals = [a + b for a, b in zip(totals, done, strict=True)]
@@ -114,6 +115,7 @@ def _compact_run(
     shards = [s for s in shards if s["dataset"] == run["dataset"] and s["status"] == "done"]
     ordinals = sorted(shard["shard_ordinal"] for shard in shards)
     example_count = sum(shard["written_count"] for shard in shards)
+    version = digest(ordinals)  # open connections may still read the version before
     mine = f"{folder}/activations/"
     before = sum(f["bytes"] for f in inventory.files if f["path"].startswith(mine))
     files: list[dict[str, Any]] = []
@@ -121,7 +123,7 @@ def _compact_run(
         blocks = _blocks(connection, {**where, "layer": layer})
         progress.start(f"compact {layer}", len(blocks))
         for number, (first, end) in enumerate(blocks):
-            rel = f"{folder}/compact/{partition(layer=layer)}/{number:05d}.parquet"
+            rel = f"{folder}/compact/{version}/{partition(layer=layer)}/{number:05d}.parquet"
             values = {**where, "layer": layer, "first_unit": first, "end_unit": end}
             values["example_count"] = example_count
             file = _compact_block(connection, store, rel, values, ordinals)
@@ -129,9 +131,18 @@ def _compact_run(
             progress.advance(1, f"units {first}..{end - 1}: {file['row_count']} rows")
         progress.finish()
     record = {"ordinals": ordinals, "example_count": example_count, "files": files}
-    store.write_json(f"{folder}/compact.json", record)
+    before_this = _read_version(store, folder)
+    store.write_json(f"{folder}/compact.json", {"version": version, **record})
+    for name in store.list(f"{folder}/compact"):
+        if name not in (version, before_this):
+            store.fs.rm(store.path(f"{folder}/compact/{name}"), recursive=True)
     rows = sum(file["row_count"] for file in files)
     return rows, before, sum(file["bytes"] for file in files)
+
+
+def _read_version(store: Store, folder: str) -> str:
+    path = f"{folder}/compact.json"
+    return str(store.read_json(path)["version"]) if store.exists(path) else ""
 
 
 def _blocks(connection: duckdb.DuckDBPyConnection, where: dict[str, Any]) -> list[tuple[int, int]]:

@@ -133,7 +133,9 @@ class PipelineConfig:
     """Parameters of the labelling views."""
 
 
-def load_config(path: str | Path, warehouse: str | None = None) -> PipelineConfig:
+def load_config(
+    path: str | Path, warehouse: str | None = None, fallback: str | None = None
+) -> PipelineConfig:
     """Read a TOML file.
 
     Top level: ``warehouse``, ``dataset``. Tables: ``[ingest]`` (``source``, ``paths``, limits, and
@@ -143,6 +145,7 @@ def load_config(path: str | Path, warehouse: str | None = None) -> PipelineConfi
     Args:
         path: The file.
         warehouse: Goes before the file's own.
+        fallback: The warehouse if neither says which.
 
     Raises:
         ConfigError: The file is missing or not TOML, or names something that cannot be set.
@@ -158,7 +161,7 @@ def load_config(path: str | Path, warehouse: str | None = None) -> PipelineConfi
         raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
     known = ("warehouse", "dataset", "ingest", "extract", "labels")
     _check_keys(data, known, f"{path}")
-    place, dataset = warehouse or data.get("warehouse"), data.get("dataset")
+    place, dataset = warehouse or data.get("warehouse") or fallback, data.get("dataset")
     if not place or not dataset:
         missing = "dataset" if place else "warehouse"
         raise ConfigError(

@@ -67,21 +67,22 @@ def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSu
     job = run_job(demo_config(warehouse), progress)
     store = Store(warehouse)
     with connect(warehouse) as connection:
-        connection.execute(f"create temp table demo_run as from runs where dataset = '{DATASET}'")
+        run = {"dataset": DATASET, "run_id": job.run_ids[0]}
         labelled, total = connection.execute(
             "select count(*) filter (where is_labelled), count(*) from neuron_labels "
-            "where run_id = (select run_id from demo_run)"
+            "where dataset = $dataset and run_id = $run_id",
+            run,
         ).fetchall()[0]
         rows = connection.execute(
             """
             select dataset, run_id, layer, unit, concept, category, q_value, top_count
             from neuron_labels
-            where run_id = (select run_id from demo_run)
+            where dataset = $dataset and run_id = $run_id
             qualify row_number() over (partition by concept order by q_value, unit) = 1
             order by is_labelled desc, q_value, unit
             limit $shown
             """,
-            {"shown": SHOWN},
+            {**run, "shown": SHOWN},
         ).fetchall()
         neurons, sheet_rows = [], []
         for dataset, run_id, layer, unit, concept, category, q_value, top_count in rows:

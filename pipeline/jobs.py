@@ -15,6 +15,7 @@ class JobSummary:
     """What each step did, as lines for a person, and what the checks found."""
 
     lines: list[str] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)
     built: BuildSummary | None = None
     checks: list[CheckResult] = field(default_factory=list)
 
@@ -39,6 +40,7 @@ def run_job(config: PipelineConfig, progress: ProgressCallback | None = None) ->
         )
     for run in config.extract:
         result = extract(run, progress)
+        summary.run_ids.append(result.run_id)
         rate = result.read_count / result.seconds if result.seconds else 0.0
         summary.lines.append(
             f"extract  run {result.run_id}: {result.written_count} images written, "

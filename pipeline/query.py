@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
     """
     if form == "parquet" and out is None:
         raise ConfigError("Parquet cannot be printed.", "Say where it goes: --out FILE.parquet")
+    if not query.strip(" \n\t;"):
+        raise ConfigError("The query is empty.", "Try: neurons sql 'from neuron_labels limit 5'")
     with connect(warehouse) as connection:
         try:
             if form == "parquet":
@@ -54,7 +57,7 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
 def explain_query(error: duckdb.Error, warehouse: str) -> WarehouseError:
     """A wrong query and a damaged file are told apart."""
     text = str(error).strip()
-    if isinstance(error, duckdb.IOException) or "arquet" in text:
+    if Store(warehouse).uri("") in text:  # it names one of the warehouse's own files
         return explain_damage(error, warehouse)
     return WarehouseError(
         f"The query does not work: {text}",
@@ -82,11 +85,18 @@ def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, fi
     elif form == "json":
         file.write("[")
         for number, row in enumerate(rows):
-            record = json.dumps(dict(zip(names, row, strict=True)), default=str, ensure_ascii=False)
+            values = (None if _is_nan(value) else value for value in row)  # JSON knows no NaN
+            record = json.dumps(
+                dict(zip(names, values, strict=True)), default=str, ensure_ascii=False
+            )
             file.write((",\n" if number else "\n") + record)
         file.write("\n]\n")
     else:
         _print_table(names, rows, file)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _print_table(names: list[str], rows: Iterator[tuple[Any, ...]], file: Any) -> None:
@@ -111,21 +121,22 @@ def _cell(value: Any) -> str:
 
 
 def show_top(
-    warehouse: str,
-    layer: str,
-    unit: int,
-    k: int,
-    polarity: str,
-    run: str | None,
-    sheet: Path | None,
+    warehouse: str, where: dict[str, Any], k: int, polarity: str, sheet: Path | None
 ) -> None:
     """Print the strongest examples of one neuron, and draw them if asked.
+
+    Args:
+        warehouse: Folder or URL.
+        where: The arguments of `find_neuron`.
+        k: How many.
+        polarity: ``positive`` or ``negative``.
+        sheet: A PNG to draw; None draws nothing.
 
     Raises:
         WarehouseError: No such layer, run or unit; or several runs have that layer.
     """
     with connect(warehouse) as connection:
-        neuron = find_neuron(connection, layer, unit, run)
+        neuron = find_neuron(connection, **where)
         values = {**neuron, "polarity": polarity, "k": k}
         result = connection.execute(
             """
@@ -151,14 +162,22 @@ def show_top(
         rows = result.fetchall()
         row = top_row(connection, Store(warehouse), {**neuron, "polarity": polarity}, min(k, 20))
     sys.stdout.write(f"{row.title}\n{row.subtitle}\n")
-    _print_table(names, iter(rows), sys.stdout)
+    if rows:
+        _print_table(names, iter(rows), sys.stdout)
+    else:
+        beyond = "above" if polarity == "positive" else "below"
+        sys.stdout.write(f"No example: its activation is never {beyond} zero.\n")
     if sheet is not None:
         save_sheet(draw_sheet([row], f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
         sys.stdout.write(f"Picture: {sheet}\n")
 
 
 def find_neuron(
-    connection: duckdb.DuckDBPyConnection, layer: str, unit: int, run: str | None = None
+    connection: duckdb.DuckDBPyConnection,
+    layer: str,
+    unit: int,
+    run: str | None = None,
+    dataset: str | None = None,
 ) -> dict[str, Any]:
     """``dataset``, ``run_id``, ``layer`` and ``unit`` of the one neuron that is meant.
 
@@ -167,6 +186,7 @@ def find_neuron(
         layer: Canonical name, or the module path if the run reads it only once.
         unit: Index in the layer, from 0.
         run: Needed if several runs have that layer.
+        dataset: Needed if runs of several datasets have the same name and layer.
 
     Raises:
         WarehouseError: None or several match; the message lists what there is.
@@ -174,10 +194,13 @@ def find_neuron(
     found = connection.execute(
         """
         select dataset, run_id, layer, unit_count from layers
-        where $layer in (layer, layer_path) and coalesce(run_id = $run, true)
+        where
+            $layer in (layer, layer_path)
+            and coalesce(run_id = $run, true)
+            and coalesce(dataset = $dataset, true)
         order by dataset, run_id, layer
         """,
-        {"layer": layer, "run": run},
+        {"layer": layer, "run": run, "dataset": dataset},
     ).fetchall()
     if not found:
         known = connection.execute("select distinct layer from layers order by layer").fetchall()
@@ -186,11 +209,11 @@ def find_neuron(
             f"Layers: {', '.join(name for (name,) in known) or 'none: run neurons extract first'}.",
         )
     if len(found) > 1:
-        listed = "; ".join(f"--run {r} --layer {name} ({d})" for d, r, name, _ in found)
+        listed = "; ".join(f"--dataset {d} --run {r} --layer {name}" for d, r, name, _ in found)
         raise WarehouseError(f"Layer {layer!r} is in several places.", f"Choose one: {listed}.")
-    dataset, run_id, name, unit_count = found[0]
+    its_dataset, run_id, name, unit_count = found[0]
     if not 0 <= unit < unit_count:
         raise WarehouseError(
             f"Layer {name!r} has no unit {unit}.", f"Its units are 0 to {unit_count - 1}."
         )
-    return {"dataset": dataset, "run_id": run_id, "layer": name, "unit": unit}
+    return {"dataset": its_dataset, "run_id": run_id, "layer": name, "unit": unit}

@@ -12,9 +12,10 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/manifests/N.json                    written last: the index of shard N is done
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
     dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top
-    dataset=D/run_id=R/{embeddings,rejects}/N.parquet
+    dataset=D/run_id=R/{embeddings,run_rejects}/N.parquet
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
-    dataset=D/run_id=R/compact/layer=L/B.parquet  the finalised form, one file per block of units
+    dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
+    dataset=D/run_id=R/compact.json               written last: which version V, of which shards
 
 ``dataset``, ``run_id`` and ``layer`` are Hive partitions: they are columns of every view although no
 file repeats them.

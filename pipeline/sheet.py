@@ -90,6 +90,8 @@ def top_row(
     ).fetchall()
     concept, category, q, reason = label[0] if label else (None, None, None, "no label")
     named = f"{concept} ({category}), q = {q:.2g}" if concept else f"unlabelled: {reason}"
+    if neuron["polarity"] == "negative":
+        named = f"what inhibits it most; what excites it is labelled: {named}"
     return SheetRow(
         title=f"{neuron['layer']}  unit {neuron['unit']}  {neuron['polarity']}",
         subtitle=named,

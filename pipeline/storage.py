@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import fsspec
+from filelock import FileLock
 
 from pipeline.errors import ConfigError, MissingDependencyError, StorageError
 
@@ -36,7 +37,8 @@ class Store:
     def __init__(self, root: str | Path) -> None:
         self.url = str(root)
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(self.url)
+            # A listing that is remembered would hide what another process has just written.
+            self.fs, self.root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except ImportError as error:
             scheme = self.url.split("://", 1)[0]
             raise MissingDependencyError(
@@ -135,7 +137,7 @@ class Store:
             temporary = f"{final}.tmp-{uuid.uuid4().hex[:8]}"
             try:
                 write(temporary)
-                with open(temporary, "rb") as file:  # noqa: PTH123
+                with open(temporary, "rb+") as file:  # noqa: PTH123
                     os.fsync(file.fileno())
                     size = os.fstat(file.fileno()).st_size
                 os.replace(temporary, final)  # noqa: PTH105
@@ -156,6 +158,19 @@ class Store:
             return ()  # there they lie in the system's temporary folder
         found = Path(self.path(rel)).rglob("*.tmp-*")
         return tuple(file.relative_to(self.root).as_posix() for file in found)
+
+    @contextmanager
+    def lock(self, rel: str) -> Iterator[None]:
+        """Hold a lock file, alone among the processes that see this folder; remotely there is none."""
+        if not self.is_local:
+            yield
+            return
+        path = Path(self.path(rel))
+        with storage_errors(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path).acquire()
+        with lock:
+            yield
 
     def free_bytes(self) -> int | None:
         """Bytes free where the root lies, or None where that is not known."""

@@ -155,7 +155,7 @@ def write_dictionary() -> str:
         "",
         "Everything here is plain Parquet and JSON. The views below exist in every connection that "
         "`pipeline.connect()` or `neurons sql` opens; `neurons build` also writes `views.sql`, with "
-        "which the plain DuckDB shell gives the same.",
+        "which the plain DuckDB shell, started in this folder, gives the same.",
         "",
         "`polarity = 'positive'` is most activating. A neuron is a pair (`layer`, `unit`) of one run. "
         "`layer` is written `PATH:POINT:POOLING`. Columns `dataset` and `run_id` stand in every key, "

@@ -8,7 +8,7 @@ running extraction. Marts that ``build`` has written are used as long as nothing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from pipeline.views import MATERIALISED, View, find_view, load_statements, load_
 MEMORY_LIMIT = "4GB"
 """DuckDB's limit; beyond it, queries spill to disk."""
 
-_HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}, union_by_name = true"
+_HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 
 
 def connect(
@@ -51,7 +51,8 @@ def connect(
     built = read_build(store)
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     connection = open_views(inventory, settings)
-    if use_marts and built and built["fingerprint"] == inventory.fingerprint(settings):
+    current = built and built["fingerprint"] == inventory.fingerprint(settings)
+    if use_marts and built and current and has_marts(store, built):
         for name in MATERIALISED:
             use_mart(connection, store, built["folder"], name)
     return connection
@@ -62,8 +63,17 @@ def read_build(store: Store) -> dict[str, Any] | None:
     if not store.exists("marts/build.json"):
         return None
     built: dict[str, Any] = store.read_json("marts/build.json")
-    built["settings"]["text_kinds"] = tuple(built["settings"]["text_kinds"])
-    return built
+    known = {f.name for f in fields(LabelSettings)}  # another version may have had others
+    settings = {k: v for k, v in built["settings"].items() if k in known}
+    if "text_kinds" in settings:
+        settings["text_kinds"] = tuple(settings["text_kinds"])
+    return built | {"settings": settings}
+
+
+def has_marts(store: Store, built: dict[str, Any]) -> bool:
+    """Whether every file of a build is there, whole."""
+    paths = {f"{built['folder']}/{name}.parquet": built["bytes"].get(name) for name in MATERIALISED}
+    return all(store.exists(p) and store.size(p) == size for p, size in paths.items())
 
 
 def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPyConnection:
@@ -171,13 +181,11 @@ def quote(text: str) -> str:
 
 def raw_view(inventory: Inventory, table: Table) -> str:
     """SQL of ``raw_<table>``: the files that manifests name, or no rows at all."""
-    parts = [_scan(inventory, table, table.name, extra="")]
+    parts = _scans(inventory, table, table.name, extra="")
     if table.name == "activations":
-        parts = [
-            _scan(inventory, table, "activations", extra=", null::bigint as rank2"),
-            _scan(inventory, table, "compact", extra=", rank2"),
-        ]
-    body = "\nunion all by name\n".join(part for part in parts if part)
+        parts = _scans(inventory, table, "activations", extra=", null::bigint as rank2")
+        parts += _scans(inventory, table, "compact", extra=", rank2")
+    body = "\nunion all by name\n".join(parts)
     if not body:
         columns = [f"null::varchar as {name}" for name in table.partitions]
         columns += [f"null::{c.duckdb} as {c.name}" for c in table.columns]
@@ -186,14 +194,25 @@ def raw_view(inventory: Inventory, table: Table) -> str:
     return f"create view raw_{table.name} as\n{body}"
 
 
-def _scan(inventory: Inventory, table: Table, files_of: str, extra: str) -> str:
-    paths = inventory.paths(files_of)
-    if not paths:
-        return ""
-    listed = ",\n".join(quote(inventory.store.uri(path)) for path in paths)
+def _scans(inventory: Inventory, table: Table, files_of: str, extra: str) -> list[str]:
+    """One scan for each run: within a run all files of a table have the same types.
+
+    So DuckDB reads the schema of the first file alone; to unite schemas it would open every file.
+    """
     hive = _HIVE_TYPES % ", ".join(f"{name}: varchar" for name in table.partitions)
     columns = ", ".join([*table.partitions, *table.column_names])
-    return f"select {columns}{extra} from read_parquet([\n{listed}], {hive})"
+    by_run: dict[str, list[str]] = {}
+    for path in inventory.paths(files_of):
+        run = "/".join(path.split("/")[: len(table.partitions[:2])])
+        by_run.setdefault(run, []).append(quote(inventory.store.uri(path)))
+    return [
+        f"select {columns}{extra} from read_parquet([\n{_lines(paths)}], {hive})"
+        for paths in by_run.values()
+    ]
+
+
+def _lines(items: list[str]) -> str:
+    return ",\n".join(items)
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:

@@ -81,18 +81,15 @@ quantiles as (
         cumulated.layer,
         cumulated.unit,
         levels.level,
-        least(
-            greatest(
-                cumulated.bin_left
-                + (cumulated.bin_right - cumulated.bin_left)
-                * (
-                    levels.level * stg_neuron_moments.example_count
-                    - (cumulated.upto_count - cumulated.example_count)
-                ) / cumulated.example_count,
-                stg_neuron_moments.activation_min
-            ),
-            stg_neuron_moments.activation_max
-        ) as activation,
+        greatest(cumulated.bin_left, stg_neuron_moments.activation_min)
+        + (
+            least(cumulated.bin_right, stg_neuron_moments.activation_max)
+            - greatest(cumulated.bin_left, stg_neuron_moments.activation_min)
+        )
+        * (
+            levels.level * stg_neuron_moments.example_count
+            - (cumulated.upto_count - cumulated.example_count)
+        ) / cumulated.example_count as activation,
     from cumulated
     inner join stg_neuron_moments
         on

@@ -9,7 +9,8 @@
 -- that occurs twice counts once, by its first example. In layers that store only
 -- activations above zero, a positive example is above zero and a negative one below it;
 -- so a rectified neuron may have fewer than k. activation_sd is in standard deviations
--- from zero, not from the mean, as in Goh et al.
+-- from zero, not from the mean, as in Goh et al. Text towers too leave out an image
+-- that an earlier example shows, whatever its text.
 --
 -- column         type     unit         meaning
 -- dataset        varchar               name of the dataset

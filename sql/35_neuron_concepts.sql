@@ -17,7 +17,7 @@
 -- dataset      varchar             name of the dataset
 -- model_id     varchar             architecture:pretrained
 -- run_id       varchar             the run
--- layer        varchar             module path
+-- layer        varchar             module path, point and pooling
 -- unit         integer  index 0..  position of the neuron inside its layer
 -- polarity     varchar             positive (exciting) or negative (inhibiting)
 -- concept      varchar             English name of the concept; a person's title

@@ -16,7 +16,7 @@
 -- dataset          varchar             name of the dataset
 -- model_id         varchar             architecture:pretrained
 -- run_id           varchar             the run
--- layer            varchar             module path
+-- layer            varchar             module path, point and pooling
 -- unit             integer  index 0..  position of the neuron inside its layer
 -- concept          varchar             the label; null if unlabelled
 -- category         varchar             family of the label; null if unlabelled

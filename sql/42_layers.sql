@@ -15,7 +15,7 @@
 -- tower         varchar         visual or text
 -- module_kind   varchar         class of the module
 -- unit_count    integer  count  neurons of the layer
--- is_rectified  boolean         a ReLU, or never below zero
+-- is_rectified  boolean         a ReLU (its input too), or never below 0
 -- store         varchar         positive (only above zero is stored) or all
 select
     stg_layers.dataset,

@@ -34,6 +34,9 @@ class Estimate:
     sampled_count: int
     images_per_s: float
     bytes_per_image: float
+    """Activations and embeddings."""
+    bytes_per_shard: float
+    """Partials, whatever the size of the shard."""
     free_bytes: int | None
 
     @property
@@ -44,7 +47,7 @@ class Estimate:
     @property
     def total_bytes(self) -> float:
         """Disk for all that is left."""
-        return self.example_count * self.bytes_per_image
+        return self.example_count * self.bytes_per_image + self.shard_count * self.bytes_per_shard
 
     def __str__(self) -> str:
         free = "" if self.free_bytes is None else f" ({self.free_bytes / 1e9:.1f} GB are free)"
@@ -53,7 +56,7 @@ class Estimate:
         return (
             f"run {self.run_id}: {self.shard_count} shards, {self.example_count} images to do\n"
             f"measured on {self.sampled_count}: {self.images_per_s:.0f} images/s, "
-            f"{self.bytes_per_image:.0f} bytes an image\n"
+            f"{self.bytes_per_image:.0f} bytes an image and {self.bytes_per_shard / 1e6:.1f} MB a shard\n"
             f"estimate: {self.seconds / 60:.1f} min, {self.total_bytes / 1e9:.3f} GB of disk"
             f"{free}{warning}"
         )
@@ -114,13 +117,15 @@ def estimate(config: ExtractConfig) -> Estimate:
         files = writer.finish()
         seconds = time.perf_counter() - began
     sampled = len(plan.examples)
-    per_image = sum(file["bytes"] for file in files) / max(1, sampled)
+    by_image = [f["bytes"] for f in files if f["table"] in ("activations", "embeddings")]
+    by_shard = [f["bytes"] for f in files if f["table"] not in ("activations", "embeddings")]
     return Estimate(
         run_id=run.run_id,
         shard_count=len(left),
         example_count=sum((index[shard] or {})["written_count"] for shard in left),
         sampled_count=sampled,
         images_per_s=sampled / seconds,
-        bytes_per_image=per_image,
+        bytes_per_image=sum(by_image) / max(1, sampled),
+        bytes_per_shard=sum(by_shard),
         free_bytes=store.free_bytes(),
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import ConfigError
 from pipeline.extract.decode import ImageSpec, normalise
 from pipeline.extract.hooks import Capture, capture_layers, end_positions
 from pipeline.extract.model import Clip
@@ -36,7 +35,7 @@ class Pending:
                 host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
                 self._host[name] = host.copy_(tensor, non_blocking=True)
             self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch has no types there
-            self._event.record()
+            self._event.record(torch.cuda.current_stream(device))
         else:
             self._host = {name: tensor.cpu() for name, tensor in tensors.items()}
 
@@ -44,7 +43,9 @@ class Pending:
         """The results on the CPU; blocks until they are there."""
         if self._event is not None:
             self._event.synchronize()
-        host = dict(self._host)
+        # Pinned memory is scarce: what waits to be written is kept in ordinary memory.
+        pinned = self._event is not None
+        host = {name: t.clone() if pinned else t for name, t in self._host.items()}
         ids = torch.tensor([e.example_id for e in self.batch.examples], dtype=torch.int64)
         return Results(ids, embeddings=host.pop(""), is_finite=host.pop("finite"), pooled=host)
 
@@ -58,21 +59,16 @@ class Encoder:
         spec: How pixels are normalised.
         precision: ``float32``, or autocast to ``bfloat16`` or ``float16`` (GPU only: on a CPU it is
             many times slower and would be a mistake).
-
-    Raises:
-        ConfigError: Autocast was asked for on a CPU.
     """
 
     def __init__(
         self, clip: Clip, outputs: tuple[LayerOutput, ...], spec: ImageSpec, precision: str
     ) -> None:
         self.clip, self.outputs, self.spec = clip, outputs, spec
-        if AUTOCAST[precision] is not None and clip.device.type == "cpu":
-            raise ConfigError(
-                f"Precision {precision!r} on a CPU is about ten times slower than float32.",
-                "Leave --precision at float32, or run on a GPU.",
-            )
         self._autocast = AUTOCAST[precision]
+        if precision == "float32" and clip.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # it would keep 10 bits of the mantissa
+            torch.backends.cuda.matmul.allow_tf32 = False
         self.with_texts = any(output.layer.tower == "text" for output in outputs)
         self._capture: Capture | None = None
         self._buffer: torch.Tensor | None = None

@@ -132,7 +132,7 @@ def _explain(model_id: str, pretrained: str, error: Exception) -> ModelError:
     """Say which of the three things went wrong: the tag, the download, or the fit."""
     arch = model_id.partition(":")[0]
     text = str(error)
-    if Path(pretrained).exists():
+    if pretrained and Path(pretrained).exists():
         seen = " ".join(text.split())[:300]
         if "Weights only load failed" in text:  # torch's advice would run code from the file
             seen = "torch finds more in it than weights, or it is no checkpoint at all."
@@ -177,6 +177,7 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
         key = (model_id + stamp, str(place))
         if key in _LOADED:
             return _LOADED[key]
+        _LOADED.clear()  # one model at a time: a second would only take memory
         root, level = logging.getLogger(), logging.getLogger().level
         root.setLevel(logging.CRITICAL)  # open_clip logs to the root what we raise or record
         try:
@@ -196,6 +197,5 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
             is_random=pretrained == RANDOM,
             device=place,
         )
-        _LOADED.clear()  # one model at a time: a second would only take memory
         _LOADED[key] = clip
         return clip

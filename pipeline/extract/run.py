@@ -18,7 +18,7 @@ import torch
 
 from pipeline.config import ExtractConfig
 from pipeline.dataset import read_dataset
-from pipeline.errors import ShardError
+from pipeline.errors import ShardError, StorageError
 from pipeline.extract.decode import ImageSpec, decode_exact, decode_fast
 from pipeline.extract.forward import Encoder
 from pipeline.extract.model import load_clip
@@ -46,6 +46,7 @@ def extract(
 
     Raises:
         ShardError: Some shards failed; all others are done. The message lists them.
+        StorageError: The same, and a connection was lost: trying again may help.
         NeuronsError: Nothing could be started, or the disk is full.
     """
     began = time.perf_counter()
@@ -70,7 +71,8 @@ def extract(
     summary.seconds = time.perf_counter() - began
     if work.failures:
         listed = "\n  ".join(str(error) for error in work.failures)
-        raise ShardError(
+        lost = any(isinstance(error, StorageError) for error in work.failures)
+        raise (StorageError if lost else ShardError)(
             f"{len(work.failures)} of {len(todo)} shards failed; the others are done.\n  {listed}",
             "Mend what the lines above name and run the same command again.",
         )
@@ -85,4 +87,8 @@ def choose_decode(config: ExtractConfig, spec: ImageSpec) -> Callable[[bytes], t
 
 def worker_count(config: ExtractConfig) -> int:
     """Decoding threads: as many as asked for, or one a core."""
-    return config.workers or os.cpu_count() or 1
+    if config.workers:
+        return config.workers
+    if hasattr(os, "sched_getaffinity"):  # what we may use, in a container say, not what there is
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

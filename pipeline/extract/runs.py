@@ -31,6 +31,8 @@ class Run:
     run_id: str
     folder: str
     outputs: tuple[LayerOutput, ...]
+    model_id: str
+    is_random: bool
 
 
 def check_config(config: ExtractConfig) -> None:
@@ -86,6 +88,11 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
         ConfigMismatchError: The folder holds the outputs of another configuration; the fields that
             differ are named with both values.
     """
+    if config.precision != "float32" and clip.device.type == "cpu":
+        raise ConfigError(
+            f"Precision {config.precision!r} on a CPU is about ten times slower than float32.",
+            "Leave --precision at float32, or run on a GPU.",
+        )
     outputs = choose_outputs(config, clip)
     identity: dict[str, Any] = {
         "dataset": config.dataset,
@@ -102,42 +109,51 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     run_id = check_name(config.run, "run") if config.run else digest(identity)
     folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
     path = f"{folder}/run.json"
-    if store.exists(path):
-        known = store.read_json(path)["identity"]
-        if differs := [key for key in identity if identity[key] != known.get(key)]:
-            lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
-            raise ConfigMismatchError(
-                f"Run {run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
-                "Outputs of two configurations never mix. Give another --run name, or none.",
-            )
-        return Run(run_id, folder, outputs)
-    store.write_json(
-        path,
-        {
-            "run_id": run_id,
-            "identity": identity,
-            "model": {
-                "model_id": clip.model_id,
-                "weights_sha256": clip.weights_sha256,
-                "is_random": clip.is_random,
-            },
-            "layers": [
-                {
-                    "layer": output.layer.name,
-                    "path": output.layer.spec.path,
-                    "point": output.layer.spec.point,
-                    "pooling": output.layer.spec.pooling,
-                    "tower": output.layer.tower,
-                    "module_kind": output.layer.kind,
-                    "unit_count": output.layer.unit_count,
-                    "is_rectified": output.layer.is_rectified,
-                    "store": output.store,
-                }
-                for output in outputs
-            ],
-            "config": asdict(config),
-            "versions": versions(),
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    if not store.exists(path):
+        with store.lock(f"{folder}/run.lock"):  # two processes may open it at once
+            if not store.exists(path):
+                store.write_json(path, _make_record(run_id, identity, config, clip, outputs))
+    known = store.read_json(path)["identity"]
+    if differs := [key for key in identity if identity[key] != known.get(key)]:
+        lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
+        raise ConfigMismatchError(
+            f"Run {run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
+            "Outputs of two configurations never mix. Give another --run name, or none.",
+        )
+    return Run(run_id, folder, outputs, clip.model_id, clip.is_random)
+
+
+def _make_record(
+    run_id: str,
+    identity: dict[str, Any],
+    config: ExtractConfig,
+    clip: Clip,
+    outputs: tuple[LayerOutput, ...],
+) -> dict[str, Any]:
+    """What ``run.json`` says."""
+    return {
+        "run_id": run_id,
+        "identity": identity,
+        "model": {
+            "model_id": clip.model_id,
+            "weights_sha256": clip.weights_sha256,
+            "is_random": clip.is_random,
         },
-    )
-    return Run(run_id, folder, outputs)
+        "layers": [
+            {
+                "layer": output.layer.name,
+                "path": output.layer.spec.path,
+                "point": output.layer.spec.point,
+                "pooling": output.layer.spec.pooling,
+                "tower": output.layer.tower,
+                "module_kind": output.layer.kind,
+                "unit_count": output.layer.unit_count,
+                "is_rectified": output.layer.is_rectified,
+                "store": output.store,
+            }
+            for output in outputs
+        ],
+        "config": asdict(config),
+        "versions": versions(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

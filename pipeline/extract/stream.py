@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import torch
 
 from pipeline.dataset import Shard, dataset_folder, read_manifest, shard_file, shard_url
-from pipeline.errors import ExampleError, NeuronsError, ShardError
+from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError
 from pipeline.extract.decode import stack, start_decode_thread
 from pipeline.storage import Store
 
@@ -139,7 +139,17 @@ def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
 
 
 def read_duplicates(store: Store, folder: str, shard: Shard) -> torch.Tensor:
-    """int64, sorted: example_ids of the shard whose image an earlier example showed."""
+    """int64, sorted: example_ids of the shard whose image an earlier example showed.
+
+    Raises:
+        ShardError: The ingest that indexed the shard has not finished yet.
+    """
+    if not store.exists(shard_file(folder, "duplicates", shard.ordinal)):
+        raise ShardError(
+            f"Shard {shard.name!r} is indexed, but its ingest has not looked for repeats yet: "
+            f"{store.uri(shard_file(folder, 'duplicates', shard.ordinal))} is not there.",
+            "Wait for the neurons ingest, or run it again if it was killed; then this once more.",
+        )
     ids = _read_index(store, folder, "duplicates", shard, ["example_id"])["example_id"]
     return torch.tensor(sorted(ids.to_pylist()), dtype=torch.int64)
 
@@ -181,10 +191,15 @@ def _read_and_decode(
     fs, path = fsspec.core.url_to_fs(plan.url)
     try:
         data = memoryview(fs.cat_file(path, start=start, end=end))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ShardError(
             f"Shard {plan.shard.name!r} at {plan.url} cannot be read: {error}.",
-            "Check the file or the connection, and run the same command again.",
+            "Put the file back where it was when it was ingested, and run the same command again.",
+        ) from error
+    except Exception as error:  # object stores have errors of their own, many of them passing
+        raise StorageError(
+            f"Shard {plan.shard.name!r} at {plan.url} cannot be read: {error}.",
+            "Check the connection, and run the same command again.",
         ) from error
     read = time.perf_counter()
     items: list[tuple[Example, torch.Tensor | ExampleError]] = []

@@ -102,7 +102,8 @@ class ShardWork:
         """Look up what is done already and how many examples are left."""
         self._todo = {shard.ordinal: shard for shard in shards if not self._is_done(shard)}
         self.summary.skipped_shard_count = len(shards) - len(self._todo)
-        self._leftovers = self.store.list_temporary(self.run.folder)
+        found = self.store.list_temporary(self.run.folder)
+        self._leftovers = tuple(rel for rel in found if "/compact/" not in rel)
         folder = dataset_folder(dataset.name)
         for shard in self._todo.values():
             manifest = read_manifest(self.store, folder, shard.ordinal) or {}
@@ -245,6 +246,8 @@ class ShardWork:
             "ordinal": plan.shard.ordinal,
             "shard": plan.shard.name,
             "run_id": self.run.run_id,
+            "model_id": self.run.model_id,
+            "is_random": self.run.is_random,
             "status": "failed" if failed else "done",
             "error": str(plan.error) if failed else None,
             "read_count": read,
@@ -286,9 +289,9 @@ class ShardWork:
         note = (
             f"{manifest['shard']} {manifest['status']}: {manifest['written_count']} written, "
             f"{manifest['rejected_count']} rejected, {rate:.0f} images/s ({spent}), "
-            f"ETA {left / max(rate, 1e-9):.0f} s"
+            + (f"ETA {left / rate:.0f} s" if rate else "ETA unknown")
         )
-        if len(summary.manifests) == 1 and left:
+        if len(summary.manifests) == 1 and left and summary.written_count:
             per_image = summary.bytes_written / max(1, summary.written_count)
             note += f"; the rest will take about {per_image * left / 1e6:.0f} MB of disk"
         self.progress.advance(0, note)

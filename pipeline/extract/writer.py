@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,9 @@ class ShardWriter:
     canonical_count: int = 0
 
     def __post_init__(self) -> None:
+        # Without locks two processes may do the same shard: each has files of its own, and the
+        # manifest that is written last names the files of one of them.
+        self._attempt = "" if self.store.is_local else f"-{uuid.uuid4().hex[:8]}"
         self._held: list[Results] = []
         self._held_bytes = 0
         self._parts = 0
@@ -97,6 +101,7 @@ class ShardWriter:
                     "Store this run in single precision: --activation-dtype float32.",
                 )
             self._held_bytes += values.nbytes
+        self._held_bytes += results.embeddings.nbytes
         self._held.append(results)
         self.added_count += len(results.example_ids)
         if self._held_bytes >= self.memory_budget:
@@ -149,13 +154,13 @@ class ShardWriter:
 
     def _part_file(self, table: str, part: int | None = None) -> str:
         part = self._parts if part is None else part
-        suffix = f"-{part}.parquet" if part else ".parquet"
+        suffix = (f"-{part}" if part else "") + f"{self._attempt}.parquet"
         return shard_file(self.folder, table, self.shard.ordinal, suffix)
 
     def _drop_leftover_parts(self, table: str) -> None:
         """Delete parts that an interrupted attempt with a smaller memory budget left behind."""
         part = self._parts
-        while self.store.exists(rel := self._part_file(table, part)):
+        while self.store.is_local and self.store.exists(rel := self._part_file(table, part)):
             self.store.delete(rel)
             part += 1
 
@@ -208,7 +213,8 @@ class ShardWriter:
             column if isinstance(column, pa.Array) else pa.array(column, kind)
             for column, kind in zip(columns, schema.types, strict=True)
         ]
-        rel = shard_file(self.folder, f"{name}/{partition(layer=layer.name)}", self.shard.ordinal)
+        folder = f"{name}/{partition(layer=layer.name)}"
+        rel = shard_file(self.folder, folder, self.shard.ordinal, f"{self._attempt}.parquet")
         table = pa.Table.from_arrays(arrays, schema=schema)
         size = self.store.write_parquet(rel, table)
         self._note(name, rel, len(table), size, layer.name)

@@ -67,7 +67,10 @@ def find_duplicates(store: Store, dataset: str, done: list[int]) -> int:
     import pyarrow.compute as pc
 
     folder = dataset_folder(dataset)
-    there = {int(name[:5]) for name in store.list(f"{folder}/duplicates", ".parquet")}
+    there = {
+        int(name.removesuffix(".parquet"))
+        for name in store.list(f"{folder}/duplicates", ".parquet")
+    }
     settled = [ordinal for ordinal in done if ordinal in there]
     fresh = [ordinal for ordinal in done if ordinal not in there]
     schema = TABLES["duplicates"].arrow_schema()

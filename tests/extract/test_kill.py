@@ -296,7 +296,7 @@ def test_a_warehouse_that_cannot_be_written(mount: Callable[..., Path], many_sha
     place = mount("size=16m")
     shutil.copytree(many_shards / "warehouse", place / "warehouse")
     subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-    with pytest.raises(StorageError, match=r"run\.json is not writable: Read-only") as caught:
+    with pytest.raises(StorageError, match=r"run\.lock is not writable: Read-only") as caught:
         run_extract(place)
     assert "Give another --warehouse" in caught.value.hint
     subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
@@ -309,5 +309,5 @@ def test_a_warehouse_that_cannot_be_written(mount: Callable[..., Path], many_sha
 
 def test_a_file_where_the_run_should_be(fresh: Path) -> None:
     run_folder(fresh).write_text("not a folder")
-    with pytest.raises(StorageError, match=r"run_id=r/run\.json"):
+    with pytest.raises(StorageError, match=r"run_id=r/run\.lock"):
         run_extract(fresh)
