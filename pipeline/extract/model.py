@@ -29,7 +29,7 @@ class Clip:
     """A CLIP model, ready for inference.
 
     Attributes:
-        model_id: ``architecture:pretrained`` as it was asked for.
+        model_id: ``architecture:pretrained``; a checkpoint by its name alone, since it may move.
         model: An open_clip ``torch.nn.Module``, in evaluation mode, float32, without gradients.
         preprocess: open_clip's own transform, PIL image -> float32 ``[3, H, W]``.
         tokenizer: texts -> int64 ``[N, context_length]``.
@@ -189,7 +189,7 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
             root.setLevel(level)
         model.eval().requires_grad_(False)
         clip = Clip(
-            model_id=model_id,
+            model_id=f"{arch}:{file.name}" if stamp else model_id,
             model=model.to(place, memory_format=torch.channels_last),
             preprocess=preprocess,
             tokenizer=tokenizer,
