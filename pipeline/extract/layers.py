@@ -60,7 +60,7 @@ def _preset_specs(clip: Clip, preset: str) -> list[LayerSpec]:
     if not specs:
         raise HookError(
             f"Preset {preset!r} ({PRESETS[preset]}) finds nothing in {clip.model_id}.",
-            f"Name a layer instead. List all with: neurons layers {clip.model_id}",
+            f"Name a layer instead. List all with: neurons layers {clip.asked_for}",
         )
     return specs
 
@@ -79,7 +79,7 @@ def resolve_layers(clip: Clip, texts: tuple[str, ...]) -> tuple[Layer, ...]:
         raise HookError(
             "No layer was named.",
             f"Give --layer SPEC, or a preset: {', '.join(PRESETS)}. "
-            f"List layers with: neurons layers {clip.model_id}",
+            f"List layers with: neurons layers {clip.asked_for}",
         )
     if twice := {str(s) for s in specs if specs.count(s) > 1}:
         raise HookError(f"Layer {min(twice)!r} is named twice.", "Name each layer once.")
@@ -90,7 +90,7 @@ def resolve_layers(clip: Clip, texts: tuple[str, ...]) -> tuple[Layer, ...]:
             named = f"Closest: {', '.join(map(repr, close))}. " if close else ""
             raise HookError(
                 f"layer {spec.path!r} is not in {clip.model_id}.",
-                f"{named}List all with: neurons layers {clip.model_id}",
+                f"{named}List all with: neurons layers {clip.asked_for}",
             )
     found = {layer.spec: layer for layer in _probe(clip, specs)}
     return tuple(found[spec] for spec in specs)
@@ -181,7 +181,7 @@ def _unreadable(clip: Clip, spec: LayerSpec, shapes: list[tuple[int, ...]]) -> H
     return HookError(
         f"layer {str(spec)!r} of {clip.model_id} {why}.",
         "Expected [N, C, H, W], [N, L, D] or [N, D]. "
-        f"List readable layers with: neurons layers {clip.model_id}",
+        f"List readable layers with: neurons layers {clip.asked_for}",
     )
 
 

@@ -30,6 +30,7 @@ class Clip:
 
     Attributes:
         model_id: ``architecture:pretrained``; a checkpoint by its name alone, since it may move.
+        asked_for: The model as it was named, with the path of a checkpoint.
         model: An open_clip ``torch.nn.Module``, in evaluation mode, float32, without gradients.
         preprocess: open_clip's own transform, PIL image -> float32 ``[3, H, W]``.
         tokenizer: texts -> int64 ``[N, context_length]``.
@@ -39,6 +40,7 @@ class Clip:
     """
 
     model_id: str
+    asked_for: str
     model: Any
     preprocess: Callable[[Any], torch.Tensor]
     tokenizer: Callable[[list[str]], torch.Tensor]
@@ -190,6 +192,7 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
         model.eval().requires_grad_(False)
         clip = Clip(
             model_id=f"{arch}:{file.name}" if stamp else model_id,
+            asked_for=model_id,
             model=model.to(place, memory_format=torch.channels_last),
             preprocess=preprocess,
             tokenizer=tokenizer,

@@ -172,7 +172,7 @@ def test_goh2021_of_a_model_with_several_blocks(
     )
     assert (layer["store"], layer["unit_count"], layer["module_kind"]) == ("positive", 256, "ReLU")
     assert record["model"] == {
-        "model_id": model,
+        "model_id": f"RN-small:{checkpoints['RN-small'].name}",
         "weights_sha256": load_clip(model).weights_sha256,
         "is_random": False,
     }
