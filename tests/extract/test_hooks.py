@@ -178,7 +178,7 @@ def test_presets_that_find_nothing_say_so(resnet: Clip, vit: Clip, preset: str) 
     clip = vit if preset == "goh2021" else resnet
     with pytest.raises(HookError, match=f"Preset '{preset}'.* finds nothing in") as caught:
         resolve_layers(clip, (preset,))
-    assert f"neurons layers {clip.model_id}" in caught.value.hint
+    assert f"neurons layers {clip.asked_for}" in caught.value.hint
 
 
 # --- the model is left as it was -----------------------------------------------------------------
@@ -220,7 +220,7 @@ def test_unknown_layer_names_the_closest(resnet: Clip) -> None:
         resolve_layers(resnet, ("visual.layer5",))
     message, hint = str(caught.value).split("\n  ")
     assert message == f"layer 'visual.layer5' is not in {resnet.model_id}."
-    assert "'visual.layer4'" in hint and f"neurons layers {resnet.model_id}" in hint
+    assert "'visual.layer4'" in hint and f"neurons layers {resnet.asked_for}" in hint
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ class Odd(nn.Module):
 @contextmanager
 def odd_clip() -> Iterator[Clip]:
     vit = load_clip("ViT-small:random")
-    yield Clip("odd", Odd(), vit.preprocess, vit.tokenizer, "", True, torch.device("cpu"))
+    yield Clip("odd", "odd", Odd(), vit.preprocess, vit.tokenizer, "", True, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
