@@ -91,8 +91,12 @@ def _build(
 
 
 def _write_script(inventory: Inventory, settings: LabelSettings, folder: str) -> None:
-    script = write_views_script(inventory, settings, folder).encode()
-    inventory.store.write_with("views.sql", lambda path: Path(path).write_bytes(script))
+    store, script = inventory.store, write_views_script(inventory, settings, folder).encode()
+    if store.exists("views.sql"):
+        with store.open("views.sql") as file:
+            if file.read() == script:
+                return
+    store.write_with("views.sql", lambda path: Path(path).write_bytes(script))
 
 
 def _materialise(
@@ -139,11 +143,11 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
             for r in rows
         ]
     out.append("create or replace table lexicon as from 'marts/lexicon.parquet';")
-    local = Inventory(_Relative(), files=inventory.files)  # type: ignore[arg-type]
     for table in TABLES.values():
         if table.name != "compact":
             out.append(
-                raw_view(local, table).replace("create view", "create or replace view") + ";"
+                raw_view(inventory, table, str).replace("create view", "create or replace view")
+                + ";"
             )
     out += list(load_statements())
     for view in load_views():
@@ -152,11 +156,6 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
             body = f"from read_parquet({quote(f'{folder}/{view.name}.parquet')})"
         out.append(f"create or replace view {view.name} as\n{body};")
     return "\n".join(out) + "\n"
-
-
-class _Relative:
-    def uri(self, rel: str) -> str:
-        return rel
 
 
 def _literal(value: Any) -> str:

@@ -7,7 +7,7 @@ running extraction. Marts that ``build`` has written are used as long as nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,8 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
     connection.register("lexicon_file", load_lexicon())
     connection.execute("create table lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
-    raw = [raw_view(inventory, table) for table in TABLES.values() if table.name != "compact"]
+    uri = inventory.store.uri
+    raw = [raw_view(inventory, table, uri) for table in TABLES.values() if table.name != "compact"]
     try:
         for statements in [*raw, *load_statements()]:
             connection.execute(statements)
@@ -179,12 +180,18 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def raw_view(inventory: Inventory, table: Table) -> str:
-    """SQL of ``raw_<table>``: the files that manifests name, or no rows at all."""
-    parts = _scans(inventory, table, table.name, extra="")
+def raw_view(inventory: Inventory, table: Table, uri: Callable[[str], str]) -> str:
+    """SQL of ``raw_<table>``: the files that manifests name, or no rows at all.
+
+    Args:
+        inventory: Which files there are.
+        table: Which table.
+        uri: How DuckDB will find a file, from its path relative to the warehouse.
+    """
+    parts = _scans(inventory.paths(table.name), table, uri, "")
     if table.name == "activations":
-        parts = _scans(inventory, table, "activations", extra=", null::bigint as rank2")
-        parts += _scans(inventory, table, "compact", extra=", rank2")
+        parts = _scans(inventory.paths(table.name), table, uri, ", null::bigint as rank2")
+        parts += _scans(inventory.paths("compact"), table, uri, ", rank2")
     body = "\nunion all by name\n".join(parts)
     if not body:
         columns = [f"null::varchar as {name}" for name in table.partitions]
@@ -194,7 +201,7 @@ def raw_view(inventory: Inventory, table: Table) -> str:
     return f"create view raw_{table.name} as\n{body}"
 
 
-def _scans(inventory: Inventory, table: Table, files_of: str, extra: str) -> list[str]:
+def _scans(files: list[str], table: Table, uri: Callable[[str], str], extra: str) -> list[str]:
     """One scan for each run: within a run all files of a table have the same types.
 
     So DuckDB reads the schema of the first file alone; to unite schemas it would open every file.
@@ -202,9 +209,9 @@ def _scans(inventory: Inventory, table: Table, files_of: str, extra: str) -> lis
     hive = _HIVE_TYPES % ", ".join(f"{name}: varchar" for name in table.partitions)
     columns = ", ".join([*table.partitions, *table.column_names])
     by_run: dict[str, list[str]] = {}
-    for path in inventory.paths(files_of):
+    for path in files:
         run = "/".join(path.split("/")[: len(table.partitions[:2])])
-        by_run.setdefault(run, []).append(quote(inventory.store.uri(path)))
+        by_run.setdefault(run, []).append(quote(uri(path)))
     return [
         f"select {columns}{extra} from read_parquet([\n{_lines(paths)}], {hive})"
         for paths in by_run.values()
