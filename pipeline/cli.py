@@ -15,7 +15,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from pipeline import __version__
@@ -85,22 +84,31 @@ def options(
     """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
 
 
+_USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
+"""What wrong arguments raise. Newer versions of typer bring a click of their own: ask typer."""
+
+
+def _run_app() -> int:
+    try:
+        return app(standalone_mode=False) or 0
+    except SystemExit:  # so typer ends when the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
+        return 0
+
+
 def main() -> None:
     """Run the command line and turn our errors into messages."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.ClickException as error:
+        sys.exit(_run_app())
+    except _USAGE_ERROR as error:
         error.show()
-        sys.exit(error.exit_code)
+        sys.exit(2)
     except NeuronsError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("Interrupted. Finished shards are kept: run the same command again.\n")
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
-        sys.exit(0)
     except Exception:  # a bug of ours: never to be taken for "checks failed"
         traceback.print_exc()
         sys.exit(3)

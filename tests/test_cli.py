@@ -186,6 +186,14 @@ def test_a_wrong_option_is_a_usage_error():
     assert CliRunner().invoke(app, ["sql", "select 1"]).exit_code == 2  # no --warehouse
 
 
+def test_wrong_arguments_are_told_by_the_command_itself():
+    assert "Missing" in neurons("sql", code=2).stderr
+    assert "No such option" in neurons("build", "--no-such-option", code=2).stderr
+    assert "No such command" in neurons("bild", code=2).stderr
+    assert neurons("--version").stdout.strip() == "0.1.0"
+    assert "extract" in neurons("--help").stdout
+
+
 def test_the_warehouse_may_come_from_the_environment(tiny_warehouse):
     env = {**os.environ, "NEURONS_WAREHOUSE": str(tiny_warehouse)}
     out = neurons("sql", "select count(*) as n from examples", "--format", "csv", env=env).stdout
@@ -266,6 +274,7 @@ def test_a_reader_that_goes_away_is_no_error(tiny_warehouse):
         process.stdout.close()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+        assert process.wait() == 0
 
 
 @pytest.mark.slow
