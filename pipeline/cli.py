@@ -84,6 +84,8 @@ def options(
     """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
 
 
+_INTERRUPTED = 130
+_HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again.\n"
 _USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
 """What wrong arguments raise. Newer versions of typer bring a click of their own: ask typer."""
 
@@ -99,7 +101,10 @@ def _run_app() -> int:
 def main() -> None:
     """Run the command line and turn our errors into messages."""
     try:
-        sys.exit(_run_app())
+        status = _run_app()
+        if status == _INTERRUPTED:
+            sys.stderr.write(_HOW_TO_GO_ON)
+        sys.exit(status)
     except _USAGE_ERROR as error:
         error.show()
         sys.exit(2)
@@ -107,8 +112,8 @@ def main() -> None:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("Interrupted. Finished shards are kept: run the same command again.\n")
-        sys.exit(130)
+        sys.stderr.write(_HOW_TO_GO_ON)
+        sys.exit(_INTERRUPTED)
     except Exception:  # a bug of ours: never to be taken for "checks failed"
         traceback.print_exc()
         sys.exit(3)

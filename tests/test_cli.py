@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,23 @@ def test_wrong_arguments_are_told_by_the_command_itself():
     assert "No such command" in neurons("bild", code=2).stderr
     assert neurons("--version").stdout.strip() == "0.1.0"
     assert "extract" in neurons("--help").stdout
+
+
+def test_ctrl_c_says_how_to_go_on(tiny_warehouse, tmp_path):
+    import shutil
+
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    command = ["extract", "--warehouse", str(place), "--dataset", "textures", "--device", "cpu"]
+    command += ["--model", "RN-demo:random", "--layer", "visual.layer2.0", "--batch-size", "1"]
+    with subprocess.Popen([*NEURONS, *command], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "begins" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert "Interrupted. Finished shards are kept" in rest
+    assert "Traceback" not in rest
 
 
 def test_the_warehouse_may_come_from_the_environment(tiny_warehouse):
