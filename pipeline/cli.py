@@ -93,7 +93,10 @@ _USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == 
 def _run_app() -> int:
     try:
         return app(standalone_mode=False) or 0
-    except SystemExit:  # so typer ends when the reader of our output has seen enough
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, OSError):
+            raise
+        # So typer ends when the reader of our output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
         return 0
 

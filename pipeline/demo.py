@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config import ExtractConfig, IngestConfig, IngestStep, PipelineConfig
 from pipeline.jobs import JobSummary, run_job
@@ -116,6 +117,6 @@ def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSu
     sheet = draw_sheet(
         sheet_rows, f"Top images of neurons of {MODEL} (random weights) on {DATASET}"
     )
-    place = store.path(path) if store.is_local else path
+    place = f"{warehouse}/{path}" if Path(warehouse).is_dir() else path
     save_sheet(sheet, place)
     return DemoSummary(job, tuple(neurons), labelled, total, warehouse, place)
