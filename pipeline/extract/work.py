@@ -53,7 +53,6 @@ class RunSummary:
     dataset: str
     shard_count: int = 0
     skipped_shard_count: int = 0
-    failed_shard_count: int = 0
     read_count: int = 0
     written_count: int = 0
     rejected_count: int = 0
@@ -277,7 +276,6 @@ class ShardWork:
     def _tell(self, manifest: dict[str, Any]) -> None:
         summary = self.summary
         summary.manifests.append(manifest)
-        summary.failed_shard_count += manifest["status"] == "failed"
         summary.read_count += manifest["read_count"]
         summary.written_count += manifest["written_count"]
         summary.rejected_count += manifest["rejected_count"]

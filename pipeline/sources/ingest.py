@@ -26,7 +26,6 @@ class IngestSummary:
 
     dataset: str
     shard_count: int
-    failed_shard_count: int
     read_count: int
     """Samples of the tars, and items that the source lists but could not give."""
     written_count: int
@@ -79,7 +78,6 @@ def ingest(
     return IngestSummary(
         dataset=config.dataset,
         shard_count=len(shards),
-        failed_shard_count=0,
         read_count=sum(manifest["read_count"] for manifest in manifests),
         written_count=sum(manifest["written_count"] for manifest in manifests),
         rejected_count=sum(manifest["rejected_count"] for manifest in manifests),
