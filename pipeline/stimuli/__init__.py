@@ -1,0 +1,1 @@
+"""Controlled stimuli: images whose concept, facet, language and font are known by construction."""

@@ -1,0 +1,120 @@
+"""Writing text into images: one line in one font, cut to its ink, turned and placed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ExampleError
+from pipeline.stimuli.fonts import Font
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_MARGIN_FRAC = 0.04
+"""Free border that centred text leaves on each side."""
+
+
+def text_mask(text: str, font: Font, size_px: float) -> Image.Image:
+    """The ink of a line of text, cut to its bounding box.
+
+    Args:
+        text: One line.
+        font: A font that can draw all of it.
+        size_px: Font size (em) in pixels.
+
+    Returns:
+        A grey image (mode ``L``): 255 is full ink.
+
+    Raises:
+        ExampleError: ``missing_glyph`` if the font lacks a character, which would be drawn as a box;
+            ``no_ink`` if nothing would be seen.
+    """
+    from PIL import Image, ImageDraw
+
+    missing = font.missing(text)
+    if missing:
+        raise ExampleError(
+            "missing_glyph", f"the font {font.name} cannot draw {missing!r} of {text!r}"
+        )
+    face = _face(font.path, float(size_px))
+    left, top, right, bottom = face.getbbox(text)
+    if right <= left or bottom <= top:
+        raise ExampleError("no_ink", f"{text!r} leaves no ink in the font {font.name}")
+    pad = 2
+    mask = Image.new("L", (int(right - left) + 2 * pad + 1, int(bottom - top) + 2 * pad + 1), 0)
+    ImageDraw.Draw(mask).text((pad - left, pad - top), text, 255, face)
+    box = mask.getbbox()
+    if box is None:
+        raise ExampleError("no_ink", f"{text!r} leaves no ink in the font {font.name}")
+    return mask.crop(box)
+
+
+def fit_size(text: str, font: Font, width_px: float, height_px: float) -> float:
+    """The largest font size at which the ink of a text fits a box, in pixels."""
+    probe = 64.0
+    mask = text_mask(text, font, probe)
+    return probe * min(width_px / mask.width, height_px / mask.height)
+
+
+def draw_text(
+    image: Image.Image,
+    mask: Image.Image,
+    centre: tuple[float, float],
+    ink: str,
+    rotation_deg: float = 0.0,
+) -> tuple[int, int, int, int]:
+    """Draw a text's ink on an image, in place.
+
+    Args:
+        image: RGB image.
+        mask: From :func:`text_mask`.
+        centre: Where the middle of the ink goes, in pixels from the top left.
+        ink: Colour, as ``#rrggbb``.
+        rotation_deg: Counter-clockwise.
+
+    Returns:
+        The box (left, top, right, bottom) that the ink takes, cut to the image.
+    """
+    from PIL import Image
+
+    if rotation_deg:
+        mask = mask.rotate(rotation_deg, Image.Resampling.BICUBIC, expand=True)
+        mask = mask.crop(mask.getbbox())
+    left = round(centre[0] - mask.width / 2)
+    top = round(centre[1] - mask.height / 2)
+    image.paste(ink, (left, top), mask)
+    return (
+        max(left, 0),
+        max(top, 0),
+        min(left + mask.width, image.width),
+        min(top + mask.height, image.height),
+    )
+
+
+def write_card(
+    text: str,
+    font: Font,
+    size: tuple[int, int],
+    ink: str = "#000000",
+    paper: str = "#ffffff",
+    rotation_deg: float = 0.0,
+) -> Image.Image:
+    """A card with one text in its middle, as large as fits: RGB, ``size`` (width, height) pixels."""
+    from PIL import Image
+
+    image = Image.new("RGB", size, paper)
+    free = 1 - 2 * _MARGIN_FRAC
+    font_size = fit_size(text, font, free * size[0], free * size[1])
+    draw_text(
+        image, text_mask(text, font, font_size), (size[0] / 2, size[1] / 2), ink, rotation_deg
+    )
+    return image
+
+
+@lru_cache(maxsize=256)
+def _face(path: Path, size_px: float) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.truetype(path, size_px)
