@@ -1,0 +1,1 @@
+"""A tiny CLIP of known concepts, small enough to train on a CPU."""
