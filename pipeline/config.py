@@ -74,6 +74,28 @@ class ExtractConfig:
 
 
 @dataclass(frozen=True)
+class ClassifyConfig:
+    """Zero-shot classification of every example of a run, from the embeddings that it stores."""
+
+    warehouse: str
+    """Folder or URL of the warehouse."""
+    dataset: str
+    """Name of an ingested dataset."""
+    run: str
+    """The run's id."""
+    model: str
+    """The run's own model, named as for ``extract``; another one is an error."""
+    classes: tuple[str, ...]
+    """What to choose from; probabilities are over these."""
+    templates: tuple[str, ...]
+    """Prompts with ``{}`` where the class goes; their embeddings are averaged."""
+    class_set: str = ""
+    """Name of the class set; empty means a hash of classes, templates and weights."""
+    device: str = "auto"
+    """Where the text tower runs; see `ExtractConfig`."""
+
+
+@dataclass(frozen=True)
 class LabelSettings:
     """Parameters of the labelling views; they stand in the one-row view ``settings``."""
 

@@ -27,6 +27,7 @@ class Inventory:
     runs: list[dict[str, Any]] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
     run_shards: list[dict[str, Any]] = field(default_factory=list)
+    class_sets: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
 
     def paths(self, table: str) -> list[str]:
@@ -36,7 +37,8 @@ class Inventory:
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
         sql = [view.body for view in load_views()] + list(load_statements())
-        rest = [file for file in self.files if file["table"] not in ("activations", "compact")]
+        apart = ("activations", "compact", "class_scores")  # no mart that is written reads them
+        rest = [file for file in self.files if file["table"] not in apart]
         files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
         runs = [{k: v for k, v in run.items() if k != "is_compacted"} for run in self.runs]
         return digest([files, runs, self.run_shards, sql, _lexicon_digest(), asdict(settings)])
@@ -128,6 +130,8 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
             file for file in files if not (is_compacted and file["table"] == "activations")
         ]
     inventory.files += compacted["files"] if is_compacted else []
+    for name in store.list(f"{folder}/class_sets", ".json"):
+        _add_class_set(inventory, dataset, run_id, store.read_json(f"{folder}/class_sets/{name}"))
     inventory.runs.append(
         {
             "dataset": dataset,
@@ -146,3 +150,17 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
         row = {key: value for key, value in layer.items() if key != "path"}
         row |= {"dataset": dataset, "run_id": run_id, "model_id": model_id}
         inventory.layers.append(row | {"layer_path": layer["path"]})
+
+
+def _add_class_set(inventory: Inventory, dataset: str, run_id: str, record: dict[str, Any]) -> None:
+    inventory.files += record["files"]
+    inventory.class_sets.append(
+        {
+            "dataset": dataset,
+            "run_id": run_id,
+            "class_set": record["class_set"],
+            "classes": record["identity"]["classes"],
+            "templates": record["identity"]["templates"],
+            **{k: record[k] for k in ("logit_scale", "example_count", "created_at")},
+        }
+    )

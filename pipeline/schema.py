@@ -8,12 +8,15 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/dataset.json                        the registered, append-only list of shards
     dataset=D/shards/N.tar                        shards that an ingest wrote (others stay where they are)
     dataset=D/{examples,texts,rejects}/N.parquet  the index
+    dataset=D/stimuli/N.parquet                   what controlled stimuli show; only where a shard has some
     dataset=D/duplicates/N.parquet                images that an earlier example already showed
     dataset=D/manifests/N.json                    written last: the index of shard N is done
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
     dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top
     dataset=D/run_id=R/{embeddings,run_rejects}/N.parquet
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
+    dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N
+    dataset=D/run_id=R/class_sets/C.json          written last: classes, prompts, and which files
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
 
@@ -119,6 +122,42 @@ _REJECT_COLUMNS = (
     Column("detail", "string", "", "what was seen, for a person"),
 )
 
+STIMULUS_COLUMNS = (
+    Column("stimulus", "string", "", "picture, word, typographic, stroop or derived"),
+    Column("concept", "string", "", "what it shows or says; typographic: what the clean image shows"),
+    Column("category", "string", "", "family of the concept"),
+    Column(
+        "facet",
+        "string",
+        "",
+        "photo, colour drawing, flat drawing, 3d rendering, line drawing, edge map, silhouette, "
+        "rendered word or colour card",
+    ),
+    Column("drawing_set", "string", "", "which set of drawings it is from"),
+    Column("text", "string", "", "what is written in the image"),
+    Column("language", "string", "BCP 47", "language of that text"),
+    Column("script", "string", "ISO 15924", "script of that text"),
+    Column("font", "string", "", "name of the font"),
+    Column("font_size_px", "float32", "px", "size of the font (em)"),
+    Column("ink", "string", "#rrggbb", "colour of the text"),
+    Column("paper", "string", "#rrggbb", "colour behind the text or drawing"),
+    Column("rotation_deg", "float32", "degrees", "counter-clockwise turn of the text"),
+    Column("placement", "string", "", "where the text or patch is: centre, anywhere, top-left ..."),
+    Column(
+        "control",
+        "string",
+        "",
+        "typographic: clean, blank, right_word, attack; stroop: neutral, congruent, incongruent",
+    ),
+    Column("attack_text", "string", "", "text of the attack, which the controls are beside"),
+    Column("attack_concept", "string", "", "concept that the attack text names"),
+    Column("base_key", "string", "", "key of the clean image: groups the versions of one image"),
+    Column("covered_frac", "float32", "0..1", "share of the pixels that the patch covers"),
+    Column("ink_name", "string", "", "stroop: name of the colour of the ink"),
+    Column("word_name", "string", "", "stroop: colour that the word names; null if neutral"),
+)
+"""What may be said of a stimulus: members of ``stimulus`` in a sample's JSON, and the table's columns."""
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -160,6 +199,13 @@ TABLES: dict[str, Table] = {
             ),
         ),
         Table(
+            "stimuli",
+            grain="one row per example that is a controlled stimulus",
+            key=("dataset", "example_id"),
+            meaning="What an image shows by construction; datasets without stimuli have no such file.",
+            columns=(_EXAMPLE_ID, *STIMULUS_COLUMNS),
+        ),
+        Table(
             "rejects",
             grain="one row per sample that the index rejected",
             key=("dataset", "shard_ordinal", "position", "stage"),
@@ -193,6 +239,19 @@ TABLES: dict[str, Table] = {
             columns=(
                 _EXAMPLE_ID,
                 Column("embedding", "list<float16>", "L2 norm 1", "the model's image embedding"),
+            ),
+        ),
+        Table(
+            "class_scores",
+            grain="one row per (example, class) of a class set",
+            key=("dataset", "run_id", "class_set", "example_id", "class_name"),
+            partitions=("dataset", "run_id", "class_set"),
+            meaning="Zero-shot classification: CLIP's logit and the softmax over the class set.",
+            columns=(
+                _EXAMPLE_ID,
+                Column("class_name", "string", "", "the class, as it goes into the prompts"),
+                Column("logit", "float32", "logit", "cosine x logit_scale of the model"),
+                Column("probability", "float32", "0..1", "softmax of the logits of the class set"),
             ),
         ),
         Table(

@@ -146,6 +146,12 @@ def small_tables(
         "written_at timestamptz",
     )
     yield (
+        "raw_class_sets",
+        inventory.class_sets,
+        "dataset varchar, run_id varchar, class_set varchar, classes varchar[], "
+        "templates varchar[], logit_scale double, example_count bigint, created_at timestamptz",
+    )
+    yield (
         "raw_files",
         inventory.files,
         '"table" varchar, path varchar, layer varchar, row_count bigint, bytes bigint',

@@ -106,3 +106,36 @@ create or replace macro hypergeometric_log_tail(population, marked, drawn, hits)
             )
         )
     end;
+
+-- Wilson's 95 % interval of a share, hits among trials (Wilson 1927,
+-- doi:10.1080/01621459.1927.10502953): its lower and its upper end, both in 0..1; null
+-- where nothing was tried. Unlike the normal approximation it holds for 0 of n.
+create or replace macro wilson_low(hits, trials) as
+    case
+        when hits = 0 and trials > 0 then 0.0::double
+        when trials > 0 then greatest(
+            0.0::double,
+            (
+                hits::double
+                + 1.9207294103470627
+                - 1.959963984540054
+                * sqrt(hits::double * (trials - hits) / trials + 0.9603647051735313)
+            )
+            / (trials::double + 3.8414588206941254)
+        )
+    end;
+
+create or replace macro wilson_high(hits, trials) as
+    1.0 - wilson_low(trials - hits, trials);
+
+-- attack_outcome(before, after, target): what an attack did to the class of an image,
+-- predicted before (without it) and after (with it): 'already' the target's, 'changed'
+-- to it, 'unchanged', or 'changed_away' to a third class. Null if either is unknown.
+create or replace macro attack_outcome(before, after, target) as
+    case
+        when before is null or after is null then null
+        when before = target then 'already'
+        when after = target then 'changed'
+        when after = before then 'unchanged'
+        else 'changed_away'
+    end;

@@ -1,0 +1,229 @@
+"""Zero-shot classification of a run: no image is read again, its embeddings are enough.
+
+Scores are written shard by shard, and last the class set's record, which names them: views see either
+all of a classification or what was there before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from pipeline.config import ClassifyConfig, digest
+from pipeline.dataset import check_name, dataset_folder
+from pipeline.errors import ConfigMismatchError, StorageError, WarehouseError
+from pipeline.extract.model import Clip, load_clip
+from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.schema import TABLES
+from pipeline.storage import Store, partition
+
+EXAMPLES_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class ClassifySummary:
+    """What a classification did, and what it found done already."""
+
+    class_set: str
+    shard_count: int
+    skipped_shard_count: int
+    example_count: int
+    row_count: int
+
+
+def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -> ClassifySummary:
+    """Score every example of a run against classes. Shards that were scored before are skipped.
+
+    Raises:
+        ConfigError: Classes or templates cannot work.
+        ConfigMismatchError: The class set has that name already and other classes, templates or
+            weights; or the model is not the run's.
+        WarehouseError: No such run, or it has no shard yet.
+        NeuronsError: The model cannot be loaded.
+    """
+    check_prompts(config.classes, config.templates)
+    store, progress = Store(config.warehouse), progress or NoProgress()
+    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=config.run)}"
+    if not store.exists(f"{folder}/run.json"):
+        raise WarehouseError(
+            f"Dataset {config.dataset!r} has no run {config.run!r}.",
+            f"Make it first: neurons extract --dataset {config.dataset} --model {config.model}",
+        )
+    weights = store.read_json(f"{folder}/run.json")["identity"]["weights_sha256"]
+    identity = {
+        "classes": list(config.classes),
+        "templates": list(config.templates),
+        "weights_sha256": weights,
+    }
+    name = check_name(config.class_set or digest(identity), "class set")
+    record = f"{folder}/class_sets/{name}.json"
+    with store.lock(f"{record}.lock"):
+        known = store.read_json(record) if store.exists(record) else None
+        if known is not None:
+            _refuse_another(known["identity"], identity, name)
+        job = _ClassSet(store, folder, name, identity, known)
+        if not job.shards:
+            raise WarehouseError(
+                f"Run {config.run!r} of {config.dataset!r} has no finished shard.",
+                "Run neurons extract first.",
+            )
+        if job.todo or known is None:
+            job.score(load_clip(config.model, config.device), progress)
+    return ClassifySummary(
+        name,
+        len(job.shards),
+        len(job.shards) - len(job.todo),
+        sum(int(shard["written_count"]) for shard in job.shards.values()),
+        sum(int(file["row_count"]) for file in job.files.values()),
+    )
+
+
+def _refuse_another(known: dict[str, Any], identity: dict[str, Any], name: str) -> None:
+    if differs := [key for key in identity if identity[key] != known.get(key)]:
+        lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
+        raise ConfigMismatchError(
+            f"The class set {name!r} was made with others ({lines}).",
+            "Two class sets never mix. Give another --class-set name, or none.",
+        )
+
+
+class _ClassSet:
+    """One class set of one run: its shards, which of them are scored, and its record."""
+
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        name: str,
+        identity: dict[str, Any],
+        known: dict[str, Any] | None,
+    ) -> None:
+        self.store, self.folder, self.name, self.identity = store, folder, name, identity
+        self.shards = _finished_shards(store, folder)
+        self.made_from = {
+            ordinal: digest([identity, ordinal, shard["written_at"], shard["files"]])
+            for ordinal, shard in self.shards.items()
+        }
+        self.files: dict[int, dict[str, Any]] = {
+            file["ordinal"]: file
+            for file in (known["files"] if known else [])
+            if self.made_from.get(file["ordinal"]) == file["made_from"]
+        }
+        self.todo = [ordinal for ordinal in self.shards if ordinal not in self.files]
+
+    def score(self, clip: Clip, progress: ProgressCallback) -> None:
+        """Score the shards that are left, then write the record."""
+        if clip.weights_sha256 != self.identity["weights_sha256"]:
+            raise ConfigMismatchError(
+                f"{clip.asked_for} is not the model of this run: its weights have the hash "
+                f"{clip.weights_sha256[:12]}, the run's {self.identity['weights_sha256'][:12]}.",
+                "Name the model that the run was made with, or extract with this one first.",
+            )
+        classes = embed_classes(clip, self.identity["classes"], self.identity["templates"])
+        progress.start(f"classify {self.name}", len(self.todo))
+        try:
+            for ordinal in self.todo:
+                self.files[ordinal] = file = self._write_shard(clip, ordinal, classes)
+                progress.advance(1, f"{self.shards[ordinal]['shard']}: {file['row_count']} scores")
+        finally:
+            progress.finish()
+        example_count = sum(int(shard["written_count"]) for shard in self.shards.values())
+        value = {
+            "class_set": self.name,
+            "identity": self.identity,
+            "logit_scale": logit_scale(clip),
+            "example_count": example_count,
+            "files": [self.files[ordinal] for ordinal in sorted(self.files)],
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.store.write_json(f"{self.folder}/class_sets/{self.name}.json", value)
+
+    def _write_shard(self, clip: Clip, ordinal: int, classes: torch.Tensor) -> dict[str, Any]:
+        made_from = self.made_from[ordinal]
+        place = f"{self.folder}/class_scores/{partition(class_set=self.name)}"
+        # Named by what it was made from: a connection may still read what the record named before,
+        # and what an interrupted attempt has finished is not done again.
+        rel = f"{place}/{ordinal:05d}-{made_from}.parquet"
+        if not self.store.exists(rel):
+            ids, embeddings = self._read_embeddings(ordinal)
+            table = score_table(clip, ids, embeddings, self.identity["classes"], classes)
+            self.store.write_parquet(rel, table, use_dictionary=["example_id", "class_name"])
+        with self.store.open(rel) as file:
+            row_count = int(pq.read_metadata(file).num_rows)
+        return {
+            "table": "class_scores",
+            "path": rel,
+            "layer": None,
+            "row_count": row_count,
+            "bytes": self.store.size(rel),
+            "ordinal": ordinal,
+            "made_from": made_from,
+        }
+
+    def _read_embeddings(self, ordinal: int) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
+        """int64 ``[N]`` and float16 ``[N, D]`` of a shard."""
+        files = [f["path"] for f in self.shards[ordinal]["files"] if f["table"] == "embeddings"]
+        tables = []
+        for path in files:
+            try:
+                with self.store.open(path) as file:
+                    tables.append(pq.read_table(file))
+            except (pa.ArrowInvalid, OSError) as error:
+                raise StorageError(
+                    f"The embeddings {self.store.uri(path)} cannot be read: {error}.",
+                    "Delete the shard's manifest and extract again: it makes that shard anew.",
+                ) from error
+        table = pa.concat_tables(tables).combine_chunks()
+        values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        embeddings = torch.from_numpy(values.copy()).reshape(len(table), -1)
+        return table["example_id"].to_numpy(), embeddings
+
+
+def _finished_shards(store: Store, folder: str) -> dict[int, dict[str, Any]]:
+    """Manifests of a run's shards that are done, by ordinal."""
+    names = store.list(f"{folder}/manifests", ".json")
+    manifests = (store.read_json(f"{folder}/manifests/{name}") for name in names)
+    return {m["ordinal"]: m for m in manifests if m["status"] == "done"}
+
+
+def score_table(
+    clip: Clip,
+    ids: np.ndarray[Any, Any],
+    embeddings: torch.Tensor,
+    names: list[str],
+    classes: torch.Tensor,
+) -> pa.Table:
+    """Rows of ``class_scores``: examples in the order given, classes in theirs.
+
+    Args:
+        clip: The model.
+        ids: int64 ``[N]``, the examples.
+        embeddings: ``[N, D]``.
+        names: The ``C`` classes.
+        classes: Float32 ``[C, D]``.
+    """
+    schema = TABLES["class_scores"].arrow_schema()
+    dictionary = pa.array(names, pa.string())
+    places = np.arange(len(names), dtype=np.int32)
+    tables = [schema.empty_table()]
+    for start in range(0, len(ids), EXAMPLES_AT_ONCE):
+        some = ids[start : start + EXAMPLES_AT_ONCE]
+        logits, probabilities = score_classes(
+            clip, embeddings[start : start + EXAMPLES_AT_ONCE], classes
+        )
+        labels = pa.DictionaryArray.from_arrays(np.tile(places, len(some)), dictionary)
+        columns = [
+            np.repeat(some, len(names)),
+            labels.cast(pa.string()),
+            logits.reshape(-1).numpy(),
+            probabilities.reshape(-1).numpy(),
+        ]
+        tables.append(pa.table(columns, schema=schema))
+    return pa.concat_tables(tables)

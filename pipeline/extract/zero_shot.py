@@ -1,0 +1,113 @@
+"""Zero-shot classification: class prompts through the text tower, scores against image embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.extract.model import Clip
+
+PROMPTS_AT_ONCE = 256
+
+
+def check_prompts(classes: Sequence[str], templates: Sequence[str]) -> None:
+    """Refuse classes and templates that cannot tell anything apart.
+
+    Raises:
+        ConfigError: Fewer than two classes, one of them twice or empty, or a template without ``{}``.
+    """
+    if len(classes) < 2:
+        raise ConfigError(
+            f"There are {len(classes)} classes: {list(classes)}.",
+            "Zero-shot classification chooses between two or more: --class A --class B.",
+        )
+    if bad := [name for name in classes if not name.strip()]:
+        raise ConfigError(f"{len(bad)} of the {len(classes)} classes are empty.", "Leave them out.")
+    if twice := sorted({name for name in classes if classes.count(name) > 1}):
+        raise ConfigError(f"These classes are given twice: {twice}.", "Give each of them once.")
+    if not templates:
+        raise ConfigError("There is no prompt template.", 'Give one: --template "a photo of a {}."')
+    if bad := [template for template in templates if template.count("{}") != 1]:
+        raise ConfigError(
+            f"The template {bad[0]!r} has {bad[0].count('{}')} places for the class.",
+            'Write {} once, as in "a photo of a {}."',
+        )
+
+
+@torch.inference_mode()
+def embed_classes(clip: Clip, classes: Sequence[str], templates: Sequence[str]) -> torch.Tensor:
+    """The text embedding of each class: its prompts' embeddings averaged and normalised again.
+
+    As in Radford et al. 2021 (arXiv:2103.00020), section 3.1.4: prompt ensembling in embedding space.
+
+    Args:
+        clip: The model.
+        classes: Names, as they go into the templates.
+        templates: Each holds ``{}`` once.
+
+    Returns:
+        Float32 ``[C, D]`` on the CPU, L2 norm 1.
+
+    Raises:
+        ConfigError: See :func:`check_prompts`; or the model's context is so short that two classes
+            become the same tokens.
+        ModelError: The model gives NaN or infinity.
+    """
+    check_prompts(classes, templates)
+    total = torch.zeros(())
+    for template in templates:
+        tokens = clip.tokenizer([template.replace("{}", name) for name in classes])
+        _refuse_same_tokens(tokens, classes, template)
+        parts = [
+            clip.model.encode_text(some.to(clip.device), normalize=True).float().cpu()
+            for some in torch.split(tokens, PROMPTS_AT_ONCE)
+        ]
+        total = total + torch.cat(parts)
+    embeddings = torch.nn.functional.normalize(total, dim=1)
+    if not bool(torch.isfinite(embeddings).all()):
+        raise ModelError(
+            f"The text tower of {clip.model_id} gives NaN or infinity.", "Its weights are damaged."
+        )
+    return embeddings
+
+
+def _refuse_same_tokens(tokens: torch.Tensor, classes: Sequence[str], template: str) -> None:
+    """A prompt that is too long is cut in silence by the tokenizer, and with it the class."""
+    seen: dict[tuple[int, ...], str] = {}
+    for name, row in zip(classes, tokens.tolist(), strict=True):
+        other = seen.setdefault(tuple(row), name)
+        if other != name:
+            raise ConfigError(
+                f"With the template {template!r} the classes {other!r} and {name!r} are the same "
+                f"{tokens.shape[1]} tokens to this model.",
+                "Prompts beyond its context are cut: give a shorter --template, or drop one class.",
+            )
+
+
+def score_classes(
+    clip: Clip, images: torch.Tensor, classes: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Score images against classes, in float32, as CLIP does.
+
+    Args:
+        clip: The model; its ``logit_scale`` (and ``logit_bias``, if it has one) is used.
+        images: ``[N, D]`` image embeddings in any float type; they are normalised again.
+        classes: ``[C, D]`` of :func:`embed_classes`.
+
+    Returns:
+        Logits and their softmax over the classes, each float32 ``[N, C]``. Models trained with a
+        sigmoid loss get a softmax too: here the question is which of the classes it is.
+    """
+    normalised = torch.nn.functional.normalize(images.float(), dim=1)
+    logits = logit_scale(clip) * normalised @ classes.T
+    bias = getattr(clip.model, "logit_bias", None)
+    if bias is not None:
+        logits = logits + bias.float().cpu()
+    return logits, logits.softmax(1)
+
+
+def logit_scale(clip: Clip) -> float:
+    """What cosines are multiplied with: 100 in OpenAI's models."""
+    return float(clip.model.logit_scale.exp())

@@ -1,0 +1,33 @@
+-- view:    class_scores
+-- grain:   one row per example of a run and class of a class set
+-- key:     dataset, run_id, class_set, example_id, class_name
+-- reads:   raw_class_scores, stg_runs
+-- purpose: Zero-shot classification: how much each image is of each class.
+-- cite:    Radford et al. 2021, arXiv:2103.00020, section 3.1.4
+--
+-- Computed from the image embeddings that the run stores (float16), so logits differ
+-- from the model's own by about 0.001 (at most 0.01) where logit_scale is 100.
+--
+-- column       type     unit   meaning
+-- dataset      varchar         name of the dataset
+-- model_id     varchar         architecture:pretrained
+-- run_id       varchar         the run
+-- class_set    varchar         the classes that it was chosen from; see class_sets
+-- example_id   bigint   id     the example
+-- class_name   varchar         the class
+-- logit        float    logit  cosine x logit_scale of the model
+-- probability  float    0..1   softmax of the logits over the class set
+select
+    raw_class_scores.dataset,
+    stg_runs.model_id,
+    raw_class_scores.run_id,
+    raw_class_scores.class_set,
+    raw_class_scores.example_id,
+    raw_class_scores.class_name,
+    raw_class_scores.logit,
+    raw_class_scores.probability,
+from raw_class_scores
+inner join stg_runs
+    on
+        raw_class_scores.dataset = stg_runs.dataset
+        and raw_class_scores.run_id = stg_runs.run_id;

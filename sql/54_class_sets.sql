@@ -1,0 +1,51 @@
+-- view:    class_sets
+-- grain:   one row per class set of a run
+-- key:     dataset, run_id, class_set
+-- reads:   raw_class_sets, stg_runs, stg_run_examples
+-- purpose: What images of a run were classified into, and with which prompts.
+--
+-- column              type         unit   meaning
+-- dataset             varchar             name of the dataset
+-- model_id            varchar             architecture:pretrained
+-- run_id              varchar             the run
+-- class_set           varchar             name of the class set
+-- class_count         bigint       count  classes; chance is one in so many
+-- classes             varchar[]           the classes
+-- templates           varchar[]           prompts; their embeddings were averaged
+-- logit_scale         double              what cosines were multiplied with
+-- example_count       bigint       count  examples that were classified
+-- unclassified_count  bigint       count  examples that the run has got since
+-- created_at          timestamptz  UTC    when it was classified
+with
+
+counts as (
+    select
+        stg_run_examples.dataset,
+        stg_run_examples.run_id,
+        count(*) as example_count,
+    from stg_run_examples
+    group by all
+)
+
+select
+    raw_class_sets.dataset,
+    stg_runs.model_id,
+    raw_class_sets.run_id,
+    raw_class_sets.class_set,
+    len(raw_class_sets.classes)::bigint as class_count,
+    raw_class_sets.classes,
+    raw_class_sets.templates,
+    raw_class_sets.logit_scale,
+    raw_class_sets.example_count,
+    coalesce(counts.example_count, 0)
+    - raw_class_sets.example_count as unclassified_count,
+    raw_class_sets.created_at,
+from raw_class_sets
+inner join stg_runs
+    on
+        raw_class_sets.dataset = stg_runs.dataset
+        and raw_class_sets.run_id = stg_runs.run_id
+left join counts
+    on
+        raw_class_sets.dataset = counts.dataset
+        and raw_class_sets.run_id = counts.run_id;
