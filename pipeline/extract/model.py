@@ -22,6 +22,9 @@ RANDOM_SEED = 0
 """Seed of ``ARCH:random``: the same architecture always gets the same weights."""
 
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
+NANO = "nano"
+NANO_FOLDER = Path(__file__).parent.parent / "nano"
+"""The embedded model: a small CLIP of our own, with planted neurons; see its MODEL_CARD.md."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,13 @@ def _register_models() -> None:
 
 
 def split_model_id(model_id: str) -> tuple[str, str]:
-    """Split ``ARCH:PRETRAINED`` into its two parts; ``hf-hub:`` names have no second part.
+    """Split ``ARCH:PRETRAINED`` into its two parts; ``nano`` and ``hf-hub:`` names have no second.
 
     Raises:
         ModelError: There is no ``:``, or no such architecture; the closest are named.
     """
     _register_models()
-    if model_id.startswith(("hf-hub:", "local-dir:")):
+    if model_id == NANO or model_id.startswith(("hf-hub:", "local-dir:")):
         return model_id, ""
     arch, _, pretrained = model_id.partition(":")
     known = open_clip.list_models()
@@ -69,7 +72,7 @@ def split_model_id(model_id: str) -> tuple[str, str]:
         close = difflib.get_close_matches(arch, known, n=3, cutoff=0.4) or known[:3]
         raise ModelError(
             f"open_clip has no architecture {arch!r} (model {model_id!r}).",
-            f"Closest: {', '.join(map(repr, close))}. Write ARCH:PRETRAINED, e.g. RN50x4:openai.",
+            f"Closest: {', '.join(map(repr, close))}. Write nano, or ARCH:PRETRAINED as in RN50x4:openai.",
         )
     if not pretrained:
         tags = open_clip.list_pretrained_tags_by_model(arch)
@@ -125,9 +128,20 @@ def _create(arch: str, pretrained: str) -> tuple[Any, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         model, _, preprocess = open_clip.create_model_and_transforms(
-            arch, pretrained=weights, pretrained_text=False
+            _place(arch), pretrained=weights, pretrained_text=False
         )
     return model, preprocess
+
+
+def _place(arch: str) -> str:
+    """What open_clip calls an architecture: nano is a folder of this package."""
+    return f"local-dir:{NANO_FOLDER}" if arch == NANO else arch
+
+
+def _create_tokenizer(arch: str) -> Any:
+    if arch == NANO:
+        return open_clip.get_tokenizer(_place(arch), bpe_path=str(NANO_FOLDER / "bpe.txt.gz"))
+    return open_clip.get_tokenizer(arch)
 
 
 def _explain(model_id: str, pretrained: str, error: Exception) -> ModelError:
@@ -163,7 +177,7 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
     """Load a model once per process.
 
     Args:
-        model_id: ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``, or
+        model_id: ``nano`` (embedded), ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``, or
             ``hf-hub:organisation/name``.
         device: See :func:`choose_device`.
 
@@ -184,7 +198,7 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
         root.setLevel(logging.CRITICAL)  # open_clip logs to the root what we raise or record
         try:
             model, preprocess = _create(arch, pretrained)
-            tokenizer = open_clip.get_tokenizer(arch)
+            tokenizer = _create_tokenizer(arch)
         except Exception as error:
             raise _explain(model_id, pretrained, error) from error
         finally:

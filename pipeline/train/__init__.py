@@ -1,0 +1,1 @@
+"""Training nano: a small CLIP of our own, from packages alone."""

@@ -1,0 +1,162 @@
+"""The figures of nano's model card, measured on what it never saw."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from pipeline.nano.concepts import NanoConcept
+from pipeline.stimuli.drawings import load_glyphs, load_openmoji
+from pipeline.train.evaluate import (
+    DEV_FONTS,
+    FINAL_FONTS,
+    ImageSet,
+    accuracy,
+    count_free,
+    draw_set,
+    encode_names,
+    held_out_fonts,
+    make_encoder,
+    planted_aurocs,
+    strip_attack,
+    write_set,
+)
+from pipeline.train.objective import BOTH, PICTURES, WORDS, Planted
+
+THRESHOLD = 0.95
+PERMUTATIONS = 5
+
+
+def measure(
+    model: Any,
+    tokenizer: Callable[[list[str]], torch.Tensor],
+    concepts: Sequence[NanoConcept],
+    planted: Sequence[Planted],
+    final: bool = True,
+) -> dict[str, Any]:
+    """All figures as one flat, rounded dictionary; shares are 0..1.
+
+    Args:
+        model: An open_clip ResNet in evaluation mode.
+        tokenizer: Its tokenizer.
+        concepts: The classes.
+        planted: Which channels are supervised, and for what.
+        final: Use the final test sets (OpenMoji, FINAL_FONTS), else the dev ones.
+    """
+    encode = make_encoder(model)
+    classes = encode_names(model, tokenizer, concepts)
+    fonts = [held_out_fonts()[name] for name in (FINAL_FONTS if final else DEV_FONTS)]
+    openmoji = draw_set(concepts, load_openmoji("color" if final else "black"))
+    figures: dict[str, Any] = {"concepts": len(concepts), "chance": round(1 / len(concepts), 4)}
+    sets = {
+        "zero_shot_glyphs": draw_set(concepts, load_glyphs()),
+    }
+    if final:
+        sets["zero_shot_openmoji"] = openmoji
+        sets["zero_shot_openmoji_lines"] = draw_set(concepts, load_openmoji("black"))
+        sets["zero_shot_openmoji_edges"] = draw_set(concepts, load_openmoji("color"), edges=True)
+    for language in ("en", "es", "fr", "de"):
+        sets[f"words_{language}"] = write_set(concepts, language, fonts, anywhere=False)
+    sets["words_en_anywhere"] = write_set(concepts, "en", fonts, anywhere=True)
+    encoded = {name: encode(images.images) for name, images in sets.items()}
+    for name, images in sets.items():
+        figures[name] = round(accuracy(encoded[name][0], classes, images.concept), 4)
+    pictures = "zero_shot_openmoji" if final else "zero_shot_glyphs"
+    figures |= _attack(encode, classes, sets[pictures], concepts, fonts[0])
+    figures |= _neurons(
+        planted,
+        concepts,
+        (encoded[pictures][1], encoded["words_en"][1]),
+        (sets[pictures].concept, sets["words_en"].concept),
+    )
+    return figures
+
+
+def _attack(
+    encode: Any,
+    classes: torch.Tensor,
+    pictures: ImageSet,
+    concepts: Sequence[NanoConcept],
+    font: Any,
+) -> dict[str, float]:
+    blank, written, target = strip_attack(pictures, concepts, font)
+    blank_embeddings, written_embeddings = encode(blank)[0], encode(written)[0]
+    return {
+        "strip_blank_accuracy": round(accuracy(blank_embeddings, classes, pictures.concept), 4),
+        "strip_blank_to_word": round(accuracy(blank_embeddings, classes, target), 4),
+        "strip_word_accuracy": round(accuracy(written_embeddings, classes, pictures.concept), 4),
+        "strip_word_to_word": round(accuracy(written_embeddings, classes, target), 4),
+    }
+
+
+def _neurons(
+    planted: Sequence[Planted],
+    concepts: Sequence[NanoConcept],
+    peaks: tuple[torch.Tensor, torch.Tensor],
+    owners: tuple[torch.Tensor, torch.Tensor],
+) -> dict[str, Any]:
+    by_picture = planted_aurocs(planted, concepts, peaks[0], owners[0])
+    by_word = planted_aurocs(planted, concepts, peaks[1], owners[1])
+    both = [c for c in by_picture if by_picture[c] > THRESHOLD and by_word.get(c, 0) > THRESHOLD]
+    category = {row.channel: row.category for row in planted}
+    counts = Counter(category[channel] for channel in both)
+    all_peaks, all_owners = torch.cat(peaks), torch.cat(owners)
+    index = {c.concept: i for i, c in enumerate(concepts)}
+    pure = [
+        channel
+        for channel in both
+        if int(
+            (
+                all_owners[all_peaks[:, channel].topk(10).indices]
+                == index[planted[channel].concept]
+            ).sum()
+        )
+        >= min(5, int((all_owners == index[planted[channel].concept]).sum()))
+    ]
+    free = [c for c in range(peaks[0].shape[1]) if c >= len(planted)]
+    generator = torch.Generator().manual_seed(0)
+    shuffled = [
+        count_free(
+            peaks,
+            (
+                owners[0][torch.randperm(len(owners[0]), generator=generator)],
+                owners[1][torch.randperm(len(owners[1]), generator=generator)],
+            ),
+            free,
+            len(concepts),
+        )
+        for _ in range(PERMUTATIONS)
+    ]
+    return {
+        "planted_concepts": len([p for p in planted if p.scope == "concept" and p.facets == BOTH]),
+        "planted_above_095": len(both),
+        "planted_above_095_half_of_top10": len(pure),
+        "planted_above_095_by_category": dict(sorted(counts.items())),
+        "planted_channels": both,
+        "free_channels": len(free),
+        "free_above_095": count_free(peaks, owners, free, len(concepts)),
+        "free_above_095_permuted": round(sum(shuffled) / len(shuffled), 1),
+        "control_word_response": _controls(planted, peaks, owners, index),
+    }
+
+
+def _controls(
+    planted: Sequence[Planted],
+    peaks: tuple[torch.Tensor, torch.Tensor],
+    owners: tuple[torch.Tensor, torch.Tensor],
+    index: dict[str, int],
+) -> dict[str, float]:
+    """Mean peak of the one-facet channels to their concept as picture and as word."""
+    means: dict[str, float] = {}
+    for facets in (PICTURES, WORDS):
+        for place, name in enumerate(("picture", "word")):
+            values = [
+                peaks[place][owners[place] == index[p.concept], p.channel]
+                for p in planted
+                if p.facets == facets
+            ]
+            means[f"{facets} channels to the {name}"] = round(float(torch.cat(values).mean()), 3)
+    return means
