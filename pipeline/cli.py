@@ -7,22 +7,20 @@ Heavy imports (torch, DuckDB) are inside the commands, so that ``neurons --help`
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pipeline import __version__
 from pipeline.config import MAX_PIXELS, MAX_REJECT_FRAC, ExtractConfig, IngestConfig, IngestStep
 from pipeline.errors import NeuronsError
-
-if TYPE_CHECKING:
-    from pipeline.progress import ProgressCallback
+from pipeline.probe_commands import attack, stroop
+from pipeline.progress import choose_progress
 
 app = typer.Typer(
     name="neurons",
@@ -122,17 +120,6 @@ def main() -> None:
         sys.exit(3)
 
 
-def _progress() -> ProgressCallback:
-    """A bar on a terminal, one line a shard in a log."""
-    from pipeline.progress import BarProgress, LogProgress
-
-    if sys.stderr.isatty():
-        return BarProgress()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    logging.getLogger("pipeline").setLevel(logging.INFO)
-    return LogProgress()
-
-
 @app.command()
 def ingest(
     source: Annotated[Source, typer.Argument(help="The layout of the data.")],
@@ -153,7 +140,7 @@ def ingest(
 
     options = {k: v for k, v in (("images", images), ("captions", captions)) if v is not None}
     config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size)
-    done = run_ingest(config, IngestStep(source.value, tuple(paths), options), _progress())
+    done = run_ingest(config, IngestStep(source.value, tuple(paths), options), choose_progress())
     typer.echo(
         f"{done.dataset}: {done.shard_count} shards, {done.read_count} read = "
         f"{done.written_count} written + {done.rejected_count} rejected; {done.text_count} texts; "
@@ -169,7 +156,7 @@ def wit_urls(
     """Write WIT's image URLs, each once, as the input table of img2dataset."""
     from pipeline.sources.wit_tsv import write_url_table
 
-    count = write_url_table(paths, out, progress=_progress())
+    count = write_url_table(paths, out, progress=choose_progress())
     typer.echo(f"{out}: {count} image URLs")
 
 
@@ -245,7 +232,7 @@ def extract(
         return
     from pipeline.extract.run import extract as run_extract
 
-    done = run_extract(config, _progress())
+    done = run_extract(config, choose_progress())
     rate = done.read_count / done.seconds if done.seconds else 0.0
     typer.echo(
         f"run {done.run_id}: {done.read_count} read = {done.written_count} written + "
@@ -254,12 +241,16 @@ def extract(
     )
 
 
+app.command()(attack)
+app.command()(stroop)
+
+
 @app.command()
 def build(warehouse: Warehouse) -> None:
     """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed."""
     from pipeline.build import build as run_build
 
-    done = run_build(warehouse, progress=_progress())
+    done = run_build(warehouse, progress=choose_progress())
     for name, count in done.row_counts.items():
         typer.echo(f"{name}: {count} rows")
     typer.echo("nothing had changed" if done.was_current else "built")
@@ -271,7 +262,7 @@ def check(warehouse: Warehouse) -> None:
     from pipeline.check import check as run_check
     from pipeline.check import run_violations
 
-    results = run_check(warehouse, _progress())
+    results = run_check(warehouse, choose_progress())
     for result in results:
         mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
         typer.echo(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")
@@ -290,7 +281,7 @@ def compact(
     """Sort and rank the activations of finished runs, so that questions are fast."""
     from pipeline.compact import compact as run_compact
 
-    done = run_compact(warehouse, run, _progress())
+    done = run_compact(warehouse, run, choose_progress())
     typer.echo(
         f"{done.run_count} runs compacted, {done.skipped_run_count} were already: "
         f"{done.row_count} rows, {done.bytes_before / 1e6:.1f} MB -> {done.bytes_after / 1e6:.1f} MB"
@@ -341,7 +332,7 @@ def run_config(
     from pipeline.jobs import run_job
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
-    done = run_job(load_config(config, warehouse, fallback), _progress())
+    done = run_job(load_config(config, warehouse, fallback), choose_progress())
     for line in done.lines:
         typer.echo(line)
     if run_violations(done.checks):
@@ -357,7 +348,7 @@ def demo(
     from pipeline.demo import FIRST_LINE, run_demo
 
     typer.echo(FIRST_LINE)
-    done = run_demo(warehouse, _progress())
+    done = run_demo(warehouse, choose_progress())
     for line in done.job.lines:
         typer.echo(line)
     typer.echo(

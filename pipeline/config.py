@@ -96,6 +96,18 @@ class ClassifyConfig:
 
 
 @dataclass(frozen=True)
+class ClassChoice:
+    """What a typographic attack or a Stroop test chooses from; all of it has defaults."""
+
+    classes: tuple[str, ...] = ()
+    """The classes; empty means all that the dataset's stimuli name."""
+    templates: tuple[str, ...] = ()
+    """Prompts with ``{}`` where the class goes; empty means those of the test."""
+    class_set: str = ""
+    """Name of the class set; see `ClassifyConfig`."""
+
+
+@dataclass(frozen=True)
 class LabelSettings:
     """Parameters of the labelling views; they stand in the one-row view ``settings``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -109,3 +110,12 @@ class BarProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
+
+
+def choose_progress() -> ProgressCallback:
+    """A bar on a terminal, one line a shard in a log: what the command line shows."""
+    if sys.stderr.isatty():
+        return BarProgress()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    return LogProgress()

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +92,16 @@ def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, fi
             file.write((",\n" if number else "\n") + record)
         file.write("\n]\n")
     else:
-        _print_table(names, rows, file)
+        print_table(names, rows, file)
 
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _print_table(names: list[str], rows: Iterator[tuple[Any, ...]], file: Any) -> None:
+def print_table(names: Sequence[str], rows: Iterator[tuple[Any, ...]], file: Any = None) -> None:
+    """Print rows as aligned columns, to standard output by default; the first thousand of them."""
+    file = file or sys.stdout
     from rich.console import Console
     from rich.table import Table
 
@@ -163,7 +165,7 @@ def show_top(
         row = top_row(connection, Store(warehouse), {**neuron, "polarity": polarity}, min(k, 20))
     sys.stdout.write(f"{row.title}\n{row.subtitle}\n")
     if rows:
-        _print_table(names, iter(rows), sys.stdout)
+        print_table(names, iter(rows), sys.stdout)
     else:
         beyond = "above" if polarity == "positive" else "below"
         sys.stdout.write(f"No example: its activation is never {beyond} zero.\n")

@@ -21,6 +21,7 @@ SMALL = {
     "raw_runs",
     "raw_layers",
     "raw_run_shards",
+    "raw_class_sets",
     "raw_files",
     "settings",
     "lexicon",
@@ -113,8 +114,8 @@ def test_every_error_is_drawn_in_the_tree():
 LEVELS = {
     "errors": 0, "schema": 0, "config": 1, "storage": 1, "progress": 1, "dataset": 2, "shards": 2,
     "sources": 3, "extract": 3, "labels": 3, "views": 3,
-    "inventory": 4, "warehouse": 5, "build": 6, "check": 6, "compact": 6, "sheet": 6,
-    "summary": 7, "query": 7, "jobs": 7, "demo": 8, "cli": 9, "flows": 9,
+    "stimuli": 4, "inventory": 4, "warehouse": 5, "build": 6, "check": 6, "compact": 6, "sheet": 6,
+    "summary": 7, "query": 7, "jobs": 7, "probes": 7, "probe_commands": 8, "demo": 8, "cli": 9, "flows": 9,
 }  # fmt: skip
 
 

@@ -12,14 +12,22 @@ import duckdb
 import numpy as np
 import pytest
 from making import write_tar
+from probing import base_image, probe_config, sample
 from textures import make_warehouse, write_textures
 
 import pipeline
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep, LabelSettings
+from pipeline.config import (
+    ClassifyConfig,
+    ExtractConfig,
+    IngestConfig,
+    IngestStep,
+    LabelSettings,
+)
 from pipeline.errors import StorageError, WarehouseError
+from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
@@ -297,6 +305,7 @@ def _rewrite(place, pattern, change):
     Store(place).write_parquet(str(path.relative_to(place)), table)
     for manifest_path in [
         *place.glob("dataset=*/run_id=*/manifests/*.json"),
+        *place.glob("dataset=*/run_id=*/class_sets/*.json"),
         *place.glob("dataset=*/manifests/*.json"),
     ]:
         manifest = json.loads(manifest_path.read_text())
@@ -321,7 +330,39 @@ def _nan_first(table):
     return table.set_column(at, "activation", pa.array(values))
 
 
+def _drop_a_score(place):
+    (run,) = place.glob("dataset=textures/run_id=*")
+    config = ClassifyConfig(
+        str(place), "textures", run.name.removeprefix("run_id="), "RN-demo:random", *CLASSES
+    )
+    classify(config)
+    _rewrite(
+        place, "dataset=*/run_id=*/class_scores/*/00000-*.parquet", lambda table: table.slice(1)
+    )
+
+
+def _attack_images_of_nothing(place):
+    """Attacked images of which nobody knows what they were before."""
+    tar = write_tar(
+        place.parent / "attacks/0.tar",
+        [
+            sample(
+                f"{n}", base_image(n), stimulus="typographic", facet="photo", control="attack",
+                attack_text="cat",
+            )
+            for n in range(3)
+        ],
+    )  # fmt: skip
+    ingest(IngestConfig(str(place), "d"), IngestStep("webdataset", (str(tar),)))
+    extract(probe_config(str(place)))
+    classify(ClassifyConfig(str(place), "d", "r", "RN-demo:random", *CLASSES))
+
+
+CLASSES = (("cat", "dog"), ("a photo of a {}.",))
+
 BREAKS = {
+    "check_class_scores": _drop_a_score,
+    "check_attack_shares": _attack_images_of_nothing,
     "check_counts": lambda place: _edit_manifest(
         place, "dataset=*/run_id=*/manifests/00001.json", written_count=39
     ),

@@ -1,0 +1,230 @@
+"""The two tests on written words: typographic attack and Stroop. The CLI and the flows call them.
+
+Each is an ordinary extraction (neurons and image embeddings in one pass, resumable) of a dataset of
+stimuli, then a zero-shot classification of what it stored, then questions to the views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from pipeline.config import ClassChoice, ClassifyConfig, ExtractConfig
+from pipeline.dataset import read_dataset
+from pipeline.errors import ConfigError, WarehouseError
+from pipeline.progress import ProgressCallback
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One of the tests."""
+
+    name: str
+    """As the command is called: ``attack`` or ``stroop``."""
+    stimulus: str
+    """Its value in the view ``stimuli``; also the command that makes them."""
+    templates: tuple[str, ...]
+    """Default prompts."""
+    needed_classes: str
+    """SQL: names without which its images cannot be counted."""
+    more_classes: str
+    """SQL: names that are classes too, unless others are given."""
+    tables: tuple[tuple[str, str], ...]
+    """Title and SQL of what is told of a run (``$dataset``, ``$run_id``, ``$class_set``)."""
+
+
+ATTACK = Probe(
+    name="attack",
+    stimulus="typographic",
+    templates=("a picture of {}.", "a photo of a {}.", "a drawing of a {}.", "{}"),
+    needed_classes="""
+        select distinct coalesce(attack_concept, attack_text) as name from stg_stimuli
+        where dataset = $dataset and stimulus = 'typographic' and control = 'attack'
+    """,
+    more_classes="""
+        select distinct concept as name from stg_stimuli
+        where dataset = $dataset and stimulus <> 'stroop'
+    """,
+    tables=(
+        (
+            "Shares in %; [..] is Wilson's 95 % interval of changed",
+            """
+            select
+                attack_text as text, placement, image_count as images,
+                100 * covered_frac as covered,
+                100 * changed_frac as changed,
+                format('[{:.1f}, {:.1f}]', 100 * changed_low, 100 * changed_high) as "95 %",
+                100 * already_frac as already, 100 * changed_away_frac as away,
+                100 * unchanged_frac as unchanged,
+                100 * clean_correct_frac as "clean right",
+                100 * attack_correct_frac as "attacked right",
+                100 * blank_changed_frac as "blank changed",
+                100 * blank_correct_frac as "blank right",
+                100 * right_word_correct_frac as "right word right"
+            from typographic_attacks
+            where dataset = $dataset and run_id = $run_id and class_set = $class_set
+            order by changed_frac desc, attack_text, placement
+            """,
+        ),
+    ),
+)
+
+STROOP = Probe(
+    name="stroop",
+    stimulus="stroop",
+    templates=("my favorite word, written in the color {}.",),  # of Goh et al. 2021
+    needed_classes="""
+        select distinct unnest([ink_name, word_name]) as name from stg_stimuli
+        where dataset = $dataset and stimulus = 'stroop'
+    """,
+    more_classes="select null as name where $dataset is null",
+    tables=(
+        (
+            "Cells where ink and word differ, by what most of their cards are taken for",
+            """
+            select
+                cell_count as cells, word_cell_count as word, ink_cell_count as ink,
+                other_cell_count as other, likelier_word_cell_count as "P(word) > P(ink)",
+                100 * word_cell_frac as "word %",
+                format('[{:.1f}, {:.1f}]', 100 * word_cell_low, 100 * word_cell_high) as "95 %",
+                card_count as cards, 100 * word_card_frac as "cards: word %",
+                100 * ink_card_frac as "cards: ink %",
+                100 * congruent_correct_frac as "congruent right %",
+                100 * neutral_correct_frac as "neutral right %"
+            from stroop_summary
+            where dataset = $dataset and run_id = $run_id and class_set = $class_set
+            """,
+        ),
+        (
+            "Every cell",
+            """
+            select
+                ink_name as ink, word_name as word, card_kind as kind, card_count as cards,
+                predicted_class as predicted, winner,
+                word_probability as "P(word)", ink_probability as "P(ink)"
+            from stroop_cells
+            where dataset = $dataset and run_id = $run_id and class_set = $class_set
+            order by card_kind, ink_name, word_name
+            """,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ProbeTable:
+    """An answer to show."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class ProbeSummary:
+    """What a test found."""
+
+    run_id: str
+    class_set: str
+    class_count: int
+    is_random: bool
+    """The model's weights are seeded noise: the numbers show the machinery, not a model."""
+    tables: tuple[ProbeTable, ...]
+
+
+def run_probe(
+    probe: Probe,
+    config: ExtractConfig,
+    choice: ClassChoice,
+    progress: ProgressCallback | None = None,
+) -> ProbeSummary:
+    """Extract, classify and ask. What is done already is not done again.
+
+    Raises:
+        ConfigError: The given classes lack one that the stimuli need.
+        WarehouseError: The dataset holds no such stimuli.
+        NeuronsError: A step could not be done. What was finished stays.
+    """
+    from pipeline.extract.classify import classify
+    from pipeline.extract.run import extract
+
+    choice = complete_choice(probe, config.warehouse, config.dataset, choice)
+    run_id = extract(config, progress).run_id
+    done = classify(classify_config(config, run_id, choice), progress)
+    return summarise_probe(probe, config, run_id, done.class_set)
+
+
+def complete_choice(probe: Probe, warehouse: str, dataset: str, choice: ClassChoice) -> ClassChoice:
+    """Fill in the classes and templates that were not given.
+
+    Raises:
+        ConfigError: The given classes lack one that the stimuli need.
+        WarehouseError: The dataset holds no such stimuli.
+    """
+    read_dataset(Store(warehouse), dataset)  # says which there are
+    with connect(warehouse) as connection:
+        needed = _names(connection, probe.needed_classes, dataset)
+        more = _names(connection, probe.more_classes, dataset)
+    if not needed:
+        raise WarehouseError(
+            f"Dataset {dataset!r} holds no {probe.stimulus} stimuli.",
+            f"Make them with: neurons stimuli {probe.stimulus} --help",
+        )
+    if choice.classes and (missing := sorted(needed - set(choice.classes))):
+        shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise ConfigError(
+            f"{len(missing)} classes that the stimuli of {dataset!r} name are not among the "
+            f"{len(choice.classes)} given: {shown}.",
+            "Without them those images cannot be counted: add each with --class.",
+        )
+    return ClassChoice(
+        choice.classes or tuple(sorted(needed | more)),
+        choice.templates or probe.templates,
+        choice.class_set,
+    )
+
+
+def _names(connection: duckdb.DuckDBPyConnection, query: str, dataset: str) -> set[str]:
+    rows = connection.execute(query, {"dataset": dataset}).fetchall()
+    return {name for (name,) in rows if name is not None}
+
+
+def classify_config(config: ExtractConfig, run_id: str, choice: ClassChoice) -> ClassifyConfig:
+    """The classification that follows an extraction."""
+    return ClassifyConfig(
+        warehouse=config.warehouse,
+        dataset=config.dataset,
+        run=run_id,
+        model=config.model,
+        classes=choice.classes,
+        templates=choice.templates,
+        class_set=choice.class_set,
+        device=config.device,
+    )
+
+
+def summarise_probe(
+    probe: Probe, config: ExtractConfig, run_id: str, class_set: str
+) -> ProbeSummary:
+    """Ask the views what a classified run found."""
+    where = {"dataset": config.dataset, "run_id": run_id, "class_set": class_set}
+    tables = []
+    with connect(config.warehouse) as connection:
+        ((class_count, is_random),) = connection.execute(
+            """
+            select class_sets.class_count, runs.is_random
+            from class_sets
+            inner join runs using (dataset, run_id)
+            where dataset = $dataset and run_id = $run_id and class_set = $class_set
+            """,
+            where,
+        ).fetchall()
+        for title, query in probe.tables:
+            result = connection.execute(query, where)
+            names = tuple(column[0] for column in result.description or [])
+            tables.append(ProbeTable(title, names, tuple(result.fetchall())))
+    return ProbeSummary(run_id, class_set, class_count, is_random, tuple(tables))

@@ -1,0 +1,18 @@
+-- view:    warn_class_sets
+-- grain:   one row per class set that lacks examples of its run
+-- key:     dataset, run_id, class_set
+-- reads:   class_sets
+-- purpose: Runs that have grown since they were classified: run the command again.
+--
+-- column              type     unit   meaning
+-- dataset             varchar         name of the dataset
+-- run_id              varchar         the run
+-- class_set           varchar         the class set
+-- unclassified_count  bigint   count  examples that it lacks
+select
+    class_sets.dataset,
+    class_sets.run_id,
+    class_sets.class_set,
+    class_sets.unclassified_count,
+from class_sets
+where class_sets.unclassified_count <> 0;
