@@ -1,7 +1,7 @@
 """``python -m flows.serve``: all flows served on one machine, the whole job every night.
 
-Deployments, with the same names as in prefect.yaml: ``extract/manual``, ``build/manual``,
-``dataset/manual`` and ``dataset/nightly``.
+Deployments, with the same names as in prefect.yaml: ``extract/manual``, ``attack/manual``,
+``stroop/manual``, ``build/manual``, ``dataset/manual`` and ``dataset/nightly``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from prefect.types.entrypoint import EntrypointType
 from flows.build import build_flow
 from flows.dataset import dataset_flow
 from flows.extract import extract_flow
+from flows.stroop import stroop_flow
+from flows.typographic import attack_flow
 from pipeline.config import load_config
 from pipeline.demo import demo_config
 
@@ -43,6 +45,8 @@ def make_deployments(config: str | None, warehouse: str, cron: str) -> list[Runn
     kind = EntrypointType.MODULE_PATH
     made = [
         extract_flow.to_deployment("manual", entrypoint_type=kind),
+        attack_flow.to_deployment("manual", entrypoint_type=kind),
+        stroop_flow.to_deployment("manual", entrypoint_type=kind),
         build_flow.to_deployment("manual", parameters={"warehouse": place}, entrypoint_type=kind),
         dataset_flow.to_deployment("manual", parameters={"config": job}, entrypoint_type=kind),
         dataset_flow.to_deployment(

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.flows
 def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_path: Path) -> None:
     run_prefect(server, "work-pool", "create", "neurons", "--type", "process", "--overwrite")
     deployed = run_prefect(server, "deploy", "--all")
-    for name in ("extract/manual", "build/manual", "dataset/manual", "dataset/nightly"):
+    manual = ("extract/manual", "attack/manual", "stroop/manual", "build/manual", "dataset/manual")
+    for name in (*manual, "dataset/nightly"):
         assert f"Deployment '{name}' successfully created" in deployed
     nightly = run_prefect(server, "deployment", "inspect", "dataset/nightly", "--output", "json")
     schedules = json.loads(nightly)["schedules"]
