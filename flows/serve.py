@@ -23,7 +23,7 @@ from flows.extract import extract_flow
 from flows.stroop import stroop_flow
 from flows.typographic import attack_flow
 from pipeline.config import load_config
-from pipeline.demo import demo_config
+from pipeline.jobs import default_job
 
 CRON = "0 2 * * *"
 
@@ -39,7 +39,7 @@ def make_deployments(config: str | None, warehouse: str, cron: str) -> list[Runn
     Raises:
         ConfigError: The file is missing or wrong.
     """
-    job: Any = str(Path(config).resolve()) if config else asdict(demo_config(warehouse))
+    job: Any = str(Path(config).resolve()) if config else asdict(default_job(warehouse))
     place = load_config(config).warehouse if config else warehouse
     # By module path: a run then imports the same modules that task runners in other processes do.
     kind = EntrypointType.MODULE_PATH

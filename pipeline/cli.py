@@ -21,6 +21,7 @@ from pipeline.config import MAX_PIXELS, MAX_REJECT_FRAC, ExtractConfig, IngestCo
 from pipeline.errors import NeuronsError
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
+from pipeline.stimuli_commands import stimuli
 
 app = typer.Typer(
     name="neurons",
@@ -241,6 +242,7 @@ def extract(
     )
 
 
+app.add_typer(stimuli)
 app.command()(attack)
 app.command()(stroop)
 
@@ -343,32 +345,36 @@ def run_config(
 def demo(
     warehouse: Annotated[str, typer.Option(envvar="NEURONS_WAREHOUSE")] = "warehouse",
 ) -> None:
-    """Run the main job on embedded data: OpenMoji drawings, a small CLIP, no download."""
+    """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
     from pipeline.check import run_violations
     from pipeline.demo import FIRST_LINE, run_demo
+    from pipeline.query import print_table
 
     typer.echo(FIRST_LINE)
     done = run_demo(warehouse, choose_progress())
     for line in done.job.lines:
         typer.echo(line)
     typer.echo(
-        f"\n{done.labelled_count} of {done.neuron_count} neurons are labelled. Some of them:"
+        f"\nPlanted neurons that got their own concept as label: {done.right_count} of "
+        f"{done.planted_count}; of those known to be good {done.asserted_right_count} of "
+        f"{done.asserted_count}."
     )
     for neuron in done.neurons:
         label = (
-            f"{neuron.concept} ({neuron.category}), {neuron.top_count} of the top examples, "
-            f"q = {neuron.q_value:.1g}"
+            f"{neuron.concept} ({neuron.category}), {neuron.top_count} of {neuron.top_size} top "
+            f"images, q = {neuron.q_value:.1g}"
             if neuron.concept
             else "unlabelled"
         )
-        typer.echo(f"\n  unit {neuron.unit}: {label}")
-        typer.echo(f"    top: {'; '.join(neuron.examples)}")
-    typer.echo(f"\nWarehouse  {done.warehouse}\nPicture    {done.sheet}")
-    typer.echo(
-        f"Ask it     neurons sql --warehouse {done.warehouse} "
-        '"from neuron_labels where is_labelled order by q_value limit 10"'
-    )
-    if run_violations(done.job.checks):
+        planted = f"planted: {neuron.planted}" if neuron.planted else "free"
+        typer.echo(f"  unit {neuron.unit} ({planted}): {label}")
+    for title, columns, rows in done.tables:
+        typer.echo(f"\n{title}")
+        print_table(columns, iter(rows))
+    typer.echo(f"\nWarehouse  {done.warehouse}")
+    for sheet in done.sheets:
+        typer.echo(f"Picture    {sheet}")
+    if run_violations(done.checks):
         raise typer.Exit(1)
 
 

@@ -1,122 +1,215 @@
-"""The embedded default: OpenMoji drawings through a small CLIP with seeded random weights."""
+"""The embedded default: controlled stimuli through nano, whose planted neurons must be found again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep, PipelineConfig
-from pipeline.jobs import JobSummary, run_job
-from pipeline.progress import ProgressCallback
-from pipeline.sheet import draw_sheet, save_sheet, top_row
+from pipeline.build import build
+from pipeline.check import CheckResult, check
+from pipeline.config import ClassChoice, ExtractConfig, IngestConfig
+from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
+from pipeline.jobs import JobSummary
+from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
+from pipeline.probes import ATTACK, STROOP, run_probe
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.sheet import save_sheet
+from pipeline.sources.writer import SourceExample
+from pipeline.stimuli.fonts import Font, find_fonts
+from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open_picture
+from pipeline.stimuli.stroop import iter_stroop
+from pipeline.stimuli.typographic import Attack, BaseImage, iter_typographic
+from pipeline.stimuli.words import WordOptions, concept_words, iter_words
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 
-DATASET = "openmoji"
-MODEL = "RN-demo:random"
+DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"
+MODEL = "nano"
 LAYER = "goh2021"
-SHOWN = 6
+FONTS = ("Caladea-Bold", "Manrope-Medium")
+"""Fonts that nano never saw."""
+_FONT_PACKAGES = ("font_caladea", "font_manrope")
+SHOWN = ("Japan", "Brazil", "elephant", "guitar", "pizza", "laughter")
+"""Planted neurons of the picture."""
+ATTACK_TEXTS = ("pizza", "guitar", "Japan")
+ATTACKED = ("animal", "object", "nature")
+"""Categories of the pictures under attack."""
+ATTACKED_COUNT = 40
 
 FIRST_LINE = (
-    "The demo's model is a small CLIP with seeded RANDOM weights: its neurons see colour and "
-    "shape, not meaning, and their labels show the machinery, not a discovery."
+    "The demo's model is nano, a small CLIP of this project. Some of its neurons were TRAINED to stand "
+    "for a concept (pipeline/nano/planted.csv); the pipeline is not told which, and finds them again."
 )
 
 
-@dataclass(frozen=True)
-class DemoNeuron:
-    """One neuron that the demo shows."""
-
-    layer: str
-    unit: int
-    concept: str | None
-    category: str | None
-    q_value: float | None
-    top_count: int | None
-    examples: tuple[str, ...]
-
-
-@dataclass(frozen=True)
+@dataclass
 class DemoSummary:
     """What the demo made and found."""
 
-    job: JobSummary
-    neurons: tuple[DemoNeuron, ...]
-    labelled_count: int
-    neuron_count: int
     warehouse: str
-    sheet: str
+    job: JobSummary
+    neurons: list[DemoNeuron] = field(default_factory=list)
+    planted_count: int = 0
+    """Neurons planted for a concept as picture and as word."""
+    right_count: int = 0
+    """Of these, labelled with that very concept."""
+    asserted_count: int = 0
+    asserted_right_count: int = 0
+    tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=list)
+    """Attack and Stroop: title, columns, rows."""
+    sheets: list[str] = field(default_factory=list)
+
+    @property
+    def checks(self) -> list[CheckResult]:
+        """What the checks found."""
+        return self.job.checks
 
 
-def demo_config(warehouse: str) -> PipelineConfig:
-    """The configuration of the demo."""
-    return PipelineConfig(
-        warehouse=warehouse,
-        dataset=DATASET,
-        ingest=IngestStep("openmoji"),
-        ingest_limits=IngestConfig(warehouse, DATASET, shard_size=500),
-        extract=(ExtractConfig(warehouse, DATASET, MODEL, (LAYER,), device="cpu"),),
+def iter_demo() -> Iterator[SourceExample]:
+    """OpenMoji in its own style, as lines, edge maps and silhouettes; and the concepts' words."""
+    fonts = WordOptions(_FONT_PACKAGES, FONTS, fonts_per_word=len(FONTS))
+    return chain(
+        iter_pictures(PictureOptions(("openmoji", "openmoji-black"), FORMS)),
+        iter_words(concept_words(), fonts),
     )
 
 
+def iter_attacked() -> Iterator[BaseImage]:
+    """Some of the drawings, to write on."""
+    found = [
+        item
+        for item in iter_pictures(PictureOptions(categories=ATTACKED))
+        if item.stimulus is not None
+    ]
+    for item in found[:: max(1, len(found) // ATTACKED_COUNT)][:ATTACKED_COUNT]:
+        stimulus = item.stimulus or {}
+        yield BaseImage(
+            key=item.key,
+            image=partial(open_picture, item),
+            concept=str(stimulus["concept"]),
+            category=str(stimulus["category"]),
+            facet=str(stimulus["facet"]),
+            texts=item.texts,
+            url=item.url,
+        )
+
+
+def demo_fonts() -> tuple[Font, ...]:
+    """The fonts of the demo."""
+    return tuple(font for font in find_fonts(_FONT_PACKAGES) if font.name in FONTS)
+
+
 def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSummary:
-    """Run the main job on the embedded data and draw a contact sheet.
+    """Make stimuli, run nano over them, label its neurons, and run the two tests on written words.
 
     Raises:
         NeuronsError: A step could not be done.
     """
-    job = run_job(demo_config(warehouse), progress)
-    store = Store(warehouse)
-    with connect(warehouse) as connection:
-        run = {"dataset": DATASET, "run_id": job.run_ids[0]}
-        labelled, total = connection.execute(
-            "select count(*) filter (where is_labelled), count(*) from neuron_labels "
-            "where dataset = $dataset and run_id = $run_id",
-            run,
-        ).fetchall()[0]
+    from pipeline.extract.run import extract
+    from pipeline.sources.ingest import ingest_items
+
+    progress, job = progress or NoProgress(), JobSummary()
+    summary = DemoSummary(warehouse, job)
+    fonts = demo_fonts()
+    sources: dict[str, Iterator[SourceExample]] = {
+        DATASET: iter_demo(),
+        ATTACK_DATASET: iter_typographic(
+            iter_attacked(), [Attack(text) for text in ATTACK_TEXTS], fonts[0]
+        ),
+        STROOP_DATASET: iter_stroop(fonts),
+    }
+    for dataset, items in sources.items():
+        limits = IngestConfig(warehouse, dataset, shard_size=500)
+        done = ingest_items(limits, "stimuli", items, progress)
+        job.lines.append(
+            f"stimuli  {dataset}: {done.shard_count} shards, {done.written_count} images, "
+            f"{done.rejected_count} rejected, {done.duplicate_count} repeated images"
+        )
+    result = extract(_extraction(warehouse, DATASET), progress)
+    job.run_ids.append(result.run_id)
+    rate = result.read_count / result.seconds if result.seconds else 0.0
+    job.lines.append(
+        f"extract  run {result.run_id}: {result.written_count} images written, "
+        f"{result.rejected_count} rejected, {rate:.0f} images/s; "
+        f"{result.skipped_shard_count} of {result.shard_count} shards were done already"
+    )
+    for probe, dataset in ((ATTACK, ATTACK_DATASET), (STROOP, STROOP_DATASET)):
+        found = run_probe(probe, _extraction(warehouse, dataset), ClassChoice(), progress)
+        job.run_ids.append(found.run_id)
+        table = found.tables[0]
+        summary.tables.append((table.title, table.columns, list(table.rows)))
+    job.built = build(warehouse, progress=progress)
+    job.lines.append(
+        "build    " + ", ".join(f"{name} {n}" for name, n in job.built.row_counts.items())
+    )
+    job.checks = check(warehouse, progress)
+    violations = sum(r.violation_count for r in job.checks if not r.is_warning)
+    job.lines.append(f"check    {len(job.checks)} checks, {violations} violations")
+    _compare(summary)
+    _draw(summary)
+    return summary
+
+
+def _extraction(warehouse: str, dataset: str) -> ExtractConfig:
+    return ExtractConfig(warehouse, dataset, MODEL, (LAYER,), device="cpu")
+
+
+def _compare(summary: DemoSummary) -> None:
+    """Set the labels that the pipeline found beside the list of what was planted."""
+    with connect(summary.warehouse) as connection:
         rows = connection.execute(
             """
-            select dataset, run_id, layer, unit, concept, category, q_value, top_count
+            select unit, concept, category, q_value, top_count, top_size, is_labelled
             from neuron_labels
             where dataset = $dataset and run_id = $run_id
-            qualify row_number() over (partition by concept order by q_value, unit) = 1
-            order by is_labelled desc, q_value, unit
-            limit $shown
+            order by q_value, unit
             """,
-            {**run, "shown": SHOWN},
+            {"dataset": DATASET, "run_id": summary.job.run_ids[0]},
         ).fetchall()
-        neurons, sheet_rows = [], []
-        for dataset, run_id, layer, unit, concept, category, q_value, top_count in rows:
-            where = {"dataset": dataset, "run_id": run_id, "layer": layer, "unit": unit}
-            names = connection.execute(
-                """
-                select coalesce(min(texts.text), examples.shard_key)
-                from top_examples as top
-                inner join examples using (dataset, example_id)
-                left join texts
-                    on
-                        texts.dataset = examples.dataset
-                        and texts.example_id = examples.example_id
-                        and texts.language = 'en'
-                        and texts.text_kind = 'caption'
-                where
-                    top.dataset = $dataset and top.run_id = $run_id and top.layer = $layer
-                    and top.unit = $unit and top.polarity = 'positive' and top.example_rank <= 5
-                group by top.example_rank, examples.shard_key
-                order by top.example_rank
-                """,
-                where,
-            ).fetchall()
-            neurons.append(
-                DemoNeuron(
-                    layer, unit, concept, category, q_value, top_count, tuple(n for (n,) in names)
-                )
-            )
-            sheet_rows.append(top_row(connection, store, {**where, "polarity": "positive"}, 10))
-    path = "demo-neurons.png"
-    sheet = draw_sheet(
-        sheet_rows, f"Top images of neurons of {MODEL} (random weights) on {DATASET}"
+    labels = {row[0]: row for row in rows}
+    both = [p for p in load_planted() if p.scope == "concept" and p.facets == BOTH_FACETS]
+    summary.planted_count = len(both)
+    for planted in both:
+        is_right = labels[planted.channel][1] == planted.concept and labels[planted.channel][6]
+        summary.right_count += is_right
+        summary.asserted_count += planted.is_asserted
+        summary.asserted_right_count += is_right and planted.is_asserted
+    shown = [p for name in SHOWN for p in both if p.concept == name]
+    supervised = {p.channel for p in load_planted()}
+    free = next((row for row in rows if row[0] not in supervised and row[6]), None)
+    summary.neurons = [_neuron(labels[p.channel], p) for p in shown]
+    if free is not None:
+        summary.neurons.append(_neuron(free, None))
+
+
+def _neuron(row: tuple[Any, ...], planted: PlantedNeuron | None) -> DemoNeuron:
+    unit, concept, category, q_value, top_count, top_size, is_labelled = row
+    return DemoNeuron(
+        unit,
+        planted.concept if planted else None,
+        concept if is_labelled else None,
+        category if is_labelled else None,
+        q_value,
+        top_count,
+        top_size,
     )
-    place = f"{warehouse}/{path}" if Path(warehouse).is_dir() else path
-    save_sheet(sheet, place)
-    return DemoSummary(job, tuple(neurons), labelled, total, warehouse, place)
+
+
+def _draw(summary: DemoSummary) -> None:
+    store = Store(summary.warehouse)
+    with connect(summary.warehouse) as connection:
+        run = {"dataset": DATASET, "run_id": summary.job.run_ids[0]}
+        attack = {"dataset": ATTACK_DATASET, "run_id": summary.job.run_ids[1]}
+        sheets = {
+            "demo-neurons.png": forms_sheet(connection, store, run, summary.neurons),
+            "demo-attack.png": attack_sheet(connection, store, attack),
+        }
+    for name, sheet in sheets.items():
+        is_folder = Path(summary.warehouse).is_dir()
+        place = f"{summary.warehouse}/{name}" if is_folder else name
+        save_sheet(sheet, place)
+        summary.sheets.append(place)

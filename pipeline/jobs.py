@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.build import BuildSummary, build
 from pipeline.check import CheckResult, check
-from pipeline.config import IngestConfig, PipelineConfig
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep, PipelineConfig
 from pipeline.progress import NoProgress, ProgressCallback
 
 
@@ -18,6 +18,17 @@ class JobSummary:
     run_ids: list[str] = field(default_factory=list)
     built: BuildSummary | None = None
     checks: list[CheckResult] = field(default_factory=list)
+
+
+def default_job(warehouse: str) -> PipelineConfig:
+    """The embedded default of the flows: OpenMoji's drawings through nano."""
+    return PipelineConfig(
+        warehouse=warehouse,
+        dataset="openmoji",
+        ingest=IngestStep("openmoji"),
+        ingest_limits=IngestConfig(warehouse, "openmoji", shard_size=500),
+        extract=(ExtractConfig(warehouse, "openmoji", "nano", ("goh2021",), device="cpu"),),
+    )
 
 
 def run_job(config: PipelineConfig, progress: ProgressCallback | None = None) -> JobSummary:

@@ -24,7 +24,9 @@ Model = Annotated[
 Layers = Annotated[list[str], typer.Option("--layer", help="Layers, as extract takes them.")]
 Classes = Annotated[
     list[str],
-    typer.Option("--class", help="A class to choose from; several. Else all that the stimuli name."),
+    typer.Option(
+        "--class", help="A class to choose from; several. Else all that the stimuli name."
+    ),
 ]
 ClassFile = Annotated[
     Path | None, typer.Option("--classes", help="A text file with one class a line.")

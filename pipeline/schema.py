@@ -124,7 +124,9 @@ _REJECT_COLUMNS = (
 
 STIMULUS_COLUMNS = (
     Column("stimulus", "string", "", "picture, word, typographic, stroop or derived"),
-    Column("concept", "string", "", "what it shows or says; typographic: what the clean image shows"),
+    Column(
+        "concept", "string", "", "what it shows or says; typographic: what the clean image shows"
+    ),
     Column("category", "string", "", "family of the concept"),
     Column(
         "facet",

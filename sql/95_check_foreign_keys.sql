@@ -1,8 +1,8 @@
 -- view:    check_foreign_keys
 -- grain:   one row per kind of row that refers to nothing
 -- key:     table_name, refers_to
--- reads:   raw_texts, raw_embeddings, raw_shard_top, raw_activations, raw_duplicates,
---          raw_examples, raw_layers
+-- reads:   raw_texts, raw_stimuli, raw_embeddings, raw_shard_top, raw_activations,
+--          raw_duplicates, raw_examples, raw_layers
 -- purpose: Rows that refer to an example or a layer that is not there.
 --
 -- column      type     unit   meaning
@@ -21,6 +21,18 @@ orphans as (
         on
             raw_texts.dataset = raw_examples.dataset
             and raw_texts.example_id = raw_examples.example_id
+
+    union all
+
+    select
+        'stimuli' as table_name,
+        'examples' as refers_to,
+        count(*) as row_count,
+    from raw_stimuli
+    anti join raw_examples
+        on
+            raw_stimuli.dataset = raw_examples.dataset
+            and raw_stimuli.example_id = raw_examples.example_id
 
     union all
 

@@ -177,8 +177,8 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
     """Load a model once per process.
 
     Args:
-        model_id: ``nano`` (embedded), ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``, or
-            ``hf-hub:organisation/name``.
+        model_id: ``nano`` (embedded), ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``,
+            ``ARCH:random``, or ``hf-hub:organisation/name``.
         device: See :func:`choose_device`.
 
     Raises:

@@ -15,6 +15,7 @@ from pipeline.config import IngestConfig
 from pipeline.errors import ExampleError, SourceError
 from pipeline.progress import ProgressCallback
 from pipeline.sources.header import is_image_name
+from pipeline.sources.published import read_published_name
 from pipeline.sources.texts import TEXT_KINDS, SourceText, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
 from pipeline.storage import Store
@@ -56,7 +57,8 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
     rows. A captions file found at the top of the folder goes with sidecars; one that is named by
     ``captions`` is all there is, and sidecars are not read. Files that are neither images nor
     captions, and captions without an image, come last and become rejects: ``unknown_extension``,
-    ``image_missing``, ``image_ambiguous``, ``bad_caption_row``.
+    ``image_missing``, ``image_ambiguous``, ``bad_caption_row``. A file named ``label=X_text=Y`` is a
+    typographic attack, see :func:`pipeline.sources.published.read_published_name`.
 
     Raises:
         SourceError: The folder is not there or holds no image, or the captions cannot be read.
@@ -122,7 +124,10 @@ class _Folder:
             return self._read(name)
 
         stem, extension = _stem(name), _extension(name)
-        return SourceExample(stem, read_image, extension, texts, self.urls.get(name))
+        stimulus = read_published_name(stem.rsplit("/", 1)[-1])
+        if stimulus is not None and not texts:
+            texts = [make_text(str(stimulus["concept"]), "en")]
+        return SourceExample(stem, read_image, extension, texts, self.urls.get(name), stimulus)
 
     def read_captions(self, path: str) -> None:
         """Attach the rows of a CSV or JSONL to their images."""

@@ -1,4 +1,4 @@
-"""The index of one shard: where each image lies, what it is, its texts, and what was rejected."""
+"""The index of one shard: where each image lies, what it is and shows, its texts, what was rejected."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pipeline.errors import DamagedShardError, ExampleError
 from pipeline.schema import TABLES
 from pipeline.shards import Member, Sample, open_shard, read_samples
 from pipeline.sources.header import is_image_name, read_header
+from pipeline.sources.stimulus import read_stimulus
 from pipeline.sources.texts import clean_text, parse_record, rank_texts, read_texts, read_url
 from pipeline.storage import Store
 
@@ -85,7 +86,7 @@ def index_shard(
     folder = dataset_folder(dataset)
     for table, columns in index.tables.items():
         path = shard_file(folder, table, shard.ordinal)
-        if problem is not None and table != "rejects":
+        if (problem is not None and table != "rejects") or not index.has_table(table):
             store.delete(path)
             continue
         row_count, size = _write_table(store, path, table, columns)
@@ -113,7 +114,7 @@ class _ShardIndex:
     def __post_init__(self) -> None:
         self.tables = {
             name: {column: [] for column in TABLES[name].column_names}
-            for name in ("examples", "texts", "rejects")
+            for name in ("examples", "texts", "rejects", "stimuli")
         }
         for item in self.notes.rejects:
             self._reject(item.position, item.key, "source", item.reason, item.detail)
@@ -153,9 +154,13 @@ class _ShardIndex:
 
     def fail(self, reason: str, detail: str) -> None:
         """Keep the rejects alone, with one more for the shard."""
-        for table in ("examples", "texts"):
+        for table in ("examples", "texts", "stimuli"):
             self.tables[table] = {column: [] for column in self.tables[table]}
         self._reject(None, None, "index", reason, detail)
+
+    def has_table(self, table: str) -> bool:
+        """Whether a table is written: stimuli only if there are any, all others even if empty."""
+        return table != "stimuli" or bool(self.tables[table]["example_id"])
 
     def manifest(self, problem: tuple[str, str] | None) -> dict[str, Any]:
         """The manifest without its files and times."""
@@ -194,6 +199,7 @@ class _ShardIndex:
         header = read_header(data)
         record = parse_record(_data(sample, "json"))
         texts = read_texts(record, _data(sample, "txt"))
+        stimulus = read_stimulus(record)
         example_id = self.shard.example_id(sample.position)
         row = (
             example_id,
@@ -208,6 +214,8 @@ class _ShardIndex:
             read_url(record),
         )
         self._append("examples", row)
+        if stimulus is not None:
+            self._append("stimuli", (example_id, *stimulus))
         for rank, text in rank_texts(texts):
             self._append(
                 "texts",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import IngestConfig, IngestStep
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
@@ -15,6 +16,9 @@ from pipeline.errors import ConfigError, ShardError, StorageError
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sources.register import is_done
 from pipeline.storage import Store, storage_errors
+
+if TYPE_CHECKING:
+    from pipeline.sources.writer import SourceExample
 
 SOURCES = ("img2dataset", "wit", "wit-base", "folder", "webdataset", "openmoji")
 """Every source that ``ingest`` knows."""
@@ -56,11 +60,53 @@ def ingest(
         ShardError: Some shards failed; all others are registered and indexed.
         StorageError: The warehouse cannot be written, or another ingest is writing the dataset.
     """
-    began = time.monotonic()
     _check(config, step)
+    return _ingest(config, partial(_run_source, step=step), progress)
+
+
+def ingest_items(
+    config: IngestConfig,
+    source: str,
+    items: Iterable[SourceExample],
+    progress: ProgressCallback | None = None,
+) -> IngestSummary:
+    """Turn examples that are made here, such as stimuli, into a registered dataset of shards.
+
+    Args:
+        config: Where to, and limits.
+        source: What the dataset says of where it is from.
+        items: In a fixed order; the list may only grow.
+        progress: Told of each shard.
+
+    Raises:
+        ConfigError: Limits that cannot be.
+        SourceError: There are no items, or they are no longer those of the shards that are done.
+        ShardError: Some shards failed.
+        StorageError: The warehouse cannot be written, or another ingest is writing the dataset.
+    """
+    _check_limits(config)
+    return _ingest(config, partial(_write_items, source=source, items=items), progress)
+
+
+def _write_items(
+    store: Store,
+    config: IngestConfig,
+    progress: ProgressCallback,
+    source: str,
+    items: Iterable[SourceExample],
+) -> None:
+    from pipeline.sources.writer import ingest_examples
+
+    ingest_examples(store, config, source, items, progress)
+
+
+def _ingest(
+    config: IngestConfig, run: Callable[..., None], progress: ProgressCallback | None
+) -> IngestSummary:
+    began = time.monotonic()
     store = Store(config.warehouse)
     with _lock(store, config.dataset):
-        _run_source(store, config, step, progress or NoProgress())
+        run(store, config, progress=progress or NoProgress())
         shards = read_dataset(store, config.dataset).shards
         folder = dataset_folder(config.dataset)
         manifests = [
@@ -99,6 +145,10 @@ def _check(config: IngestConfig, step: IngestStep) -> None:
         raise ConfigError(
             f"The source {step.source} needs at least one path.", "Name the files or folders."
         )
+    _check_limits(config)
+
+
+def _check_limits(config: IngestConfig) -> None:
     if config.shard_size < 1 or not 0 <= config.max_reject_frac <= 1:
         raise ConfigError(
             f"shard_size is {config.shard_size} and max_reject_frac {config.max_reject_frac}.",
@@ -107,7 +157,7 @@ def _check(config: IngestConfig, step: IngestStep) -> None:
 
 
 def _run_source(
-    store: Store, config: IngestConfig, step: IngestStep, progress: ProgressCallback
+    store: Store, config: IngestConfig, progress: ProgressCallback, step: IngestStep
 ) -> None:
     """Each source is imported only when it is asked for."""
     if step.source == "webdataset":

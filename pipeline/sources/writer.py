@@ -22,6 +22,7 @@ from pipeline.progress import ProgressCallback
 from pipeline.sources.header import sniff_extension
 from pipeline.sources.index import SourceNotes, SourceReject, index_shard
 from pipeline.sources.register import is_done, open_dataset, register_shards
+from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts import SourceText, drop_repeats
 from pipeline.storage import Store
 
@@ -43,6 +44,8 @@ class SourceExample:
     """Its texts in our normal form, in order."""
     url: str | None = None
     """Where the image came from."""
+    stimulus: Stimulus | None = None
+    """What it shows by construction, if it is a controlled stimulus."""
 
 
 def ingest_examples(
@@ -193,7 +196,9 @@ class _ShardFiller:
             number += 1
         self.keys.add(key)
         texts = [dict(text) for text in drop_repeats(item.texts)]
-        record = {"key": key, "url": item.url, "texts": texts}
+        record: dict[str, Any] = {"key": key, "url": item.url, "texts": texts}
+        if item.stimulus is not None:
+            record["stimulus"] = dict(item.stimulus)
         data = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
         extension = clean_extension(item.extension) or sniff_extension(image)
         return {"__key__": key, extension: image, "json": data}
@@ -215,7 +220,10 @@ def clean_extension(extension: str) -> str:
 
 def _add_to_digest(digest: Any, item: SourceExample) -> None:
     texts = [sorted(text.items()) for text in item.texts]
-    value = json.dumps([item.key, item.extension, item.url, texts], default=str)
+    parts: list[Any] = [item.key, item.extension, item.url, texts]
+    if item.stimulus is not None:  # only then: datasets without stimuli keep their digests
+        parts.append(sorted(item.stimulus.items()))
+    value = json.dumps(parts, default=str)
     digest.update(value.encode() + b"\n")
 
 

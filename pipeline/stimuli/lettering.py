@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,3 +119,10 @@ def _face(path: Path, size_px: float) -> Any:
     from PIL import ImageFont
 
     return ImageFont.truetype(path, size_px)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """A PNG file; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()

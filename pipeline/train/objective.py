@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.nano.concepts import NanoConcept
+from pipeline.nano.planted import BOTH_FACETS
 from pipeline.train.compose import PICTURE, Batch
 
-PICTURES, WORDS, BOTH = "pictures", "words", "pictures and words"
+PICTURES, WORDS, BOTH = "pictures", "words", BOTH_FACETS
 CONTROL_COUNT = 16
 """Concepts with two more channels: one planted for pictures only, one for words only."""
 MARGIN, SHARPNESS = 0.5, 6.0

@@ -39,7 +39,7 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 class TrainConfig:
     """How nano is trained."""
 
-    steps: int = 14_000
+    steps: int = 5_600
     """Steps in all; the last ``decay_frac`` of them lower the learning rate to nothing."""
     batch_size: int = 192
     """Images in a step, all of different concepts."""

@@ -1,0 +1,148 @@
+"""The demo's pictures: what excites a neuron most in each form, and what a word does to an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.sheet import SheetRow, draw_sheet, read_image
+from pipeline.storage import Store
+
+if TYPE_CHECKING:
+    import duckdb
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class DemoNeuron:
+    """One neuron that the demo shows."""
+
+    unit: int
+    planted: str | None
+    """What it was trained to stand for; None for a free neuron."""
+    concept: str | None
+    """What the pipeline found."""
+    category: str | None
+    q_value: float | None
+    top_count: int | None
+    top_size: int | None
+
+
+_STRONGEST = """
+    select
+        shards.url, examples.image_offset, examples.image_bytes,
+        coalesce('word, ' || stimuli.language, stimuli.facet) as form
+    from activations
+    inner join stimuli using (dataset, example_id)
+    inner join examples using (dataset, example_id)
+    inner join shards using (dataset, shard_ordinal)
+    where
+        activations.dataset = $dataset and activations.run_id = $run_id
+        and activations.unit = $unit
+        and (
+            $concept is null or form in (
+                select coalesce('word, ' || shown.language, shown.facet)
+                from stimuli as shown
+                where shown.dataset = $dataset and shown.concept = $concept
+            )
+        )
+    qualify
+        row_number() over (
+            partition by form
+            order by activations.activation desc, activations.example_id
+        ) = 1
+    order by
+        stimuli.language is not null,
+        list_position(['colour drawing', 'line drawing', 'edge map', 'silhouette'], form),
+        list_position(['word, en', 'word, es', 'word, fr', 'word, de'], form)
+"""
+
+_ATTACKS = """
+    select
+        shards.url, examples.image_offset, examples.image_bytes, stimuli.control,
+        class_predictions.predicted_class
+    from stimuli
+    inner join examples using (dataset, example_id)
+    inner join shards using (dataset, shard_ordinal)
+    inner join class_predictions using (dataset, example_id)
+    where
+        stimuli.dataset = $dataset and class_predictions.run_id = $run_id
+        and stimuli.base_key = $base_key
+        and (stimuli.control = 'clean' or stimuli.placement = 'strip')
+    order by
+        list_position(['clean', 'blank', 'right_word', 'attack'], stimuli.control),
+        stimuli.example_id
+"""
+
+
+def forms_sheet(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    run: dict[str, Any],
+    neurons: Sequence[DemoNeuron],
+) -> Image.Image:
+    """One row a neuron: the image that excites it most among each form, whatever that image shows.
+
+    Of a planted neuron, only the forms in which the data show its concept: flags have no outlines.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        run: ``dataset`` and ``run_id`` of a run with one layer.
+        neurons: What to show.
+    """
+    rows = []
+    for neuron in neurons:
+        where = {**run, "unit": neuron.unit, "concept": neuron.planted}
+        images = connection.execute(_STRONGEST, where).fetchall()
+        planted = f"planted (supervised): {neuron.planted}" if neuron.planted else "free neuron"
+        found = (
+            f"{neuron.concept} ({neuron.category}), {neuron.top_count} of {neuron.top_size} top "
+            f"images, q = {neuron.q_value:.1g}"
+            if neuron.concept
+            else "no label"
+        )
+        rows.append(
+            SheetRow(
+                title=f"unit {neuron.unit}: {found}",
+                subtitle=planted,
+                images=tuple(read_image(store, *row[:3]) for row in images),
+                captions=tuple(row[3] for row in images),
+            )
+        )
+    return draw_sheet(rows, "What excites a neuron most, form by form")
+
+
+def attack_sheet(
+    connection: duckdb.DuckDBPyConnection, store: Store, run: dict[str, Any], count: int = 5
+) -> Image.Image:
+    """Some attacked images: clean, the strip blank, with the right word, and with each text.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        run: ``dataset`` and ``run_id`` of a classified run of typographic stimuli.
+        count: How many images.
+    """
+    bases = connection.execute(
+        """
+        select base_key, any_value(concept) from stimuli
+        where dataset = $dataset and stimulus = 'typographic'
+        group by base_key
+        order by min(example_id)
+        """,
+        {"dataset": run["dataset"]},
+    ).fetchall()
+    rows = []
+    for key, concept in bases[:: max(1, len(bases) // count)][:count]:
+        images = connection.execute(_ATTACKS, {**run, "base_key": key}).fetchall()
+        rows.append(
+            SheetRow(
+                title=str(concept),
+                subtitle="clean, blank strip, right word, and other words: what it is taken for",
+                images=tuple(read_image(store, *row[:3]) for row in images),
+                captions=tuple(str(row[4]) for row in images),
+            )
+        )
+    return draw_sheet(rows, "A word on a strip, and the class that the model chooses")

@@ -1,0 +1,249 @@
+"""Words: any list, written in any fonts, sizes, places, inks and rotations."""
+
+from __future__ import annotations
+
+import csv
+import random
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError, SourceError
+from pipeline.nano.concepts import load_concepts
+from pipeline.sources.texts import make_text, normalise_language
+from pipeline.sources.writer import SourceExample
+from pipeline.stimuli.fonts import Font, find_fonts
+from pipeline.stimuli.lettering import draw_text, encode_png, fit_size, text_mask
+
+PLACEMENTS = ("centre", "anywhere")
+_ROOM = 0.94
+"""Share of the card that a word may take, so that nothing touches the border."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word to write."""
+
+    text: str
+    language: str = "und"
+    concept: str | None = None
+    """What it names; null if it is just a word."""
+    category: str | None = None
+
+
+@dataclass(frozen=True)
+class WordOptions:
+    """How words are written."""
+
+    fonts: tuple[str, ...] = ("manimgx_fonts",)
+    """Font files, folders or installed packages."""
+    font_names: tuple[str, ...] = ()
+    """Only fonts of these names; empty takes all that were found."""
+    fonts_per_word: int = 1
+    """How often each word is written, each time in another font that can draw it."""
+    size_px: int = 160
+    """Width and height of the PNG."""
+    placement: str = "centre"
+    """``centre``, as large as fits; or ``anywhere``, smaller and at a random place."""
+    inks: tuple[str, ...] = ("#000000",)
+    papers: tuple[str, ...] = ("#ffffff",)
+    max_rotation_deg: float = 0.0
+    """Words are turned by at most this much, either way."""
+    seed: int = 0
+    """The same seed gives the same bytes."""
+
+
+def iter_words(
+    words: Iterable[Word], options: WordOptions | None = None
+) -> Iterator[SourceExample]:
+    """Write words on cards.
+
+    A word that none of the fonts can draw is yielded too; asking for its image raises ExampleError
+    ``missing_glyph``, so that it becomes a reject. Each image depends on the seed, the word and the
+    number of its copy alone, so lists can be cut and continued.
+
+    Raises:
+        ConfigError: An unknown placement, or numbers that cannot be.
+        SourceError: No fonts.
+    """
+    options = options or WordOptions()
+    fonts = _choose_fonts(options)
+    for number, word in enumerate(words):
+        rng = random.Random(f"{options.seed}:{word.language}:{word.text}")
+        able = [font for font in fonts if font.can_draw(word.text)]
+        chosen = rng.sample(able, min(options.fonts_per_word, len(able))) or [fonts[0]]
+        for copy, font in enumerate(chosen):
+            yield _write(word, font, number, copy, options, rng)
+
+
+def read_words(path: str) -> list[Word]:
+    """A list of words: one a line, or a CSV with the column ``word`` and any of language, concept, category.
+
+    Raises:
+        SourceError: The file is not there, not UTF-8, or has no word.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"The word list {path!r} cannot be read: {error}",
+            "Expected a text or CSV file in UTF-8.",
+        ) from error
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and "word" in lines[0].lower().split(","):
+        rows = csv.DictReader(lines)
+        words = [
+            Word(
+                row["word"].strip(),
+                normalise_language(row.get("language")),
+                row.get("concept") or None,
+                row.get("category") or None,
+            )
+            for row in ({str(k).lower(): v for k, v in row.items()} for row in rows)
+            if (row["word"] or "").strip()
+        ]
+    else:
+        words = [Word(line) for line in lines]
+    if not words:
+        raise SourceError(f"The word list {path!r} has no word.", "Expected one word a line.")
+    return words
+
+
+def concept_words(languages: Sequence[str] = ("en", "es", "fr", "de")) -> list[Word]:
+    """The names of nano's concepts in some of its languages."""
+    known = load_concepts()[0].words
+    for language in languages:
+        if language not in known:
+            raise ConfigError(
+                f"The concepts have no names in {language!r}.", f"Choose from: {', '.join(known)}."
+            )
+    return [
+        Word(concept.words[language], language, concept.concept, concept.category)
+        for concept in load_concepts()
+        for language in languages
+    ]
+
+
+def script_of(text: str) -> str:
+    """ISO 15924 code of the commonest script among a text's letters, such as ``Latn``; ``Zyyy`` if none."""
+    counts: dict[str, int] = {}
+    for character in text:
+        if character.isalpha():
+            name = unicodedata.name(character, "").split(" ")[0]
+            counts[name] = counts.get(name, 0) + 1
+    if not counts:
+        return "Zyyy"
+    return _SCRIPTS.get(max(counts, key=lambda name: (counts[name], name)), "Zzzz")
+
+
+_SCRIPTS = {
+    "LATIN": "Latn",
+    "CYRILLIC": "Cyrl",
+    "GREEK": "Grek",
+    "ARABIC": "Arab",
+    "HEBREW": "Hebr",
+    "DEVANAGARI": "Deva",
+    "BENGALI": "Beng",
+    "THAI": "Thai",
+    "GEORGIAN": "Geor",
+    "ARMENIAN": "Armn",
+    "TAMIL": "Taml",
+    "HANGUL": "Hang",
+    "HIRAGANA": "Hira",
+    "KATAKANA": "Kana",
+    "CJK": "Hani",
+    "ETHIOPIC": "Ethi",
+    "KHMER": "Khmr",
+    "LAO": "Laoo",
+    "MYANMAR": "Mymr",
+    "SINHALA": "Sinh",
+    "TELUGU": "Telu",
+    "KANNADA": "Knda",
+    "MALAYALAM": "Mlym",
+    "GUJARATI": "Gujr",
+    "GURMUKHI": "Guru",
+    "ORIYA": "Orya",
+}
+
+
+def _choose_fonts(options: WordOptions) -> list[Font]:
+    if options.placement not in PLACEMENTS:
+        raise ConfigError(
+            f"There is no placement {options.placement!r}.",
+            f"Choose from: {', '.join(PLACEMENTS)}.",
+        )
+    if options.fonts_per_word < 1 or not 16 <= options.size_px <= 2048:
+        raise ConfigError(
+            f"fonts_per_word is {options.fonts_per_word} and size_px {options.size_px}.",
+            "Expected 1 or more, and 16 to 2048 pixels.",
+        )
+    fonts = [
+        font
+        for font in find_fonts(options.fonts)
+        if not options.font_names or font.name in options.font_names
+    ]
+    if not fonts:
+        there = ", ".join(font.name for font in find_fonts(options.fonts)[:20])
+        raise SourceError("No font has one of the names that were given.", f"There are: {there}.")
+    return fonts
+
+
+def _write(
+    word: Word, font: Font, number: int, copy: int, options: WordOptions, rng: random.Random
+) -> SourceExample:
+    ink, paper = rng.choice(options.inks), rng.choice(options.papers)
+    rotation = round(rng.uniform(-1, 1) * options.max_rotation_deg, 2)
+    share = 1.0 if options.placement == "centre" else rng.uniform(0.35, 0.7)
+    spot = (rng.random(), rng.random()) if options.placement == "anywhere" else (0.5, 0.5)
+    fields: dict[str, Any] = {
+        "stimulus": "word",
+        "concept": word.concept,
+        "category": word.category,
+        "facet": "rendered word",
+        "text": word.text,
+        "language": word.language,
+        "script": script_of(word.text),
+        "font": font.name,
+        "ink": ink,
+        "paper": paper,
+        "rotation_deg": rotation,
+        "placement": options.placement,
+    }
+    return SourceExample(
+        key=f"word/{number:06d}-{copy}",
+        image=partial(_draw, word.text, font, options.size_px, share, spot, ink, paper, rotation),
+        extension="png",
+        texts=[make_text(word.text, word.language)],
+        stimulus={name: value for name, value in fields.items() if value is not None},
+    )
+
+
+def _draw(
+    text: str,
+    font: Font,
+    size_px: int,
+    share: float,
+    spot: tuple[float, float],
+    ink: str,
+    paper: str,
+    rotation_deg: float,
+) -> bytes:
+    """A card with a word; ``spot`` 0..1 says where in the free room it lies."""
+    from PIL import Image
+
+    room = _ROOM * share * size_px
+    mask = text_mask(text, font, fit_size(text, font, room, 0.5 * room))
+    if rotation_deg:
+        turned = mask.rotate(rotation_deg, Image.Resampling.BICUBIC, expand=True)
+        mask = turned.crop(turned.getbbox())
+        if max(mask.size) > _ROOM * size_px:
+            factor = _ROOM * size_px / max(mask.size)
+            mask = mask.resize([max(1, round(side * factor)) for side in mask.size])
+    card = Image.new("RGB", (size_px, size_px), paper)
+    free = [size_px - side for side in mask.size]
+    centre = (mask.width / 2 + spot[0] * free[0], mask.height / 2 + spot[1] * free[1])
+    draw_text(card, mask, centre, ink)
+    return encode_png(card)

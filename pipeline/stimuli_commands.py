@@ -1,0 +1,215 @@
+"""The commands ``neurons stimuli ...``: controlled stimuli become a dataset like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.config import MAX_REJECT_FRAC, IngestConfig
+from pipeline.errors import ConfigError
+from pipeline.progress import choose_progress
+
+if TYPE_CHECKING:
+    from pipeline.sources.writer import SourceExample
+    from pipeline.stimuli.fonts import Font
+
+stimuli = typer.Typer(
+    name="stimuli",
+    help="Make images whose concept, facet, language and font are known, as a dataset.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Warehouse = Annotated[
+    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
+]
+DatasetName = Annotated[str, typer.Option(help="Name of the dataset.")]
+ShardSize = Annotated[int, typer.Option(help="Examples in a shard.")]
+SizePx = Annotated[int, typer.Option(help="Width and height of an image in pixels.")]
+Fonts = Annotated[
+    list[str],
+    typer.Option("--font", help="Font file, folder, or package that brings fonts; several."),
+]
+FontNames = Annotated[
+    list[str], typer.Option("--font-name", help="Only fonts of this name; several.")
+]
+Images = Annotated[
+    str, typer.Argument(help="Folder of images, dataset:NAME, openmoji or openmoji-black.")
+]
+NOTO = ["manimgx_fonts"]
+
+
+class Placement(StrEnum):
+    """Where a word stands on its card."""
+
+    centre = "centre"
+    anywhere = "anywhere"
+
+
+@stimuli.command()
+def pictures(
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    drawing_set: Annotated[
+        list[str],
+        typer.Option("--set", help="openmoji, openmoji-black, noto-emoji-glyphs, or a folder."),
+    ] = ["openmoji"],  # noqa: B006  # typer copies it
+    form: Annotated[
+        list[str], typer.Option("--form", help="drawing, edge map or silhouette; several.")
+    ] = ["drawing"],  # noqa: B006
+    category: Annotated[
+        list[str], typer.Option("--category", help="Only concepts of this category; several.")
+    ] = [],  # noqa: B006
+    size_px: SizePx = 160,
+    shard_size: ShardSize = 1000,
+) -> None:
+    """Concepts drawn in different sets, and as edge maps and silhouettes."""
+    from pipeline.stimuli.pictures import PictureOptions, iter_pictures
+
+    options = PictureOptions(
+        tuple(drawing_set), tuple(form), size_px=size_px, categories=tuple(category)
+    )
+    _ingest(warehouse, dataset, shard_size, iter_pictures(options))
+
+
+@stimuli.command()
+def words(
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    word_list: Annotated[
+        str, typer.Option("--list", help="One word a line, or a CSV; else nano's concepts.")
+    ] = "",
+    language: Annotated[
+        list[str], typer.Option("--language", help="Of nano's concepts: en, es, fr, de; several.")
+    ] = ["en"],  # noqa: B006
+    font: Fonts = NOTO,
+    font_name: FontNames = [],  # noqa: B006
+    fonts_per_word: Annotated[int, typer.Option(help="In how many fonts each is written.")] = 1,
+    placement: Annotated[Placement, typer.Option(help="Where it stands.")] = Placement.centre,
+    ink: Annotated[list[str], typer.Option("--ink", help="Colour #rrggbb; several.")] = ["#000000"],  # noqa: B006
+    paper: Annotated[list[str], typer.Option("--paper", help="Colour #rrggbb; several.")] = [  # noqa: B006
+        "#ffffff"
+    ],
+    rotation_deg: Annotated[float, typer.Option(help="Turned by at most this, either way.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    size_px: SizePx = 160,
+    max_reject_frac: Annotated[
+        float, typer.Option(help="Largest share of words (0..1) that may be refused.")
+    ] = MAX_REJECT_FRAC,
+    shard_size: ShardSize = 1000,
+) -> None:
+    """Any words in any fonts. A word that a font cannot draw is rejected, never drawn as boxes."""
+    from pipeline.stimuli.words import WordOptions, concept_words, iter_words, read_words
+
+    chosen = read_words(word_list) if word_list else concept_words(language)
+    options = WordOptions(
+        fonts=tuple(font),
+        font_names=tuple(font_name),
+        fonts_per_word=fonts_per_word,
+        size_px=size_px,
+        placement=placement.value,
+        inks=tuple(ink),
+        papers=tuple(paper),
+        max_rotation_deg=rotation_deg,
+        seed=seed,
+    )
+    _ingest(warehouse, dataset, shard_size, iter_words(chosen, options), max_reject_frac)
+
+
+@stimuli.command()
+def typographic(
+    images: Images,
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    text: Annotated[list[str], typer.Option("--text", help="What to write on them; several.")],
+    placement: Annotated[
+        list[str], typer.Option("--placement", help="eight, strip or label; several.")
+    ] = ["eight", "strip", "label"],  # noqa: B006
+    font: Fonts = NOTO,
+    font_name: Annotated[str, typer.Option(help="The font's name.")] = "NotoSans",
+    limit: Annotated[int, typer.Option(help="At most this many images; 0 takes all.")] = 0,
+    shard_size: ShardSize = 1000,
+) -> None:
+    """Images with texts on them, each beside the clean image, a blank patch and the right word."""
+    from itertools import islice
+
+    from pipeline.image_sources import iter_images
+    from pipeline.stimuli.typographic import Attack, TypographicOptions, iter_typographic
+
+    chosen = islice(iter_images(images, warehouse), limit or None)
+    items = iter_typographic(
+        chosen,
+        [Attack(one) for one in text],
+        _one_font(font, font_name),
+        TypographicOptions(tuple(placement)),
+    )
+    _ingest(warehouse, dataset, shard_size, items)
+
+
+@stimuli.command()
+def stroop(
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    font: Fonts = NOTO,
+    font_name: Annotated[str, typer.Option(help="The font's name.")] = "NotoSans",
+    size_px: SizePx = 160,
+    shard_size: ShardSize = 1000,
+) -> None:
+    """Colour words in inks, with neutral and congruent cards."""
+    from pipeline.stimuli.stroop import iter_stroop
+
+    items = iter_stroop((_one_font(font, font_name),), size_px=size_px)
+    _ingest(warehouse, dataset, shard_size, items)
+
+
+@stimuli.command()
+def forms(
+    images: Images,
+    warehouse: Warehouse,
+    dataset: DatasetName,
+    form: Annotated[
+        list[str], typer.Option("--form", help="line drawing, edge map or silhouette; several.")
+    ] = ["line drawing", "silhouette"],  # noqa: B006
+    shard_size: ShardSize = 1000,
+) -> None:
+    """Line drawings, edge maps and silhouettes made of any images."""
+    from pipeline.image_sources import iter_images
+    from pipeline.stimuli.forms import iter_forms
+
+    _ingest(warehouse, dataset, shard_size, iter_forms(iter_images(images, warehouse), form))
+
+
+def _one_font(places: list[str], name: str) -> Font:
+    from pipeline.stimuli.fonts import find_fonts
+
+    found = find_fonts(places)
+    named = [font for font in found if font.name == name]
+    if len(found) == 1 and not named:
+        return found[0]
+    if not named:
+        raise ConfigError(
+            f"There is no font {name!r} in {', '.join(places)}.",
+            f"There are: {', '.join(font.name for font in found[:20])}. Name one with --font-name.",
+        )
+    return named[0]
+
+
+def _ingest(
+    warehouse: str,
+    dataset: str,
+    shard_size: int,
+    items: Iterable[SourceExample],
+    max_reject_frac: float = MAX_REJECT_FRAC,
+) -> None:
+    from pipeline.sources.ingest import ingest_items
+
+    config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size)
+    done = ingest_items(config, "stimuli", items, choose_progress())
+    typer.echo(
+        f"{done.dataset}: {done.shard_count} shards, {done.read_count} read = "
+        f"{done.written_count} written + {done.rejected_count} rejected; "
+        f"{done.duplicate_count} repeated images"
+    )

@@ -1,0 +1,67 @@
+-- view:    stimuli
+-- grain:   one row per example that is a controlled stimulus
+-- key:     dataset, example_id
+-- reads:   stg_stimuli
+-- purpose: What controlled stimuli show by construction; other examples have no row.
+-- cite:    Goh et al. 2021, doi:10.23915/distill.00030
+--
+-- Made by neurons stimuli, or by whoever writes the member "stimulus" into the JSON of
+-- a sample; file names such as label=cat_text=dog.png say it too. Fields that do not
+-- apply are null.
+--
+-- column          type     unit       meaning
+-- dataset         varchar             name of the dataset
+-- example_id      bigint   id         shard ordinal x 2^20 + position in the shard
+-- stimulus        varchar             picture, word, typographic, stroop or derived
+-- concept         varchar             what it shows or says; typographic: what the
+--                                     clean image shows
+-- category        varchar             family of the concept
+-- facet           varchar             photo, colour drawing, flat drawing, 3d
+--                                     rendering, line drawing, edge map, silhouette,
+--                                     rendered word or colour card
+-- drawing_set     varchar             which set of drawings it is from
+-- text            varchar             what is written in the image
+-- language        varchar  BCP 47     language of that text
+-- script          varchar  ISO 15924  script of that text
+-- font            varchar             name of the font
+-- font_size_px    float    px         size of the font (em)
+-- ink             varchar  #rrggbb    colour of the text
+-- paper           varchar  #rrggbb    colour behind the text or drawing
+-- rotation_deg    float    degrees    counter-clockwise turn of the text
+-- placement       varchar             where the text or patch is: centre, anywhere,
+--                                     top-left ...
+-- control         varchar             typographic: clean, blank, right_word, attack;
+--                                     stroop: neutral, congruent, incongruent
+-- attack_text     varchar             text of the attack, which the controls are beside
+-- attack_concept  varchar             concept that the attack text names
+-- base_key        varchar             key of the clean image: groups the versions of
+--                                     one image
+-- covered_frac    float    0..1       share of the pixels that the patch covers
+-- ink_name        varchar             stroop: name of the colour of the ink
+-- word_name       varchar             stroop: colour that the word names; null if
+--                                     neutral
+select
+    stg_stimuli.dataset,
+    stg_stimuli.example_id,
+    stg_stimuli.stimulus,
+    stg_stimuli.concept,
+    stg_stimuli.category,
+    stg_stimuli.facet,
+    stg_stimuli.drawing_set,
+    stg_stimuli.text,
+    stg_stimuli.language,
+    stg_stimuli.script,
+    stg_stimuli.font,
+    stg_stimuli.font_size_px,
+    stg_stimuli.ink,
+    stg_stimuli.paper,
+    stg_stimuli.rotation_deg,
+    stg_stimuli.placement,
+    stg_stimuli.control,
+    stg_stimuli.attack_text,
+    stg_stimuli.attack_concept,
+    stg_stimuli.base_key,
+    stg_stimuli.covered_frac,
+    stg_stimuli.ink_name,
+    stg_stimuli.word_name,
+from stg_stimuli;
