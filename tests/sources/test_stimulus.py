@@ -31,7 +31,7 @@ def ingest_records(tmp_path: Path, *records: bytes) -> None:
 def test_a_stimulus_becomes_a_row_and_other_samples_none(tmp_path: Path) -> None:
     ingest_records(tmp_path, make_record("a", stimulus=WORD), make_record("b"))
     (row,) = read_rows(tmp_path, "stimuli")
-    assert row == {name: None for name in TABLES["stimuli"].column_names} | WORD | {"example_id": 0}
+    assert row == dict.fromkeys(TABLES["stimuli"].column_names) | WORD | {"example_id": 0}
     with connect(tmp_path / "warehouse") as con:
         assert con.sql("select text, font_size_px from stimuli").fetchall() == [("dog", 20.0)]
 
