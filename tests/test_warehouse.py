@@ -358,6 +358,19 @@ def _attack_images_of_nothing(place):
     classify(ClassifyConfig(str(place), "d", "r", "RN-demo:random", *CLASSES))
 
 
+def _attack_without_a_blank_patch(place):
+    """An attack whose controls are not all there."""
+    common = {"stimulus": "typographic", "facet": "photo", "base_key": "0", "placement": "strip"}
+    tar = write_tar(
+        place.parent / "attacks/0.tar",
+        [
+            sample("0", base_image(0), **common | {"placement": None}, control="clean"),
+            sample("1", base_image(1), **common, control="attack", attack_text="cat"),
+        ],
+    )
+    ingest(IngestConfig(str(place), "d"), IngestStep("webdataset", (str(tar),)))
+
+
 CLASSES = (("cat", "dog"), ("a photo of a {}.",))
 
 BREAKS = {
@@ -382,6 +395,7 @@ BREAKS = {
         place, "dataset=*/duplicates/00002.parquet", lambda table: table.slice(1)
     ),
     "check_ranks": lambda place: _rewrite_mart(place),
+    "check_stimuli": _attack_without_a_blank_patch,
 }
 
 

@@ -30,14 +30,19 @@ def text_mask(text: str, font: Font, size_px: float) -> Image.Image:
 
     Raises:
         ExampleError: ``missing_glyph`` if the font lacks a character, which would be drawn as a box;
+            ``no_shaping`` if the script joins or reorders its letters and Pillow cannot do that here;
             ``no_ink`` if nothing would be seen.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, features
 
     missing = font.missing(text)
     if missing:
         raise ExampleError(
             "missing_glyph", f"the font {font.name} cannot draw {missing!r} of {text!r}"
+        )
+    if needs_shaping(text) and not features.check("raqm"):
+        raise ExampleError(
+            "no_shaping", f"{text!r} needs its letters joined or reordered: install libfribidi"
         )
     face = _face(font.path, float(size_px))
     left, top, right, bottom = face.getbbox(text)
@@ -50,6 +55,15 @@ def text_mask(text: str, font: Font, size_px: float) -> Image.Image:
     if box is None:
         raise ExampleError("no_ink", f"{text!r} leaves no ink in the font {font.name}")
     return mask.crop(box)
+
+
+def needs_shaping(text: str) -> bool:
+    """Whether a text is in a script whose letters join, reorder or run from right to left."""
+    return any(low <= ord(c) <= high for c in text for low, high in _SHAPED)
+
+
+_SHAPED = ((0x0590, 0x08FF), (0x0900, 0x0DFF), (0x0E80, 0x109F), (0x1780, 0x17FF), (0xFB1D, 0xFEFC))
+"""Hebrew, Arabic and their neighbours; the scripts of India; Lao, Tibetan, Burmese; Khmer; old forms."""
 
 
 def fit_size(text: str, font: Font, width_px: float, height_px: float) -> float:

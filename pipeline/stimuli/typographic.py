@@ -99,7 +99,7 @@ def iter_typographic(
             if base.concept and font.can_draw(base.concept):
                 yield _example(base, "right_word", placement, Attack(base.concept), font, options)
             for attack in attacks:
-                if base.concept not in (attack.text, attack.concept):
+                if base.concept is None or base.concept not in (attack.text, attack.concept):
                     yield _example(base, "attack", placement, attack, font, options)
 
 

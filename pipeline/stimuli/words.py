@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import ConfigError, SourceError
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.texts import make_text, normalise_language
-from pipeline.sources.writer import SourceExample
+from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.lettering import draw_text, encode_png, fit_size, text_mask
 
@@ -61,9 +61,10 @@ def iter_words(
 ) -> Iterator[SourceExample]:
     """Write words on cards.
 
-    A word that none of the fonts can draw is yielded too; asking for its image raises ExampleError
-    ``missing_glyph``, so that it becomes a reject. Each image depends on the seed, the word and the
-    number of its copy alone, so lists can be cut and continued.
+    A word that none of the fonts can draw is yielded too: asking for its image raises ExampleError
+    ``missing_glyph``, so that it becomes a reject. So does one whose letters cannot be joined here.
+    Each image depends on the seed, the word and the number of its copy alone, so lists can be cut and
+    continued.
 
     Raises:
         ConfigError: An unknown placement, or numbers that cannot be.
@@ -74,7 +75,11 @@ def iter_words(
     for number, word in enumerate(words):
         rng = random.Random(f"{options.seed}:{word.language}:{word.text}")
         able = [font for font in fonts if font.can_draw(word.text)]
-        chosen = rng.sample(able, min(options.fonts_per_word, len(able))) or [fonts[0]]
+        if not able:
+            detail = f"none of the {len(fonts)} fonts can draw all of {word.text!r}"
+            yield make_reject(f"word/{number:06d}", "missing_glyph", detail)
+            continue
+        chosen = rng.sample(able, min(options.fonts_per_word, len(able)))
         for copy, font in enumerate(chosen):
             yield _write(word, font, number, copy, options, rng)
 

@@ -1,0 +1,296 @@
+"""Every kind of stimulus: deterministic, labelled with what is drawn, and controlled where it says so."""
+
+from __future__ import annotations
+
+import io
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.check import check, run_violations
+from pipeline.config import IngestConfig, IngestStep
+from pipeline.errors import ConfigError, ExampleError, SourceError
+from pipeline.image_sources import iter_images
+from pipeline.nano.concepts import load_concepts
+from pipeline.sources.ingest import ingest, ingest_items
+from pipeline.sources.published import read_published_name
+from pipeline.stimuli.drawings import load_folder, load_glyphs, load_openmoji
+from pipeline.stimuli.fonts import find_fonts
+from pipeline.stimuli.forms import IMAGE_FORMS, iter_forms
+from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures
+from pipeline.stimuli.stroop import COLOURS, iter_stroop
+from pipeline.stimuli.typographic import PLACEMENTS, Attack, BaseImage, cover, iter_typographic
+from pipeline.stimuli.words import Word, WordOptions, iter_words, read_words, script_of
+from pipeline.warehouse import connect
+
+FONT = next(font for font in find_fonts(["manimgx_fonts"]) if font.name == "NotoSans")
+NOTO = WordOptions(font_names=("NotoSans",))
+
+
+def pixels(item):
+    with Image.open(io.BytesIO(item.image())) as image:
+        return np.asarray(image.convert("RGB"), np.int16)
+
+
+def noise_image(seed: int, size=(96, 64)) -> BaseImage:
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return BaseImage(f"n{seed}", lambda: Image.fromarray(values), "dog", "animal")
+
+
+def test_pictures_show_every_concept_in_every_set_and_form():
+    items = list(iter_pictures(PictureOptions(("openmoji", "openmoji-black"), FORMS)))
+    shown = {item.stimulus["concept"] for item in items}
+    assert shown == {concept.concept for concept in load_concepts()}
+    assert len({item.key for item in items}) == len(items)
+    facets = {item.stimulus["facet"] for item in items}
+    assert facets == {"colour drawing", "line drawing", "edge map", "silhouette"}
+    flags = {i.stimulus["facet"] for i in items if i.stimulus["category"] == "region"}
+    assert flags == {"colour drawing"}, "flags differ by colour alone"
+
+
+def test_pictures_are_the_same_every_time_and_lines_have_no_colour():
+    options = PictureOptions(("openmoji", "openmoji-black"), FORMS, categories=("animal",))
+    first, second = (list(iter_pictures(options))[::29] for _ in range(2))
+    assert [i.image() for i in first] == [i.image() for i in second]
+    for item in first:
+        spread = np.ptp(pixels(item), axis=-1).max()
+        assert (spread > 30) == (item.stimulus["facet"] == "colour drawing")
+        assert 0 < (pixels(item).min(-1) < 128).mean() < 0.7, "something is drawn, on white"
+
+
+def test_the_three_package_sets_draw_the_same_things_differently():
+    sets = [load_openmoji(), load_openmoji("black"), load_glyphs()]
+    drawn = [np.asarray(s.drawings["🐘"](64)) for s in sets]
+    assert all(d.shape == (64, 64, 4) and d[..., 3].max() > 200 for d in drawn)
+    assert len({d.tobytes() for d in drawn}) == 3
+
+
+def test_a_folder_of_drawings_is_a_set(tmp_path):
+    (tmp_path / "1f418.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9"/></svg>'
+    )
+    Image.new("RGBA", (20, 10), "red").save(tmp_path / "1f1ef-1f1f5.png")
+    (tmp_path / "notes.txt").write_text("x")
+    drawings = load_folder(tmp_path).drawings
+    assert set(drawings) == {"🐘", "🇯🇵"}
+    options = PictureOptions((str(tmp_path),))
+    assert {i.stimulus["concept"] for i in iter_pictures(options)} == {"elephant", "Japan"}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="holds no drawing"):
+        load_folder(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (PictureOptions(forms=("sketch",)), "form 'sketch'"),
+        (PictureOptions(languages=("tlh",)), "language 'tlh'"),
+        (PictureOptions(categories=("car",)), "category 'car'"),
+        (PictureOptions(size_px=4), "size_px is 4"),
+    ],
+)
+def test_pictures_that_cannot_be_had(options, said):
+    with pytest.raises(ConfigError, match=said):
+        next(iter_pictures(options))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.text("abcdefghijkl", min_size=1, max_size=12),
+    st.integers(0, 5),
+    st.sampled_from(["centre", "anywhere"]),
+    st.sampled_from([0.0, 40.0]),
+)
+def test_words_are_deterministic_complete_and_inside_their_card(text, seed, placement, rotation):
+    options = WordOptions(
+        font_names=("NotoSans",), size_px=96, placement=placement,
+        inks=("#aa0000", "#0000aa"), max_rotation_deg=rotation, seed=seed,
+    )  # fmt: skip
+    one, two = (next(iter_words([Word(text, "en")], options)) for _ in range(2))
+    assert one.image() == two.image() and one.stimulus == two.stimulus
+    image = pixels(one)
+    ink = tuple(int(one.stimulus["ink"][i : i + 2], 16) for i in (1, 3, 5))
+    assert (np.abs(image - ink).max(-1) < 8).any(), "the ink is the one it says"
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    assert (border > 200).all(), "nothing is cut off"
+    assert one.stimulus["text"] == text == one.texts[0]["text"]
+
+
+def test_a_words_image_does_not_depend_on_its_neighbours():
+    words = [Word("dog", "en"), Word("cat", "en")]
+    options = WordOptions(font_names=("NotoSans",), placement="anywhere")
+    together = list(iter_words(words, options))[1]
+    assert together.image() == next(iter_words(words[1:], options)).image()
+
+
+def test_what_no_font_can_draw_is_a_reject_and_counts_add_up(tmp_path):
+    words = [Word("dog", "en"), Word("犬", "ja"), Word("cat", "en")]
+    config = IngestConfig(str(tmp_path), "w", max_reject_frac=0.5)
+    done = ingest_items(config, "stimuli", iter_words(words, NOTO))
+    assert (done.read_count, done.written_count, done.rejected_count) == (3, 2, 1)
+    with connect(tmp_path) as con:
+        assert con.sql("select reason from rejects").fetchall() == [("missing_glyph",)]
+        rows = con.sql("select text, language, script, font from stimuli order by all").fetchall()
+    assert rows == [("cat", "en", "Latn", "NotoSans"), ("dog", "en", "Latn", "NotoSans")]
+
+
+def test_word_lists_are_lines_or_a_csv(tmp_path):
+    path = tmp_path / "words"
+    path.write_text("dog\n\ncat\n", encoding="utf-8")
+    assert [w.text for w in read_words(str(path))] == ["dog", "cat"]
+    path.write_text("word,language,concept\nchien,FR,dog\n", encoding="utf-8")
+    assert read_words(str(path)) == [Word("chien", "fr", "dog")]
+    path.write_text("\n")
+    with pytest.raises(SourceError, match="has no word"):
+        read_words(str(path))
+    assert [script_of(t) for t in ("dog", "собака", "кот 7", "7")] == [
+        "Latn",
+        "Cyrl",
+        "Cyrl",
+        "Zyyy",
+    ]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.sampled_from(sorted(PLACEMENTS)),
+    st.integers(40, 140),
+    st.integers(40, 140),
+)
+def test_attack_and_controls_differ_inside_the_patch_only(seed, placement, width, height):
+    base = noise_image(seed, (width, height))
+    items = {
+        item.stimulus["control"]: item
+        for item in iter_typographic([base], [Attack("iPod")], FONT)
+        if item.stimulus.get("placement") in (None, placement)
+    }
+    assert set(items) == {"clean", "blank", "right_word", "attack"}
+    clean, blank = pixels(items["clean"]), pixels(items["blank"])
+    _, boxes, covered = cover(base.image(), placement, "#ffffff")
+    inside = np.zeros(clean.shape[:2], bool)
+    for left, top, right, bottom in boxes:
+        inside[top:bottom, left:right] = True
+    assert covered == pytest.approx(inside.mean())
+    assert items["attack"].stimulus["covered_frac"] == pytest.approx(covered, abs=1e-6)
+    assert (blank[inside] == 255).all()
+    for item in items.values():
+        assert (pixels(item)[~inside] == clean[~inside]).all()
+        assert item.stimulus["base_key"] == base.key
+        assert item.texts == base.texts, "never the attack's text"
+    if min(width, height) > 90:
+        assert (pixels(items["attack"]) != blank).any()
+        assert (pixels(items["attack"]) != pixels(items["right_word"])).any()
+
+
+def test_the_eight_small_texts_cover_what_goh_et_al_covered():
+    image = Image.new("RGB", (224, 224))
+    assert 0.06 <= cover(image, "eight", "#ffffff")[2] <= 0.10
+
+
+def test_an_image_is_not_attacked_with_its_own_name():
+    items = iter_typographic([noise_image(1)], [Attack("dog"), Attack("woof", "dog")], FONT)
+    assert {item.stimulus["control"] for item in items} == {"clean", "blank", "right_word"}
+
+
+def test_attacks_that_cannot_be():
+    for attacks, said in (([], "No text"), ([Attack("犬")], "cannot draw '犬'")):
+        with pytest.raises(ConfigError, match=said):
+            next(iter_typographic([noise_image(1)], attacks, FONT))
+
+
+def test_stroop_cards_cross_every_ink_with_every_word():
+    items = list(iter_stroop((FONT,), size_px=64))
+    kinds = [item.stimulus["control"] for item in items]
+    n = len(COLOURS)
+    assert (kinds.count("congruent"), kinds.count("neutral")) == (n, n)
+    assert kinds.count("incongruent") == n * (n - 1)
+    for item in items[::5]:
+        ink = [int(item.stimulus["ink"][i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(pixels(item) - ink).max(-1) < 8).any()
+        assert COLOURS[item.stimulus["ink_name"]] == item.stimulus["ink"]
+
+
+def test_forms_of_a_photo_keep_its_size_and_what_it_shows():
+    base = noise_image(3)
+    items = list(iter_forms([base], tuple(IMAGE_FORMS)))
+    assert [item.stimulus["facet"] for item in items] == list(IMAGE_FORMS)
+    for item in items:
+        assert pixels(item).shape == (64, 96, 3)
+        assert np.ptp(pixels(item), axis=-1).max() == 0
+        assert item.stimulus["concept"] == "dog"
+
+
+def test_a_silhouette_is_the_thing_and_a_line_drawing_its_border():
+    card = Image.new("RGB", (60, 60), "#ffffff")
+    card.paste("#c02020", (20, 20, 40, 40))
+    shape = np.asarray(IMAGE_FORMS["silhouette"](card).convert("L"))
+    assert (shape[20:40, 20:40] == 0).all() and (shape == 0).sum() == 400
+    for form in ("line drawing", "edge map"):
+        lines = np.asarray(IMAGE_FORMS[form](card).convert("L"))
+        assert lines[30, 30] > 200 and lines[5, 5] > 200 and lines[18:23, 30].min() < 128
+
+
+@pytest.mark.parametrize(
+    ("stem", "label", "text"),
+    [
+        ("label=dog_text=cat", "dog", "cat"),
+        ("label=red_wine_text=hot dog", "red wine", "hot dog"),
+        ("0001_label=cup_text=pen_2", "cup", "pen"),
+    ],
+)
+def test_names_of_published_sets_are_understood(stem, label, text):
+    found = read_published_name(stem)
+    assert found is not None
+    assert (found["concept"], found["attack_text"], found["control"]) == (label, text, "attack")
+
+
+def test_other_names_say_nothing():
+    assert read_published_name("dog") is None
+    assert read_published_name("label=_text=cat") is None
+
+
+def test_a_published_set_is_ingested_as_attacks(tmp_path):
+    (tmp_path / "set").mkdir()
+    noise_image(1).image().save(tmp_path / "set/label=dog_text=cat.png")
+    noise_image(2).image().save(tmp_path / "set/plain.png")
+    ingest(IngestConfig(str(tmp_path / "w"), "p"), IngestStep("folder", (str(tmp_path / "set"),)))
+    with connect(tmp_path / "w") as con:
+        assert con.sql("select concept, attack_text, stimulus from stimuli").fetchall() == [
+            ("dog", "cat", "typographic")
+        ]
+        assert con.sql("select text from texts").fetchall() == [("dog",)]
+
+
+def test_images_come_from_folders_datasets_and_sets(tmp_path):
+    (tmp_path / "photos/dog").mkdir(parents=True)
+    noise_image(1).image().save(tmp_path / "photos/dog/a.png")
+    (tmp_path / "photos/dog/b.png").write_bytes(b"no image")
+    good, bad = iter_images(str(tmp_path / "photos"), "")
+    assert good.concept == "dog" and good.image().size == (96, 64)
+    with pytest.raises(ExampleError, match="does not open"):
+        bad.image()
+    place = str(tmp_path / "w")
+    items = islice(iter_pictures(PictureOptions(categories=("animal",))), 3)
+    ingest_items(IngestConfig(place, "pics"), "stimuli", items)
+    found = list(iter_images("dataset:pics", place))
+    drawn = list(islice(iter_images("openmoji", place), 3))
+    assert len(found) == 3 and all(image.concept and image.category == "animal" for image in found)
+    assert found[0].image().size == (160, 160) == drawn[0].image().size
+    with pytest.raises(SourceError, match="no dataset 'nope'"):
+        next(iter_images("dataset:nope", place))
+
+
+def test_a_bad_image_under_attack_is_rejected_in_every_version(tmp_path):
+    (tmp_path / "photos").mkdir()
+    noise_image(1).image().save(tmp_path / "photos/a.png")
+    (tmp_path / "photos/b.jpg").write_bytes(b"no image")
+    place = str(tmp_path / "w")
+    items = iter_typographic(iter_images(str(tmp_path / "photos"), place), [Attack("iPod")], FONT)
+    done = ingest_items(IngestConfig(place, "a"), "stimuli", items)
+    assert done.read_count == 14 and done.rejected_count == 7 == done.written_count
+    assert run_violations(check(place)) == 0
