@@ -13,6 +13,8 @@ from pipeline.stimuli.fonts import Font
 if TYPE_CHECKING:
     from PIL import Image
 
+MIN_FONT_SIZE_PX = 1.0
+"""A smaller font leaves a smear, and FreeType cannot set it."""
 _MARGIN_FRAC = 0.04
 """Free border that centred text leaves on each side."""
 
@@ -31,7 +33,7 @@ def text_mask(text: str, font: Font, size_px: float) -> Image.Image:
     Raises:
         ExampleError: ``missing_glyph`` if the font lacks a character, which would be drawn as a box;
             ``no_shaping`` if the script joins or reorders its letters and Pillow cannot do that here;
-            ``no_ink`` if nothing would be seen.
+            ``too_small`` below ``MIN_FONT_SIZE_PX``; ``no_ink`` if nothing would be seen.
     """
     from PIL import Image, ImageDraw, features
 
@@ -43,6 +45,10 @@ def text_mask(text: str, font: Font, size_px: float) -> Image.Image:
     if needs_shaping(text) and not features.check("raqm"):
         raise ExampleError(
             "no_shaping", f"{text!r} needs its letters joined or reordered: install libfribidi"
+        )
+    if size_px < MIN_FONT_SIZE_PX:
+        raise ExampleError(
+            "too_small", f"{text[:80]!r} fits its room only at {size_px:.2g} px, a smear"
         )
     face = _face(font.path, float(size_px))
     left, top, right, bottom = face.getbbox(text)

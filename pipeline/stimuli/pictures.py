@@ -33,6 +33,8 @@ PACKAGE_SETS = ("openmoji", "openmoji-black", "noto-emoji-glyphs")
 """Sets that need nothing else; any other name is a folder."""
 COLOURED = ("color", "region")
 """Categories that only colour tells apart: they have no line drawing, edge map or silhouette."""
+SAME_OUTLINE = ("emotion", "counting")
+"""Categories whose drawings all have one outline, a face or a key: they have no silhouette."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _one_form(
     has_colour = facet not in ("line drawing", "edge map", "silhouette")
     for concept in concepts:
         if concept.category in COLOURED and not has_colour:
+            continue
+        if concept.category in SAME_OUTLINE and facet == "silhouette":
             continue
         for emoji in concept.emoji:
             draw = drawing_set.drawings.get(plain_emoji(emoji))

@@ -7,8 +7,8 @@ controls differ only inside the patch, whose share of the pixels is counted, not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
@@ -92,7 +92,8 @@ def iter_typographic(
     """
     options = options or TypographicOptions()
     _check(attacks, font, options)
-    for base in images:
+    for image in images:
+        base = replace(image, image=cache(image.image))  # opened once for all its versions
         yield _example(base, "clean", None, None, font, options)
         for placement in options.placements:
             yield _example(base, "blank", placement, None, font, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError, ExampleError, SourceError
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.texts import make_text, normalise_language
 from pipeline.sources.writer import SourceExample, make_reject
@@ -62,9 +63,9 @@ def iter_words(
     """Write words on cards.
 
     A word that none of the fonts can draw is yielded too: asking for its image raises ExampleError
-    ``missing_glyph``, so that it becomes a reject. So does one whose letters cannot be joined here.
-    Each image depends on the seed, the word and the number of its copy alone, so lists can be cut and
-    continued.
+    ``missing_glyph``, so that it becomes a reject. So does one whose letters cannot be joined here, or
+    that would be too small to see.
+    Each word's images depend on the options, the fonts and the word alone, so lists can grow.
 
     Raises:
         ConfigError: An unknown placement, or numbers that cannot be.
@@ -81,7 +82,11 @@ def iter_words(
             continue
         chosen = rng.sample(able, min(options.fonts_per_word, len(able)))
         for copy, font in enumerate(chosen):
-            yield _write(word, font, number, copy, options, rng)
+            key = f"word/{number:06d}-{copy}"
+            try:
+                yield _write(key, word, font, options, rng)
+            except ExampleError as error:
+                yield make_reject(key, error.reason, error.detail)
 
 
 def read_words(path: str) -> list[Word]:
@@ -197,12 +202,13 @@ def _choose_fonts(options: WordOptions) -> list[Font]:
 
 
 def _write(
-    word: Word, font: Font, number: int, copy: int, options: WordOptions, rng: random.Random
+    key: str, word: Word, font: Font, options: WordOptions, rng: random.Random
 ) -> SourceExample:
     ink, paper = rng.choice(options.inks), rng.choice(options.papers)
     rotation = round(rng.uniform(-1, 1) * options.max_rotation_deg, 2)
     share = 1.0 if options.placement == "centre" else rng.uniform(0.35, 0.7)
     spot = (rng.random(), rng.random()) if options.placement == "anywhere" else (0.5, 0.5)
+    font_size_px = _fit(word.text, font, options.size_px, share, rotation)
     fields: dict[str, Any] = {
         "stimulus": "word",
         "concept": word.concept,
@@ -212,25 +218,45 @@ def _write(
         "language": word.language,
         "script": script_of(word.text),
         "font": font.name,
+        "font_size_px": font_size_px,
         "ink": ink,
         "paper": paper,
         "rotation_deg": rotation,
         "placement": options.placement,
     }
     return SourceExample(
-        key=f"word/{number:06d}-{copy}",
-        image=partial(_draw, word.text, font, options.size_px, share, spot, ink, paper, rotation),
+        key=key,
+        image=partial(
+            _draw, word.text, font, font_size_px, options.size_px, spot, ink, paper, rotation
+        ),
         extension="png",
         texts=[make_text(word.text, word.language)],
         stimulus={name: value for name, value in fields.items() if value is not None},
     )
 
 
+def _fit(text: str, font: Font, size_px: int, share: float, rotation_deg: float) -> float:
+    """The font size (px, two decimals) at which a word fills its share of the card, turned as it is.
+
+    Raises:
+        ExampleError: As ``text_mask``.
+    """
+    room = _ROOM * share * size_px
+    size = fit_size(text, font, room, 0.5 * room)
+    mask = text_mask(text, font, size)
+    sine, cosine = (abs(f(math.radians(rotation_deg))) for f in (math.sin, math.cos))
+    turned = (
+        mask.width * cosine + mask.height * sine,
+        mask.width * sine + mask.height * cosine,
+    )
+    return math.floor(100 * size * min(1.0, _ROOM * size_px / max(turned))) / 100
+
+
 def _draw(
     text: str,
     font: Font,
+    font_size_px: float,
     size_px: int,
-    share: float,
     spot: tuple[float, float],
     ink: str,
     paper: str,
@@ -239,14 +265,10 @@ def _draw(
     """A card with a word; ``spot`` 0..1 says where in the free room it lies."""
     from PIL import Image
 
-    room = _ROOM * share * size_px
-    mask = text_mask(text, font, fit_size(text, font, room, 0.5 * room))
+    mask = text_mask(text, font, font_size_px)
     if rotation_deg:
         turned = mask.rotate(rotation_deg, Image.Resampling.BICUBIC, expand=True)
         mask = turned.crop(turned.getbbox())
-        if max(mask.size) > _ROOM * size_px:
-            factor = _ROOM * size_px / max(mask.size)
-            mask = mask.resize([max(1, round(side * factor)) for side in mask.size])
     card = Image.new("RGB", (size_px, size_px), paper)
     free = [size_px - side for side in mask.size]
     centre = (mask.width / 2 + spot[0] * free[0], mask.height / 2 + spot[1] * free[1])
