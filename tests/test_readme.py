@@ -43,7 +43,7 @@ def test_commands_print_what_the_readme_shows(demo_folder, command, shown):
     expected = [line.split() for line in shown.splitlines()]
     assert len(got) == len(expected)
     assert got[0] == expected[0]
-    # Random weights differ between versions of torch, so numbers and rows may; the form may not.
+    # The last digits, and so the order of near ties, may differ between processors; the form may not.
     assert [len(line) for line in got[:2]] == [len(line) for line in expected[:2]]
 
 
@@ -53,9 +53,9 @@ def test_python_blocks_run(demo_folder):
     rows, kind, _ = _shell(demo_folder, f"python - <<'END'\n{code}\nEND").split(maxsplit=2)
     assert int(rows) > 0
     assert kind == "CLIP"
-    code = f"{second}\nprint(len(flags), len(matrix['unit']), similar[0][0])"
-    flags, values, correlation = _shell(demo_folder, f"python - <<'END'\n{code}\nEND").split()
-    assert int(flags) > 0
+    code = f"{second}\nprint(len(japan), len(matrix['unit']), similar[0][0])"
+    japan, values, correlation = _shell(demo_folder, f"python - <<'END'\n{code}\nEND").split()
+    assert int(japan) > 0
     assert int(values) > 1000
     assert -1 <= float(correlation) <= 1
 
@@ -80,10 +80,14 @@ def test_every_command_and_option_in_the_readme_exists():
     used = [line.strip() for line in lines if line.strip().startswith("neurons ")]
     assert len(used) > 10
     for line in used:
-        for call in re.split(r"\s&&\s", line.split(" #")[0]):
+        for call in re.split(r"\s&&\s", re.split(r"\s#", line)[0]):
             _, name, *words = call.split()
             assert name in commands, call
-            known = {o for p in commands[name].params for o in p.opts}
+            command = commands[name]
+            if hasattr(command, "commands"):
+                assert words[0] in command.commands, call
+                command = command.commands[words[0]]
+            known = {o for p in command.params for o in p.opts}
             for word in words:
                 if re.match(r"--?[a-z]", word):
                     assert word in known, f"{word} in {call!r}"

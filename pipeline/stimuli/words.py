@@ -17,9 +17,11 @@ from pipeline.nano.concepts import load_concepts
 from pipeline.sources.texts import make_text, normalise_language
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
-from pipeline.stimuli.lettering import draw_text, encode_png, fit_size, text_mask
+from pipeline.stimuli.lettering import draw_text, encode_png, text_mask
 
 PLACEMENTS = ("centre", "anywhere")
+_PROBE_PX = 64.0
+"""Font size at which a word is measured."""
 _ROOM = 0.94
 """Share of the card that a word may take, so that nothing touches the border."""
 
@@ -241,15 +243,14 @@ def _fit(text: str, font: Font, size_px: int, share: float, rotation_deg: float)
     Raises:
         ExampleError: As ``text_mask``.
     """
-    room = _ROOM * share * size_px
-    size = fit_size(text, font, room, 0.5 * room)
-    mask = text_mask(text, font, size)
+    room, mask = _ROOM * share * size_px, text_mask(text, font, _PROBE_PX)
     sine, cosine = (abs(f(math.radians(rotation_deg))) for f in (math.sin, math.cos))
     turned = (
         mask.width * cosine + mask.height * sine,
         mask.width * sine + mask.height * cosine,
     )
-    return math.floor(100 * size * min(1.0, _ROOM * size_px / max(turned))) / 100
+    scale = min(room / mask.width, 0.5 * room / mask.height, _ROOM * size_px / max(turned))
+    return math.floor(100 * _PROBE_PX * scale) / 100
 
 
 def _draw(

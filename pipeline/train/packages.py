@@ -70,8 +70,8 @@ def fetch_training_fonts(cache: Path) -> list[Font]:
         for file in sorted((folder / "files").iterdir())
         if file.name.endswith(_FONT_FILES)
     ]
-    noto = [font for font in find_fonts(["manimgx_fonts"]) if font.name == "NotoSans"]
-    return [*find_fonts(files), *noto]
+    noto = [str(font.path) for font in find_fonts(["manimgx_fonts"]) if font.name == "NotoSans"]
+    return list(find_fonts([*files, *noto]))
 
 
 def _fetch(cache: Path, package: str) -> Path:

@@ -1,0 +1,115 @@
+"""The demo, whole: raw shards to labels, which must name the neurons that were planted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline.demo import run_demo
+from pipeline.nano.planted import BOTH_FACETS, load_planted
+from pipeline.warehouse import connect
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "warehouse"
+
+
+@pytest.fixture(scope="module")
+def demo(warehouse):
+    return run_demo(str(warehouse))
+
+
+def test_the_pipelines_own_labels_name_the_planted_neurons(demo, capsys):
+    planted = [p for p in load_planted() if p.scope == "concept" and p.facets == BOTH_FACETS]
+    assert demo.planted_count == len(planted) >= 240
+    assert demo.asserted_count == sum(p.is_asserted for p in planted) >= 180
+    with capsys.disabled():
+        print(
+            f"\nlabels that name the planted concept: {demo.right_count} of {demo.planted_count}; "
+            f"of the asserted ones {demo.asserted_right_count} of {demo.asserted_count}"
+        )
+    assert demo.asserted_right_count >= 0.9 * demo.asserted_count
+
+
+def test_labels_are_found_without_the_list(demo, warehouse):
+    """The same count by plain SQL over what the pipeline wrote, nothing of the demo's own code."""
+    with connect(warehouse) as con:
+        rows = con.execute(
+            "select unit, concept from neuron_labels where dataset = 'demo' and is_labelled"
+        ).fetchall()
+    found = dict(rows)
+    right = [p for p in load_planted() if p.is_asserted and found.get(p.channel) == p.concept]
+    assert len(right) == demo.asserted_right_count
+
+
+def test_a_picture_only_neuron_does_not_answer_to_words(demo, warehouse):
+    """Mean activation of each control to its own concept, as picture and as word."""
+    with connect(warehouse) as con:
+        means = {}
+        for p in load_planted():
+            if p.scope == "concept" and p.facets != BOTH_FACETS:
+                for stimulus, value in con.execute(
+                    """
+                    select stimuli.stimulus, avg(coalesce(activations.activation, 0))
+                    from stimuli
+                    left join activations
+                        on
+                            stimuli.dataset = activations.dataset
+                            and stimuli.example_id = activations.example_id
+                            and activations.unit = $unit
+                    where stimuli.dataset = 'demo' and stimuli.concept = $concept
+                        and stimuli.stimulus in ('picture', 'word')
+                        and stimuli.facet <> 'line drawing'
+                    group by all
+                    """,
+                    {"unit": p.channel, "concept": p.concept},
+                ).fetchall():
+                    means.setdefault((p.facets, stimulus), []).append(value)
+    average = {key: sum(values) / len(values) for key, values in means.items()}
+    assert average["pictures", "picture"] > 3 * average["pictures", "word"]
+    assert average["words", "word"] > 3 * average["words", "picture"]
+
+
+def test_a_word_turns_what_a_blank_strip_does_not(demo, warehouse):
+    with connect(warehouse) as con:
+        ((words, blank),) = con.execute(
+            """
+            select avg(changed_frac), avg(blank_changed_frac) from typographic_attacks
+            where dataset = 'demo-attack' and placement = 'strip'
+            """
+        ).fetchall()
+        ((cells, word, ink),) = con.execute(
+            "select cell_count, word_cell_count, ink_cell_count from stroop_summary"
+        ).fetchall()
+    assert words - blank >= 0.3
+    assert cells == 42
+    assert word > ink
+
+
+def test_nothing_was_lost_and_the_checks_pass(demo):
+    assert not [r for r in demo.checks if r.violation_count and not r.is_warning]
+    assert all(", 0 rejected" in line for line in demo.job.lines if line.startswith("stimuli"))
+
+
+def test_the_pictures_are_there(demo):
+    assert [Path(sheet).name for sheet in demo.sheets] == ["demo-neurons.png", "demo-attack.png"]
+    for sheet in demo.sheets:
+        with Image.open(sheet) as image:
+            assert image.width > 600 and image.height > 600
+
+
+def test_the_command_says_that_neurons_are_trained_and_a_second_run_does_nothing(demo, warehouse):
+    command = [sys.executable, "-m", "pipeline.cli", "demo", "--warehouse", str(warehouse)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "TRAINED to stand for" in run.stdout.splitlines()[0]
+    assert re.search(r"(\d+) of \1 shards were done already", run.stdout)
+    assert "planted: Japan" in run.stdout and "(free)" in run.stdout
+    assert "RANDOM" not in run.stdout
