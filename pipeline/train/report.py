@@ -71,6 +71,10 @@ def measure(
         concepts,
         (encoded[pictures][1], encoded["words_en"][1]),
         (sets[pictures].concept, sets["words_en"].concept),
+        (
+            torch.cat([encoded[name][1] for name in sets]),
+            torch.cat([images.concept for images in sets.values()]),
+        ),
     )
     return figures
 
@@ -97,25 +101,23 @@ def _neurons(
     concepts: Sequence[NanoConcept],
     peaks: tuple[torch.Tensor, torch.Tensor],
     owners: tuple[torch.Tensor, torch.Tensor],
+    everything: tuple[torch.Tensor, torch.Tensor],
 ) -> dict[str, Any]:
     by_picture = planted_aurocs(planted, concepts, peaks[0], owners[0])
     by_word = planted_aurocs(planted, concepts, peaks[1], owners[1])
     both = [c for c in by_picture if by_picture[c] > THRESHOLD and by_word.get(c, 0) > THRESHOLD]
     category = {row.channel: row.category for row in planted}
     counts = Counter(category[channel] for channel in both)
-    all_peaks, all_owners = torch.cat(peaks), torch.cat(owners)
     index = {c.concept: i for i, c in enumerate(concepts)}
-    pure = [
-        channel
-        for channel in both
-        if int(
-            (
-                all_owners[all_peaks[:, channel].topk(10).indices]
-                == index[planted[channel].concept]
-            ).sum()
-        )
-        >= min(5, int((all_owners == index[planted[channel].concept]).sum()))
-    ]
+
+    def count_shown(all_peaks: torch.Tensor, all_owners: torch.Tensor) -> int:
+        """How many of them show their concept in half of their ten top images."""
+        shown = 0
+        for channel in both:
+            top = all_owners[all_peaks[:, channel].topk(10).indices]
+            shown += int((top == index[planted[channel].concept]).sum()) >= 5
+        return shown
+
     free = [c for c in range(peaks[0].shape[1]) if c >= len(planted)]
     generator = torch.Generator().manual_seed(0)
     shuffled = [
@@ -133,7 +135,8 @@ def _neurons(
     return {
         "planted_concepts": len([p for p in planted if p.scope == "concept" and p.facets == BOTH]),
         "planted_above_095": len(both),
-        "planted_above_095_half_of_top10": len(pure),
+        "half_of_top10_pictures_and_english": count_shown(torch.cat(peaks), torch.cat(owners)),
+        "half_of_top10_all_forms": count_shown(*everything),
         "planted_above_095_by_category": dict(sorted(counts.items())),
         "planted_channels": both,
         "free_channels": len(free),

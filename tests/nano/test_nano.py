@@ -1,0 +1,103 @@
+"""The embedded model: it loads, it is what its card says, and its planted neurons are what is listed."""
+
+from __future__ import annotations
+
+import json
+
+import open_clip
+import pytest
+import torch
+
+import pipeline
+from pipeline.errors import ModelError
+from pipeline.extract.model import NANO_FOLDER
+from pipeline.nano.concepts import load_concepts
+from pipeline.nano.planted import load_planted
+from pipeline.train.evaluate import draw_set, held_out_fonts, make_encoder, write_set
+from pipeline.train.objective import BOTH, PICTURES, WORDS, plan_channels
+from pipeline.train.report import measure
+
+RESULTS = json.loads((NANO_FOLDER / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def nano():
+    return pipeline.load_clip("nano")
+
+
+@pytest.fixture(scope="module")
+def figures(nano):
+    model, _, tokenizer = nano
+    concepts = load_concepts()
+    return measure(model, tokenizer, concepts, plan_channels(concepts, 768))
+
+
+def test_it_is_small_and_loads_through_ordinary_open_clip_calls(nano):
+    assert (NANO_FOLDER / "open_clip_model.safetensors").stat().st_size <= 12_000_000
+    model = open_clip.create_model(f"local-dir:{NANO_FOLDER}").eval()
+    tokenizer = open_clip.get_tokenizer(
+        f"local-dir:{NANO_FOLDER}", bpe_path=str(NANO_FOLDER / "bpe.txt.gz")
+    )
+    tokens = tokenizer(["a picture of Japan"])
+    with torch.inference_mode():
+        assert torch.equal(
+            model.encode_text(tokens), nano[0].encode_text(nano[2](["a picture of Japan"]))
+        )
+
+
+def test_figures_are_those_of_the_card(figures):
+    for name, expected in RESULTS.items():
+        if isinstance(expected, float) and expected <= 1:
+            assert figures[name] == pytest.approx(expected, abs=0.02), name
+        elif isinstance(expected, int):
+            assert figures[name] == pytest.approx(expected, abs=6), name
+
+
+def test_the_list_of_planted_neurons_is_the_plan():
+    rows = load_planted()
+    plan = plan_channels(load_concepts(), 768)
+    assert [(r.channel, r.concept, r.category, r.scope, r.facets) for r in rows] == [
+        (p.channel, p.concept, p.category, p.scope, p.facets) for p in plan
+    ]
+    assert sum(r.is_asserted for r in rows) == RESULTS["planted_above_095"]
+
+
+def test_an_untrained_model_of_the_same_shape_is_at_chance():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.create_model(f"local-dir:{NANO_FOLDER}", load_weights=False).eval()
+    _, _, tokenizer = pipeline.load_clip("nano")
+    concepts = load_concepts()
+    figures = measure(model, tokenizer, concepts, plan_channels(concepts, 768))
+    assert figures["zero_shot_openmoji"] < 0.03
+    assert figures["words_en"] < 0.03
+    assert figures["planted_above_095"] < 5
+
+
+def test_neurons_answer_to_picture_and_word_and_controls_to_one_of_them(nano, figures):
+    from pipeline.stimuli.drawings import load_openmoji
+
+    concepts = load_concepts()
+    index = {c.concept: i for i, c in enumerate(concepts)}
+    encode = make_encoder(nano[0])
+    sets = (
+        draw_set(concepts, load_openmoji()),
+        write_set(concepts, "en", list(held_out_fonts().values()), anywhere=False),
+    )
+    peaks = [encode(images.images)[1] for images in sets]
+    means: dict[tuple[str, int], list[float]] = {}
+    for row in load_planted():
+        if row.scope == "concept":
+            for place in (0, 1):
+                mine = sets[place].concept == index[row.concept]
+                value = float(peaks[place][mine, row.channel].mean())
+                means.setdefault((row.facets, place), []).append(value)
+    average = {key: sum(values) / len(values) for key, values in means.items()}
+    assert average[BOTH, 0] > 0.5 and average[BOTH, 1] > 0.5
+    assert average[PICTURES, 0] > 0.4 > 0.1 > average[PICTURES, 1]
+    assert average[WORDS, 1] > 0.3 > 0.1 > average[WORDS, 0]
+
+
+def test_a_name_that_is_almost_nano_is_refused_with_a_hint():
+    with pytest.raises(ModelError, match="Write nano, or ARCH:PRETRAINED"):
+        pipeline.load_clip("nanno")
