@@ -357,7 +357,9 @@ def demo(
     typer.echo(
         f"\nPlanted neurons that got their own concept as label: {done.right_count} of "
         f"{done.planted_count}; of those known to be good {done.asserted_right_count} of "
-        f"{done.asserted_count}."
+        f"{done.asserted_count}.\n"
+        f"Planted neurons whose strongest image is the right one in every form: "
+        f"{done.every_form_count} of {done.planted_count}."
     )
     for neuron in done.neurons:
         label = (

@@ -33,17 +33,50 @@ LAYER = "goh2021"
 FONTS = ("Caladea-Bold", "Manrope-Medium")
 """Fonts that nano never saw."""
 _FONT_PACKAGES = ("font_caladea", "font_manrope")
-SHOWN = ("Japan", "Brazil", "elephant", "guitar", "pizza", "laughter")
+SHOWN = ("Japan", "Brazil", "guitar", "rabbit", "love", "elephant")
 """Planted neurons of the picture."""
-ATTACK_TEXTS = ("pizza", "guitar", "Japan")
-ATTACKED = ("animal", "object", "nature")
-"""Categories of the pictures under attack."""
+ATTACK_TEXTS = ("pizza", "elephant", "Japan")
+ATTACKED = ("object", "nature", "place")
+"""Categories of the pictures under attack: those that nano knows well in this style."""
+PROMPTS = ("{}", "a picture of {}", "an image of {}", "a drawing of {}")
+"""Sentences that nano learned."""
 ATTACKED_COUNT = 40
 
 FIRST_LINE = (
     "The demo's model is nano, a small CLIP of this project. Some of its neurons were TRAINED to stand "
     "for a concept (pipeline/nano/planted.csv); the pipeline is not told which, and finds them again."
 )
+
+
+_STRONGEST = """
+    with
+
+    forms as (
+        select
+            stimuli.dataset,
+            stimuli.example_id,
+            stimuli.concept,
+            coalesce('word, ' || stimuli.language, stimuli.facet) as form,
+        from stimuli
+        where stimuli.dataset = $dataset
+    ),
+
+    strongest as (
+        select activations.unit, forms.form, forms.concept,
+        from activations
+        inner join forms using (dataset, example_id)
+        where activations.run_id = $run_id
+        qualify
+            row_number() over (
+                partition by activations.unit, forms.form
+                order by activations.activation desc, activations.example_id
+            ) = 1
+    )
+
+    select strongest.unit, shown.concept, strongest.concept = shown.concept as is_right,
+    from strongest
+    inner join (select distinct forms.form, forms.concept from forms) as shown using (form)
+"""
 
 
 @dataclass
@@ -57,6 +90,8 @@ class DemoSummary:
     """Neurons planted for a concept as picture and as word."""
     right_count: int = 0
     """Of these, labelled with that very concept."""
+    every_form_count: int = 0
+    """Of these, those whose strongest image is the right one in every form that the data show."""
     asserted_count: int = 0
     asserted_right_count: int = 0
     tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=list)
@@ -138,7 +173,9 @@ def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSu
         f"{result.skipped_shard_count} of {result.shard_count} shards were done already"
     )
     for probe, dataset in ((ATTACK, ATTACK_DATASET), (STROOP, STROOP_DATASET)):
-        found = run_probe(probe, _extraction(warehouse, dataset), ClassChoice(), progress)
+        found = run_probe(
+            probe, _extraction(warehouse, dataset), ClassChoice(templates=PROMPTS), progress
+        )
         job.run_ids.append(found.run_id)
         table = found.tables[0]
         summary.tables.append((table.title, table.columns, list(table.rows)))
@@ -170,9 +207,14 @@ def _compare(summary: DemoSummary) -> None:
             """,
             {"dataset": DATASET, "run_id": summary.job.run_ids[0]},
         ).fetchall()
+        strongest = connection.execute(
+            _STRONGEST, {"dataset": DATASET, "run_id": summary.job.run_ids[0]}
+        ).fetchall()
     labels = {row[0]: row for row in rows}
     both = [p for p in load_planted() if p.scope == "concept" and p.facets == BOTH_FACETS]
     summary.planted_count = len(both)
+    wrong = {(unit, concept) for unit, concept, is_right in strongest if not is_right}
+    summary.every_form_count = sum((p.channel, p.concept) not in wrong for p in both)
     for planted in both:
         is_right = labels[planted.channel][1] == planted.concept and labels[planted.channel][6]
         summary.right_count += is_right

@@ -37,6 +37,7 @@ def test_the_pipelines_own_labels_name_the_planted_neurons(demo, capsys):
             f"of the asserted ones {demo.asserted_right_count} of {demo.asserted_count}"
         )
     assert demo.asserted_right_count >= 0.9 * demo.asserted_count
+    assert 0.2 * demo.planted_count < demo.every_form_count < demo.planted_count
 
 
 def test_labels_are_found_without_the_list(demo, warehouse):
