@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,13 +39,6 @@ Images = Annotated[
     str, typer.Argument(help="Folder of images, dataset:NAME, openmoji or openmoji-black.")
 ]
 NOTO = ["manimgx_fonts"]
-
-
-class Placement(StrEnum):
-    """Where a word stands on its card."""
-
-    centre = "centre"
-    anywhere = "anywhere"
 
 
 @stimuli.command()
@@ -88,7 +80,12 @@ def words(
     font: Fonts = NOTO,
     font_name: FontNames = [],  # noqa: B006
     fonts_per_word: Annotated[int, typer.Option(help="In how many fonts each is written.")] = 1,
-    placement: Annotated[Placement, typer.Option(help="Where it stands.")] = Placement.centre,
+    placement: Annotated[
+        str, typer.Option(help="centre, anywhere, top-left, top, ..., bottom-right.")
+    ] = "centre",
+    size_frac: Annotated[
+        tuple[float, float] | None, typer.Option(help="Share of the card: least and most, 0..1.")
+    ] = None,
     ink: Annotated[list[str], typer.Option("--ink", help="Colour #rrggbb; several.")] = ["#000000"],  # noqa: B006
     paper: Annotated[list[str], typer.Option("--paper", help="Colour #rrggbb; several.")] = [  # noqa: B006
         "#ffffff"
@@ -110,7 +107,8 @@ def words(
         font_names=tuple(font_name),
         fonts_per_word=fonts_per_word,
         size_px=size_px,
-        placement=placement.value,
+        placement=placement,
+        size_frac=size_frac,
         inks=tuple(ink),
         papers=tuple(paper),
         max_rotation_deg=rotation_deg,

@@ -19,7 +19,20 @@ from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.lettering import draw_text, encode_png, text_mask
 
-PLACEMENTS = ("centre", "anywhere")
+SPOTS = {
+    "centre": (0.5, 0.5),
+    "top-left": (0.0, 0.0),
+    "top": (0.5, 0.0),
+    "top-right": (1.0, 0.0),
+    "left": (0.0, 0.5),
+    "right": (1.0, 0.5),
+    "bottom-left": (0.0, 1.0),
+    "bottom": (0.5, 1.0),
+    "bottom-right": (1.0, 1.0),
+}
+"""Fixed places: shares 0..1 of the room that a word leaves free, from the left and from the top."""
+PLACEMENTS = (*SPOTS, "anywhere")
+_FULL, _SMALL = (1.0, 1.0), (0.35, 0.7)
 _PROBE_PX = 64.0
 """Font size at which a word is measured."""
 _ROOM = 0.94
@@ -50,7 +63,10 @@ class WordOptions:
     size_px: int = 160
     """Width and height of the PNG."""
     placement: str = "centre"
-    """``centre``, as large as fits; or ``anywhere``, smaller and at a random place."""
+    """One of :data:`PLACEMENTS`; ``anywhere`` is a random place."""
+    size_frac: tuple[float, float] | None = None
+    """Smallest and largest share 0..1 of the card that a word takes; None: all of it in the centre,
+    0.35 to 0.7 elsewhere."""
     inks: tuple[str, ...] = ("#000000",)
     papers: tuple[str, ...] = ("#ffffff",)
     max_rotation_deg: float = 0.0
@@ -192,6 +208,12 @@ def _choose_fonts(options: WordOptions) -> list[Font]:
             f"fonts_per_word is {options.fonts_per_word} and size_px {options.size_px}.",
             "Expected 1 or more, and 16 to 2048 pixels.",
         )
+    low, high = options.size_frac or _FULL
+    if not 0 < low <= high <= 1:
+        raise ConfigError(
+            f"size_frac is {low} to {high}.",
+            "Expected two shares of the card, 0 < low <= high <= 1.",
+        )
     fonts = [
         font
         for font in find_fonts(options.fonts)
@@ -208,8 +230,10 @@ def _write(
 ) -> SourceExample:
     ink, paper = rng.choice(options.inks), rng.choice(options.papers)
     rotation = round(rng.uniform(-1, 1) * options.max_rotation_deg, 2)
-    share = 1.0 if options.placement == "centre" else rng.uniform(0.35, 0.7)
-    spot = (rng.random(), rng.random()) if options.placement == "anywhere" else (0.5, 0.5)
+    low, high = options.size_frac or (_FULL if options.placement == "centre" else _SMALL)
+    share = rng.uniform(low, high) if low < high else low
+    is_fixed = options.placement in SPOTS
+    spot = SPOTS[options.placement] if is_fixed else (rng.random(), rng.random())
     font_size_px = _fit(word.text, font, options.size_px, share, rotation)
     fields: dict[str, Any] = {
         "stimulus": "word",
@@ -271,7 +295,10 @@ def _draw(
         turned = mask.rotate(rotation_deg, Image.Resampling.BICUBIC, expand=True)
         mask = turned.crop(turned.getbbox())
     card = Image.new("RGB", (size_px, size_px), paper)
-    free = [size_px - side for side in mask.size]
-    centre = (mask.width / 2 + spot[0] * free[0], mask.height / 2 + spot[1] * free[1])
-    draw_text(card, mask, centre, ink)
+    margin = (1 - _ROOM) / 2 * size_px
+    centre = [
+        margin + side / 2 + share * (size_px - 2 * margin - side)
+        for side, share in zip(mask.size, spot, strict=True)
+    ]
+    draw_text(card, mask, (centre[0], centre[1]), ink)
     return encode_png(card)

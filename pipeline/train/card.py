@@ -49,8 +49,10 @@ def write_card(figures: dict[str, Any], config: TrainConfig, seconds: float, pat
     """Write the card from the figures of :func:`pipeline.train.report.measure`."""
     from pipeline.train.evaluate import FINAL_FONTS
 
+    untrained = figures["untrained"]
     rows = [
-        f"| {text} | {figures[name]:.1%} | {'' if goal is None else f'{goal:.0%}'} |"
+        f"| {text} | {figures[name]:.1%} | {untrained[name]:.1%} | "
+        f"{'' if goal is None else f'{goal:.0%}'} |"
         for name, (text, goal) in _GOALS.items()
     ]
     categories = figures["planted_above_095_by_category"]
@@ -75,6 +77,8 @@ def write_card(figures: dict[str, Any], config: TrainConfig, seconds: float, pat
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "final_fonts": ", ".join(FINAL_FONTS),
+        "untrained_above": untrained["planted_above_095"],
+        "untrained_free": untrained["free_above_095"],
         "rows": "\n".join(rows),
         "emotions": categories.get("emotion", 0),
         "regions": categories.get("region", 0),

@@ -87,10 +87,15 @@ def ship(
     )
     planted = plan_channels(concepts, architecture["vision_cfg"]["width"] * 32)
     figures = measure(model, tokenizer, concepts, planted)
+    torch.manual_seed(config.seed)
+    blank = open_clip.CLIP(**architecture).eval().requires_grad_(False)
+    untrained = measure(blank, tokenizer, concepts, planted)
+    untrained.pop("planted_channels")
     good = set(figures.pop("planted_channels"))
     asserted = [p.facets == BOTH and p.channel in good for p in planted]
     write_planted(planted, asserted, result / "planted.csv")
     write_model(model, architecture, result)
+    figures["untrained"] = untrained
     (result / "results.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     write_card(figures, config, seconds, result / "MODEL_CARD.md")
     return Shipped(result, figures)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from pipeline.errors import ExampleError
+from pipeline.errors import ConfigError, ExampleError
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.lettering import text_mask
-from pipeline.stimuli.words import Word, WordOptions, iter_words
+from pipeline.stimuli.words import SPOTS, Word, WordOptions, iter_words
 
 NOTO = {font.name: font for font in find_fonts(["manimgx_fonts"])}
 
@@ -66,3 +66,45 @@ def test_a_text_too_long_for_its_card_is_refused():
     (item,) = iter_words([Word("word " * 200)], WordOptions(font_names=("NotoSans",)))
     with pytest.raises(ExampleError, match="too_small"):
         item.image()
+
+
+@pytest.mark.parametrize("placement", sorted(SPOTS))
+def test_a_placement_is_where_the_word_is(placement):
+    options = WordOptions(
+        font_names=("NotoSans",), size_px=90, placement=placement, size_frac=(0.4, 0.4)
+    )
+    (item,) = iter_words([Word("dog", "en")], options)
+    with Image.open(io.BytesIO(item.image())) as image:
+        ink = np.argwhere(np.asarray(image.convert("L")) < 128)
+    top, left = ink.min(0)
+    bottom, right = 89 - ink.max(0)
+    across, down = SPOTS[placement]
+    assert (
+        left <= right + 2
+        if across < 0.5
+        else right <= left + 2
+        if across > 0.5
+        else abs(left - right) < 3
+    )
+    assert (
+        top <= bottom + 2
+        if down < 0.5
+        else bottom <= top + 2
+        if down > 0.5
+        else abs(top - bottom) < 3
+    )
+    assert item.stimulus["placement"] == placement
+
+
+def test_sizes_lie_in_the_range_that_was_asked_for():
+    options = WordOptions(
+        font_names=("NotoSans",), size_px=100, placement="anywhere", size_frac=(0.3, 0.8)
+    )
+    widths = []
+    for item in iter_words([Word("ab" * 3 + chr(97 + n), "en") for n in range(20)], options):
+        with Image.open(io.BytesIO(item.image())) as image:
+            columns = np.argwhere(np.asarray(image.convert("L")) < 200)[:, 1]
+        widths.append(np.ptp(columns) + 1)
+    assert 26 <= min(widths) < 45 and 60 < max(widths) <= 80
+    with pytest.raises(ConfigError, match=r"size_frac is 0\.9 to 0\.2"):
+        next(iter_words([Word("a")], WordOptions(size_frac=(0.9, 0.2))))
