@@ -163,7 +163,9 @@ def wit_urls(
 
 @app.command()
 def layers(
-    model: Annotated[str, typer.Argument(help="ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")],
+    model: Annotated[
+        str, typer.Argument(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")
+    ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""
     from rich.table import Table
@@ -186,7 +188,9 @@ def layers(
 def extract(
     warehouse: Warehouse,
     dataset: DatasetName,
-    model: Annotated[str, typer.Option(help="ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")],
+    model: Annotated[
+        str, typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")
+    ],
     layer: Annotated[
         list[str],
         typer.Option(help="PATH[:input|output][:max|mean|center|cls], or goh2021, vit-mlp."),

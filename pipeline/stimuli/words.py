@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 import random
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from pipeline.sources.texts import make_text, normalise_language
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.lettering import draw_text, encode_png, text_mask
+from pipeline.stimuli.scripts import script_of
 
 SPOTS = {
     "centre": (0.5, 0.5),
@@ -153,48 +153,6 @@ def concept_words(languages: Sequence[str] = ("en", "es", "fr", "de")) -> list[W
         for concept in load_concepts()
         for language in languages
     ]
-
-
-def script_of(text: str) -> str:
-    """ISO 15924 code of the commonest script among a text's letters, such as ``Latn``; ``Zyyy`` if none."""
-    counts: dict[str, int] = {}
-    for character in text:
-        if character.isalpha():
-            name = unicodedata.name(character, "").split(" ")[0]
-            counts[name] = counts.get(name, 0) + 1
-    if not counts:
-        return "Zyyy"
-    return _SCRIPTS.get(max(counts, key=lambda name: (counts[name], name)), "Zzzz")
-
-
-_SCRIPTS = {
-    "LATIN": "Latn",
-    "CYRILLIC": "Cyrl",
-    "GREEK": "Grek",
-    "ARABIC": "Arab",
-    "HEBREW": "Hebr",
-    "DEVANAGARI": "Deva",
-    "BENGALI": "Beng",
-    "THAI": "Thai",
-    "GEORGIAN": "Geor",
-    "ARMENIAN": "Armn",
-    "TAMIL": "Taml",
-    "HANGUL": "Hang",
-    "HIRAGANA": "Hira",
-    "KATAKANA": "Kana",
-    "CJK": "Hani",
-    "ETHIOPIC": "Ethi",
-    "KHMER": "Khmr",
-    "LAO": "Laoo",
-    "MYANMAR": "Mymr",
-    "SINHALA": "Sinh",
-    "TELUGU": "Telu",
-    "KANNADA": "Knda",
-    "MALAYALAM": "Mlym",
-    "GUJARATI": "Gujr",
-    "GURMUKHI": "Guru",
-    "ORIYA": "Orya",
-}
 
 
 def _choose_fonts(options: WordOptions) -> list[Font]:

@@ -22,9 +22,10 @@ from pipeline.stimuli.drawings import load_folder, load_glyphs, load_openmoji
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.forms import IMAGE_FORMS, iter_forms
 from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures
+from pipeline.stimuli.scripts import script_of
 from pipeline.stimuli.stroop import COLOURS, iter_stroop
 from pipeline.stimuli.typographic import PLACEMENTS, Attack, BaseImage, cover, iter_typographic
-from pipeline.stimuli.words import Word, WordOptions, iter_words, read_words, script_of
+from pipeline.stimuli.words import Word, WordOptions, iter_words, read_words
 from pipeline.warehouse import connect
 
 FONT = next(font for font in find_fonts(["manimgx_fonts"]) if font.name == "NotoSans")
