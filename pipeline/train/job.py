@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +99,6 @@ def ship(
     (result / "results.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     write_card(figures, config, seconds, result / "MODEL_CARD.md")
     return Shipped(result, figures)
-
-
-def decay_from(config: TrainConfig, step: int, steps: int) -> TrainConfig:
-    """The same training, whose learning rate begins to fall at ``step`` and is zero at ``steps``."""
-    return replace(config, steps=steps, decay_frac=(steps - step) / steps)
 
 
 def _through_half(tensor: torch.Tensor) -> torch.Tensor:

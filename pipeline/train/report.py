@@ -49,13 +49,10 @@ def measure(
     encode = make_encoder(model)
     classes = encode_names(model, tokenizer, concepts)
     fonts = [held_out_fonts()[name] for name in (FINAL_FONTS if final else DEV_FONTS)]
-    openmoji = draw_set(concepts, load_openmoji("color" if final else "black"))
     figures: dict[str, Any] = {"concepts": len(concepts), "chance": round(1 / len(concepts), 4)}
-    sets = {
-        "zero_shot_glyphs": draw_set(concepts, load_glyphs()),
-    }
+    sets = {"zero_shot_glyphs": draw_set(concepts, load_glyphs())}
     if final:
-        sets["zero_shot_openmoji"] = openmoji
+        sets["zero_shot_openmoji"] = draw_set(concepts, load_openmoji())
         sets["zero_shot_openmoji_lines"] = draw_set(concepts, load_openmoji("black"))
         sets["zero_shot_openmoji_edges"] = draw_set(concepts, load_openmoji("color"), edges=True)
     for language in ("en", "es", "fr", "de"):

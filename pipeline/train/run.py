@@ -112,7 +112,7 @@ def train(
             losses = _losses(model, heads, batch, tokenizer(captions), targets, seen, config)
             loss = sum(losses.values(), torch.zeros(()))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
             with torch.no_grad():
