@@ -14,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.schema import TABLES
+from pipeline.schema import DERIVED, TABLES
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, find_view, load_statements, load_views
 from pipeline.warehouse import (
@@ -71,7 +71,7 @@ def _build(
         progress.start("build", len(MATERIALISED))
         try:
             for name in MATERIALISED:
-                row_counts[name] = _materialise(connection, store, folder, name)
+                row_counts[name] = _materialise(connection, store, folder, name, progress)
                 progress.advance(1, f"{name}: {row_counts[name]} rows")
         finally:
             progress.finish()
@@ -100,12 +100,15 @@ def _write_script(inventory: Inventory, settings: LabelSettings, folder: str) ->
 
 
 def _materialise(
-    connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    folder: str,
+    name: str,
+    progress: ProgressCallback,
 ) -> int:
-    view = find_view(name)
-    order = f" order by {', '.join(view.key)}" if view.key else ""
-
     def copy(path: str) -> None:
+        view = find_view(name)
+        order = f" order by {', '.join(view.key)}" if view.key else ""
         try:
             connection.execute(
                 f"copy (from {name}{order}) to {quote(path)} (format parquet, compression zstd)"
@@ -118,8 +121,15 @@ def _materialise(
                 ) from error
             raise explain_damage(error, store.url) from error
 
+    def compute(path: str) -> None:
+        from pipeline.evidence.marts import COMPUTED  # torch: only where something is computed
+
+        with pq.ParquetWriter(path, DERIVED[name].arrow_schema(), compression="zstd") as writer:
+            for table in COMPUTED[name](connection, progress):
+                writer.write_table(table)
+
     rel = f"{folder}/{name}.parquet"
-    store.write_with(rel, copy)
+    store.write_with(rel, compute if name in DERIVED else copy)
     use_mart(connection, store, folder, name)
     with store.open(rel) as file:
         return int(pq.read_metadata(file).num_rows)
@@ -149,6 +159,9 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
                 raw_view(inventory, table, str).replace("create view", "create or replace view")
                 + ";"
             )
+    for name in DERIVED:
+        file = quote(f"{folder}/{name}.parquet")
+        out.append(f"create or replace view raw_{name} as\nfrom read_parquet({file});")
     out += list(load_statements())
     for view in load_views():
         body = view.body

@@ -2,8 +2,8 @@
 
 Per block of units: rows sorted by (unit, activation desc, example_id), float32 with byte-stream split,
 row groups of at least 122,880 rows cut at unit borders, and ``rank2``, twice the ascending mid-rank of
-the activation among all examples of the run. The top k of a neuron is then a prefix, and an AUROC is a
-join and a sum. The shards stay the truth until ``compact.json`` is written.
+the activation among the distinct images of the same half of the run. The top k of a neuron is then a
+prefix, and an AUROC is a join and a sum. The shards stay the truth until ``compact.json`` is written.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from pipeline.config import LabelSettings, digest
 from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
-from pipeline.inventory import Inventory, take_inventory
+from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
 from pipeline.warehouse import explain_damage, open_views
 
@@ -29,36 +30,90 @@ ROWS_PER_BLOCK = 20_000_000
 """Rows sorted in memory at once: about 0.5 GB; a block is as many units as fit, at least one."""
 
 # Absent activations are zero or below (a run that stores 'positive'), so ranks from the top are
-# known from the stored rows alone: among n examples the mid-rank from below is n + 1 minus the
+# known from the stored rows alone: among n images the mid-rank from below is n + 1 minus the
 # mid-rank from above.
 _SORTED = """
+create or replace temp table sorted as
 with
 
+universe as (
+    select
+        stg_run_examples.example_id,
+        case when not stg_run_examples.is_duplicate then stg_examples.half end as half,
+    from stg_run_examples
+    inner join stg_examples
+        on
+            stg_run_examples.dataset = stg_examples.dataset
+            and stg_run_examples.example_id = stg_examples.example_id
+    where stg_run_examples.dataset = $dataset and stg_run_examples.run_id = $run_id
+),
+
+half_sizes as (
+    select universe.half, count(*) as half_size
+    from universe
+    group by universe.half
+),
+
 block as (
-    select unit, example_id, activation
+    select
+        stg_activations.unit,
+        stg_activations.example_id,
+        stg_activations.activation,
+        universe.half,
     from stg_activations
+    inner join universe on stg_activations.example_id = universe.example_id
     where
-        dataset = $dataset and run_id = $run_id and layer = $layer
-        and unit >= $first_unit and unit < $end_unit
+        stg_activations.dataset = $dataset and stg_activations.run_id = $run_id
+        and stg_activations.layer = $layer
+        and stg_activations.unit >= $first_unit and stg_activations.unit < $end_unit
 ),
 
 ranked as (
     select
-        unit,
-        example_id,
-        activation,
-        rank() over (partition by unit order by activation desc) as first_place,
-        count(*) over (partition by unit, activation) as tie_count,
+        block.unit,
+        block.example_id,
+        block.activation,
+        block.half,
+        rank() over (
+            partition by block.unit, block.half order by block.activation desc
+        ) as first_place,
+        count(*) over (partition by block.unit, block.half, block.activation) as tie_count,
     from block
 )
 
 select
-    unit::uinteger as unit,
-    example_id,
-    activation,
-    2 * ($example_count + 1) - (2 * first_place + tie_count - 1) as rank2,
+    ranked.unit,
+    ranked.example_id,
+    ranked.activation,
+    ranked.half,
+    ranked.tie_count,
+    case
+        when ranked.half is not null
+            then 2 * (half_sizes.half_size + 1)
+            - (2 * ranked.first_place + ranked.tie_count - 1)
+    end as rank2,
 from ranked
+inner join half_sizes on ranked.half is not distinct from half_sizes.half
+"""
+
+_ROWS = """
+select unit::uinteger as unit, example_id, activation, rank2
+from sorted
 order by unit, activation desc, example_id
+"""
+
+# Each of t equal values adds t^2 - 1: together t^3 - t.
+_STATS = """
+select
+    unit::uinteger as unit,
+    half,
+    count(*) as stored_count,
+    sum(tie_count::double * tie_count - 1) as tie_sum,
+    sum(activation::double) as activation_sum,
+from sorted
+where half is not null
+group by unit, half
+order by unit, half
 """
 
 
@@ -114,8 +169,7 @@ def _compact_run(
     shards = [s for s in inventory.run_shards if s["run_id"] == run["run_id"]]
     shards = [s for s in shards if s["dataset"] == run["dataset"] and s["status"] == "done"]
     ordinals = sorted(shard["shard_ordinal"] for shard in shards)
-    example_count = sum(shard["written_count"] for shard in shards)
-    version = digest(ordinals)  # open connections may still read the version before
+    version = digest([RANKS_FORM, ordinals])  # open connections may still read the version before
     mine = f"{folder}/activations/"
     before = sum(f["bytes"] for f in inventory.files if f["path"].startswith(mine))
     files: list[dict[str, Any]] = []
@@ -125,19 +179,18 @@ def _compact_run(
         for number, (first, end) in enumerate(blocks):
             rel = f"{folder}/compact/{version}/{partition(layer=layer)}/{number:05d}.parquet"
             values = {**where, "layer": layer, "first_unit": first, "end_unit": end}
-            values["example_count"] = example_count
-            file = _compact_block(connection, store, rel, values, ordinals)
-            files.append({"table": "compact", "path": rel, "layer": layer, **file})
-            progress.advance(1, f"units {first}..{end - 1}: {file['row_count']} rows")
+            rows, stats = _compact_block(connection, store, rel, values, ordinals)
+            files += [{**file, "layer": layer} for file in (rows, stats)]
+            progress.advance(1, f"units {first}..{end - 1}: {rows['row_count']} rows")
         progress.finish()
-    record = {"ordinals": ordinals, "example_count": example_count, "files": files}
+    record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files}
     before_this = _read_version(store, folder)
     store.write_json(f"{folder}/compact.json", {"version": version, **record})
     for name in store.list(f"{folder}/compact"):
         if name not in (version, before_this):
             store.fs.rm(store.path(f"{folder}/compact/{name}"), recursive=True)
-    rows = sum(file["row_count"] for file in files)
-    return rows, before, sum(file["bytes"] for file in files)
+    row_count = sum(file["row_count"] for file in files if file["table"] == "compact")
+    return row_count, before, sum(file["bytes"] for file in files)
 
 
 def _read_version(store: Store, folder: str) -> str:
@@ -170,18 +223,35 @@ def _compact_block(
     rel: str,
     values: dict[str, Any],
     ordinals: list[int],
-) -> dict[str, Any]:
-    marker = {**values, "ordinals": ordinals}
-    key = str(sorted(marker.items())).encode()
-    if store.exists(rel):  # from an interrupted attempt: kept if it is of the same shards
-        with store.open(rel) as file:
-            known = pq.read_metadata(file)
-        if (known.metadata or {}).get(b"made_from") == key:
-            return {"row_count": known.num_rows, "bytes": store.size(rel)}
-    table = connection.sql(_SORTED, params=values).to_arrow_table()
-    table = table.replace_schema_metadata({"made_from": key.decode()})
-    size = store.write_with(rel, lambda path: _write_sorted(path, table))
-    return {"row_count": len(table), "bytes": size}
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The files of one block: its sorted rows and its statistics."""
+    key = str(sorted({**values, "ordinals": ordinals}.items())).encode()
+    stats_rel = f"{rel.removesuffix('.parquet')}-stats.parquet"
+    if not _is_made_from(store, rel, key):  # the rows are written last
+        connection.execute(_SORTED, values)
+        schema = TABLES["compact_stats"].arrow_schema()
+        stats = connection.sql(_STATS).to_arrow_table().cast(schema)
+        store.write_parquet(stats_rel, stats)
+        table = connection.sql(_ROWS).to_arrow_table()
+        table = table.replace_schema_metadata({"made_from": key.decode()})
+        store.write_with(rel, lambda path: _write_sorted(path, table))
+        connection.execute("drop table sorted")
+    return _describe(store, "compact", rel), _describe(store, "compact_stats", stats_rel)
+
+
+def _is_made_from(store: Store, rel: str, key: bytes) -> bool:
+    """Whether an interrupted attempt has written this block already, of the same shards."""
+    if not store.exists(rel):
+        return False
+    with store.open(rel) as file:
+        known = pq.read_metadata(file)
+    return bool((known.metadata or {}).get(b"made_from") == key)
+
+
+def _describe(store: Store, table: str, rel: str) -> dict[str, Any]:
+    with store.open(rel) as file:
+        row_count = int(pq.read_metadata(file).num_rows)
+    return {"table": table, "path": rel, "row_count": row_count, "bytes": store.size(rel)}
 
 
 def _write_sorted(path: str, table: pa.Table) -> None:

@@ -123,8 +123,6 @@ class LabelSettings:
     """Language assumed for texts whose language is unknown."""
     text_kinds: tuple[str, ...] = ("caption", "alt", "page_title", "section_title")
     """Kinds of text that are searched for concepts (long page texts name too many)."""
-    half_seed: int = 0
-    """Seed of the hash that splits examples into screening and testing halves."""
 
     def digest(self) -> str:
         """A short hash of all fields."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from pipeline.dataset import dataset_folder, list_datasets, read_dataset, read_m
 from pipeline.errors import WarehouseError
 from pipeline.storage import Store
 from pipeline.views import load_statements, load_views
+
+RANKS_FORM = "within halves"
+"""What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""
 
 SECONDS = ("read", "decode", "forward", "write", "wall")
 """What a run's manifests tell the time of."""
@@ -37,16 +41,23 @@ class Inventory:
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
         sql = [view.body for view in load_views()] + list(load_statements())
-        apart = ("activations", "compact", "class_scores")  # no mart that is written reads them
+        apart = (
+            "activations",
+            "compact",
+            "compact_stats",
+        )  # they change no answer, nor when they are
         rest = [file for file in self.files if file["table"] not in apart]
         files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
         runs = [{k: v for k, v in run.items() if k != "is_compacted"} for run in self.runs]
-        return digest([files, runs, self.run_shards, sql, _lexicon_digest(), asdict(settings)])
+        return digest([files, runs, self.run_shards, sql, _code_digests(), asdict(settings)])
 
 
-def _lexicon_digest() -> str:
-    file = Path(__file__).parent / "labels" / "lexicon.csv"
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+@cache
+def _code_digests() -> list[str]:
+    """Hashes of what marts rest on beside data and SQL: the lexicon, and what computes some of them."""
+    here = Path(__file__).parent
+    files = [here / "labels" / "lexicon.csv", *sorted((here / "evidence").glob("*.py"))]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
 def take_inventory(store: Store) -> Inventory:
@@ -112,7 +123,10 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
     compacted: dict[str, Any] = (
         store.read_json(compact) if store.exists(compact) else {"ordinals": None, "files": []}
     )
-    is_compacted = bool(done) and compacted["ordinals"] == done
+    is_compacted = bool(done) and (compacted["ordinals"], compacted.get("form")) == (
+        done,
+        RANKS_FORM,
+    )
     for manifest in manifests:
         files = manifest["files"]
         inventory.run_shards.append(

@@ -18,7 +18,9 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N
     dataset=D/run_id=R/class_sets/C.json          written last: classes, prompts, and which files
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
+    dataset=D/run_id=R/compact/V/layer=L/B-stats.parquet  and what rank statistics need beside it
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
+    marts/F/<mart>.parquet                        what neurons build derived, from data of fingerprint F
 
 ``dataset``, ``run_id`` and ``layer`` are Hive partitions: they are columns of every view although no
 file repeats them.
@@ -334,9 +336,34 @@ TABLES: dict[str, Table] = {
                     "rank2",
                     "int64",
                     "2 x rank",
-                    "twice the ascending mid-rank among all examples of the run, ties averaged",
+                    "twice the ascending mid-rank among the distinct images of the same half, ties "
+                    "averaged; null for a repeated image",
                 ),
+            ),
+        ),
+        Table(
+            "compact_stats",
+            grain="one row per (neuron, half) with a stored activation",
+            key=("dataset", "run_id", "layer", "unit", "half"),
+            partitions=_LAYER,
+            meaning="What rank statistics need of a neuron beside the ranks; distinct images only.",
+            columns=(
+                Column("unit", "uint32", "index 0..", "position of the neuron inside its layer"),
+                Column("half", "string", "", "screening or testing"),
+                Column("stored_count", "int64", "count", "stored activations"),
+                Column(
+                    "tie_sum", "float64", "count^3", "sum of t^3 - t over groups of t equal ones"
+                ),
+                Column("activation_sum", "float64", "model units", "sum of them"),
             ),
         ),
     )
 }
+
+_COMPUTED: tuple[Table, ...] = ()
+
+DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}
+"""Marts that need linear algebra: ``neurons build`` computes them with torch (``pipeline/evidence``).
+
+SQL reads each as ``raw_<name>``; before a build that view has no rows.
+"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.schema import TABLES
+from pipeline.schema import DERIVED, TABLES
 
 MATERIALISED = (
     "neuron_stats",
@@ -183,7 +183,7 @@ def write_dictionary() -> str:
     out += [f"| {v.name} | {_cell(v.purpose)} |" for v in load_views() if v.layer == "check"]
     out += ["", "## Parquet files", ""]
     out += ["Each is also a view `raw_<table>` over the files that a manifest names."]
-    for table in TABLES.values():
+    for table in (*TABLES.values(), *DERIVED.values()):
         out += ["", f"### {table.name}", "", f"{table.meaning} {table.grain.capitalize()}."]
         out += [f"Key: `{', '.join(table.key)}`; partitions: `{', '.join(table.partitions)}`."]
         out += ["", "| column | type | unit | meaning |", "|---|---|---|---|"]

@@ -19,7 +19,7 @@ from pipeline.config import LabelSettings
 from pipeline.errors import WarehouseError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
-from pipeline.schema import TABLES, Table
+from pipeline.schema import DERIVED, TABLES, Table
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 
@@ -99,6 +99,7 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
     connection.unregister("lexicon_file")
     uri = inventory.store.uri
     raw = [raw_view(inventory, table, uri) for table in TABLES.values() if table.name != "compact"]
+    raw += [empty_view(table) for table in DERIVED.values()]
     try:
         for statements in [*raw, *load_statements()]:
             connection.execute(statements)
@@ -160,8 +161,7 @@ def small_tables(
         "settings",
         [asdict(settings)],
         "label_top_k integer, label_max_q double, label_min_count integer, "
-        "concept_min_count integer, default_language varchar, text_kinds varchar[], "
-        "half_seed integer",
+        "concept_min_count integer, default_language varchar, text_kinds varchar[]",
     )
 
 
@@ -196,15 +196,22 @@ def raw_view(inventory: Inventory, table: Table, uri: Callable[[str], str]) -> s
     """
     parts = _scans(inventory.paths(table.name), table, uri, "")
     if table.name == "activations":
-        parts = _scans(inventory.paths(table.name), table, uri, ", null::bigint as rank2")
-        parts += _scans(inventory.paths("compact"), table, uri, ", rank2")
+        unranked = ", null::bigint as rank2, false as is_ranked"
+        parts = _scans(inventory.paths(table.name), table, uri, unranked)
+        parts += _scans(inventory.paths("compact"), table, uri, ", rank2, true as is_ranked")
+        if not parts:
+            return empty_view(table, "null::bigint as rank2", "null::boolean as is_ranked")
+    if not parts:
+        return empty_view(table)
     body = "\nunion all by name\n".join(parts)
-    if not body:
-        columns = [f"null::varchar as {name}" for name in table.partitions]
-        columns += [f"null::{c.duckdb} as {c.name}" for c in table.columns]
-        columns += ["null::bigint as rank2"] if table.name == "activations" else []
-        body = f"select {', '.join(columns)} where false"
     return f"create view raw_{table.name} as\n{body}"
+
+
+def empty_view(table: Table, *more: str) -> str:
+    """SQL of ``raw_<table>`` without rows."""
+    columns = [f"null::varchar as {name}" for name in table.partitions]
+    columns += [f"null::{c.duckdb} as {c.name}" for c in table.columns]
+    return f"create view raw_{table.name} as\nselect {', '.join([*columns, *more])} where false"
 
 
 def _scans(files: list[str], table: Table, uri: Callable[[str], str], extra: str) -> list[str]:
@@ -241,8 +248,10 @@ def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:
 def use_mart(connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str) -> None:
     """Answer a view from the Parquet that a build wrote."""
     file = quote(store.uri(f"{folder}/{name}.parquet"))
-    connection.execute(f"create or replace view {name} as from read_parquet({file})")
-    _comment(connection, find_view(name))  # replacing a view drops its comments
+    view = f"raw_{name}" if name in DERIVED else name
+    connection.execute(f"create or replace view {view} as from read_parquet({file})")
+    if name not in DERIVED:
+        _comment(connection, find_view(name))  # replacing a view drops its comments
 
 
 def explain_damage(error: duckdb.Error, place: str) -> WarehouseError:

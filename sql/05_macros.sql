@@ -139,3 +139,80 @@ create or replace macro attack_outcome(before, after, target) as
         when after = before then 'unchanged'
         else 'changed_away'
     end;
+
+-- image_half(image_sha256): the half that an image belongs to. Concepts are chosen on
+-- the screening half and confirmed on the testing half (Quiroga et al. 2005); ranks are
+-- stored within halves, so the split is fixed. The same image is always in the same
+-- half, in every dataset.
+create or replace macro image_half(image_sha256) as
+    case when md5('0' || image_sha256) < '8' then 'screening' else 'testing' end;
+
+-- erfc_log(y): ln erfc(y) for y at or above zero.
+create or replace macro erfc_log(y) as
+    case
+        when y <= 0.46875 then ln(
+            1.0
+            - y * (
+                (((1.85777706184603153e-1 * (y * y)
+                + 3.16112374387056560e00) * (y * y)
+                + 1.13864154151050156e02) * (y * y)
+                + 3.77485237685302021e02) * (y * y)
+                + 3.20937758913846947e03
+            ) / (
+                ((((y * y)
+                + 2.36012909523441209e01) * (y * y)
+                + 2.44024637934444173e02) * (y * y)
+                + 1.28261652607737228e03) * (y * y)
+                + 2.84423683343917062e03
+            )
+        )
+        when y <= 4.0 then - y * y + ln(
+            (
+                (((((((2.15311535474403846e-8 * y
+                + 5.64188496988670089e-1) * y
+                + 8.88314979438837594e00) * y
+                + 6.61191906371416295e01) * y
+                + 2.98635138197400131e02) * y
+                + 8.81952221241769090e02) * y
+                + 1.71204761263407058e03) * y
+                + 2.05107837782607147e03) * y
+                + 1.23033935479799725e03
+            ) / (
+                (((((((y
+                + 1.57449261107098347e01) * y
+                + 1.17693950891312499e02) * y
+                + 5.37181101862009858e02) * y
+                + 1.62138957456669019e03) * y
+                + 3.29079923573345963e03) * y
+                + 4.36261909014324716e03) * y
+                + 3.43936767414372164e03) * y
+                + 1.23033935480374942e03
+            )
+        )
+        else - y * y + ln(
+            (
+                0.56418958354775629
+                - (
+                    ((((1.63153871373020978e-2 * (1.0 / (y * y))
+                    + 3.05326634961232344e-1) * (1.0 / (y * y))
+                    + 3.60344899949804439e-1) * (1.0 / (y * y))
+                    + 1.25781726111229246e-1) * (1.0 / (y * y))
+                    + 1.60837851487422766e-2) * (1.0 / (y * y))
+                    + 6.58749161529837803e-4
+                ) / (
+                    (((((1.0 / (y * y))
+                    + 2.56852019228982242e00) * (1.0 / (y * y))
+                    + 1.87295284992346725e00) * (1.0 / (y * y))
+                    + 5.27905102951428412e-1) * (1.0 / (y * y))
+                    + 6.05183413124413191e-2) * (1.0 / (y * y))
+                    + 2.33520497626869185e-3
+                ) / (y * y)
+            ) / y
+        )
+    end;
+
+-- normal_log_tail(z): ln P(Z >= z) of a standard normal Z, for z at or above zero; it
+-- does not underflow. Rational approximations of erfc by Cody 1969,
+-- doi:10.1090/S0025-5718-1969-0247736-4; relative error of P below 1e-15 in the tail.
+create or replace macro normal_log_tail(z) as
+    erfc_log(z / 1.4142135623730951) - 0.6931471805599453;

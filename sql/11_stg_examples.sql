@@ -18,6 +18,7 @@
 -- image_bytes    bigint   bytes        length of the image file
 -- source_url     varchar               where the image came from
 -- duplicate_of   bigint   id           earlier example with the same image, or null
+-- half           varchar               screening or testing, by a hash of the image
 select
     raw_examples.dataset,
     raw_examples.example_id,
@@ -32,6 +33,7 @@ select
     raw_examples.image_bytes,
     raw_examples.source_url,
     raw_duplicates.duplicate_of,
+    image_half(raw_examples.image_sha256) as half,
 from raw_examples
 inner join raw_shards
     on

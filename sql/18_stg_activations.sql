@@ -11,7 +11,8 @@
 -- unit        integer  index 0..    position of the neuron inside its layer
 -- example_id  bigint   id           the example
 -- activation  float    model units  activation after pooling
--- rank2       bigint   2 x rank     twice the mid-rank in the run; null before compact
+-- rank2       bigint   2 x rank     twice the mid-rank in its half; null before compact
+-- is_ranked   boolean               whether the run is compacted
 select
     raw_activations.dataset,
     raw_activations.run_id,
@@ -20,5 +21,6 @@ select
     raw_activations.example_id,
     raw_activations.activation,
     raw_activations.rank2,
+    raw_activations.is_ranked,
 from raw_activations
 where isfinite(raw_activations.activation);

@@ -1,7 +1,7 @@
 -- view:    examples
 -- grain:   one row per image of a dataset
 -- key:     dataset, example_id
--- reads:   stg_examples, settings
+-- reads:   stg_examples
 -- purpose: The images: where they lie, what they are, which half they belong to.
 -- cite:    Quiroga et al. 2005, doi:10.1038/nature03687
 --
@@ -22,7 +22,7 @@
 -- image_bytes    bigint   bytes        length of the image file
 -- source_url     varchar               where the image came from
 -- duplicate_of   bigint   id           earlier example with the same image, or null
--- half           varchar               screening or testing, by a seeded hash
+-- half           varchar               screening or testing, by a hash of the image
 select
     stg_examples.dataset,
     stg_examples.example_id,
@@ -37,9 +37,5 @@ select
     stg_examples.image_bytes,
     stg_examples.source_url,
     stg_examples.duplicate_of,
-    case
-        when md5(settings.half_seed || stg_examples.image_sha256) < '8' then 'screening'
-        else 'testing'
-    end as half,
-from stg_examples
-cross join settings;
+    stg_examples.half,
+from stg_examples;

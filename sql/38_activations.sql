@@ -6,8 +6,8 @@
 --
 -- Always filter by layer, and by unit where you can: files and row groups are laid out
 -- by them. A layer with store = 'positive' holds activations above zero only; absent
--- ones are zero or below. rank2 = 2 x mid-rank, ascending, among all examples of the
--- run, absent ones included; neurons compact makes it.
+-- ones are zero or below. rank2 = 2 x mid-rank, ascending, among the distinct images of
+-- the same half (examples.half), absent ones included; neurons compact makes it.
 --
 -- column      type     unit         meaning
 -- dataset     varchar               name of the dataset
@@ -17,7 +17,8 @@
 -- unit        integer  index 0..    position of the neuron inside its layer
 -- example_id  bigint   id           the example
 -- activation  float    model units  activation after pooling
--- rank2       bigint   2 x rank     twice the mid-rank in the run; null before compact
+-- rank2       bigint   2 x rank     twice the mid-rank in its half; null before compact
+--                                   and for repeated images
 select
     stg_activations.dataset,
     stg_runs.model_id,

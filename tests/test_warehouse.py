@@ -163,17 +163,15 @@ def test_embeddings_have_length_one(tiny_warehouse):
     assert np.array(lengths) == pytest.approx(1, abs=2e-3)
 
 
-def test_halves_belong_to_images_and_depend_on_the_seed(tiny_warehouse):
+def test_halves_belong_to_images(tiny_warehouse):
     with connect(tiny_warehouse) as connection:
         rows = connection.execute(
             "select image_sha256, count(distinct half) from examples group by all"
         ).fetchall()
         assert {halves for _, halves in rows} == {1}
-        first = connection.execute("select example_id, half from examples order by 1").fetchall()
-    with connect(tiny_warehouse, LabelSettings(half_seed=1)) as connection:
-        second = connection.execute("select example_id, half from examples order by 1").fetchall()
-    assert first != second
-    assert {half for _, half in first} == {"screening", "testing"}
+        sizes = connection.execute("select half, count(*) from examples group by all").fetchall()
+    assert {half for half, _ in sizes} == {"screening", "testing"}
+    assert min(count for _, count in sizes) > 0.3 * sum(count for _, count in sizes)
 
 
 @pytest.mark.parametrize("name", MATERIALISED)
@@ -232,7 +230,15 @@ def test_views_script_gives_the_same_without_us(tiny_warehouse):
     assert f"[({labels[0][0]},)]" in run.stdout
 
 
-def test_compaction_keeps_every_row_and_ranks_like_scipy(tmp_path):
+def _halves(connection):
+    """example_id -> half of distinct images; None for a repeated one."""
+    return dict(connection.execute(
+        "select example_id, case when duplicate_of is null then half end from examples"
+    ).fetchall())  # fmt: skip
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_ranks_are_scipys_within_halves_compacted_or_not(tmp_path, compacted):
     from scipy.stats import rankdata
 
     place = make_warehouse(tmp_path)
@@ -240,26 +246,50 @@ def test_compaction_keeps_every_row_and_ranks_like_scipy(tmp_path):
     with connect(place) as connection:
         before = connection.execute(f"select {columns} from activations order by all").fetchall()
         assert connection.execute("select max(rank2) from activations").fetchall() == [(None,)]
-    done = compact(str(place))
-    assert (done.run_count, done.row_count) == (1, len(before))
-    assert compact(str(place)).run_count == 0
+    if compacted:
+        done = compact(str(place))
+        assert (done.run_count, done.row_count) == (1, len(before))
+        assert compact(str(place)).run_count == 0
     with connect(place) as connection:
         after = connection.execute(f"select {columns} from activations order by all").fetchall()
         assert after == before
+        halves = _halves(connection)
+        assert None in halves.values()
         for layer in (PRE, POST):
-            dense, _ = _matrix(connection, layer)
-            for unit, value, rank2 in connection.execute(
-                "select unit, activation, rank2 from activations where layer = $layer",
+            dense, ids = _matrix(connection, layer)
+            expected, stats = {}, {}
+            for half in ("screening", "testing"):
+                columns = np.array([n for n, i in enumerate(ids) if halves[i] == half])
+                for unit in range(len(dense)):
+                    values = dense[unit, columns]
+                    stored = values[values > 0] if layer == PRE else values
+                    ranks = rankdata(values)
+                    for n, value, rank in zip(columns, values, ranks, strict=True):
+                        if layer == POST or value > 0:
+                            expected[unit, int(ids[n])] = round(2 * rank)
+                    sizes = np.unique(stored, return_counts=True)[1]
+                    if len(stored):
+                        ties = float((sizes.astype(float) ** 3 - sizes).sum())
+                        stats[unit, half] = (len(stored), ties, stored.sum())
+            rows = connection.execute(
+                "select unit, example_id, rank2 from stg_ranks where layer = $layer",
                 {"layer": layer},
-            ).fetchall():
-                row = dense[unit]
-                below, equal = (row < value).sum(), (row == value).sum()
-                assert rank2 == 2 * below + equal + 1
-            ranks = rankdata(dense[3])
-            assert set(connection.execute(
-                "select rank2 / 2 from activations where layer = $layer and unit = 3",
+            ).fetchall()
+            assert {(unit, i): rank2 for unit, i, rank2 in rows} == expected
+            rows = connection.execute(
+                "select unit, half, stored_count, tie_sum, activation_sum from stg_rank_stats "
+                "where layer = $layer",
                 {"layer": layer},
-            ).fetchall()) <= {(r,) for r in ranks}  # fmt: skip
+            ).fetchall()
+            assert {row[:2] for row in rows} == set(stats)
+            for unit, half, *values in rows:
+                assert values == pytest.approx(stats[unit, half])
+            if compacted:
+                repeated = connection.execute(
+                    "select distinct rank2 from activations inner join examples "
+                    "using (dataset, example_id) where duplicate_of is not null"
+                ).fetchall()
+                assert repeated == [(None,)]
     assert run_violations(check(place)) == 0
 
 

@@ -1,0 +1,18 @@
+"""The marts that are computed rather than queried, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.progress import ProgressCallback
+
+Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
+"""Rows of one table of ``schema.DERIVED``, in pieces, from a connection with every view below it.
+
+The build's phase of the progress has begun: report with ``advance(0, note)``.
+"""
+
+COMPUTED: dict[str, Compute] = {}
