@@ -17,7 +17,15 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import __version__
-from pipeline.config import MAX_PIXELS, MAX_REJECT_FRAC, ExtractConfig, IngestConfig, IngestStep
+from pipeline.config import (
+    CONCEPT_TEMPLATES,
+    MAX_PIXELS,
+    MAX_REJECT_FRAC,
+    ExtractConfig,
+    IngestConfig,
+    IngestStep,
+    SimilarityConfig,
+)
 from pipeline.errors import NeuronsError
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
@@ -252,6 +260,32 @@ app.command()(stroop)
 
 
 @app.command()
+def similarity(
+    warehouse: Warehouse,
+    dataset: Annotated[str | None, typer.Option(help="One dataset; all if not given.")] = None,
+    run: Annotated[str | None, typer.Option(help="One run; all if not given.")] = None,
+    model: Annotated[
+        str, typer.Option(help="The run's own model, if its checkpoint is no longer where it was.")
+    ] = "",
+    template: Annotated[
+        list[str], typer.Option(help='Prompt with {}, as "a photo of {}."; several are averaged.')
+    ] = list(CONCEPT_TEMPLATES),  # noqa: B006
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Let a run's own model read its images: every concept's prompts against stored embeddings."""
+    from pipeline.similarity import find_runs, score_similarity
+
+    for its_dataset, run_id in find_runs(warehouse, dataset, run):
+        config = SimilarityConfig(warehouse, its_dataset, run_id, model, tuple(template), device)
+        done = score_similarity(config, choose_progress())
+        typer.echo(
+            f"{its_dataset}, run {run_id}: {done.concept_count} concepts, {done.example_count} "
+            f"images, {done.row_count} likely pairs; {done.skipped_shard_count} of "
+            f"{done.shard_count} shards were done"
+        )
+
+
+@app.command()
 def build(warehouse: Warehouse) -> None:
     """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed."""
     from pipeline.build import build as run_build
@@ -366,14 +400,8 @@ def demo(
         f"{done.every_form_count} of {done.planted_count}."
     )
     for neuron in done.neurons:
-        label = (
-            f"{neuron.concept} ({neuron.category}), {neuron.top_count} of {neuron.top_size} top "
-            f"images, q = {neuron.q_value:.1g}"
-            if neuron.concept
-            else "unlabelled"
-        )
         planted = f"planted: {neuron.planted}" if neuron.planted else "free"
-        typer.echo(f"  unit {neuron.unit} ({planted}): {label}")
+        typer.echo(f"  unit {neuron.unit} ({planted}): {neuron.evidence}")
     for title, columns, rows in done.tables:
         typer.echo(f"\n{title}")
         print_table(columns, iter(rows))

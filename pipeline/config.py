@@ -95,6 +95,28 @@ class ClassifyConfig:
     """Where the text tower runs; see `ExtractConfig`."""
 
 
+CONCEPT_TEMPLATES = ("{}", "a photo of {}.", "a picture of {}.", "a drawing of {}.")
+"""Prompts of a concept, whose embeddings are averaged."""
+
+
+@dataclass(frozen=True)
+class SimilarityConfig:
+    """The model's own reading of a run's images: every concept's prompts against every image."""
+
+    warehouse: str
+    """Folder or URL of the warehouse."""
+    dataset: str
+    """Name of an ingested dataset."""
+    run: str
+    """The run's id."""
+    model: str = ""
+    """The run's own model; empty means as the run's record names it. Another one is an error."""
+    templates: tuple[str, ...] = CONCEPT_TEMPLATES
+    """Prompts with ``{}`` where the concept goes; their embeddings are averaged."""
+    device: str = "auto"
+    """Where the text tower runs; see `ExtractConfig`."""
+
+
 @dataclass(frozen=True)
 class ClassChoice:
     """What a typographic attack or a Stroop test chooses from; all of it has defaults."""
@@ -112,13 +134,19 @@ class LabelSettings:
     """Parameters of the labelling views; they stand in the one-row view ``settings``."""
 
     label_top_k: int = 50
-    """Top examples of a neuron that enrichment looks at."""
+    """Top examples of a neuron that enrichment looks at, those of both halves together."""
     label_max_q: float = 0.05
-    """A neuron is labelled if its best concept has a Benjamini-Hochberg q at or below this."""
-    label_min_count: int = 3
-    """Fewest top examples that must show a concept before it can be a neuron's label."""
+    """A neuron is labelled if the chosen concept's Benjamini-Hochberg q is at or below this."""
+    label_min_count: int = 2
+    """Fewest top examples of the screening half that must show a concept to make it a choice."""
     concept_min_count: int = 3
-    """Concepts with fewer examples in a run are not tested."""
+    """Concepts that fewer images of a half of a run show are not tested."""
+    label_origins: tuple[str, ...] = ("stimulus", "texts")
+    """Whose word a label may rest on: ``stimulus``, ``texts``, and ``similarity``, the model's own."""
+    label_null_repeats: int = 3
+    """How often labels are made again from permuted concepts, for comparison; 0 leaves it out."""
+    similarity_min_score: float = 0.2
+    """Zero-shot probability (0..1) from which an image shows a concept by similarity."""
     default_language: str = "en"
     """Language assumed for texts whose language is unknown."""
     text_kinds: tuple[str, ...] = ("caption", "alt", "page_title", "section_title")

@@ -11,13 +11,14 @@ from typing import Any
 
 from pipeline.build import build
 from pipeline.check import CheckResult, check
-from pipeline.config import ClassChoice, ExtractConfig, IngestConfig
+from pipeline.config import ClassChoice, ExtractConfig, IngestConfig, SimilarityConfig
 from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.jobs import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.probes import ATTACK, STROOP, run_probe
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sheet import save_sheet
+from pipeline.similarity import score_similarity
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open_picture
@@ -30,9 +31,9 @@ from pipeline.warehouse import connect
 DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"
 MODEL = "nano"
 LAYER = "goh2021"
-FONTS = ("Caladea-Bold", "Manrope-Medium")
+FONTS = ("Caladea-Bold", "Manrope-Medium", "SourceSerifPro-Semibold", "FredokaOne-Regular")
 """Fonts that nano never saw."""
-_FONT_PACKAGES = ("font_caladea", "font_manrope")
+_FONT_PACKAGES = ("font_caladea", "font_manrope", "font_source_serif_pro", "font_fredoka_one")
 SHOWN = ("Japan", "Brazil", "guitar", "rabbit", "love", "elephant")
 """Planted neurons of the picture."""
 ATTACK_TEXTS = ("pizza", "elephant", "Japan")
@@ -179,6 +180,14 @@ def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSu
         job.run_ids.append(found.run_id)
         table = found.tables[0]
         summary.tables.append((table.title, table.columns, list(table.rows)))
+    read = score_similarity(
+        SimilarityConfig(warehouse, DATASET, result.run_id, templates=PROMPTS, device="cpu"),
+        progress,
+    )
+    job.lines.append(
+        f"similar  run {read.run_id}: {read.concept_count} concepts, "
+        f"{read.row_count} likely pairs of image and concept"
+    )
     job.built = build(warehouse, progress=progress)
     job.lines.append(
         "build    " + ", ".join(f"{name} {n}" for name, n in job.built.row_counts.items())
@@ -200,7 +209,7 @@ def _compare(summary: DemoSummary) -> None:
     with connect(summary.warehouse) as connection:
         rows = connection.execute(
             """
-            select unit, concept, category, q_value, top_count, top_size, is_labelled
+            select unit, concept, category, q_value, score, agreement, is_labelled
             from neuron_labels
             where dataset = $dataset and run_id = $run_id
             order by q_value, unit
@@ -229,15 +238,15 @@ def _compare(summary: DemoSummary) -> None:
 
 
 def _neuron(row: tuple[Any, ...], planted: PlantedNeuron | None) -> DemoNeuron:
-    unit, concept, category, q_value, top_count, top_size, is_labelled = row
+    unit, concept, category, q_value, score, agreement, is_labelled = row
     return DemoNeuron(
         unit,
         planted.concept if planted else None,
         concept if is_labelled else None,
         category if is_labelled else None,
         q_value,
-        top_count,
-        top_size,
+        score,
+        agreement,
     )
 
 

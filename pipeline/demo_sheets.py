@@ -25,8 +25,20 @@ class DemoNeuron:
     """What the pipeline found."""
     category: str | None
     q_value: float | None
-    top_count: int | None
-    top_size: int | None
+    score: float | None
+    """AUROC of the label on the testing half."""
+    agreement: int | None
+    """How many of the three methods chose it."""
+
+    @property
+    def evidence(self) -> str:
+        """The label with its evidence, for a person."""
+        if self.concept is None:
+            return "unlabelled"
+        return (
+            f"{self.concept} ({self.category}), AUROC {self.score:.3f}, q = {self.q_value:.1g}, "
+            f"{self.agreement} of 3 methods"
+        )
 
 
 _STRONGEST = """
@@ -97,15 +109,9 @@ def forms_sheet(
         where = {**run, "unit": neuron.unit, "concept": neuron.planted}
         images = connection.execute(_STRONGEST, where).fetchall()
         planted = f"planted (supervised): {neuron.planted}" if neuron.planted else "free neuron"
-        found = (
-            f"{neuron.concept} ({neuron.category}), {neuron.top_count} of {neuron.top_size} top "
-            f"images, q = {neuron.q_value:.1g}"
-            if neuron.concept
-            else "no label"
-        )
         rows.append(
             SheetRow(
-                title=f"unit {neuron.unit}: {found}",
+                title=f"unit {neuron.unit}: {neuron.evidence}",
                 subtitle=planted,
                 images=tuple(read_image(store, *row[:3]) for row in images),
                 captions=tuple(row[3] for row in images),

@@ -15,6 +15,9 @@ from pipeline.errors import WarehouseError
 from pipeline.storage import Store
 from pipeline.views import load_statements, load_views
 
+FACET_CLASS_SET = "facets"
+"""The class set by which the facet of an image is told where nothing else tells it."""
+
 RANKS_FORM = "within halves"
 """What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""
 
@@ -41,15 +44,17 @@ class Inventory:
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
         sql = [view.body for view in load_views()] + list(load_statements())
-        apart = (
-            "activations",
-            "compact",
-            "compact_stats",
-        )  # they change no answer, nor when they are
-        rest = [file for file in self.files if file["table"] not in apart]
+        rest = [file for file in self.files if _marts_rest_on(file)]
         files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
         runs = [{k: v for k, v in run.items() if k != "is_compacted"} for run in self.runs]
         return digest([files, runs, self.run_shards, sql, _code_digests(), asdict(settings)])
+
+
+def _marts_rest_on(file: dict[str, Any]) -> bool:
+    """Compaction changes no answer, and of zero-shot classes only those of the facets are used."""
+    if file["table"] == "class_scores":
+        return f"class_set={FACET_CLASS_SET}/" in file["path"]
+    return file["table"] not in ("activations", "compact", "compact_stats")
 
 
 @cache
@@ -144,6 +149,8 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
             file for file in files if not (is_compacted and file["table"] == "activations")
         ]
     inventory.files += compacted["files"] if is_compacted else []
+    if store.exists(f"{folder}/similarity.json"):
+        inventory.files += store.read_json(f"{folder}/similarity.json")["files"]
     for name in store.list(f"{folder}/class_sets", ".json"):
         _add_class_set(inventory, dataset, run_id, store.read_json(f"{folder}/class_sets/{name}"))
     inventory.runs.append(

@@ -17,6 +17,9 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
     dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N
     dataset=D/run_id=R/class_sets/C.json          written last: classes, prompts, and which files
+    dataset=D/run_id=R/concept_scores/N-*.parquet  the model's own reading of shard N
+    dataset=D/run_id=R/concept_embeddings/*.parquet  text embeddings of the concepts' prompts
+    dataset=D/run_id=R/similarity.json            written last: concepts, prompts, and which files
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
     dataset=D/run_id=R/compact/V/layer=L/B-stats.parquet  and what rank statistics need beside it
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
@@ -65,6 +68,7 @@ _DUCKDB_TYPES = {
     "float32": "float",
     "float64": "double",
     "list<float16>": "float[]",
+    "list<float32>": "float[]",
 }
 
 
@@ -101,6 +105,7 @@ class Table:
             "float32": pa.float32(),
             "float64": pa.float64(),
             "list<float16>": pa.list_(pa.float16()),
+            "list<float32>": pa.list_(pa.float32()),
         }
         return pa.schema([(c.name, kinds[c.arrow]) for c in self.columns])
 
@@ -259,6 +264,29 @@ TABLES: dict[str, Table] = {
             ),
         ),
         Table(
+            "concept_scores",
+            grain="one row per (example, concept) that the model finds likely",
+            key=("dataset", "run_id", "example_id", "concept"),
+            partitions=_RUN,
+            meaning="The model's own reading of an image: its likeliest concepts by zero-shot.",
+            columns=(
+                _EXAMPLE_ID,
+                Column("concept", "string", "", "name of the concept"),
+                Column("probability", "float32", "0..1", "softmax over all concepts' prompts"),
+            ),
+        ),
+        Table(
+            "concept_embeddings",
+            grain="one row per concept",
+            key=("dataset", "run_id", "concept"),
+            partitions=_RUN,
+            meaning="The text embedding of each concept's prompts, averaged and normalised.",
+            columns=(
+                Column("concept", "string", "", "name of the concept"),
+                Column("embedding", "list<float32>", "L2 norm 1", "text embedding"),
+            ),
+        ),
+        Table(
             "activations",
             grain="one row per (neuron, example) whose activation the run stores",
             key=("dataset", "run_id", "layer", "unit", "example_id"),
@@ -360,7 +388,40 @@ TABLES: dict[str, Table] = {
     )
 }
 
-_COMPUTED: tuple[Table, ...] = ()
+_DERIVED_UNIT = (
+    Column("dataset", "string", "", "name of the dataset"),
+    Column("run_id", "string", "", "the run"),
+    Column("layer", "string", "", "module path, point and pooling"),
+    Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
+)
+
+_COMPUTED = (
+    Table(
+        "soft_wpmi",
+        grain="one row per (neuron, concept): the tested ones, and the neuron's best",
+        key=("dataset", "run_id", "layer", "unit", "concept"),
+        partitions=(),
+        meaning="Soft-WPMI of CLIP-Dissect (Oikarinen & Weng 2023), on each half.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("concept", "string", "", "name of the concept"),
+            Column("screening", "float32", "nats", "over the top images of the screening half"),
+            Column("testing", "float32", "nats", "over the top images of the testing half"),
+        ),
+    ),
+    Table(
+        "label_nulls",
+        grain="one row per run and repeat",
+        key=("dataset", "run_id", "repeat"),
+        partitions=(),
+        meaning="How many neurons are labelled when the concepts of the images are permuted.",
+        columns=(
+            *_DERIVED_UNIT[:2],
+            Column("repeat", "int32", "index 0..", "which permutation; also its seed"),
+            Column("labelled_count", "int64", "count", "neurons that got a label"),
+        ),
+    ),
+)
 
 DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}
 """Marts that need linear algebra: ``neurons build`` computes them with torch (``pipeline/evidence``).

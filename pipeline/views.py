@@ -19,8 +19,12 @@ MATERIALISED = (
     "top_examples",
     "example_concepts",
     "concepts",
+    "run_concepts",
+    "soft_wpmi",
+    "neuron_enrichments",
     "neuron_concepts",
     "neuron_labels",
+    "label_nulls",
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""
 

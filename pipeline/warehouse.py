@@ -41,7 +41,8 @@ def connect(
         warehouse: Folder or URL.
         settings: Parameters of the labelling views; those of the last ``build`` if None.
         use_marts: Use what ``build`` wrote, if it is up to date; otherwise everything is computed
-            from the activations and partials when it is asked for. The answers are the same.
+            from the activations and partials when it is asked for. The answers are the same, but
+            for what needs linear algebra (``raw_<name>`` of `schema.DERIVED`): only a build has it.
 
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.
@@ -52,9 +53,10 @@ def connect(
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     connection = open_views(inventory, settings)
     current = built and built["fingerprint"] == inventory.fingerprint(settings)
-    if use_marts and built and current and has_marts(store, built):
+    if built and current and has_marts(store, built):
         for name in MATERIALISED:
-            use_mart(connection, store, built["folder"], name)
+            if use_marts or name in DERIVED:
+                use_mart(connection, store, built["folder"], name)
     return connection
 
 
@@ -65,8 +67,7 @@ def read_build(store: Store) -> dict[str, Any] | None:
     built: dict[str, Any] = store.read_json("marts/build.json")
     known = {f.name for f in fields(LabelSettings)}  # another version may have had others
     settings = {k: v for k, v in built["settings"].items() if k in known}
-    if "text_kinds" in settings:
-        settings["text_kinds"] = tuple(settings["text_kinds"])
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     return built | {"settings": settings}
 
 
@@ -161,7 +162,8 @@ def small_tables(
         "settings",
         [asdict(settings)],
         "label_top_k integer, label_max_q double, label_min_count integer, "
-        "concept_min_count integer, default_language varchar, text_kinds varchar[]",
+        "concept_min_count integer, label_origins varchar[], label_null_repeats integer, "
+        "similarity_min_score double, default_language varchar, text_kinds varchar[]",
     )
 
 

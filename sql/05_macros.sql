@@ -216,3 +216,22 @@ create or replace macro erfc_log(y) as
 -- doi:10.1090/S0025-5718-1969-0247736-4; relative error of P below 1e-15 in the tail.
 create or replace macro normal_log_tail(z) as
     erfc_log(z / 1.4142135623730951) - 0.6931471805599453;
+
+-- rank_auroc(rank_sum, positives, total): the Mann-Whitney U of the positives over
+-- positives x others, from the sum of their mid-ranks among total examples.
+create or replace macro rank_auroc(rank_sum, positives, total) as
+    (rank_sum - positives::double * (positives + 1) / 2)
+    / (positives::double * (total - positives));
+
+-- rank_z(rank_sum, positives, total, tie_sum): U in standard deviations from its mean
+-- under the null hypothesis, with the correction for ties: tie_sum is the sum of
+-- t^3 - t over groups of t equal values. Null if all values are equal.
+create or replace macro rank_z(rank_sum, positives, total, tie_sum) as
+    (rank_sum - positives::double * (total + 1) / 2)
+    / sqrt(
+        nullif(
+            positives::double * (total - positives) / 12
+            * (total + 1 - tie_sum / (total::double * (total - 1))),
+            0
+        )
+    );

@@ -1,42 +1,55 @@
 -- view:    neuron_labels
 -- grain:   one row per (run_id, layer, unit), for every unit of every layer
 -- key:     dataset, run_id, layer, unit
--- reads:   stg_layers, top_examples, neuron_concepts, settings
--- purpose: The concept that each neuron stands for, or why it has none.
--- cite:    Goh et al. 2021, doi:10.23915/distill.00030
+-- reads:   stg_layers, top_examples, neuron_concepts, raw_soft_wpmi, settings
+-- purpose: The concept that each neuron stands for, with the evidence; or why none.
+-- cite:    Goh et al. 2021, doi:10.23915/distill.00030; Quiroga et al. 2005,
+--          doi:10.1038/nature03687 (screening and testing)
 --
--- The label is the concept with the smallest p among those that at least
--- label_min_count of the top examples show, if its q is at most label_max_q; ties by
--- lift, then by name. A neuron without one is unlabelled: its columns are null and
--- reason says 'no activity' (no top example), 'no concept in top examples' or 'not
--- significant'; what came nearest stands in neuron_concepts. Only excitation (polarity
--- positive) gives labels.
+-- On the screening half one concept is chosen: the most enriched among the neuron's top
+-- examples (smallest screening_top_log10_p; ties by screening_auroc, then by name), if
+-- at least label_min_count of them show it and its images excite the neuron more than
+-- others do. On the testing half that one pair is tested: q is Benjamini and Hochberg's
+-- over the neurons of the run that have a choice, from the one-sided p of z. The neuron
+-- is labelled if q is at most label_max_q. Concepts count by the word of the
+-- label_origins: not by the model's own similarity, unless that is asked for. A neuron
+-- without a label says why: 'no activity' (no top example), 'no concept in top
+-- examples' or 'not significant'. Only excitation gives labels; inhibition stands in
+-- neuron_concepts.
 --
--- column           type     unit       meaning
--- dataset          varchar             name of the dataset
--- model_id         varchar             architecture:pretrained
--- run_id           varchar             the run
--- layer            varchar             module path, point and pooling
--- unit             integer  index 0..  position of the neuron inside its layer
--- concept          varchar             the label; null if unlabelled
--- category         varchar             family of the label; null if unlabelled
--- score            double   -log10 p   strength of the evidence for the label
--- lift             double   ratio      how much more frequent it is at the top
--- q_value          double   0..1       false discovery rate of the label
--- top_count        bigint   count      top examples that show it
--- top_size         bigint   count      examples at the top of the neuron; 0 if none
--- runner_up        varchar             next best concept; null if there is none
--- runner_up_score  double   -log10 p   strength of the evidence for it
--- margin           double   -log10 p   score - runner_up_score; score if there is none
--- is_labelled      boolean             whether the neuron has a label
--- reason           varchar             null if labelled; else as told above
+-- column              type     unit       meaning
+-- dataset             varchar             name of the dataset
+-- model_id            varchar             architecture:pretrained
+-- run_id              varchar             the run
+-- layer               varchar             module path, point and pooling
+-- unit                integer  index 0..  position of the neuron inside its layer
+-- concept             varchar             the label; null if unlabelled
+-- category            varchar             family of the label; null if unlabelled
+-- origin              varchar             whose word it is: texts, stimulus, similarity
+-- score               double   0..1       AUROC of the label on the testing half
+-- z                   double   SD         its Mann-Whitney z
+-- q_value             double   0..1       false discovery rate of the label
+-- positive_count      bigint   count      testing images that show it
+-- top_count           bigint   count      of the top examples, those that show it
+-- top_size            bigint   count      testing: examples at the top of the neuron
+-- lift                double   ratio      how much more frequent it is at the top
+-- runner_up           varchar             next best concept; null if there is none
+-- runner_up_score     double   0..1       its AUROC on the testing half
+-- margin              double   -1..1      score - runner_up_score; null if none
+-- agreement           bigint   1..3       methods that choose the label on screening
+-- enrichment_concept  varchar             choice by enrichment in the top examples
+-- auroc_concept       varchar             choice by screening_z over all images
+-- soft_wpmi_concept   varchar             choice by soft-WPMI over all prompts, or null
+-- is_labelled         boolean             whether the neuron has a label
+-- reason              varchar             null if labelled; else as told above
 with
 
 settings as (
     select
         settings.label_top_k,
         settings.label_max_q,
-        settings.label_min_count
+        settings.label_min_count,
+        settings.label_origins,
     from settings
 ),
 
@@ -46,31 +59,25 @@ units as (
         stg_layers.model_id,
         stg_layers.run_id,
         stg_layers.layer,
-        unnest(range(stg_layers.unit_count))::integer as unit
+        unnest(range(stg_layers.unit_count))::integer as unit,
     from stg_layers
 ),
 
-top_sizes as (
-    select
+active as (
+    select distinct
         top_examples.dataset,
         top_examples.run_id,
         top_examples.layer,
         top_examples.unit,
-        count(*) as top_size
     from top_examples
     cross join settings
     where
         top_examples.polarity = 'positive'
         and top_examples.example_rank <= settings.label_top_k
         and top_examples.activation <> 0
-    group by
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit
 ),
 
-candidates as materialized (
+told as materialized (
     select
         neuron_concepts.dataset,
         neuron_concepts.run_id,
@@ -78,29 +85,55 @@ candidates as materialized (
         neuron_concepts.unit,
         neuron_concepts.concept,
         neuron_concepts.category,
-        - neuron_concepts.log10_p as score,
-        neuron_concepts.lift,
-        neuron_concepts.q_value,
+        neuron_concepts.origin,
+        neuron_concepts.auroc,
+        neuron_concepts.z,
+        neuron_concepts.positive_count,
         neuron_concepts.top_count,
-        row_number() over (
-            partition by
-                neuron_concepts.dataset,
-                neuron_concepts.run_id,
-                neuron_concepts.layer,
-                neuron_concepts.unit
-            order by
-                neuron_concepts.top_count >= settings.label_min_count desc,
-                neuron_concepts.log10_p asc,
-                neuron_concepts.lift desc,
-                neuron_concepts.concept asc,
-                neuron_concepts.category asc
-        ) as candidate_rank
+        neuron_concepts.top_size,
+        neuron_concepts.lift,
+        neuron_concepts.screening_z,
+        neuron_concepts.screening_top_count,
+        neuron_concepts.screening_top_log10_p,
+        neuron_concepts.screening_auroc,
+        neuron_concepts.screening_top_count >= settings.label_min_count
+        and neuron_concepts.screening_auroc > 0.5 as is_choice,
     from neuron_concepts
     cross join settings
-    where neuron_concepts.polarity = 'positive'
+    where list_contains(settings.label_origins, neuron_concepts.origin)
 ),
 
-best as (
+candidates as materialized (
+    select
+        told.dataset,
+        told.run_id,
+        told.layer,
+        told.unit,
+        told.concept,
+        told.category,
+        told.origin,
+        told.auroc,
+        told.z,
+        told.positive_count,
+        told.top_count,
+        told.top_size,
+        told.lift,
+        told.is_choice,
+        row_number() over (
+            partition by told.dataset, told.run_id, told.layer, told.unit
+            order by
+                told.is_choice desc,
+                told.screening_top_log10_p asc,
+                told.screening_auroc desc,
+                told.concept asc,
+                told.category asc,
+                told.origin asc
+        ) as candidate_rank,
+    from told
+    where told.screening_top_count > 0
+),
+
+choices as (
     select
         candidates.dataset,
         candidates.run_id,
@@ -108,15 +141,49 @@ best as (
         candidates.unit,
         candidates.concept,
         candidates.category,
-        candidates.score,
-        candidates.lift,
-        candidates.q_value,
+        candidates.origin,
+        candidates.auroc,
+        candidates.z,
+        candidates.positive_count,
         candidates.top_count,
-        candidates.q_value <= settings.label_max_q
-        and candidates.top_count >= settings.label_min_count as is_labelled
+        candidates.top_size,
+        candidates.lift,
+        case
+            when candidates.z > 0 then exp(normal_log_tail(candidates.z))
+            else 1 - exp(normal_log_tail(-coalesce(candidates.z, 0.0)))
+        end as p_value,
     from candidates
-    cross join settings
-    where candidates.candidate_rank = 1
+    where candidates.candidate_rank = 1 and candidates.is_choice
+),
+
+ranked as (
+    select
+        choices.dataset,
+        choices.run_id,
+        choices.layer,
+        choices.unit,
+        choices.p_value,
+        choices.p_value * count(*) over all_choices / count(*) over smaller as raw_q,
+    from choices
+    window
+        all_choices as (partition by choices.dataset, choices.run_id),
+        smaller as (
+            partition by choices.dataset, choices.run_id order by choices.p_value asc
+        )
+),
+
+corrected as (
+    select
+        ranked.dataset,
+        ranked.run_id,
+        ranked.layer,
+        ranked.unit,
+        least(1.0, min(ranked.raw_q) over larger) as q_value,
+    from ranked
+    window
+        larger as (
+            partition by ranked.dataset, ranked.run_id order by ranked.p_value desc
+        )
 ),
 
 runners_up as (
@@ -127,15 +194,15 @@ runners_up as (
         candidates.layer,
         candidates.unit,
         arg_min(candidates.concept, candidates.candidate_rank) as runner_up,
-        arg_min(candidates.score, candidates.candidate_rank) as runner_up_score
+        arg_min(candidates.auroc, candidates.candidate_rank) as runner_up_score,
     from candidates
-    inner join best
+    inner join choices
         on
-            candidates.dataset = best.dataset
-            and candidates.run_id = best.run_id
-            and candidates.layer = best.layer
-            and candidates.unit = best.unit
-    where candidates.concept <> best.concept
+            candidates.dataset = choices.dataset
+            and candidates.run_id = choices.run_id
+            and candidates.layer = choices.layer
+            and candidates.unit = choices.unit
+    where candidates.concept <> choices.concept
     group by
         candidates.dataset,
         candidates.run_id,
@@ -143,72 +210,146 @@ runners_up as (
         candidates.unit
 ),
 
-labels as (
+by_auroc as (
+    select
+        told.dataset,
+        told.run_id,
+        told.layer,
+        told.unit,
+        arg_min(
+            told.concept, (-told.screening_z, -told.screening_auroc, told.concept)
+        ) as concept,
+    from told
+    where told.screening_z is not null
+    group by told.dataset, told.run_id, told.layer, told.unit
+),
+
+by_soft_wpmi as (
+    select
+        raw_soft_wpmi.dataset,
+        raw_soft_wpmi.run_id,
+        raw_soft_wpmi.layer,
+        raw_soft_wpmi.unit::integer as unit,
+        arg_min(
+            raw_soft_wpmi.concept, (-raw_soft_wpmi.screening, raw_soft_wpmi.concept)
+        ) as concept,
+    from raw_soft_wpmi
+    where raw_soft_wpmi.screening is not null
+    group by
+        raw_soft_wpmi.dataset,
+        raw_soft_wpmi.run_id,
+        raw_soft_wpmi.layer,
+        raw_soft_wpmi.unit
+),
+
+evidence as (
     select
         units.dataset,
         units.model_id,
         units.run_id,
         units.layer,
         units.unit,
-        case when best.is_labelled then best.concept end as concept,
-        case when best.is_labelled then best.category end as category,
-        case when best.is_labelled then best.score end as score,
-        case when best.is_labelled then best.lift end as lift,
-        case when best.is_labelled then best.q_value end as q_value,
-        case when best.is_labelled then best.top_count end as top_count,
-        coalesce(top_sizes.top_size, 0) as top_size,
-        case when best.is_labelled then runners_up.runner_up end as runner_up,
-        case
-            when best.is_labelled then runners_up.runner_up_score
-        end as runner_up_score,
-        case
-            when best.is_labelled
-                then best.score - coalesce(runners_up.runner_up_score, 0.0)
-        end as margin,
-        coalesce(best.is_labelled, false) as is_labelled,
-        case
-            when best.is_labelled then null
-            when top_sizes.top_size is null then 'no activity'
-            when best.concept is null then 'no concept in top examples'
-            else 'not significant'
-        end as reason
+        choices.concept,
+        choices.category,
+        choices.origin,
+        choices.auroc,
+        choices.z,
+        corrected.q_value,
+        choices.positive_count,
+        choices.top_count,
+        choices.top_size,
+        choices.lift,
+        runners_up.runner_up,
+        runners_up.runner_up_score,
+        by_auroc.concept as auroc_concept,
+        by_soft_wpmi.concept as soft_wpmi_concept,
+        coalesce(corrected.q_value <= settings.label_max_q, false) as is_labelled,
+        active.unit is not null as is_active,
+        nearest.unit is not null as has_concepts,
     from units
-    left join top_sizes
+    cross join settings
+    left join active
         on
-            units.dataset = top_sizes.dataset
-            and units.run_id = top_sizes.run_id
-            and units.layer = top_sizes.layer
-            and units.unit = top_sizes.unit
-    left join best
+            units.dataset = active.dataset
+            and units.run_id = active.run_id
+            and units.layer = active.layer
+            and units.unit = active.unit
+    left join candidates as nearest
         on
-            units.dataset = best.dataset
-            and units.run_id = best.run_id
-            and units.layer = best.layer
-            and units.unit = best.unit
+            units.dataset = nearest.dataset
+            and units.run_id = nearest.run_id
+            and units.layer = nearest.layer
+            and units.unit = nearest.unit
+            and nearest.candidate_rank = 1
+    left join choices
+        on
+            units.dataset = choices.dataset
+            and units.run_id = choices.run_id
+            and units.layer = choices.layer
+            and units.unit = choices.unit
+    left join corrected
+        on
+            units.dataset = corrected.dataset
+            and units.run_id = corrected.run_id
+            and units.layer = corrected.layer
+            and units.unit = corrected.unit
     left join runners_up
         on
             units.dataset = runners_up.dataset
             and units.run_id = runners_up.run_id
             and units.layer = runners_up.layer
             and units.unit = runners_up.unit
+    left join by_auroc
+        on
+            units.dataset = by_auroc.dataset
+            and units.run_id = by_auroc.run_id
+            and units.layer = by_auroc.layer
+            and units.unit = by_auroc.unit
+    left join by_soft_wpmi
+        on
+            units.dataset = by_soft_wpmi.dataset
+            and units.run_id = by_soft_wpmi.run_id
+            and units.layer = by_soft_wpmi.layer
+            and units.unit = by_soft_wpmi.unit
 )
 
 select
-    labels.dataset,
-    labels.model_id,
-    labels.run_id,
-    labels.layer,
-    labels.unit,
-    labels.concept,
-    labels.category,
-    labels.score,
-    labels.lift,
-    labels.q_value,
-    labels.top_count,
-    labels.top_size,
-    labels.runner_up,
-    labels.runner_up_score,
-    labels.margin,
-    labels.is_labelled,
-    labels.reason
-from labels;
+    evidence.dataset,
+    evidence.model_id,
+    evidence.run_id,
+    evidence.layer,
+    evidence.unit,
+    case when evidence.is_labelled then evidence.concept end as concept,
+    case when evidence.is_labelled then evidence.category end as category,
+    case when evidence.is_labelled then evidence.origin end as origin,
+    case when evidence.is_labelled then evidence.auroc end as score,
+    case when evidence.is_labelled then evidence.z end as z,
+    case when evidence.is_labelled then evidence.q_value end as q_value,
+    case when evidence.is_labelled then evidence.positive_count end as positive_count,
+    case when evidence.is_labelled then evidence.top_count end as top_count,
+    case when evidence.is_labelled then evidence.top_size end as top_size,
+    case when evidence.is_labelled then evidence.lift end as lift,
+    case when evidence.is_labelled then evidence.runner_up end as runner_up,
+    case
+        when evidence.is_labelled then evidence.runner_up_score
+    end as runner_up_score,
+    case
+        when evidence.is_labelled then evidence.auroc - evidence.runner_up_score
+    end as margin,
+    case
+        when evidence.is_labelled
+            then 1
+            + coalesce(evidence.auroc_concept = evidence.concept, false)::bigint
+            + coalesce(evidence.soft_wpmi_concept = evidence.concept, false)::bigint
+    end as agreement,
+    evidence.concept as enrichment_concept,
+    evidence.auroc_concept,
+    evidence.soft_wpmi_concept,
+    evidence.is_labelled,
+    case
+        when evidence.is_labelled then null
+        when not evidence.is_active then 'no activity'
+        when not evidence.has_concepts then 'no concept in top examples'
+        else 'not significant'
+    end as reason,
+from evidence;

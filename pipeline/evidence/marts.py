@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pyarrow as pa
 
+from pipeline.evidence.nulls import compute_label_nulls
+from pipeline.evidence.wpmi import compute_soft_wpmi
 from pipeline.progress import ProgressCallback
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
@@ -15,4 +17,7 @@ Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Ta
 The build's phase of the progress has begun: report with ``advance(0, note)``.
 """
 
-COMPUTED: dict[str, Compute] = {}
+COMPUTED: dict[str, Compute] = {
+    "soft_wpmi": compute_soft_wpmi,
+    "label_nulls": compute_label_nulls,
+}

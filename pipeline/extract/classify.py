@@ -106,7 +106,7 @@ class _ClassSet:
         known: dict[str, Any] | None,
     ) -> None:
         self.store, self.folder, self.name, self.identity = store, folder, name, identity
-        self.shards = _finished_shards(store, folder)
+        self.shards = finished_shards(store, folder)
         self.made_from = {
             ordinal: digest([identity, ordinal, shard["written_at"], shard["files"]])
             for ordinal, shard in self.shards.items()
@@ -120,12 +120,7 @@ class _ClassSet:
 
     def score(self, clip: Clip, progress: ProgressCallback) -> None:
         """Score the shards that are left, then write the record."""
-        if clip.weights_sha256 != self.identity["weights_sha256"]:
-            raise ConfigMismatchError(
-                f"{clip.asked_for} is not the model of this run: its weights have the hash "
-                f"{clip.weights_sha256[:12]}, the run's {self.identity['weights_sha256'][:12]}.",
-                "Name the model that the run was made with, or extract with this one first.",
-            )
+        refuse_another_model(clip, self.identity["weights_sha256"])
         classes = embed_classes(clip, self.identity["classes"], self.identity["templates"])
         progress.start(f"classify {self.name}", len(self.todo))
         try:
@@ -152,7 +147,7 @@ class _ClassSet:
         # and what an interrupted attempt has finished is not done again.
         rel = f"{place}/{ordinal:05d}-{made_from}.parquet"
         if not self.store.exists(rel):
-            ids, embeddings = self._read_embeddings(ordinal)
+            ids, embeddings = read_shard_embeddings(self.store, self.shards[ordinal])
             table = score_table(clip, ids, embeddings, self.identity["classes"], classes)
             self.store.write_parquet(rel, table, use_dictionary=["example_id", "class_name"])
         with self.store.open(rel) as file:
@@ -167,26 +162,51 @@ class _ClassSet:
             "made_from": made_from,
         }
 
-    def _read_embeddings(self, ordinal: int) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
-        """int64 ``[N]`` and float16 ``[N, D]`` of a shard."""
-        files = [f["path"] for f in self.shards[ordinal]["files"] if f["table"] == "embeddings"]
-        tables = []
-        for path in files:
-            try:
-                with self.store.open(path) as file:
-                    tables.append(pq.read_table(file))
-            except (pa.ArrowInvalid, OSError) as error:
-                raise StorageError(
-                    f"The embeddings {self.store.uri(path)} cannot be read: {error}.",
-                    "Delete the shard's manifest and extract again: it makes that shard anew.",
-                ) from error
-        table = pa.concat_tables(tables).combine_chunks()
-        values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        embeddings = torch.from_numpy(values.copy()).reshape(len(table), -1)
-        return table["example_id"].to_numpy(), embeddings
+
+def refuse_another_model(clip: Clip, weights_sha256: str) -> None:
+    """Refuse a model whose embeddings a run's cannot be compared with.
+
+    Raises:
+        ConfigMismatchError: Its weights have another hash than the run's.
+    """
+    if clip.weights_sha256 != weights_sha256:
+        raise ConfigMismatchError(
+            f"{clip.asked_for} is not the model of this run: its weights have the hash "
+            f"{clip.weights_sha256[:12]}, the run's {weights_sha256[:12]}.",
+            "Name the model that the run was made with, or extract with this one first.",
+        )
 
 
-def _finished_shards(store: Store, folder: str) -> dict[int, dict[str, Any]]:
+def read_shard_embeddings(
+    store: Store, shard: dict[str, Any]
+) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
+    """The examples and image embeddings of a shard of a run: int64 ``[N]`` and float16 ``[N, D]``.
+
+    Args:
+        store: The warehouse.
+        shard: The shard's manifest.
+
+    Raises:
+        StorageError: A file is damaged.
+    """
+    files = [file["path"] for file in shard["files"] if file["table"] == "embeddings"]
+    tables = []
+    for path in files:
+        try:
+            with store.open(path) as file:
+                tables.append(pq.read_table(file))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StorageError(
+                f"The embeddings {store.uri(path)} cannot be read: {error}.",
+                "Delete the shard's manifest and extract again: it makes that shard anew.",
+            ) from error
+    table = pa.concat_tables(tables).combine_chunks()
+    values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    embeddings = torch.from_numpy(values.copy()).reshape(len(table), -1)
+    return table["example_id"].to_numpy(), embeddings
+
+
+def finished_shards(store: Store, folder: str) -> dict[int, dict[str, Any]]:
     """Manifests of a run's shards that are done, by ordinal."""
     names = store.list(f"{folder}/manifests", ".json")
     manifests = (store.read_json(f"{folder}/manifests/{name}") for name in names)

@@ -77,7 +77,7 @@ def count_true(mask: torch.Tensor) -> torch.Tensor:
     return torch.tensor([int(np.count_nonzero(row)) for row in mask.numpy()])
 
 
-def _order_keys(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+def order_keys(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """int64, unique in each row: descending key = descending value, then ascending column."""
     bits = (values + 0.0).view(torch.int32)  # + 0.0 turns -0.0 into 0.0
     order = bits ^ ((bits >> 31) & 0x7FFFFFFF)
@@ -113,9 +113,9 @@ def _top(values: torch.Tensor, k: int, only_above_zero: bool) -> tuple[torch.Ten
     columns = _candidates(values, count)
     if columns is None:
         columns = torch.arange(values.shape[1]).expand(len(values), -1)
-        keys = _order_keys(values, columns)
+        keys = order_keys(values, columns)
     else:
-        keys = _order_keys(values.gather(1, columns), columns)
+        keys = order_keys(values.gather(1, columns), columns)
     best, places = keys.topk(count, dim=1)
     keep = (best >> 32) > 0 if only_above_zero else torch.ones_like(best, dtype=torch.bool)
     rows, ranks = keep.nonzero(as_tuple=True)

@@ -1,6 +1,5 @@
 """The labelling views: given rows, expected rows; and SQL equal to exact arithmetic and SciPy."""
 
-import itertools
 import math
 import re
 from fractions import Fraction
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import false_discovery_control, hypergeom
+from scipy.stats import hypergeom
 
 SQL = Path(__file__).parents[2] / "sql"
 VIEWS = (
@@ -21,8 +20,6 @@ VIEWS = (
     "24_title_people",
     "30_example_concepts",
     "31_concepts",
-    "35_neuron_concepts",
-    "36_neuron_labels",
 )
 TABLES = {
     "lexicon": "concept varchar, category varchar, language varchar, phrase varchar",
@@ -388,228 +385,6 @@ def test_tail_at_its_ends():
         -math.inf,
         0.0,
     ]
-
-
-# --- enrichment --------------------------------------------------------------------------------
-
-
-def fill(con, shows, tops, duplicates=(), run="r", dataset="d", units=None, layer="l"):
-    """Examples 0.. that show concepts, and neurons with their top examples.
-
-    Args:
-        con: A connection from make_connection.
-        shows: For each example, the concepts that it shows (words of the lexicon).
-        tops: ``tops[unit][polarity]`` lists (example, activation), best first.
-        duplicates: Examples that repeat an image.
-        run: Name of the run.
-        dataset: Name of the dataset.
-        units: Units of the layer; by default as many as ``tops``.
-        layer: Name of the layer.
-    """
-    insert(
-        con,
-        "stg_texts",
-        [
-            (dataset, i, "en", "caption", 1, " , ".join(words), None)
-            for i, words in enumerate(shows)
-            if words
-        ],
-    )
-    insert(
-        con,
-        "stg_run_examples",
-        [(run, dataset, "m", i, i in duplicates) for i in range(len(shows))],
-    )
-    insert(con, "stg_layers", [(dataset, "m", run, layer, units or len(tops))])
-    insert(
-        con,
-        "top_examples",
-        [
-            (dataset, "m", run, layer, unit, polarity, rank, example, activation, 0.0)
-            for unit, of_unit in enumerate(tops)
-            for polarity, best in of_unit.items()
-            for rank, (example, activation) in enumerate(best, 1)
-        ],
-    )
-
-
-def words_lexicon(words):
-    return [(word, "object", "en", word) for word in words]
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), top_k=st.integers(1, 8), min_count=st.integers(1, 4))
-def test_enrichment_equals_scipy(seed, top_k, min_count):
-    rng = np.random.default_rng(seed)
-    words = [f"w{i}" for i in range(6)]
-    example_count, unit_count = 30, 5
-    shows = [
-        [word for j, word in enumerate(words) if rng.random() < 0.5 / (j + 1)]
-        for _ in range(example_count)
-    ]
-    duplicates = set(rng.choice(example_count, 4, replace=False).tolist())
-    kept = [i for i in range(example_count) if i not in duplicates]
-    tops = [
-        {
-            polarity: [
-                (int(i), float(rng.choice([0.0, 1.0, 2.0])))
-                for i in rng.permutation(kept)[: rng.integers(0, 10)]
-            ]
-            for polarity in ("positive", "negative")
-        }
-        for _ in range(unit_count)
-    ]
-    con = make_connection(label_top_k=top_k, concept_min_count=min_count)
-    insert(con, "lexicon", words_lexicon(words))
-    fill(con, shows, tops, duplicates)
-
-    base = {word: sum(word in shows[i] for i in kept) for word in words}
-    tested = [word for word in words if base[word] >= min_count]
-    expected = {}
-    for polarity in ("positive", "negative"):
-        pairs = {}
-        for unit in range(unit_count):
-            top = [i for i, activation in tops[unit][polarity][:top_k] if activation != 0]
-            for word in tested if top else ():
-                count = sum(word in shows[i] for i in top)
-                p = hypergeom.sf(count - 1, len(kept), base[word], len(top)) if count else 1.0
-                pairs[unit, polarity, word] = (len(top), count, base[word], min(p, 1.0))
-        if pairs:
-            q = false_discovery_control([pair[-1] for pair in pairs.values()])
-            for (key, pair), one in zip(pairs.items(), q, strict=True):
-                if pair[1]:
-                    expected[key] = (*pair, one)
-    got = {
-        (unit, polarity, concept): values
-        for unit, polarity, concept, *values in rows(
-            con,
-            "select unit, polarity, concept, top_size, top_count, base_count, p_value, q_value"
-            " from neuron_concepts",
-        )
-    }
-    assert got.keys() == expected.keys()
-    for key, values in got.items():
-        assert values == pytest.approx(expected[key], rel=1e-9), key
-    for base_frac, lift, top_count, top_size, base_count, base_size, log10_p, p in rows(
-        con,
-        "select base_frac, lift, top_count, top_size, base_count, base_size, log10_p, p_value"
-        " from neuron_concepts",
-    ):
-        assert base_size == len(kept)
-        assert base_frac == pytest.approx(base_count / base_size)
-        assert lift == pytest.approx((top_count / top_size) / (base_count / base_size))
-        assert 10**log10_p == pytest.approx(p)
-
-
-def test_an_example_counts_once_however_often_it_names_a_concept():
-    con = make_connection(concept_min_count=1)
-    insert(con, "lexicon", words_lexicon(["cat"]))
-    fill(con, [["cat", "cat"], []], [{"positive": [(0, 1.0), (1, 0.5)]}])
-    insert(con, "stg_texts", [("d", 0, "fr", "alt", 1, "cat", None)])
-    insert(con, "stg_texts", [("d", 0, "en", "alt", 1, "cat", None)])
-    query = "select top_count, base_count, lift from neuron_concepts"
-    assert rows(con, query) == [(1, 1, 1.0)]
-
-
-def test_runs_and_datasets_do_not_mix():
-    con = make_connection(concept_min_count=1)
-    insert(con, "lexicon", words_lexicon(["cat", "dog"]))
-    top = [{"positive": [(0, 1.0), (1, 0.5)]}]
-    fill(con, [["cat"], ["cat"], [], []], top, run="r1", dataset="d1")
-    fill(con, [["dog"], [], ["dog"], [], []], top, run="r2", dataset="d2")
-    query = "select dataset, run_id, concept, top_count, base_count, base_size from neuron_concepts"
-    assert sorted(rows(con, query)) == [
-        ("d1", "r1", "cat", 2, 2, 4),
-        ("d2", "r2", "dog", 1, 2, 5),
-    ]
-
-
-# --- labels ------------------------------------------------------------------------------------
-
-
-def labelled_world(**changes):
-    """200 examples: 0-9 cats, 10-19 dogs, 0-4 also big; 100.. nothing. Six units."""
-    con = make_connection(label_top_k=10, **changes)
-    insert(con, "lexicon", words_lexicon(["cat", "dog", "big"]))
-    shows = [
-        [*(["cat"] if i < 10 else ["dog"] if i < 20 else []), *(["big"] if i < 5 else [])]
-        for i in range(200)
-    ]
-    tops = [
-        {"positive": [(i, 5.0 - i / 10) for i in range(10)]},  # cats
-        {"positive": [(i, 1.0) for i in range(100, 110)]},  # nothing nameable
-        {"positive": [(i, 1.0) for i in (0, *range(100, 109))]},  # one cat: chance
-        {"positive": [(i, 0.0) for i in range(10)]},  # dead: ties at zero
-        {"negative": [(i, -1.0) for i in range(10, 20)]},  # inhibited only
-        {"positive": [(i, 3.0) for i in (10, 11, 12)] + [(i, 0.0) for i in range(7)]},  # 3 dogs
-    ]
-    fill(con, shows, tops, units=7)  # unit 6 has no row at all
-    return con
-
-
-def test_labels():
-    con = labelled_world()
-    query = "select unit, concept, runner_up, top_count, top_size, is_labelled, reason"
-    assert rows(con, f"{query} from neuron_labels order by unit") == [
-        (0, "cat", "big", 10, 10, True, None),
-        (1, None, None, None, 10, False, "no concept in top examples"),
-        (2, None, None, None, 10, False, "not significant"),
-        (3, None, None, None, 0, False, "no activity"),
-        (4, None, None, None, 0, False, "no activity"),
-        (5, "dog", None, 3, 3, True, None),
-        (6, None, None, None, 0, False, "no activity"),
-    ]
-
-
-def test_label_scores():
-    con = labelled_world()
-    ((score, second, margin, lift, category),) = rows(
-        con,
-        "select score, runner_up_score, margin, lift, category from neuron_labels where unit = 0",
-    )
-    assert score == pytest.approx(-math.log10(hypergeom.sf(9, 200, 10, 10)), rel=1e-9)
-    assert second == pytest.approx(-math.log10(hypergeom.sf(4, 200, 5, 10)), rel=1e-9)
-    assert margin == pytest.approx(score - second)
-    assert (lift, category) == (20.0, "object")
-    ((score, margin),) = rows(con, "select score, margin from neuron_labels where unit = 5")
-    assert score == margin
-    nulls = "select count(*) from neuron_labels where not is_labelled and (score is not null"
-    nulls += " or category is not null or q_value is not null or lift is not null)"
-    assert rows(con, nulls) == [(0,)]
-
-
-def test_settings_decide_what_is_a_label():
-    query = "select unit from neuron_labels where is_labelled order by unit"
-    assert rows(labelled_world(label_min_count=4), query) == [(0,)]
-    assert rows(labelled_world(label_max_q=1e-12), query) == [(0,)]
-    assert rows(labelled_world(label_max_q=1e-30), query) == []
-    assert rows(labelled_world(concept_min_count=11), query) == []
-    reasons = "select distinct reason from neuron_labels where unit in (0, 5)"
-    assert rows(labelled_world(label_max_q=1e-30), reasons) == [("not significant",)]
-
-
-def test_ties_are_broken_by_name_then_category():
-    for order in itertools.permutations([("b", "animal"), ("b", "food"), ("c", "animal")]):
-        con = make_connection(label_top_k=5)
-        insert(con, "lexicon", [(concept, cat, "en", "same") for concept, cat in order])
-        fill(con, [["same"]] * 5 + [[]] * 95, [{"positive": [(i, 1.0) for i in range(5)]}])
-        query = "select concept, category, runner_up, margin from neuron_labels"
-        assert rows(con, query) == [("b", "animal", "c", 0.0)]
-
-
-def test_results_do_not_depend_on_the_order_of_rows_or_threads():
-    def outcome(shuffled, threads):
-        con = labelled_world()
-        con.execute(f"set threads = {threads}")
-        if shuffled:
-            for table in TABLES:
-                con.execute(f"create table copy as from {table} order by hash(columns(*)::varchar)")
-                con.execute(f"drop table {table}")
-                con.execute(f"alter table copy rename to {table}")
-        tables = ("example_concepts", "concepts", "neuron_concepts", "neuron_labels")
-        return [rows(con, f"select * from {table} order by all") for table in tables]
-
-    assert outcome(False, 1) == outcome(False, 2)
 
 
 # --- the files themselves ----------------------------------------------------------------------

@@ -1,0 +1,183 @@
+"""Soft weighted pointwise mutual information of neurons and concepts, by CLIP's own similarity.
+
+CLIP-Dissect, Oikarinen & Weng 2023 (arXiv:2204.10965), section 3: how much more likely CLIP finds a
+concept in the images that excite a neuron most than in those that excite other neurons of the layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pipeline.evidence.matrix import RunLayer, example_ids, iter_blocks, list_layers
+from pipeline.extract.sketch import order_keys
+from pipeline.progress import ProgressCallback
+from pipeline.schema import DERIVED
+
+TOP_K = 100
+"""Images in a neuron's top set B."""
+SHARPNESS = 10.0
+"""a: what cosines are multiplied with before the softmax over concepts."""
+WEIGHT = 1.0
+"""lambda: weight of the concept's own likelihood."""
+FIRST_MEMBERSHIP, LAST_MEMBERSHIP = 0.998, 0.97
+"""Probability that the strongest and the weakest of the top images belong to B; linear between."""
+BEST_COUNT = 20
+"""Concepts kept of each neuron beside those that are tested in the run."""
+UNITS_AT_ONCE = 16
+
+
+def log_expected(probabilities: torch.Tensor) -> torch.Tensor:
+    """``log E[p(t|B)]``: the sum over B's images of ``log(1 + p(x in B) (p(t|x) - 1))``.
+
+    Args:
+        probabilities: Float ``[U, K, C]``: ``p(t|x)`` of each neuron's top images, strongest first.
+
+    Returns:
+        ``[U, C]``, in nats, at most 0.
+    """
+    count = probabilities.shape[1]
+    members = torch.linspace(FIRST_MEMBERSHIP, LAST_MEMBERSHIP, count, dtype=probabilities.dtype)
+    return torch.log1p(members[:, None] * (probabilities - 1)).sum(1)
+
+
+def soft_wpmi(log_given: torch.Tensor) -> torch.Tensor:
+    """``log E[p(t|B)] - lambda log p(t)``, p(t) being the mean of ``E[p(t|B)]`` over the neurons.
+
+    Args:
+        log_given: ``[U, C]`` of :func:`log_expected`, all neurons of a layer.
+    """
+    marginal = torch.logsumexp(log_given.double(), 0) - math.log(max(1, len(log_given)))
+    return (log_given.double() - WEIGHT * marginal).float()
+
+
+def concept_probabilities(images: torch.Tensor, concepts: torch.Tensor) -> torch.Tensor:
+    """``p(t|x)``: softmax over concepts of ``a`` times the cosine.
+
+    Args:
+        images: ``[N, D]`` image embeddings, any length.
+        concepts: ``[C, D]`` text embeddings of length one.
+    """
+    cosines = torch.nn.functional.normalize(images.float(), dim=1) @ concepts.float().T
+    probabilities: torch.Tensor = torch.softmax(SHARPNESS * cosines, 1)
+    return probabilities
+
+
+def compute_soft_wpmi(
+    connection: duckdb.DuckDBPyConnection, progress: ProgressCallback
+) -> Iterator[pa.Table]:
+    """Rows of ``soft_wpmi`` for every layer of every run whose concepts' prompts are embedded.
+
+    A neuron that is never above zero on either half has no row: its top images say nothing. If fewer
+    than 100 images excite it, images at rest fill up its top set, by example_id.
+    """
+    for layer in list_layers(connection):
+        names, concepts = _read_concepts(connection, layer)
+        if not names:
+            continue
+        tested = {name for (name,) in connection.execute(
+            "select distinct concept from tested_concepts "
+            "where dataset = $dataset and run_id = $run_id",
+            {"dataset": layer.dataset, "run_id": layer.run_id},
+        ).fetchall()}  # fmt: skip
+        by_half = [
+            _score_half(connection, layer, half, concepts) for half in ("screening", "testing")
+        ]
+        yield from _tables(layer, names, np.array([n in tested for n in names]), *by_half)
+        progress.advance(0, f"soft_wpmi {layer.run_id} {layer.layer}: {len(names)} concepts")
+
+
+def _score_half(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, half: str, concepts: torch.Tensor
+) -> torch.Tensor:
+    """Float32 ``[U, C]``; NaN for neurons that nothing excites."""
+    ids = example_ids(connection, layer.dataset, layer.run_id, half)
+    given = torch.full((layer.unit_count, len(concepts)), torch.nan)
+    if not len(ids):
+        return given
+    is_active = torch.zeros(layer.unit_count, dtype=torch.bool)
+    columns = torch.arange(len(ids))
+    for block in iter_blocks(connection, layer, ids):
+        activations = torch.from_numpy(block.activations)
+        for start in range(0, len(activations), UNITS_AT_ONCE):
+            some = activations[start : start + UNITS_AT_ONCE]
+            places = order_keys(some, columns).topk(min(TOP_K, len(ids)), dim=1).indices
+            needed, where = torch.unique(places, return_inverse=True)
+            images = read_embeddings(connection, layer, ids[needed.numpy()])
+            first = block.first_unit + start
+            given[first : first + len(some)] = log_expected(
+                concept_probabilities(images, concepts)[where]
+            )
+            is_active[first : first + len(some)] = some.amax(1) > 0
+    given[is_active] = soft_wpmi(given[is_active])
+    given[~is_active] = torch.nan
+    return given
+
+
+def read_embeddings(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, ids: np.ndarray[Any, Any]
+) -> torch.Tensor:
+    """Float32 ``[N, D]``, the image embeddings of some examples, in the order of ``ids`` (ascending)."""
+    connection.register("wanted", pa.table({"example_id": ids}))
+    rows = connection.sql(
+        """
+        select raw_embeddings.embedding
+        from raw_embeddings
+        inner join wanted using (example_id)
+        where raw_embeddings.dataset = $dataset and raw_embeddings.run_id = $run_id
+        order by raw_embeddings.example_id
+        """,
+        params={"dataset": layer.dataset, "run_id": layer.run_id},
+    ).to_arrow_table()
+    connection.unregister("wanted")
+    flat = rows["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(flat.copy()).reshape(len(rows), -1).float()
+
+
+def _read_concepts(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer
+) -> tuple[list[str], torch.Tensor]:
+    rows = connection.execute(
+        "select concept, embedding from raw_concept_embeddings "
+        "where dataset = $dataset and run_id = $run_id order by concept",
+        {"dataset": layer.dataset, "run_id": layer.run_id},
+    ).fetchall()
+    return [name for name, _ in rows], torch.tensor([vector for _, vector in rows])
+
+
+def _tables(
+    layer: RunLayer,
+    names: Sequence[str],
+    is_tested: np.ndarray[Any, np.dtype[np.bool_]],
+    screening: torch.Tensor,
+    testing: torch.Tensor,
+) -> Iterator[pa.Table]:
+    """The rows that are kept: tested concepts, and each neuron's best on screening."""
+    concept_names = np.array(names, object)
+    schema = DERIVED["soft_wpmi"].arrow_schema()
+    for start in range(0, layer.unit_count, 512):
+        first = screening[start : start + 512].numpy()
+        second = testing[start : start + 512].numpy()
+        order = np.argsort(-np.nan_to_num(first, nan=-np.inf), axis=1, kind="stable")
+        keep = np.tile(is_tested, (len(first), 1))
+        np.put_along_axis(keep, order[:, :BEST_COUNT], True, axis=1)
+        keep &= ~(np.isnan(first) & np.isnan(second))
+        units, columns = keep.nonzero()
+        values = [pa.array(m[units, columns], from_pandas=True) for m in (first, second)]
+        yield pa.Table.from_arrays(
+            [
+                pa.array([layer.dataset] * len(units), pa.string()),
+                pa.array([layer.run_id] * len(units), pa.string()),
+                pa.array([layer.layer] * len(units), pa.string()),
+                pa.array((units + start).astype(np.int32)),
+                pa.array(concept_names[columns], pa.string()),
+                *values,
+            ],
+            schema=schema,
+        )

@@ -1,0 +1,163 @@
+"""The model's own reading of a run's images: concept prompts against the embeddings that are stored.
+
+No image is read again. Files are written shard by shard, and last ``similarity.json``, which names
+them: views see either all of it or what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from pipeline.config import SimilarityConfig, digest
+from pipeline.dataset import dataset_folder
+from pipeline.errors import WarehouseError
+from pipeline.extract.classify import (
+    EXAMPLES_AT_ONCE,
+    finished_shards,
+    read_shard_embeddings,
+    refuse_another_model,
+)
+from pipeline.extract.model import Clip, load_clip
+from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.schema import TABLES
+from pipeline.storage import Store, partition
+
+MIN_STORED = 0.05
+"""Concepts with a smaller probability are not written."""
+
+
+@dataclass(frozen=True)
+class SimilaritySummary:
+    """What was scored, and what was found done already."""
+
+    run_id: str
+    concept_count: int
+    shard_count: int
+    skipped_shard_count: int
+    example_count: int
+    row_count: int
+
+
+def score_concepts(
+    config: SimilarityConfig, concepts: Sequence[str], progress: ProgressCallback | None = None
+) -> SimilaritySummary:
+    """Score every example of a run against concepts. Shards that were scored before are skipped.
+
+    A concept's embedding is the mean over the templates (see ``embed_classes``); its probability is
+    the softmax over all concepts at the model's own scale. Other concepts, templates or weights than
+    before replace what was there.
+
+    Raises:
+        ConfigError: Fewer than two concepts, or a template without ``{}``.
+        ConfigMismatchError: The model is not the run's.
+        WarehouseError: No such run, or it has no shard yet.
+        NeuronsError: The model cannot be loaded.
+    """
+    check_prompts(concepts, config.templates)
+    store, progress = Store(config.warehouse), progress or NoProgress()
+    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=config.run)}"
+    if not store.exists(f"{folder}/run.json"):
+        raise WarehouseError(
+            f"Dataset {config.dataset!r} has no run {config.run!r}.",
+            f"Make it first: neurons extract --dataset {config.dataset}",
+        )
+    run = store.read_json(f"{folder}/run.json")
+    identity = {
+        "concepts": list(concepts),
+        "templates": list(config.templates),
+        "weights_sha256": run["identity"]["weights_sha256"],
+    }
+    record = f"{folder}/similarity.json"
+    with store.lock(f"{record}.lock"):
+        known = store.read_json(record) if store.exists(record) else None
+        old = known["files"] if known and known["identity"] == identity else []
+        shards = finished_shards(store, folder)
+        if not shards:
+            raise WarehouseError(
+                f"Run {config.run!r} of {config.dataset!r} has no finished shard.",
+                "Run neurons extract first.",
+            )
+        made_from = {
+            n: digest([identity, n, shard["written_at"], shard["files"]])
+            for n, shard in shards.items()
+        }
+        files = {f["ordinal"]: f for f in old if f["made_from"] == made_from.get(f["ordinal"])}
+        todo = [ordinal for ordinal in shards if ordinal not in files]
+        if todo:
+            clip = load_clip(config.model or run["config"]["model"], config.device)
+            refuse_another_model(clip, identity["weights_sha256"])
+            embeddings = embed_classes(clip, concepts, config.templates)
+            prompts = _write_embeddings(store, folder, identity, concepts, embeddings)
+            progress.start(f"similarity {config.run}", len(todo))
+            try:
+                for n in todo:
+                    rel = f"{folder}/concept_scores/{n:05d}-{made_from[n]}.parquet"
+                    table = _score_shard(clip, store, shards[n], concepts, embeddings)
+                    size = store.write_parquet(rel, table)
+                    files[n] = _entry("concept_scores", rel, len(table), size)
+                    files[n] |= {"ordinal": n, "made_from": made_from[n]}
+                    progress.advance(1, f"{shards[n]['shard']}: {len(table)} concepts")
+            finally:
+                progress.finish()
+            value = {
+                "identity": identity,
+                "files": [prompts | {"ordinal": -1, "made_from": ""}]
+                + [files[n] for n in sorted(files)],
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            store.write_json(record, value)
+    return SimilaritySummary(
+        config.run,
+        len(concepts),
+        len(shards),
+        len(shards) - len(todo),
+        sum(int(shard["written_count"]) for shard in shards.values()),
+        sum(int(file["row_count"]) for file in files.values()),
+    )
+
+
+def _entry(table: str, rel: str, rows: int, size: int) -> dict[str, Any]:
+    return {"table": table, "path": rel, "layer": None, "row_count": rows, "bytes": size}
+
+
+def _write_embeddings(
+    store: Store,
+    folder: str,
+    identity: dict[str, Any],
+    concepts: Sequence[str],
+    embeddings: torch.Tensor,
+) -> dict[str, Any]:
+    rel = f"{folder}/concept_embeddings/{digest(identity)}.parquet"
+    table = pa.table(
+        [pa.array(concepts, pa.string()), pa.array(embeddings.tolist(), pa.list_(pa.float32()))],
+        schema=TABLES["concept_embeddings"].arrow_schema(),
+    )
+    return _entry("concept_embeddings", rel, len(table), store.write_parquet(rel, table))
+
+
+def _score_shard(
+    clip: Clip,
+    store: Store,
+    shard: dict[str, Any],
+    concepts: Sequence[str],
+    embeddings: torch.Tensor,
+) -> pa.Table:
+    """The likely concepts of each example, in order of example and concept."""
+    ids, images = read_shard_embeddings(store, shard)
+    schema = TABLES["concept_scores"].arrow_schema()
+    names = pa.array(concepts, pa.string())
+    tables = [schema.empty_table()]
+    for start in range(0, len(ids), EXAMPLES_AT_ONCE):
+        _, probabilities = score_classes(clip, images[start : start + EXAMPLES_AT_ONCE], embeddings)
+        rows, columns = (probabilities >= MIN_STORED).nonzero(as_tuple=True)
+        kept = probabilities[rows, columns].numpy()
+        values = [ids[start + rows.numpy()], names.take(pa.array(columns.numpy())), kept]
+        tables.append(pa.table(values, schema=schema))
+    return pa.concat_tables(tables)

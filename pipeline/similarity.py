@@ -1,0 +1,81 @@
+"""Which concepts the model is asked about, and the asking: ``neurons similarity``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from pipeline.config import SimilarityConfig
+from pipeline.dataset import read_dataset
+from pipeline.errors import WarehouseError
+from pipeline.progress import ProgressCallback
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+if TYPE_CHECKING:
+    from pipeline.extract.similarity import SimilaritySummary
+
+
+def choose_concepts(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    """Every concept of the lexicon, and what enough images of a dataset show besides (people).
+
+    Each name once, sorted: one word may stand in several categories.
+    """
+    rows = connection.execute(
+        """
+        with
+
+        found as (
+            select concept, example_id from stg_stimuli
+            where dataset = $dataset and concept is not null
+            union
+            select concept, example_id from example_concepts
+            where dataset = $dataset
+        )
+
+        select concept from lexicon_phrases
+        union
+        select concept from found
+        cross join settings
+        group by concept
+        having count(*) >= 2 * any_value(concept_min_count)
+        order by concept
+        """,
+        {"dataset": dataset},
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def find_runs(warehouse: str, dataset: str | None, run: str | None) -> list[tuple[str, str]]:
+    """Dataset and run_id of the runs that are meant; all of the warehouse if neither is given.
+
+    Raises:
+        WarehouseError: There is none.
+    """
+    with connect(warehouse) as connection:
+        rows = connection.execute("select dataset, run_id from stg_runs order by all").fetchall()
+    found = [row for row in rows if dataset in (None, row[0]) and run in (None, row[1])]
+    if not found:
+        known = "; ".join(f"--dataset {d} --run {r}" for d, r in rows) or "none"
+        raise WarehouseError(
+            f"There is no run {run or ''!r} of dataset {dataset or 'any'!r} in {warehouse}.",
+            f"Runs there: {known}.",
+        )
+    return found
+
+
+def score_similarity(
+    config: SimilarityConfig, progress: ProgressCallback | None = None
+) -> SimilaritySummary:
+    """Score the images of a run against all concepts. What is done already is not done again.
+
+    Raises:
+        NeuronsError: As ``extract.similarity.score_concepts``.
+    """
+    from pipeline.extract.similarity import score_concepts
+
+    read_dataset(Store(config.warehouse), config.dataset)  # says which there are
+    with connect(config.warehouse) as connection:
+        concepts = choose_concepts(connection, config.dataset)
+    return score_concepts(config, concepts, progress)

@@ -1,0 +1,156 @@
+"""A warehouse of given numbers: a matrix of activations, and what each image shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+SQL = Path(__file__).parents[1] / "sql"
+TABLES = {
+    "lexicon_phrases": "concept varchar, category varchar",
+    "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_compacted boolean",
+    "stg_examples": "dataset varchar, example_id bigint, half varchar",
+    "stg_run_examples": "dataset varchar, run_id varchar, model_id varchar, example_id bigint, "
+    "is_duplicate boolean",
+    "stg_layers": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
+    "unit_count integer",
+    "stg_activations": "dataset varchar, run_id varchar, layer varchar, unit integer, "
+    "example_id bigint, activation float, rank2 bigint, is_ranked boolean",
+    "raw_compact_stats": "dataset varchar, run_id varchar, layer varchar, unit uinteger, "
+    "half varchar, stored_count bigint, tie_sum double, activation_sum double",
+    "top_examples": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
+    "unit integer, polarity varchar, example_rank bigint, example_id bigint, activation float",
+    "neuron_stats": "dataset varchar, run_id varchar, layer varchar, unit integer, sd double",
+    "example_concepts": "dataset varchar, example_id bigint, concept varchar, category varchar",
+    "stg_stimuli": "dataset varchar, example_id bigint, concept varchar, category varchar",
+    "raw_concept_scores": "dataset varchar, run_id varchar, example_id bigint, concept varchar, "
+    "probability float",
+    "raw_soft_wpmi": "dataset varchar, run_id varchar, layer varchar, unit integer, "
+    "concept varchar, screening float, testing float",
+    "raw_label_nulls": "dataset varchar, run_id varchar, repeat integer, labelled_count bigint",
+}
+VIEWS = (
+    "19_stg_ranks",
+    "20_stg_rank_stats",
+    "32_run_concepts",
+    "33_tested_concepts",
+    "34_concept_ranks",
+    "34_neuron_enrichments",
+    "35_neuron_concepts",
+    "36_neuron_labels",
+    "45_label_baselines",
+)
+SETTINGS: dict[str, Any] = {
+    "label_top_k": 50,
+    "label_max_q": 0.05,
+    "label_min_count": 2,
+    "concept_min_count": 3,
+    "label_origins": ["stimulus", "texts"],
+    "similarity_min_score": 0.2,
+}
+
+
+def open_world(**changes: Any) -> duckdb.DuckDBPyConnection:
+    """Empty tables, the settings, the macros and the views over them."""
+    con = duckdb.connect(":memory:", config={"threads": 2})
+    for name, columns in TABLES.items():
+        con.execute(f"create table {name} ({columns})")
+    parameters = SETTINGS | changes
+    columns = ", ".join(f"${name} as {name}" for name in parameters)
+    con.execute(f"create table settings as select {columns}", parameters)
+    con.execute((SQL / "05_macros.sql").read_text(encoding="utf-8"))
+    for name in VIEWS:
+        text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
+        con.execute(f"create view {name[3:]} as {text}")
+    return con
+
+
+def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows."""
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        con.executemany(f"insert into {table} values ({marks})", rows)
+
+
+def fill(
+    con: duckdb.DuckDBPyConnection,
+    activations: np.ndarray,
+    shows: list[set[str]],
+    halves: list[str],
+    duplicates: set[int] = frozenset(),
+    keep: str = "all",
+    dataset: str = "d",
+    run: str = "r",
+    layer: str = "l",
+    origin: str = "texts",
+    categories: dict[str, str] | None = None,
+) -> None:
+    """One layer of one run.
+
+    Args:
+        con: Of open_world.
+        activations: ``[U, N]``.
+        shows: The concepts that each of the N images shows.
+        halves: ``screening`` or ``testing``, for each image.
+        duplicates: Images that repeat another one.
+        keep: ``all``, or ``positive``: activations that are not above zero are not stored.
+        dataset: Name of the dataset.
+        run: Name of the run.
+        layer: Name of the layer.
+        origin: ``texts``, ``stimulus`` or ``similarity``.
+        categories: Family of each concept; ``object`` by default.
+    """
+    families = categories or {}
+    units, count = activations.shape
+    values = activations.astype(np.float32)
+    insert(con, "stg_runs", [(dataset, run, "m", False)])
+    insert(con, "stg_layers", [(dataset, "m", run, layer, units)])
+    insert(con, "stg_examples", [(dataset, n, halves[n]) for n in range(count)])
+    insert(con, "stg_run_examples", [(dataset, run, "m", n, n in duplicates) for n in range(count)])
+    stored = values > 0 if keep == "positive" else np.ones_like(values, bool)
+    insert(
+        con,
+        "stg_activations",
+        [
+            (dataset, run, layer, int(u), int(n), float(values[u, n]), None, False)
+            for u, n in zip(*stored.nonzero(), strict=True)
+        ],
+    )
+    distinct = [n for n in range(count) if n not in duplicates]
+    tops = []
+    for u in range(units):
+        for polarity, sign in (("positive", -1), ("negative", 1)):
+            best = sorted(distinct, key=lambda n: (sign * values[u, n], n))
+            if keep == "positive":
+                best = [n for n in best if sign * values[u, n] < 0]
+            tops += [
+                (dataset, "m", run, layer, u, polarity, rank, n, float(values[u, n]))
+                for rank, n in enumerate(best[:100], 1)
+            ]
+    insert(con, "top_examples", tops)
+    insert(
+        con,
+        "neuron_stats",
+        [(dataset, run, layer, u, float(values[u].std())) for u in range(units)],
+    )
+    told = [
+        (dataset, n, concept, families.get(concept, "object"))
+        for n, concepts in enumerate(shows)
+        for concept in sorted(concepts)
+    ]
+    if origin == "similarity":
+        insert(con, "raw_concept_scores", [(dataset, run, n, c, 0.9) for _, n, c, _ in told])
+        known = sorted({(c, family) for *_, c, family in told})
+        insert(con, "lexicon_phrases", known)
+    else:
+        insert(con, {"texts": "example_concepts", "stimulus": "stg_stimuli"}[origin], told)
+
+
+def fetch(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """Rows as dictionaries."""
+    result = con.execute(query)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
