@@ -13,7 +13,7 @@ import torch
 
 from bench.timing import Row
 
-NAMES = ("extraction", "writing", "queries", "memory", "resume", "decode_fidelity")
+NAMES = ("extraction", "writing", "queries", "concepts", "memory", "resume", "decode_fidelity")
 
 
 def describe_machine() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import struct
@@ -13,13 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from PIL import Image
 
 from pipeline.config import IngestConfig, IngestStep, digest
-from pipeline.dataset import Dataset, Shard, dataset_folder, write_dataset, write_manifest
+from pipeline.dataset import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    shard_file,
+    write_dataset,
+    write_manifest,
+)
 from pipeline.extract.hooks import Layer, LayerSpec
 from pipeline.extract.writer import LayerOutput, Results, ShardWriter
+from pipeline.schema import TABLES
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store, partition
 
@@ -141,9 +151,16 @@ def synthetic_output(unit_count: int) -> LayerOutput:
 
 
 def make_warehouse(
-    folder: str, shard_count: int, shard_size: int, unit_count: int, positive_frac: float = 0.25
+    folder: str,
+    shard_count: int,
+    shard_size: int,
+    unit_count: int,
+    positive_frac: float = 0.25,
+    concept_count: int = 0,
 ) -> torch.Tensor:
     """A warehouse of synthetic activations, one run, no images.
+
+    With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction.
 
     Returns:
         All activations, float16 ``[N, U]``; row ``i`` is example ``i % shard_size`` of shard
@@ -163,9 +180,39 @@ def make_warehouse(
         writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
         files = writer.finish()
-        for place, written in ((dataset_folder(name), []), (run_folder, files)):
+        index = _write_index(store, name, shard, ids.numpy(), concept_count)
+        for place, written in ((dataset_folder(name), index), (run_folder, files)):
             write_manifest(store, place, _manifest(shard, shard_size, written))
     return values
+
+
+def _write_index(
+    store: Store, dataset: str, shard: Shard, ids: np.ndarray[Any, Any], concept_count: int
+) -> list[dict[str, Any]]:
+    """Rows of ``examples`` and, if there are concepts, ``stimuli``; what does not matter is null."""
+    rows: dict[str, dict[str, list[Any]]] = {
+        "examples": {
+            "example_id": ids.tolist(),
+            "shard_ordinal": [shard.ordinal] * len(ids),
+            "image_sha256": [hashlib.sha256(str(i).encode()).hexdigest() for i in ids.tolist()],
+        }
+    }
+    if concept_count:
+        numbers = [(shard.ordinal * len(ids) + n) % concept_count for n in range(len(ids))]
+        rows["stimuli"] = {
+            "example_id": ids.tolist(),
+            "concept": [f"concept {n}" for n in numbers],
+            "category": ["object"] * len(ids),
+        }
+    files = []
+    for table, columns in rows.items():
+        schema = TABLES[table].arrow_schema()
+        arrays = [pa.array(columns.get(c.name, [None] * len(ids)), c.type) for c in schema]
+        rel = shard_file(dataset_folder(dataset), table, shard.ordinal)
+        size = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
+        entry = {"table": table, "path": rel, "layer": None, "row_count": len(ids), "bytes": size}
+        files.append(entry)
+    return files
 
 
 def _run_record(output: LayerOutput) -> dict[str, Any]:

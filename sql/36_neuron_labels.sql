@@ -9,13 +9,14 @@
 -- On the screening half one concept is chosen: the most enriched among the neuron's top
 -- examples (smallest screening_top_log10_p; ties by screening_auroc, then by name), if
 -- at least label_min_count of them show it and its images excite the neuron more than
--- others do. On the testing half that one pair is tested: q is Benjamini and Hochberg's
--- over the neurons of the run that have a choice, from the one-sided p of z. The neuron
--- is labelled if q is at most label_max_q. Concepts count by the word of the
--- label_origins: not by the model's own similarity, unless that is asked for. A neuron
--- without a label says why: 'no activity' (no top example), 'no concept in top
--- examples' or 'not significant'. Only excitation gives labels; inhibition stands in
--- neuron_concepts.
+-- others do. On the testing half that one pair is tested: is it enriched there too? q is
+-- Benjamini and Hochberg's over the neurons of the run that have a choice, from the
+-- hypergeometric p; the neuron is labelled if q is at most label_max_q. (The p of z
+-- would miss a neuron that answers to one form of a concept only, and label more that
+-- merely lean towards one.) Concepts count by the word of the label_origins: not by the
+-- model's own similarity, unless that is asked for. A neuron without a label says why:
+-- 'no activity' (no top example), 'no concept in top examples' or 'not significant'.
+-- Only excitation gives labels; inhibition stands in neuron_concepts.
 --
 -- column              type     unit       meaning
 -- dataset             varchar             name of the dataset
@@ -95,6 +96,7 @@ told as materialized (
         neuron_concepts.screening_z,
         neuron_concepts.screening_top_count,
         neuron_concepts.screening_top_log10_p,
+        neuron_concepts.top_log10_p,
         neuron_concepts.screening_auroc,
         neuron_concepts.screening_top_count >= settings.label_min_count
         and neuron_concepts.screening_auroc > 0.5 as is_choice,
@@ -118,6 +120,7 @@ candidates as materialized (
         told.top_count,
         told.top_size,
         told.lift,
+        told.top_log10_p,
         told.is_choice,
         row_number() over (
             partition by told.dataset, told.run_id, told.layer, told.unit
@@ -148,10 +151,7 @@ choices as (
         candidates.top_count,
         candidates.top_size,
         candidates.lift,
-        case
-            when candidates.z > 0 then exp(normal_log_tail(candidates.z))
-            else 1 - exp(normal_log_tail(-coalesce(candidates.z, 0.0)))
-        end as p_value,
+        10 ^ candidates.top_log10_p as p_value,
     from candidates
     where candidates.candidate_rank = 1 and candidates.is_choice
 ),

@@ -14,6 +14,7 @@ RATIOS = (
     "one neuron: partials / memory",
     "all neurons: full scan / memory",
     "as the data grow 8x",
+    "AUROC: SQL / NumPy",
     "3 / 1 shards",
     "work lost",
     "done shards that were made again",

@@ -307,11 +307,11 @@ def test_q_is_over_the_neurons_that_have_a_choice():
     rows = fetch(con, "select * from neuron_labels where enrichment_concept is not null")
     chosen = fetch(
         con,
-        "select neuron_concepts.unit, neuron_concepts.z from neuron_concepts inner join neuron_labels "
+        "select neuron_concepts.unit, top_log10_p from neuron_concepts inner join neuron_labels "
         "on neuron_labels.unit = neuron_concepts.unit "
         "and enrichment_concept = neuron_concepts.concept order by 1",
     )
-    q = false_discovery_control([np.exp(log_ndtr(-row["z"])) for row in chosen])
+    q = false_discovery_control([10 ** row["top_log10_p"] for row in chosen])
     by_unit = {row["unit"]: one for row, one in zip(chosen, q, strict=True)}
     labelled = [row for row in rows if row["is_labelled"]]
     assert labelled
