@@ -44,7 +44,7 @@ class ExtractConfig:
     dataset: str
     """Name of an ingested dataset."""
     model: str
-    """``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint`` or ``ARCH:random``."""
+    """``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``, ``nano:random``."""
     layers: tuple[str, ...]
     """Layer specs ``PATH[:input|output][:max|mean|center|cls]``, or names of presets."""
     run: str = ""
