@@ -2,7 +2,7 @@
 -- grain:   one row per (run, distinct image, dimension, stratum, facet_origin)
 -- key:     dataset, run_id, example_id, dimension, stratum, facet_origin
 -- reads:   example_facets, stg_run_examples, stg_stimuli, text_tokens, settings
--- purpose: The groups within which a neuron is asked for a concept: forms and languages.
+-- purpose: The groups within which a neuron is asked for a concept: forms, languages.
 --
 -- Dimension facet: the form of the image. Dimension word language: of rendered words
 -- the language that they are written in. Dimension text language: the languages of the

@@ -3,7 +3,7 @@
 -- key:     dataset, run_id, example_id, dimension, stratum, facet_origin, concept,
 --          category, origin
 -- reads:   run_concepts, example_strata, text_concepts
--- purpose: Which images of a stratum show a concept: the positives of the Halle Berry test.
+-- purpose: Which images of a stratum show a concept: positives of the Halle Berry test.
 --
 -- Within facets and languages of rendered words an image shows what run_concepts says.
 -- Within a language of texts it shows what its texts in that very language name; that

@@ -8,9 +8,9 @@
 --
 -- The index is the smallest AUROC over the facets, each against the same facet's other
 -- images: 1 means that in every form each image of the concept excites the neuron more
--- than any other image of that form. It needs two tested facets, else it is null. Facets
--- that are known and facets that are guessed (facet_origin) have rows of their own.
--- language_index is the same over the languages of rendered words.
+-- than any other image of that form. It needs two tested facets, else it is null.
+-- Facets that are known and facets that are guessed (facet_origin) have rows of their
+-- own. language_index is the same over the languages of rendered words.
 --
 -- column               type                  unit       meaning
 -- dataset              varchar                          name of the dataset

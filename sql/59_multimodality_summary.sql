@@ -2,7 +2,7 @@
 -- grain:   one row per (run, layer, facet_origin, category), and 'all' categories
 -- key:     dataset, run_id, layer, facet_origin, category
 -- reads:   surrogate_indices, facet_candidates, stg_runs, stg_layers
--- purpose: How many neurons are multimodal, by how many would be by chance or untrained.
+-- purpose: How many neurons are multimodal, beside chance and untrained models.
 -- cite:    Quiroga et al. 2005, doi:10.1038/nature03687
 --
 -- A neuron counts once, by its first candidate, which was chosen on the screening half;
@@ -17,7 +17,7 @@
 -- run_id               varchar         the run
 -- is_random            boolean         weights are seeded noise
 -- layer                varchar         module path, point and pooling
--- facet_origin         varchar         stimulus or similarity: whose word the facets are
+-- facet_origin         varchar         stimulus or similarity: origin of the facets
 -- category             varchar         family of the neurons' concepts; or all
 -- neuron_count         bigint   count  neurons whose first candidate is of it
 -- tested_count         bigint   count  of these, with at least two tested facets

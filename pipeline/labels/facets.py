@@ -1,12 +1,12 @@
 """The forms in which an image may show something, and how CLIP is asked for each.
 
 Images whose form is not known by construction are classified zero-shot into these (class set
-``CLASS_SET``); the view ``example_facets`` keeps both kinds apart.
+``FACET_CLASS_SET``); the view ``example_facets`` keeps both kinds apart.
 """
 
 from __future__ import annotations
 
-CLASS_SET = "facets"
+FACET_CLASS_SET = "facets"
 """Name of the class set under which the scores of a run are stored."""
 
 FACET_PROMPTS: dict[str, str] = {
