@@ -172,7 +172,8 @@ def wit_urls(
 @app.command()
 def layers(
     model: Annotated[
-        str, typer.Argument(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")
+        str,
+        typer.Argument(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random."),
     ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""
@@ -197,7 +198,8 @@ def extract(
     warehouse: Warehouse,
     dataset: DatasetName,
     model: Annotated[
-        str, typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")
+        str,
+        typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random."),
     ],
     layer: Annotated[
         list[str],

@@ -12,11 +12,9 @@ from typing import Any
 from pipeline.config import LabelSettings, digest
 from pipeline.dataset import dataset_folder, list_datasets, read_dataset, read_manifest, shard_file
 from pipeline.errors import WarehouseError
+from pipeline.labels.facets import FACET_CLASS_SET
 from pipeline.storage import Store
 from pipeline.views import load_statements, load_views
-
-FACET_CLASS_SET = "facets"
-"""The class set by which the facet of an image is told where nothing else tells it."""
 
 RANKS_FORM = "within halves"
 """What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""

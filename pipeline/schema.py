@@ -421,6 +421,38 @@ _COMPUTED = (
             Column("labelled_count", "int64", "count", "neurons that got a label"),
         ),
     ),
+    Table(
+        "facet_aurocs",
+        grain="one row per (neuron, candidate concept, stratum) that has an image of the concept",
+        key=(
+            *("dataset", "run_id", "layer", "unit", "concept", "category", "origin"),
+            *("dimension", "stratum", "facet_origin"),
+        ),
+        partitions=(),
+        meaning="The Halle Berry test: AUROC within each form and language, with surrogates.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("candidate_rank", "int32", "rank 1..4", "see facet_candidates"),
+            Column("concept", "string", "", "name of the concept"),
+            Column("category", "string", "", "family that it belongs to"),
+            Column("origin", "string", "", "whose word the concept is"),
+            Column("dimension", "string", "", "facet, word language or text language"),
+            Column("stratum", "string", "", "the facet, or the language"),
+            Column("facet_origin", "string", "", "whose word the stratum is"),
+            Column("positive_count", "int64", "count", "testing: images that show the concept"),
+            Column("other_count", "int64", "count", "testing: the stratum's other images"),
+            Column("auroc", "float64", "0..1", "testing; null with fewer than facet_min_count"),
+            Column(
+                "surrogate_aurocs",
+                "list<float32>",
+                "0..1",
+                "testing: the same of 99 random sets of as many images of the stratum",
+            ),
+            Column("screening_positive_count", "int64", "count", "the same on the screening half"),
+            Column("screening_other_count", "int64", "count", "the same on the screening half"),
+            Column("screening_auroc", "float64", "0..1", "the same on the screening half"),
+        ),
+    ),
 )
 
 DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}

@@ -24,6 +24,8 @@ MATERIALISED = (
     "neuron_enrichments",
     "neuron_concepts",
     "neuron_labels",
+    "facet_candidates",
+    "facet_aurocs",
     "label_nulls",
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""

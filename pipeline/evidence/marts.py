@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pyarrow as pa
 
+from pipeline.evidence.facets import compute_facet_aurocs
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.evidence.wpmi import compute_soft_wpmi
 from pipeline.progress import ProgressCallback
@@ -20,4 +21,5 @@ The build's phase of the progress has begun: report with ``advance(0, note)``.
 COMPUTED: dict[str, Compute] = {
     "soft_wpmi": compute_soft_wpmi,
     "label_nulls": compute_label_nulls,
+    "facet_aurocs": compute_facet_aurocs,
 }
