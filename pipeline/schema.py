@@ -12,7 +12,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/duplicates/N.parquet                images that an earlier example already showed
     dataset=D/manifests/N.json                    written last: the index of shard N is done
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
-    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top
+    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top,
+                                                          shard_samples
     dataset=D/run_id=R/{embeddings,run_rejects}/N.parquet
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
     dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N
@@ -346,6 +347,30 @@ TABLES: dict[str, Table] = {
                 Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
                 Column("polarity", "string", "", "positive or negative"),
                 Column("example_rank", "int32", "rank 1..", "1 = most extreme; ties by example_id"),
+                _EXAMPLE_ID,
+                Column("activation", "float32", "model units", "activation after pooling"),
+            ),
+        ),
+        Table(
+            "shard_samples",
+            grain="one row per neuron, shard, bin and sampled example",
+            key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "bin", "example_id"),
+            partitions=_LAYER,
+            meaning=(
+                "Of each bin the twelve examples with the smallest priorities (macro sample_priority), or "
+                "all if there are fewer, repeated images left out; also where nothing is stored."
+            ),
+            columns=(
+                _UNIT,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column(
+                    "bin",
+                    "int16",
+                    "index",
+                    "0 is exactly zero; sign of the activation; |bin| n from 2^(n-16) to 2^(n-15), but "
+                    "the shard's lowest of each side begins at zero, and 32 does not end",
+                ),
+                Column("bin_example_count", "int64", "count", "images of the shard in the bin"),
                 _EXAMPLE_ID,
                 Column("activation", "float32", "model units", "activation after pooling"),
             ),

@@ -163,7 +163,8 @@ def small_tables(
         [asdict(settings)],
         "label_top_k integer, label_max_q double, label_min_count integer, "
         "concept_min_count integer, label_origins varchar[], label_null_repeats integer, "
-        "similarity_min_score double, default_language varchar, text_kinds varchar[]",
+        "similarity_min_score double, default_language varchar, text_kinds varchar[], "
+        "sd_bin_width double, sd_bin_offset double",
     )
 
 
