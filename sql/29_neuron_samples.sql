@@ -124,7 +124,7 @@ octaves as (
         placed.is_lowest
 ),
 
-overlaps as (
+overlapped as (
     select
         octaves.dataset,
         octaves.run_id,
@@ -159,22 +159,22 @@ overlaps as (
 
 thresholds as (
     select
-        overlaps.dataset,
-        overlaps.run_id,
-        overlaps.layer,
-        overlaps.unit,
-        overlaps.sd_bin,
-        min(overlaps.threshold) as threshold,
-    from overlaps
+        overlapped.dataset,
+        overlapped.run_id,
+        overlapped.layer,
+        overlapped.unit,
+        overlapped.sd_bin,
+        min(overlapped.threshold) as threshold,
+    from overlapped
     group by
-        overlaps.dataset,
-        overlaps.run_id,
-        overlaps.layer,
-        overlaps.unit,
-        overlaps.sd_bin
+        overlapped.dataset,
+        overlapped.run_id,
+        overlapped.layer,
+        overlapped.unit,
+        overlapped.sd_bin
 ),
 
--- The k-th strongest of each end: of the bins beyond its own, all examples are known.
+-- The k-th strongest of each end: of the bins beyond its own all examples are known.
 limits as (
     select
         top_examples.dataset,
@@ -231,7 +231,7 @@ candidates as (
         sketched.example_id,
         sketched.activation,
         sketched.priority,
-        false as is_top,
+        'sample' as source,
     from sketched
 
     union all
@@ -244,7 +244,7 @@ candidates as (
         top_examples.example_id,
         top_examples.activation,
         sample_priority(top_examples.example_id) as priority,
-        true as is_top,
+        top_examples.polarity as source,
     from top_examples
 ),
 
@@ -263,7 +263,7 @@ binned as (
         candidates.activation,
         candidates.activation::double / neurons.sd as activation_sd,
         candidates.priority,
-        candidates.is_top,
+        candidates.source,
     from candidates
     inner join neurons
         on
@@ -287,12 +287,12 @@ judged as (
         binned.activation,
         binned.activation_sd,
         binned.priority,
-        binned.is_top,
-        coalesce(
-            binned.sd_bin > complete.last_sd_bin
-            or binned.sd_bin < complete.first_sd_bin,
-            false
-        ) as is_complete,
+        binned.source,
+        case
+            when binned.sd_bin > complete.last_sd_bin then 'positive'
+            when binned.sd_bin < complete.first_sd_bin then 'negative'
+            else 'sample'
+        end as wanted,
         thresholds.threshold,
     from binned
     left join complete
@@ -332,14 +332,15 @@ select
         order by judged.priority, judged.example_id
     ) as sample_rank,
     case
-        when judged.is_complete or judged.threshold is null then 1.0
-        else judged.threshold / 4294967296
+        when judged.wanted = 'sample'
+            then coalesce(judged.threshold / 4294967296, 1.0)
+        else 1.0
     end as sampled_frac,
 from judged
 where
-    judged.is_top = judged.is_complete
+    judged.source = judged.wanted
     and (
-        judged.is_complete
+        judged.wanted <> 'sample'
         or judged.threshold is null
         or judged.priority < judged.threshold
     );
