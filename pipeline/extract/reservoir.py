@@ -53,8 +53,8 @@ def priorities(example_ids: Array) -> Array:
 class Samples:
     """The sketch of some examples of one layer.
 
-    Arrays of equal length, ordered by (unit, bin, priority, example_id): ``unit`` int32, ``bin`` int16
-    in -32..32 (0 is exactly zero, otherwise the sign of the activation), ``example_id`` int64,
+    Arrays of equal length, ordered by (unit, bin, priority, example_id): whole numbers ``unit``,
+    ``bin`` in -32..32 (0 is exactly zero, otherwise the sign of the activation) and ``example_id``;
     ``activation`` as stored. ``counts`` is int64 ``[U, 65]``: examples in each bin, column ``bin + 32``.
     ``is_whole`` says that they are all of the shard, so that its low octaves are one bin already.
     """
@@ -90,6 +90,12 @@ def count_octaves(histogram: Array) -> Array:
     octaves = padded.reshape(len(histogram), 2, OCTAVES, 4).sum(3)
     zero = histogram[:, side : side + 1]
     return np.concatenate([octaves[:, 0, ::-1], zero, octaves[:, 1]], axis=1)
+
+
+def order_by_priority(example_ids: Array, is_duplicate: Array) -> Array:
+    """int64, the columns that may be drawn, repeated images left out, in order of priority."""
+    columns = np.flatnonzero(~is_duplicate)
+    return columns[np.argsort(priorities(example_ids[columns]), kind="stable")]
 
 
 def draw_samples(

@@ -19,7 +19,7 @@ from pipeline.extract.reservoir import (
     count_octaves,
     draw_samples,
     merge_samples,
-    priorities,
+    order_by_priority,
 )
 
 HISTOGRAM_BINS = 125
@@ -175,8 +175,8 @@ def sketch(
     first_ids = example_ids[first]
     kept: dict[str, list[tuple[torch.Tensor, ...]]] = {"positive": [], "negative": []}
     drawn: list[tuple[Any, ...]] = []
-    all_ids, again = example_ids.numpy(), is_duplicate.nonzero().flatten()
-    order = first.numpy()[np.argsort(priorities(first_ids.numpy()), kind="stable")]
+    again = is_duplicate.nonzero().flatten()
+    order = order_by_priority(example_ids.numpy(), is_duplicate.numpy())
     for start in range(0, units, _UNITS_PER_BLOCK):
         block = slice(start, min(start + _UNITS_PER_BLOCK, units))
         values = activations[block].float()
@@ -195,24 +195,24 @@ def sketch(
         for polarity, sign in (("positive", 1), ("negative", -1)):
             rows, columns = _top(canonical * sign, top_k, only_signed)
             kept[polarity].append((rows + start, first_ids[columns], canonical[rows, columns]))
-        among = counts[block]
+        in_bins = counts[block]
         if len(again):
-            among = among - histogram(activations[block][:, again])
-        rows, bins, columns, in_bins = draw_samples(
+            in_bins = in_bins - histogram(activations[block][:, again])
+        units_drawn, bins, places, totals = draw_samples(
             activations[block],
             _top_bytes(activations[block]),
             order,
-            count_octaves(among.numpy()),
+            count_octaves(in_bins.numpy()),
             choose_floors(moments[:, block].numpy()) * is_whole,
         )
-        taken = activations[block].numpy()[rows, columns]
-        drawn.append((rows + start, bins, all_ids[columns], taken, in_bins))
+        taken = activations[block].numpy()[units_drawn, places]
+        drawn.append((units_drawn + start, bins, example_ids.numpy()[places], taken, totals))
     top = {
         polarity: tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
         for polarity, blocks in kept.items()
     }
-    columns = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
-    samples = Samples(*columns, is_whole)
+    unit, bins, ids, taken, totals = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    samples = Samples(unit, bins, ids, taken, totals, is_whole)
     return Partials(moments, counts, top, samples)  # type: ignore[arg-type]  # three tensors each
 
 

@@ -82,8 +82,10 @@ def assert_samples(samples: Samples, values: Array, ids: Array, all_values: Arra
         for bin_ in np.unique(bins):
             inside = np.flatnonzero(bins == bin_)
             order = np.lexsort((ids[inside], priorities(ids[inside])))
-            for i in inside[order][:SAMPLES_PER_BIN]:
-                rows.append((unit, int(bin_), int(ids[i]), float(row[i]), len(inside)))
+            rows += [
+                (unit, int(bin_), int(ids[i]), float(row[i]), len(inside))
+                for i in inside[order][:SAMPLES_PER_BIN]
+            ]
     counts = samples.counts[samples.unit, samples.bin + 32]
     columns = (samples.unit, samples.bin, samples.example_id, samples.activation, counts)
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == rows

@@ -76,7 +76,9 @@ def place_run(con, values, ids, shards, twice, top_k, only_signed):
             ])  # fmt: skip
     for shard in np.unique(shards):
         inside = np.flatnonzero(shards == shard)
-        arrays = (torch.from_numpy(a) for a in (values[:, inside].copy(), ids[inside], twice[inside]))
+        arrays = (
+            torch.from_numpy(a) for a in (values[:, inside].copy(), ids[inside], twice[inside])
+        )
         samples = sketch(*arrays, top_k, only_signed).samples
         counts = samples.counts[samples.unit, samples.bin + 32]
         columns = (samples.unit, samples.bin, counts, samples.example_id, samples.activation)
@@ -144,13 +146,17 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
     """So it is uniform: priorities know nothing of activations."""
     rng = np.random.default_rng(seed)
     shape = (2, count)
-    values = {
-        "normal": lambda: rng.normal(size=shape),
-        "rectified": lambda: np.maximum(rng.normal(size=shape), 0),
-        "heavy": lambda: rng.standard_t(1.5, shape),
-        "tied": lambda: rng.integers(-2, 3, shape).astype(float),
-        "shifted": lambda: rng.normal(-3, 0.5, shape),
-    }[kind]().clip(-6e4, 6e4).astype(dtype)
+    values = (
+        {
+            "normal": lambda: rng.normal(size=shape),
+            "rectified": lambda: np.maximum(rng.normal(size=shape), 0),
+            "heavy": lambda: rng.standard_t(1.5, shape),
+            "tied": lambda: rng.integers(-2, 3, shape).astype(float),
+            "shifted": lambda: rng.normal(-3, 0.5, shape),
+        }[kind]()
+        .clip(-6e4, 6e4)
+        .astype(dtype)
+    )
     shards = np.sort(rng.integers(0, shard_count, count))
     ids = (shards.astype(np.int64) << 20) + np.arange(count)
     twice = rng.random(count) < 0.1
