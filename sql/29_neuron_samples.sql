@@ -62,7 +62,7 @@ sketched as (
     from raw_shard_samples
 ),
 
--- A shard left out nothing below the largest priority that it kept; null: nothing at all.
+-- A shard left out nothing below the largest priority it kept; null: nothing at all.
 shard_bins as (
     select
         sketched.dataset,

@@ -196,3 +196,114 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
             assert value_sd == pytest.approx(value / sd)
             assert left - 1e-9 <= value_sd <= right + 1e-9
             assert right - left == pytest.approx(width)
+
+
+@given(ids=st.lists(st.integers(0, (1 << 63) - 1), min_size=1, max_size=50))
+def test_priorities_are_the_same_in_sql_and_numpy(ids):
+    con = make_connection()
+    got = con.execute(
+        "select sample_priority(id) from (select unnest($ids::bigint[]) as id)", {"ids": ids}
+    ).fetchall()
+    assert [p for (p,) in got] == priorities(np.array(ids, np.int64)).tolist()
+
+
+def test_priorities_are_spread_evenly_and_differ_below_4096_shards():
+    ids = (np.arange(4096, dtype=np.int64)[:, None] << 20) + np.arange(64)
+    found = priorities(ids.ravel())
+    assert len(np.unique(found)) == ids.size
+    shares = np.histogram(found, bins=64, range=(0, 2**32))[0] / ids.size
+    assert abs(shares * 64 - 1).max() < 0.1
+    flips = found[:, None] ^ priorities(ids.ravel()[:, None] ^ (1 << np.arange(32)))
+    assert abs(np.unpackbits(flips.view(np.uint8)).mean() - 0.5) < 0.01
+
+
+def test_a_run_without_samples_still_shows_its_tails():
+    con = make_connection()
+    insert(con, "stg_runs", [("d", "m", "r", 2)])
+    insert(con, "neuron_stats", [(*PLACE, 0, 1.0, -5.0, 5.0)])
+    tops = [("positive", 1, 7, 4.5), ("positive", 2, 8, 3.5), ("negative", 1, 9, -2.5)]
+    insert(con, "top_examples", [(*PLACE, 0, *row) for row in tops])
+    got = con.execute("select sd_bin, example_id, sampled_frac from neuron_samples order by 1")
+    assert got.fetchall() == [(-3, 9, 1.0), (4, 7, 1.0)]
+
+
+def test_conditional_probabilities_of_given_rows():
+    con = make_connection()
+    insert(con, "stg_runs", [("d", "m", "r", 1)])
+    insert(con, "neuron_stats", [(*PLACE, 0, 2.0, 0.0, 9.0)])
+    values = {1: 0.0, 2: 1.0, 3: 1.5, 4: 2.5, 5: 3.0, 6: 4.1}  # SD bins 0 0 0 1 1 2
+    insert(con, "raw_shard_samples", [
+        ("d", "r", "l", 0, 0, int(octave([v])[0]) if v else 0, 1, i, v) for i, v in values.items()
+    ])  # fmt: skip
+    insert(con, "stg_examples", [("d", i, "screening" if i == 5 else "testing") for i in values])
+    insert(con, "stg_texts", [("d", i, "caption") for i in (1, 2, 4, 5, 6)])
+    insert(con, "stg_texts", [("d", 3, "page"), ("d", 4, "caption")])
+    insert(con, "stg_stimuli", [("d", 2, "cat"), ("d", 6, "Japan"), ("d", 1, None)])
+    shown = [
+        (2, "testing", "cat", "animal", "texts"),
+        (2, "testing", "dog", "animal", "texts"),
+        (4, "testing", "Japan", "region", "texts"),
+        (5, "screening", "Japan", "region", "texts"),
+        (6, "testing", "Japan", "region", "texts"),
+        (6, "testing", "Chile", "region", "texts"),
+        (2, "testing", "cat", "animal", "stimulus"),
+        (6, "testing", "Japan", "region", "stimulus"),
+        (6, "testing", "cat", "animal", "similarity"),
+    ]
+    insert(con, "run_concepts", [("d", "r", *row) for row in shown])
+    insert(con, "neuron_labels", [(*PLACE, 0, "Japan", "region", True)])
+    human = [
+        (1, "politics", "ann", 0.0),
+        (4, "politics", "ann", 2.5),
+        (6, "sport", "ann", 4.1),
+        (6, "politics", "bob", 4.1),
+        (99, "politics", "ann", 5.9),  # not sampled, and still in its bin
+        (98, "politics", "ann", None),
+    ]
+    insert(con, "raw_human_labels", [
+        ("d", "r", "l", 0, i, category, labeller, None, None, value)
+        for i, category, labeller, value in human
+    ])  # fmt: skip
+    got = con.execute(
+        "select origin, labeller, concept, category, sd_bin, sample_count, hit_count "
+        "from conditional_probabilities order by all"
+    ).fetchall()
+    assert got == [
+        ("human", "ann", None, "politics", 0, 1, 1),
+        ("human", "ann", None, "politics", 1, 1, 1),
+        ("human", "ann", None, "politics", 2, 2, 1),
+        ("human", "ann", None, "sport", 0, 1, 0),
+        ("human", "ann", None, "sport", 1, 1, 0),
+        ("human", "ann", None, "sport", 2, 2, 1),
+        ("human", "bob", None, "politics", 2, 1, 1),
+        ("similarity", None, None, "animal", 0, 3, 0),
+        ("similarity", None, None, "animal", 1, 1, 0),
+        ("similarity", None, None, "animal", 2, 1, 1),
+        ("stimulus", None, "Japan", "region", 0, 1, 0),
+        ("stimulus", None, "Japan", "region", 2, 1, 1),
+        ("stimulus", None, None, "animal", 0, 1, 1),
+        ("stimulus", None, None, "animal", 2, 1, 0),
+        ("stimulus", None, None, "region", 0, 1, 0),
+        ("stimulus", None, None, "region", 2, 1, 1),
+        ("texts", None, "Japan", "region", 0, 2, 0),
+        ("texts", None, "Japan", "region", 1, 1, 1),
+        ("texts", None, "Japan", "region", 2, 1, 1),
+        ("texts", None, None, "animal", 0, 2, 1),
+        ("texts", None, None, "animal", 1, 1, 0),
+        ("texts", None, None, "animal", 2, 1, 0),
+        ("texts", None, None, "region", 0, 2, 0),
+        ("texts", None, None, "region", 1, 1, 1),
+        ("texts", None, None, "region", 2, 1, 1),
+    ]
+    for hits, trials, share, low, high in con.execute(
+        "select hit_count, sample_count, probability, probability_low, probability_high "
+        "from conditional_probabilities"
+    ).fetchall():
+        exact = binomtest(hits, trials).proportion_ci(0.95, "wilson")
+        assert (low, high) == pytest.approx((exact.low, exact.high), abs=1e-12)
+        assert share == hits / trials
+    edges = con.execute(
+        "select distinct sd_bin, bin_left_sd, bin_right_sd from conditional_probabilities "
+        "order by all"
+    ).fetchall()
+    assert edges == [(0, 0.0, 1.0), (1, 1.0, 2.0), (2, 2.0, 3.0)]
