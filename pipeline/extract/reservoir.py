@@ -114,7 +114,8 @@ def draw_samples(
     codes = top_bytes.numpy() >> 2  # 32 for the sign, and the octave
     keys = np.maximum(codes & (OCTAVES - 1), least[:, None])
     keys |= codes & OCTAVES
-    keys[(values == 0).numpy()] = 2 * OCTAVES
+    if counts[:, OCTAVES].any():
+        keys[(values == 0).numpy()] = 2 * OCTAVES
     # A radix sort, because the keys are single bytes; it is stable, so priorities stay in order.
     ranked = np.argsort(np.take(keys, order, axis=1), axis=1, kind="stable")
     counts = _lift(counts, least.astype(np.int64))
