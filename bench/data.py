@@ -149,23 +149,29 @@ def make_warehouse(
         All activations, float16 ``[N, U]``; row ``i`` is example ``i % shard_size`` of shard
         ``i // shard_size``.
     """
-    store, name, output = Store(folder), "synthetic", synthetic_output(unit_count)
+    values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)
+    write_run(folder, values, shard_size, synthetic_output(unit_count))
+    return values
+
+
+def write_run(folder: str, values: torch.Tensor, shard_size: int, output: LayerOutput) -> None:
+    """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``."""
+    store, name = Store(folder), "synthetic"
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
-    shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(shard_count))
+    blocks = values.split(shard_size)
+    shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
     write_dataset(store, Dataset(name, "webdataset", shards))
     store.write_json(f"{run_folder}/run.json", _run_record(output))
-    values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)
     none = torch.zeros(0, dtype=torch.int64)
-    for shard, block in zip(shards, values.split(shard_size), strict=True):
-        ids = torch.arange(shard_size) + shard.example_id(0)
-        is_finite = torch.ones(shard_size, dtype=torch.bool)
-        vectors = torch.zeros(shard_size, 8).half()
+    for shard, block in zip(shards, blocks, strict=True):
+        ids = torch.arange(len(block)) + shard.example_id(0)
+        is_finite = torch.ones(len(block), dtype=torch.bool)
+        vectors = torch.zeros(len(block), 8).half()
         writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
         files = writer.finish()
         for place, written in ((dataset_folder(name), []), (run_folder, files)):
-            write_manifest(store, place, _manifest(shard, shard_size, written))
-    return values
+            write_manifest(store, place, _manifest(shard, len(block), written))
 
 
 def _run_record(output: LayerOutput) -> dict[str, Any]:

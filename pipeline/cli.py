@@ -27,6 +27,7 @@ from pipeline.config import (
     SimilarityConfig,
 )
 from pipeline.errors import NeuronsError
+from pipeline.label_commands import label
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
 from pipeline.stimuli_commands import stimuli
@@ -257,6 +258,7 @@ def extract(
 
 
 app.add_typer(stimuli)
+app.add_typer(label)
 app.command()(attack)
 app.command()(stroop)
 

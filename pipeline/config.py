@@ -157,6 +157,20 @@ class LabelSettings:
     """Language assumed for texts whose language is unknown."""
     text_kinds: tuple[str, ...] = ("caption", "alt", "page_title", "section_title")
     """Kinds of text that are searched for concepts (long page texts name too many)."""
+    sd_bin_width: float = 1.0
+    """Width of the bins of activation that samples are drawn from, in standard deviations."""
+    sd_bin_offset: float = 0.0
+    """An edge of these bins, in standard deviations from zero; the others follow from the width."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sd_bin_width < float("inf"):
+            raise ConfigError(
+                f"sd_bin_width is {self.sd_bin_width}.", "It must be a number above zero, in SD."
+            )
+        if not abs(self.sd_bin_offset) < float("inf"):
+            raise ConfigError(
+                f"sd_bin_offset is {self.sd_bin_offset}.", "It must be a finite number, in SD."
+            )
 
     def digest(self) -> str:
         """A short hash of all fields."""

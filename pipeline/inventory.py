@@ -49,10 +49,14 @@ class Inventory:
 
 
 def _marts_rest_on(file: dict[str, Any]) -> bool:
-    """Compaction changes no answer, and of zero-shot classes only those of the facets are used."""
+    """Compaction changes no answer, and of zero-shot classes only those of the facets are used.
+
+    Samples, and what people say of them, are read by views that stay views.
+    """
     if file["table"] == "class_scores":
         return f"class_set={FACET_CLASS_SET}/" in file["path"]
-    return file["table"] not in ("activations", "compact", "compact_stats")
+    apart = ("activations", "compact", "compact_stats", "shard_samples", "human_labels")
+    return file["table"] not in apart
 
 
 @cache
@@ -151,6 +155,8 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
         inventory.files += store.read_json(f"{folder}/similarity.json")["files"]
     for name in store.list(f"{folder}/class_sets", ".json"):
         _add_class_set(inventory, dataset, run_id, store.read_json(f"{folder}/class_sets/{name}"))
+    for name in store.list(f"{folder}/human_labels", ".json"):
+        inventory.files += store.read_json(f"{folder}/human_labels/{name}")["files"]
     inventory.runs.append(
         {
             "dataset": dataset,

@@ -12,7 +12,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/duplicates/N.parquet                images that an earlier example already showed
     dataset=D/manifests/N.json                    written last: the index of shard N is done
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
-    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top
+    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top,
+                                                          shard_samples
     dataset=D/run_id=R/{embeddings,run_rejects}/N.parquet
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
     dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N
@@ -20,6 +21,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/concept_scores/N-*.parquet  the model's own reading of shard N
     dataset=D/run_id=R/concept_embeddings/*.parquet  text embeddings of the concepts' prompts
     dataset=D/run_id=R/similarity.json            written last: concepts, prompts, and which files
+    dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
+    dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
     dataset=D/run_id=R/compact/V/layer=L/B-stats.parquet  and what rank statistics need beside it
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
@@ -47,7 +50,8 @@ class Column:
 
     name: str
     arrow: str
-    """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>."""
+    """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>,
+    timestamp (microseconds, UTC)."""
     unit: str
     meaning: str
 
@@ -69,6 +73,7 @@ _DUCKDB_TYPES = {
     "float64": "double",
     "list<float16>": "float[]",
     "list<float32>": "float[]",
+    "timestamp": "timestamptz",
 }
 
 
@@ -106,6 +111,7 @@ class Table:
             "float64": pa.float64(),
             "list<float16>": pa.list_(pa.float16()),
             "list<float32>": pa.list_(pa.float32()),
+            "timestamp": pa.timestamp("us", tz="UTC"),
         }
         return pa.schema([(c.name, kinds[c.arrow]) for c in self.columns])
 
@@ -348,6 +354,51 @@ TABLES: dict[str, Table] = {
                 Column("example_rank", "int32", "rank 1..", "1 = most extreme; ties by example_id"),
                 _EXAMPLE_ID,
                 Column("activation", "float32", "model units", "activation after pooling"),
+            ),
+        ),
+        Table(
+            "shard_samples",
+            grain="one row per neuron, shard, bin and sampled example",
+            key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "bin", "example_id"),
+            partitions=_LAYER,
+            meaning=(
+                "Of each bin the twelve examples with the smallest priorities (macro sample_priority), or "
+                "all if there are fewer, repeated images left out; also where nothing is stored."
+            ),
+            columns=(
+                _UNIT,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column(
+                    "bin",
+                    "int16",
+                    "index",
+                    "0 is exactly zero; sign of the activation; |bin| n from 2^(n-16) to 2^(n-15), but "
+                    "the shard's lowest of each side begins at zero, and 32 does not end",
+                ),
+                Column("bin_example_count", "int64", "count", "images of the shard in the bin"),
+                _EXAMPLE_ID,
+                Column("activation", "float32", "model units", "activation after pooling"),
+            ),
+        ),
+        Table(
+            "human_labels",
+            grain="one row per neuron, labeller and labelled example",
+            key=("dataset", "run_id", "layer", "unit", "labeller", "example_id"),
+            partitions=_LAYER,
+            meaning="What people say that sampled images show.",
+            columns=(
+                _UNIT,
+                _EXAMPLE_ID,
+                Column("category", "string", "", "what they say it shows"),
+                Column("labeller", "string", "", "who says so"),
+                Column("note", "string", "", "what they add; null if nothing"),
+                Column("labelled_at", "timestamp", "UTC", "when it was imported"),
+                Column(
+                    "activation",
+                    "float32",
+                    "model units",
+                    "the neuron's activation; null if the run does not know it: zero or below",
+                ),
             ),
         ),
         Table(

@@ -170,7 +170,8 @@ def small_tables(
         "label_top_k integer, label_max_q double, label_min_count integer, "
         "concept_min_count integer, label_origins varchar[], label_null_repeats integer, "
         "similarity_min_score double, facet_min_count integer, facet_min_auroc double, "
-        "facet_max_p double, default_language varchar, text_kinds varchar[]",
+        "facet_max_p double, default_language varchar, text_kinds varchar[], "
+        "sd_bin_width double, sd_bin_offset double",
     )
 
 

@@ -29,6 +29,8 @@ from pipeline.config import (
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
+from pipeline.label_import import import_labels, read_labels
+from pipeline.query import find_neuron
 from pipeline.schema import DERIVED
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
@@ -337,6 +339,7 @@ def _rewrite(place, pattern, change):
     for manifest_path in [
         *place.glob("dataset=*/run_id=*/manifests/*.json"),
         *place.glob("dataset=*/run_id=*/class_sets/*.json"),
+        *place.glob("dataset=*/run_id=*/human_labels/*.json"),
         *place.glob("dataset=*/manifests/*.json"),
     ]:
         manifest = json.loads(manifest_path.read_text())
@@ -359,6 +362,29 @@ def _nan_first(table):
     values[0] = np.nan
     at = table.schema.get_field_index("activation")
     return table.set_column(at, "activation", pa.array(values))
+
+
+def _drop_a_bin(table):
+    import pyarrow.compute as pc
+
+    unit, bin_ = (table[name][0] for name in ("unit", "bin"))
+    return table.filter(pc.or_(pc.not_equal(table["unit"], unit), pc.not_equal(table["bin"], bin_)))
+
+
+def _label_a_stranger(place):
+    """A label of an example that is gone from the run since."""
+    import pyarrow.compute as pc
+
+    labels = place.parent / "labels.csv"
+    labels.write_text("example_id,label\n0,cat\n1,dog\n")
+    with connect(place) as connection:
+        neuron = find_neuron(connection, "visual.layer3.0", 0)
+        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
+    _rewrite(
+        place,
+        "dataset=*/run_id=*/human_labels/*/*.parquet",
+        lambda table: table.set_column(1, "example_id", pc.add(table["example_id"], 1 << 40)),
+    )
 
 
 def _drop_a_score(place):
@@ -428,6 +454,10 @@ BREAKS = {
     "check_ranks": lambda place: _rewrite_mart(place, "top_examples", lambda table: table.slice(1)),
     "check_facets": lambda place: _rewrite_mart(place, "facet_aurocs", _one_image_more),
     "check_stimuli": _attack_without_a_blank_patch,
+    "check_samples": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/shard_samples/*/00000.parquet", _drop_a_bin
+    ),
+    "check_human_labels": lambda place: _label_a_stranger(place),
 }
 
 
