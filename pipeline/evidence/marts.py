@@ -9,6 +9,12 @@ import pyarrow as pa
 
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.evidence.wpmi import compute_soft_wpmi
+from pipeline.evidence.clarity import (
+    compute_contrasting_examples,
+    compute_neuron_clarity,
+    compute_top_example_groups,
+)
+from pipeline.evidence.neighbours import compute_neuron_neighbours
 from pipeline.progress import ProgressCallback
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
@@ -20,4 +26,8 @@ The build's phase of the progress has begun: report with ``advance(0, note)``.
 COMPUTED: dict[str, Compute] = {
     "soft_wpmi": compute_soft_wpmi,
     "label_nulls": compute_label_nulls,
+    "neuron_neighbours": compute_neuron_neighbours,
+    "top_example_groups": compute_top_example_groups,
+    "neuron_clarity": compute_neuron_clarity,
+    "contrasting_examples": compute_contrasting_examples,
 }
