@@ -446,6 +446,8 @@ _DERIVED_UNIT = (
     Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
 )
 
+_DERIVED_KEY = ("dataset", "run_id", "layer", "unit")
+
 _COMPUTED = (
     Table(
         "soft_wpmi",
@@ -502,6 +504,68 @@ _COMPUTED = (
             Column("screening_positive_count", "int64", "count", "the same on the screening half"),
             Column("screening_other_count", "int64", "count", "the same on the screening half"),
             Column("screening_auroc", "float64", "0..1", "the same on the screening half"),
+        ),
+    ),
+    Table(
+        "neuron_neighbours",
+        grain="one row per neuron, layer of any run on its dataset, and rank",
+        key=(*_DERIVED_KEY, "other_run_id", "other_layer", "neighbour_rank"),
+        partitions=(),
+        meaning="The neurons whose activations go with a neuron's over the same images.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("other_run_id", "string", "", "the run of the other neuron"),
+            Column("other_layer", "string", "", "its layer"),
+            Column("neighbour_rank", "int32", "rank 1..10", "1 = nearest; ties by other_unit"),
+            Column("other_unit", "int32", "index 0..", "its position in that layer"),
+            Column("correlation", "float64", "-1..1", "Pearson; absent activations are 0"),
+            Column("example_count", "int64", "count", "distinct images of both runs, or a sample"),
+        ),
+    ),
+    Table(
+        "top_example_groups",
+        grain="one row per neuron and top example",
+        key=(*_DERIVED_KEY, "example_id"),
+        partitions=(),
+        meaning="The top examples of each neuron, parted into groups that look alike to the model.",
+        columns=(
+            *_DERIVED_UNIT,
+            _EXAMPLE_ID,
+            Column("group_rank", "int32", "rank 1..5", "1 = largest group, then best example"),
+            Column(
+                "silhouette",
+                "float64",
+                "-1..1",
+                "how well it lies in its part of the best split, taken or not",
+            ),
+        ),
+    ),
+    Table(
+        "neuron_clarity",
+        grain="one row per neuron with two top examples or more",
+        key=_DERIVED_KEY,
+        partitions=(),
+        meaning="How alike a neuron's top examples are to the model, beside random ones.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("top_size", "int32", "count", "top examples that were compared"),
+            Column("clarity", "float64", "-1..1", "mean cosine of two of them"),
+            Column("baseline_clarity", "float64", "-1..1", "mean cosine of two images of the run"),
+            Column("clarity_sd", "float64", "SD", "clarity above baseline, in SD of random sets"),
+        ),
+    ),
+    Table(
+        "contrasting_examples",
+        grain="one row per neuron and rank",
+        key=(*_DERIVED_KEY, "contrast_rank"),
+        partitions=(),
+        meaning="Images like a neuron's top examples that leave it cold.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("contrast_rank", "int32", "rank 1..10", "1 = closest; ties by example_id"),
+            _EXAMPLE_ID,
+            Column("cosine", "float64", "-1..1", "with the mean embedding of the top examples"),
+            Column("activation", "float32", "model units", "0 where it is not stored"),
         ),
     ),
 )
