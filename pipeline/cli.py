@@ -30,6 +30,7 @@ from pipeline.errors import NeuronsError
 from pipeline.label_commands import label
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
+from pipeline.report_commands import card, report
 from pipeline.stimuli_commands import stimuli
 
 app = typer.Typer(
@@ -361,6 +362,10 @@ def top(
 
     where = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
     show_top(warehouse, where, k, polarity.value, sheet)
+
+
+app.command()(card)
+app.command()(report)
 
 
 @app.command("run")

@@ -24,7 +24,6 @@ SMALL = {
     "raw_class_sets",
     "raw_files",
     "settings",
-    "facet_prompts",
     "lexicon",
 }
 
@@ -118,9 +117,8 @@ LEVELS = {
     "stimuli": 4, "train": 5, "evidence": 5, "inventory": 4, "warehouse": 5,
     "build": 6, "check": 6, "compact": 6, "sheet": 6,
     "summary": 7, "query": 7, "jobs": 7, "probes": 7, "similarity": 7,
-    "image_sources": 7, "demo_sheets": 7, "stimuli_commands": 8, "probe_commands": 8, "demo": 8,
-    "label_import": 6, "labelling": 7, "label_commands": 8,
-    "cli": 9, "flows": 9,
+    "report": 8, "image_sources": 7, "demo_sheets": 7, "stimuli_commands": 8, "probe_commands": 8, "report_commands": 9, "demo": 8,
+    "cli": 10, "flows": 10,
 }  # fmt: skip
 
 

@@ -369,7 +369,7 @@ def gather_card(
         **neuron,
         model_id=model_id,
         is_random=is_random,
-        planted=_planted(model_id, neuron["layer"], neuron["unit"]),
+        planted=planted_concept(model_id, neuron["layer"], neuron["unit"]),
         stats=Stats(**stats),
         label=label,
         top=shown(row for row in examples if row["polarity"] == "positive"),
@@ -458,9 +458,9 @@ def _probabilities(ask: Asker, label: Label) -> tuple[Probability, ...]:
     return tuple(point for points in written.values() for point in points)
 
 
-def _planted(model_id: str, layer: str, unit: int) -> str | None:
+def planted_concept(model_id: str, layer: str, unit: int) -> str | None:
     """What nano was trained to have this neuron stand for."""
     if model_id != "nano" or layer != "visual.layer4.0.act3:input:max":
         return None
-    found = [p for p in load_planted() if p.channel == unit]
+    found = [p for p in loadplanted_concept() if p.channel == unit]
     return f"{found[0].concept}, {found[0].facets}" if found else None

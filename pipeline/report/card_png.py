@@ -60,7 +60,11 @@ class Canvas:
         """One line of text whose middle is at y."""
         drawn, families = make_drawable(text)
         place = (x / WIDTH_PX, 1 - y / self.height_px)
-        options = {"fontsize": TEXT_PT + 0.5, "va": "center_baseline", "fontfamily": families} | more
+        options = {
+            "fontsize": TEXT_PT + 0.5,
+            "va": "center_baseline",
+            "fontfamily": families,
+        } | more
         self.figure.text(*place, drawn, **options)
 
     def add_axes(self, x: float, y: float, width: float, height: float) -> Axes:
@@ -166,7 +170,9 @@ def _evidence(card: Card) -> Block:
         canvas.rule(y + 8)
         canvas.write(MARGIN_PX, y + 30, "Evidence", fontsize=12, fontweight="semibold")
         if not facts:
-            canvas.write(MARGIN_PX, y + 58, "No concept was chosen on the screening half.", color=FAINT)
+            canvas.write(
+                MARGIN_PX, y + 58, "No concept was chosen on the screening half.", color=FAINT
+            )
         for number, (name, value) in enumerate(facts):
             level = y + 58 + number * LINE_PX
             canvas.write(MARGIN_PX, level, name, color=FAINT)
@@ -236,7 +242,9 @@ def _distribution(card: Card) -> Iterator[Block]:
 def _tests(card: Card) -> Block:
     """The Halle Berry test on the left, P(category | activation) on the right."""
     groups = words.group_strata(card.halle_berry)
-    told = [line for text in words.describe_test(card.halle_berry) for line in textwrap.wrap(text, 92)]
+    told = [
+        line for text in words.describe_test(card.halle_berry) for line in textwrap.wrap(text, 92)
+    ]
     half = MARGIN_PX + CONTENT_PX // 2 + 20
     strata_px = sum(48 + STRATUM_PX * len(items) for _, items in groups) + 30 * bool(groups)
     left_px = 50 + LINE_PX * len(told) + strata_px

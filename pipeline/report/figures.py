@@ -130,7 +130,9 @@ def _make_inline(svg: str) -> str:
     )
 
 
-def sd_range(histogram: Sequence[HistogramBin], samples: Sequence[SampleBin]) -> tuple[float, float]:
+def sd_range(
+    histogram: Sequence[HistogramBin], samples: Sequence[SampleBin]
+) -> tuple[float, float]:
     """The axis of activations in SD: all of them, zero among them, whole bins of samples."""
     edges = [0.0, *(b.left_sd for b in histogram), *(b.right_sd for b in histogram)]
     edges += [edge for b in samples for edge in (b.left_sd, b.right_sd)]
@@ -215,9 +217,7 @@ def draw_samples(axes: Axes, bins: Sequence[SampleBin], limits: tuple[float, flo
     axes.set_ylim(0, height)
 
 
-def sample_stride(
-    bins: Sequence[SampleBin], width_px: float, limits: tuple[float, float]
-) -> int:
+def sample_stride(bins: Sequence[SampleBin], width_px: float, limits: tuple[float, float]) -> int:
     """Every how many bins sampled images are drawn: 1, unless bins are narrower than an image."""
     if not bins:
         return 1
@@ -315,7 +315,9 @@ def draw_bars(
     top = max([*values, 1e-9])
     for place, (name, value, note) in enumerate(zip(names, values, notes, strict=True)):
         axes.barh(place, value, 0.66, color=colours[place % len(colours)])
-        write(axes, -0.012 * top, place, shorten(name, 34), ha="right", va="center", fontsize=TEXT_PT)
+        write(
+            axes, -0.012 * top, place, shorten(name, 34), ha="right", va="center", fontsize=TEXT_PT
+        )
         write(axes, value + 0.012 * top, place, note, va="center", color=FAINT)
     axes.set_xlim(0, top)
     axes.set_ylim(len(names) - 0.4, -0.6)

@@ -258,5 +258,7 @@ def describe_group(number: int, group_size: int, concept: str | None, concept_co
 def describe_contrasting(card: Card) -> str:
     """The caption of the near misses; or why there are none."""
     if card.contrasting:
-        return "nearest to its top images in the model's embedding, at or below its median activation"
+        return (
+            "nearest to its top images in the model's embedding, at or below its median activation"
+        )
     return "None computed: neurons build does, for neurons with top images."
