@@ -29,6 +29,7 @@ from pipeline.config import (
 from pipeline.errors import NeuronsError
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
+from pipeline.search_commands import find, like, neuron_sum
 from pipeline.stimuli_commands import stimuli
 
 app = typer.Typer(
@@ -257,6 +258,9 @@ def extract(
 app.add_typer(stimuli)
 app.command()(attack)
 app.command()(stroop)
+app.command()(find)
+app.command()(like)
+app.command("sum")(neuron_sum)
 
 
 @app.command()

@@ -180,7 +180,9 @@ def compute_neuron_neighbours(
     """
     layers = list_layers(connection)
     pairs = [
-        pair for pair in combinations_with_replacement(layers, 2) if pair[0].dataset == pair[1].dataset
+        pair
+        for pair in combinations_with_replacement(layers, 2)
+        if pair[0].dataset == pair[1].dataset
     ]
     pairs.sort(key=lambda pair: (pair[0] != pair[1], pair[0].run_id != pair[1].run_id))
     shared: dict[tuple[str, str, str], Ids] = {}
