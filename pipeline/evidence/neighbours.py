@@ -60,8 +60,8 @@ def standardise(first_unit: int, activations: np.ndarray[Any, np.dtype[np.float3
     low, high = values.aminmax(dim=1)
     units = torch.nonzero(low < high).flatten()
     chosen = values if len(units) == len(values) else values[units]
-    means = chosen.mean(dim=1, keepdim=True, dtype=torch.float64)
-    centred = chosen - means.float()
+    centred = chosen - chosen.mean(dim=1, keepdim=True)
+    centred -= centred.mean(dim=1, keepdim=True, dtype=torch.float64).float()  # what rounding left
     lengths = torch.linalg.vector_norm(centred, dim=1, keepdim=True, dtype=torch.float64)
     return Standard(units.numpy() + first_unit, centred.div_(lengths.float()))
 
