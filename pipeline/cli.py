@@ -31,6 +31,7 @@ from pipeline.label_commands import label
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
 from pipeline.report_commands import card, report
+from pipeline.search_commands import find, like, neuron_sum
 from pipeline.stimuli_commands import stimuli
 
 app = typer.Typer(
@@ -262,6 +263,9 @@ app.add_typer(stimuli)
 app.add_typer(label)
 app.command()(attack)
 app.command()(stroop)
+app.command()(find)
+app.command()(like)
+app.command("sum")(neuron_sum)
 
 
 @app.command()

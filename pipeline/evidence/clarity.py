@@ -221,7 +221,9 @@ def compute_neuron_clarity(
         for top in iter_top_examples(connection, layer):
             if len(top.ids) >= 2:
                 clarity = mean_cosine(top.embeddings)
-                rows.append((top.unit, len(top.ids), clarity, baseline.compare(clarity, len(top.ids))))
+                rows.append(
+                    (top.unit, len(top.ids), clarity, baseline.compare(clarity, len(top.ids)))
+                )
         if rows:
             units, sizes, clarities, sds = (np.array(column) for column in zip(*rows, strict=True))
             yield _table(
@@ -248,7 +250,8 @@ class _Baseline:
         if size not in self._sds:
             random = np.random.default_rng(size)
             sets = (
-                random.choice(len(self.embeddings), size, replace=False) for _ in range(BASELINE_SETS)
+                random.choice(len(self.embeddings), size, replace=False)
+                for _ in range(BASELINE_SETS)
             )
             self._sds[size] = float(np.std([mean_cosine(self.embeddings[s]) for s in sets]))
         sd = self._sds[size]
@@ -294,7 +297,8 @@ def compute_contrasting_examples(
 
 def _direction(embeddings: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
     mean = embeddings.mean(axis=0)
-    return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+    direction: np.ndarray[Any, Any] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return direction.astype(np.float32)
 
 
 def _contrasts(

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pyarrow as pa
 
-from pipeline.evidence.facets import compute_facet_aurocs
-from pipeline.evidence.nulls import compute_label_nulls
-from pipeline.evidence.wpmi import compute_soft_wpmi
 from pipeline.evidence.clarity import (
     compute_contrasting_examples,
     compute_neuron_clarity,
     compute_top_example_groups,
 )
+from pipeline.evidence.facets import compute_facet_aurocs
 from pipeline.evidence.neighbours import compute_neuron_neighbours
+from pipeline.evidence.nulls import compute_label_nulls
+from pipeline.evidence.wpmi import compute_soft_wpmi
 from pipeline.progress import ProgressCallback
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]

@@ -60,8 +60,8 @@ def standardise(first_unit: int, activations: np.ndarray[Any, np.dtype[np.float3
     low, high = values.aminmax(dim=1)
     units = torch.nonzero(low < high).flatten()
     chosen = values if len(units) == len(values) else values[units]
-    means = chosen.mean(dim=1, keepdim=True, dtype=torch.float64)
-    centred = chosen - means.float()
+    centred = chosen - chosen.mean(dim=1, keepdim=True)
+    centred -= centred.mean(dim=1, keepdim=True, dtype=torch.float64).float()  # what rounding left
     lengths = torch.linalg.vector_norm(centred, dim=1, keepdim=True, dtype=torch.float64)
     return Standard(units.numpy() + first_unit, centred.div_(lengths.float()))
 
@@ -180,7 +180,9 @@ def compute_neuron_neighbours(
     """
     layers = list_layers(connection)
     pairs = [
-        pair for pair in combinations_with_replacement(layers, 2) if pair[0].dataset == pair[1].dataset
+        pair
+        for pair in combinations_with_replacement(layers, 2)
+        if pair[0].dataset == pair[1].dataset
     ]
     pairs.sort(key=lambda pair: (pair[0] != pair[1], pair[0].run_id != pair[1].run_id))
     shared: dict[tuple[str, str, str], Ids] = {}

@@ -169,18 +169,19 @@ def find_sum(
             "Allow more with --neurons, or choose another layer.",
         )
     best = int(np.argmax(np.abs(alone - 0.5)))
-    chosen = sorted(np.flatnonzero(weights), key=lambda n: (-abs(weights[n]), n))
-    tested = _read_columns(connection, layers, alive[[*chosen, best]], testing)
+    chosen = sorted(np.flatnonzero(weights).tolist(), key=lambda n: (-abs(weights[n]), n))
+    columns = alive[np.array([*chosen, best])]
+    tested = _read_columns(connection, layers, columns, testing)
     aurocs = auroc(tested, in_testing)
     total = (weights[chosen] / scales[alive[chosen]]) @ tested[:-1]
     names = [(layer, unit) for layer in layers for unit in range(layer.unit_count)]
     return NeuronSum(
         terms=tuple(
-            Term(*names[alive[n]], float(weights[n]), float(a))
-            for n, a in zip(chosen, aurocs[:-1], strict=True)
+            Term(names[column][0], names[column][1], float(weights[n]), float(a))
+            for n, column, a in zip(chosen, columns[:-1].tolist(), aurocs[:-1], strict=True)
         ),
         auroc=float(auroc(total, in_testing)),
-        best=Term(*names[alive[best]], 1.0 if alone[best] >= 0.5 else -1.0, float(aurocs[-1])),
+        best=Term(*names[int(columns[-1])], 1.0 if alone[best] >= 0.5 else -1.0, float(aurocs[-1])),
         strength=strength,
         fitted_positive_count=int(shows.sum()),
         fitted_count=len(shows),
