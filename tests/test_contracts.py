@@ -117,7 +117,8 @@ LEVELS = {
     "stimuli": 4, "train": 5, "evidence": 5, "inventory": 4, "warehouse": 5,
     "build": 6, "check": 6, "compact": 6, "sheet": 6,
     "summary": 7, "query": 7, "jobs": 7, "probes": 7, "similarity": 7,
-    "report": 8, "image_sources": 7, "demo_sheets": 7, "stimuli_commands": 8, "probe_commands": 8, "report_commands": 9, "demo": 8,
+    "image_sources": 7, "demo_sheets": 7, "stimuli_commands": 8, "probe_commands": 8, "demo": 8,
+    "report": 8, "report_commands": 9,
     "cli": 10, "flows": 10,
 }  # fmt: skip
 

@@ -172,7 +172,9 @@ def test_a_run_without_labels_and_tars_that_are_gone(world):
     where = find_run(con, None, None)
     with pytest.raises(WarehouseError, match="cannot be read"):
         gather_report(con, store, *where)
-    con.execute("update shown set is_labelled = false, concept = null, category = null, reason = 'none'")
+    con.execute(
+        "update shown set is_labelled = false, concept = null, category = null, reason = 'none'"
+    )
     report = gather_report(con, store, *where)
     assert (report.convincing, report.doubtful, report.categories) == ((), (), ())
     told = assert_self_contained(render_report(report)).text
