@@ -118,8 +118,8 @@ LEVELS = {
     "build": 6, "check": 6, "compact": 6, "sheet": 6,
     "summary": 7, "query": 7, "jobs": 7, "probes": 7, "similarity": 7,
     "image_sources": 7, "demo_sheets": 7, "stimuli_commands": 8, "probe_commands": 8, "demo": 8,
-    "report": 8, "report_commands": 9,
-    "cli": 10, "flows": 10,
+    "report": 7.5, "report_commands": 8,
+    "cli": 9, "flows": 9,
 }  # fmt: skip
 
 
