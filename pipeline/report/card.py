@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     import duckdb
 
 EXAMPLE_COUNT = 12
-"""Top and bottom examples on a card; also contrasting ones, and of each group."""
+"""Top and bottom examples on a card; also contrasting ones."""
 
-SAMPLE_COUNT = 8
+GROUP_COUNT = 5
+"""Examples of each group of top examples."""
+
+SAMPLE_COUNT = 12
 """Sampled examples of each bin, at most."""
 
 LANGUAGE_COUNT = 12
@@ -212,7 +215,8 @@ order by polarity, example_rank
 
 _HISTOGRAM = f"""
 select
-    greatest(bin_left, $min) / $sd as left_sd, least(bin_right, $max) / $sd as right_sd,
+    if(isfinite(bin_left), bin_left, $min) / $sd as left_sd,
+    if(isfinite(bin_right), bin_right, $max) / $sd as right_sd,
     example_count::bigint as example_count,
 from neuron_histograms
 where {_THIS} and bin <> 0
@@ -355,7 +359,7 @@ def gather_card(
     groups = ask(_GROUPS)
     contrasting = ask(_CONTRASTING, count=EXAMPLE_COUNT)
     ids = {row["example_id"] for row in (*examples, *samples, *contrasting)}
-    ids.update(i for row in groups for i in row["ids"][:EXAMPLE_COUNT])
+    ids.update(i for row in groups for i in row["ids"][:GROUP_COUNT])
     pictures = _framed(ask, label, read_pictures(connection, store, neuron["dataset"], ids))
 
     def shown(rows: Iterable[Mapping[str, Any]]) -> tuple[Picture, ...]:
@@ -387,7 +391,7 @@ def gather_card(
                 row["group_size"],
                 row["concept"],
                 row["concept_count"],
-                shown({"example_id": i} for i in row["ids"][:EXAMPLE_COUNT]),
+                shown({"example_id": i} for i in row["ids"][:GROUP_COUNT]),
             )
             for row in groups
         ),
@@ -432,7 +436,9 @@ def _halle_berry(ask: Asker) -> HalleBerry | None:
     ]
     texts = [stratum for stratum in strata if stratum.dimension == "text language"]
     return HalleBerry(
-        *(chosen[name] for name in names),
+        concept=chosen["concept"],
+        category=chosen["category"],
+        origin=chosen["origin"],
         indices=tuple(ask(_INDICES)),
         strata=(
             *(stratum for stratum in strata if stratum.dimension != "text language"),
@@ -462,5 +468,5 @@ def planted_concept(model_id: str, layer: str, unit: int) -> str | None:
     """What nano was trained to have this neuron stand for."""
     if model_id != "nano" or layer != "visual.layer4.0.act3:input:max":
         return None
-    found = [p for p in loadplanted_concept() if p.channel == unit]
+    found = [p for p in load_planted() if p.channel == unit]
     return f"{found[0].concept}, {found[0].facets}" if found else None

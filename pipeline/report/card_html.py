@@ -41,7 +41,7 @@ def render_card(card: Card) -> str:
 def _stride(card: Card) -> int:
     if not card.histogram:
         return 1
-    return sample_stride(card.samples, _WIDE_PX - 60, sd_range(card.histogram, card.samples))
+    return sample_stride(card.samples, _WIDE_PX - 72, sd_range(card.histogram, card.samples))
 
 
 def _distribution(card: Card) -> Markup | None:
@@ -52,9 +52,9 @@ def _distribution(card: Card) -> Markup | None:
         draw_histogram, bins=card.histogram, zero_count=card.stats.zero_count, limits=limits
     )
     if not card.samples:
-        return Markup(draw_svg(_WIDE_PX, 210, (52, 8, 6, 40), bars))
+        return Markup(draw_svg(_WIDE_PX, 210, (64, 8, 6, 40), bars))
     images = partial(draw_samples, bins=card.samples, limits=limits)
-    return Markup(draw_svg(_WIDE_PX, 380, (52, 8, 4, 40), images, bars, heights=(168, 150)))
+    return Markup(draw_svg(_WIDE_PX, 380, (64, 8, 4, 40), images, bars, heights=(168, 150)))
 
 
 def _strata(card: Card) -> list[tuple[str, Markup]]:
@@ -66,7 +66,7 @@ def _strata(card: Card) -> list[tuple[str, Markup]]:
                 draw_svg(
                     _HALF_PX,
                     _STRATUM_PX * len(items) + 46,
-                    (130, 150, 4, 42),
+                    (120, 175, 4, 42),
                     partial(draw_strata, strata=items),
                 )
             ),

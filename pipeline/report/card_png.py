@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.report import words
-from pipeline.report.card import Card
+from pipeline.report.card import Card, Group
 from pipeline.report.figures import (
     BLUE,
     DPI,
@@ -54,17 +54,15 @@ class Canvas:
         self.height_px = height_px
         size = (WIDTH_PX / DPI, height_px / DPI)
         self.figure = Figure(figsize=size, dpi=DPI, facecolor="#ffffff")
-        self.canvas = FigureCanvasAgg(self.figure)
+        self.agg: Any = FigureCanvasAgg(self.figure)
 
     def write(self, x: float, y: float, text: str, **more: Any) -> None:
         """One line of text whose middle is at y."""
-        drawn, families = make_drawable(text)
+        drawn, fonts = make_drawable(text)
         place = (x / WIDTH_PX, 1 - y / self.height_px)
-        options = {
-            "fontsize": TEXT_PT + 0.5,
-            "va": "center_baseline",
-            "fontfamily": families,
-        } | more
+        options: dict[str, Any] = (
+            {"fontsize": TEXT_PT + 0.5, "va": "center_baseline"} | more | fonts
+        )
         self.figure.text(*place, drawn, **options)
 
     def add_axes(self, x: float, y: float, width: float, height: float) -> Axes:
@@ -119,8 +117,8 @@ def draw_card(card: Card) -> Image.Image:
         for block in blocks:
             block.draw(canvas, y)
             y += block.height_px
-        canvas.canvas.draw()
-        pixels = np.asarray(canvas.canvas.buffer_rgba())
+        canvas.agg.draw()
+        pixels = np.asarray(canvas.agg.buffer_rgba())
     return Image.fromarray(pixels[..., :3].copy())
 
 
@@ -137,11 +135,9 @@ def _list_blocks(card: Card) -> Iterator[Block]:
     yield from _distribution(card)
     yield _tests(card)
     yield _heading(words.TITLES["groups"], words.describe_clarity(card))
-    for number, group in enumerate(card.groups, 1):
-        told = words.describe_group(number, group.group_size, group.concept, group.concept_count)
-        if len(card.groups) > 1:
-            yield _paragraph([told])
-            yield _strip(group.pictures)
+    if len(card.groups) > 1:
+        for first in range(0, len(card.groups), 2):
+            yield _groups(card.groups[first : first + 2], first + 1)
     yield _heading(words.TITLES["contrasting"], words.describe_contrasting(card))
     if card.contrasting:
         yield _strip(card.contrasting)
@@ -185,7 +181,7 @@ def _evidence(card: Card) -> Block:
             agreed = {True: ("agrees", BLUE), False: ("differs", ORANGE), None: ("", FAINT)}
             mark, colour = agreed[method.is_agreeing]
             canvas.write(half + 240, level, shorten(method.choice, 38), fontweight="semibold")
-            canvas.write(half + 520, level, mark, color=colour)
+            canvas.write(half + 470, level, mark, color=colour)
 
     return Block(52 + LINE_PX * max(len(facts), len(methods), 1), draw)
 
@@ -199,12 +195,17 @@ def _heading(title: str, told: str) -> Block:
     return Block(72, draw)
 
 
-def _paragraph(lines: Sequence[str]) -> Block:
-    def draw(canvas: Canvas, y: float) -> None:
-        for number, line in enumerate(lines):
-            canvas.write(MARGIN_PX, y + 8 + number * LINE_PX, shorten(line, 190))
+def _groups(groups: Sequence[Group], first: int) -> Block:
+    """Two groups side by side."""
 
-    return Block(4 + LINE_PX * len(lines), draw)
+    def draw(canvas: Canvas, y: float) -> None:
+        for place, group in enumerate(groups):
+            x = MARGIN_PX + 1 + place * (CONTENT_PX // 2 + 19)
+            canvas.write(x, y + 8, shorten(words.describe_group(first + place, group), 90))
+            for number, picture in enumerate(group.pictures):
+                canvas.paste(x + number * STEP_PX, y + 24, picture)
+
+    return Block(THUMBNAIL_PX + 38, draw)
 
 
 def _strip(pictures: Sequence[Picture]) -> Block:
@@ -222,7 +223,7 @@ def _strip(pictures: Sequence[Picture]) -> Block:
 
 def _distribution(card: Card) -> Iterator[Block]:
     limits = sd_range(card.histogram, card.samples) if card.histogram else (0.0, 0.0)
-    left, right = MARGIN_PX + 46, 6
+    left, right = MARGIN_PX + 56, 6
     width = WIDTH_PX - left - MARGIN_PX - right
     stride = sample_stride(card.samples, width, limits) if card.histogram else 1
     yield _heading(words.TITLES["histogram"], words.describe_histogram(card, stride))
@@ -259,7 +260,7 @@ def _tests(card: Card) -> Block:
         level = y + 56 + LINE_PX * len(told)
         for title, items in groups:
             canvas.write(MARGIN_PX, level + 8, title, fontweight="semibold")
-            axes = canvas.add_axes(MARGIN_PX + 130, level + 22, 290, STRATUM_PX * len(items))
+            axes = canvas.add_axes(MARGIN_PX + 130, level + 22, 310, STRATUM_PX * len(items))
             draw_strata(axes, items)
             if title != groups[-1][0]:
                 axes.set_xlabel("")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.report.card import HistogramBin, Probability, SampleBin, Stratum
-from pipeline.report.fonts import load_families, make_drawable
+from pipeline.report.fonts import FAMILY, load_families, make_drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +46,9 @@ def style(interpolation: str = "auto") -> Iterator[None]:
     """Fonts, sizes and colours of everything that is drawn inside."""
     import matplotlib as mpl
 
-    values: dict[str, Any] = {
-        "font.family": list(load_families()),
+    load_families()
+    values: Any = {
+        "font.family": [FAMILY],
         "font.size": TEXT_PT,
         "text.parse_math": False,  # a dollar in a name is a dollar
         "text.color": INK,
@@ -77,8 +78,8 @@ def style(interpolation: str = "auto") -> Iterator[None]:
 
 def write(axes: Axes, x: float, y: float, text: str, **more: Any) -> None:
     """Text at data coordinates, whatever its script; not clipped."""
-    drawn, families = make_drawable(text)
-    axes.text(x, y, drawn, fontfamily=families, **{"fontsize": SMALL_PT} | more)
+    drawn, fonts = make_drawable(text)
+    axes.text(x, y, drawn, **{"fontsize": SMALL_PT} | more | fonts)
 
 
 def draw_svg(width_px: int, height_px: int, margins: Sequence[float], *draws: Callable[[Axes], None],
@@ -103,9 +104,13 @@ def draw_svg(width_px: int, height_px: int, margins: Sequence[float], *draws: Ca
         for draw, share in zip(draws, heights, strict=True):
             height = total * share / sum(heights)
             y -= height
-            box = (left, y, width_px - left - right, height)
-            sizes = (width_px, height_px) * 2
-            axes = figure.add_axes(tuple(a / b for a, b in zip(box, sizes, strict=True)))
+            box = (
+                left / width_px,
+                y / height_px,
+                1 - (left + right) / width_px,
+                height / height_px,
+            )
+            axes = figure.add_axes(box)
             draw(axes)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -169,12 +174,16 @@ def draw_histogram(
         zero_count: The exact zeros; a line.
         limits: The axis in SD.
     """
+    from matplotlib.ticker import NullFormatter
+
     merged = [b for b in merge_bins(bins) if b.right_sd > b.left_sd]
     widths = [b.right_sd - b.left_sd for b in merged]
     heights = [b.example_count / w for b, w in zip(merged, widths, strict=True)]
     lefts = [b.left_sd for b in merged]
     axes.bar(lefts, heights, widths, align="edge", color=BLUE, edgecolor=COLOURS["paper"], lw=0.4)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     top = max(heights, default=1.0)
     axes.set_ylim(min(1.0, *heights) / 2 if heights else 0.5, top * 4)
     axes.set_xlim(*limits)
@@ -255,10 +264,10 @@ def draw_strata(axes: Axes, strata: Sequence[Stratum]) -> None:
                 axes.barh(place, spread, 0.8, item.surrogate_low, color=BAND, zorder=1)
             colour = ORANGE if item.is_failed else BLUE
             axes.barh(place, item.auroc - 0.5, 0.44, 0.5, color=colour, zorder=2)
-            axes.plot([item.auroc], [place], "o", color=colour, ms=6, zorder=3)
-            p = "" if item.p_value is None else f"  p {item.p_value:.2f}"
-            failed = "  fails" if item.is_failed else ""
-            note = f"{item.auroc:.3f}  n {item.positive_count}{p}{failed}"
+            axes.plot([item.auroc], [place], "o", color=colour, ms=6, zorder=5, clip_on=False)
+            p = "" if item.p_value is None else f", p {item.p_value:.2f}"
+            failed = ", fails" if item.is_failed else ""
+            note = f"{item.auroc:.3f}, {item.positive_count} of it{p}{failed}"
         write(axes, 1.03, place, note, va="center", color=FAINT if item.auroc is None else INK)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(strata) - 0.4, -0.6)
@@ -286,11 +295,14 @@ def draw_probabilities(axes: Axes, points: Sequence[Probability]) -> None:
         axes.errorbar(
             x, y, errors, color=colour, marker=marker, ms=5, lw=1.2, elinewidth=1.0, capsize=2
         )
-        drawn, families = make_drawable(shorten(name, 60))
-        axes.annotate(
-            drawn, (0.012, 1.03 + 0.075 * (len(names) - 1 - number)), xycoords="axes fraction",
-            color=colour, fontfamily=families, fontsize=TEXT_PT, fontweight="semibold", va="bottom",
-        )  # fmt: skip
+        drawn, fonts = make_drawable(shorten(name, 60))
+        place = (0.012, 1.03 + 0.075 * (len(names) - 1 - number))
+        options: dict[str, Any] = {
+            "fontsize": TEXT_PT,
+            "fontweight": "semibold",
+            "va": "bottom",
+        } | fonts
+        axes.annotate(drawn, place, xycoords="axes fraction", color=colour, **options)
         if number == 0:
             for point, centre in zip(series, x, strict=True):
                 write(

@@ -9,36 +9,33 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from typing import Any
 
 from pipeline.stimuli.fonts import Font, find_fonts
 
 _MAIN = {"SourceSansPro-Regular.ttf", "SourceSansPro-Semibold.ttf", "SourceSansPro-Bold.ttf"}
 
 
-@cache
-def load_families() -> tuple[str, ...]:
-    """Families in the order in which a glyph is looked for; known to matplotlib from now on."""
-    from matplotlib.font_manager import FontProperties, fontManager, get_font
+FAMILY = "Source Sans Pro"
+"""The family of everything that it can draw."""
 
-    families: dict[str, None] = {}
+
+@cache
+def load_families() -> dict[str, frozenset[int]]:
+    """Families in the order in which a character is looked for; known to matplotlib from now on."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    families: dict[str, frozenset[int]] = {}
     for font in _bundled():
         fontManager.addfont(font.path)
-        families[get_font(font.path).family_name] = None
-    for family in families:
-        fontManager.findfont(FontProperties(family=family), fallback_to_default=False)
-    return tuple(families)
+        families.setdefault(get_font(font.path).family_name, font.characters)
+    return families
 
 
-@cache
 def _bundled() -> tuple[Font, ...]:
     main = [f for f in find_fonts(["font_source_sans_pro"]) if f.path.name in _MAIN]
     noto = [f for f in find_fonts(["manimgx_fonts"]) if "Italic" not in f.name]
     return (*main, *sorted(noto, key=lambda font: (font.name != "NotoSans", font.name)))
-
-
-@cache
-def _characters() -> frozenset[int]:
-    return frozenset().union(*(font.characters for font in _bundled()))
 
 
 @cache
@@ -55,22 +52,22 @@ def _system_family(character: str) -> str | None:
     return None
 
 
-def make_drawable(text: str) -> tuple[str, list[str]]:
-    """A text as it can be drawn on one line, and the families that have its glyphs, in order."""
-    load_families()
-    more: dict[str, None] = {}
-    drawn = "".join(_draw_character(character, more) for character in " ".join(text.split()))
-    return drawn, [*load_families(), *more]
+def make_drawable(text: str) -> tuple[str, dict[str, Any]]:
+    """A text as it can be drawn on one line, and what matplotlib's text needs to know to draw it."""
+    families = {FAMILY: None}
+    drawn = "".join(_draw_character(character, families) for character in " ".join(text.split()))
+    if len(families) == 1:
+        return drawn, {"fontfamily": [FAMILY]}
+    return drawn, {"fontfamily": list(families), "fontweight": "normal"}  # others have one weight
 
 
-def _draw_character(character: str, more: dict[str, None]) -> str:
-    if ord(character) in _characters() or character == " ":
-        return character
+def _draw_character(character: str, families: dict[str, None]) -> str:
     if not character.isprintable():
         return ""
-    family = _system_family(character)
+    known = (name for name, has in load_families().items() if ord(character) in has)
+    family = next(known, None) or _system_family(character)
     if family is not None:
-        more[family] = None
+        families[family] = None
         return character
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return plain or "?"

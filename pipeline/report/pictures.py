@@ -37,8 +37,10 @@ class Picture:
 
     @property
     def caption(self) -> str:
-        """Its activation, for a person."""
-        return "" if self.activation_sd is None else f"{self.activation_sd:.1f} SD"
+        """Its activation, for a person; zero stands for all that a run did not store."""
+        if self.activation_sd is None:
+            return ""
+        return f"{self.activation_sd:.1f} SD" if self.activation_sd else "0 or below"
 
 
 _IMAGES = """

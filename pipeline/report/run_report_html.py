@@ -77,6 +77,6 @@ def _multimodal(row: dict[str, Any]) -> Markup | None:
         for name, kind, _ in kinds:
             value = row[f"{kind}_{threshold}_count"]
             if value is not None:
-                told = f"index at least {threshold / 100}" if not name else name
+                told = name or f"index at least {threshold / 100}"
                 bars.append((told, float(value), f"{value:.4g}"))
     return _bars(bars, [colour for *_, colour in kinds])

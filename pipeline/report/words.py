@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.report.card import Card, HalleBerry, Label, Stratum
+from pipeline.report.card import Card, Group, HalleBerry, Label, Stratum
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def card_place(card: Card) -> str:
     """Where the neuron is."""
     random = " (RANDOM weights)" if card.is_random else ""
     return (
-        f"{card.layer}  unit {card.unit}   model {card.model_id}{random}   "
-        f"dataset {card.dataset}   run {card.run_id}"
+        f"{card.layer}, unit {card.unit}  ·  model {card.model_id}{random}  ·  "
+        f"dataset {card.dataset}  ·  run {card.run_id}"
     )
 
 
@@ -199,9 +199,9 @@ def describe_test(test: HalleBerry | None) -> list[str]:
         )
     missing = [s.name for s in test.strata if s.dimension == "facet" and s.positive_count == 0]
     if missing:
-        lines.append(f"No image of this concept as: {', '.join(missing)}.")
+        lines.append(f"No image of the testing half shows it as: {', '.join(missing)}.")
     if not any(s.dimension == "word language" and s.positive_count for s in test.strata):
-        lines.append("No rendered words of this concept.")
+        lines.append("No rendered words of this concept in the testing half.")
     return lines
 
 
@@ -249,10 +249,10 @@ def describe_clarity(card: Card) -> str:
     return f"{text}{'' if sd is None else f', {sd:+.1f} SD'}); {parted}."
 
 
-def describe_group(number: int, group_size: int, concept: str | None, concept_count: int) -> str:
+def describe_group(number: int, group: Group) -> str:
     """The heading of a group of top images."""
-    shown = f", {concept_count} show {concept}" if concept else ""
-    return f"Group {number}: {group_size} images{shown}"
+    shown = f", {group.concept_count} show {group.concept}" if group.concept else ""
+    return f"Group {number}: {group.group_size} images{shown}"
 
 
 def describe_contrasting(card: Card) -> str:
