@@ -32,7 +32,8 @@ BLOCK_BYTES = 256 << 20
 
 BUDGET = 20e12
 """Products of two activations that a build computes at most: 30 pairs of layers of 2,560 units over
-100,000 images, each of which takes half a minute of one core, beside the reading. What it leaves out is told."""
+100,000 images, each of which takes half a minute of one core, beside the reading. What it leaves out
+is told."""
 
 ROWS_AT_ONCE = 1024
 """Rows of a block of correlations that are ranked at once."""
