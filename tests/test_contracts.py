@@ -24,6 +24,7 @@ SMALL = {
     "raw_class_sets",
     "raw_files",
     "settings",
+    "facet_prompts",
     "lexicon",
 }
 

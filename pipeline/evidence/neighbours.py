@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pipeline.evidence.matrix import BLOCK_BYTES, RunLayer, iter_blocks, list_layers, shared_ids
+from pipeline.evidence.matrix import RunLayer, iter_blocks, list_layers, shared_ids
 from pipeline.progress import ProgressCallback
 from pipeline.schema import DERIVED
 
@@ -27,9 +27,13 @@ NEIGHBOURS = 10
 SAMPLE = 100_000
 """Images that correlations rest on at most: with that many, the standard error is below 0.0032."""
 
+BLOCK_BYTES = 256 << 20
+"""Size of a dense block of activations; two of them are held, and as much again to standardise."""
+
 BUDGET = 20e12
-"""Products of two activations that a build computes at most: all pairs of 14,000 neurons over
-100,000 images, or five minutes at the 200 Gflop/s of two cores. What it leaves out is told."""
+"""Products of two activations that a build computes at most: 30 pairs of layers of 2,560 units over
+100,000 images, each of which takes half a minute of one core, beside the reading. What it leaves out
+is told."""
 
 ROWS_AT_ONCE = 1024
 """Rows of a block of correlations that are ranked at once."""

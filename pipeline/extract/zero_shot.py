@@ -93,10 +93,11 @@ def embed_text(
 
     The text's embedding (see `embed_classes`) minus the mean embedding of a background of other
     texts in the same templates. All texts of a CLIP model have a large part in common, and so have
-    all images: without it, a cosine with the text tells less of what the text says. For the 269
-    planted concepts of nano over the demo's images, the right neuron correlates most with the plain
-    cosine for 77 % of them and is in the first three for 84 %; with a background of 64, for 87 % and
-    95 % (prompts that nano did not learn).
+    all images: without it, a cosine with the text tells less of what the text says. Measured with
+    nano on the demo's images, share of its 269 planted concepts whose own neuron comes first, plain
+    and with a background of 64: in a prompt that nano never learned ("a photo of a {}."), 58 % and
+    70 % by correlation, 61 % and 82 % by the weights; in the four prompts of ``neurons find``, where
+    little is left to gain, 93 % and 91 %, 94 % and 95 %.
 
     Args:
         clip: The model.
