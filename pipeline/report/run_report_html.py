@@ -55,7 +55,7 @@ def _labelled(row: dict[str, Any]) -> Markup | None:
 
 
 def _scores(row: dict[str, Any]) -> Markup | None:
-    if row["label_score"] is None:
+    if row["label_score"] is None or row["constant_score"] is None:
         return None
     constant = f"{row['constant_score']:.3f}, {row['constant_concept']}"
     return _bars(
