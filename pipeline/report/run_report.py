@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import WarehouseError
-from pipeline.report.card import Asker, planted_concept
+from pipeline.report.gather import Asker, planted_concept
 from pipeline.report.pictures import Picture, read_pictures
 from pipeline.storage import Store
 from pipeline.views import load_views
@@ -323,7 +323,7 @@ def _warnings(
         if view.name.startswith("warn_") and "dataset" in names:
             where = "dataset = $dataset"
             if "run_id" in names:
-                where += " and run_id in ($run_id, '')"
+                where += " and coalesce(run_id = $run_id, true)"
             query = f"select count(*) as row_count from {view.name} where {where}"
             (row,) = Asker(
                 ask.connection, {k: v for k, v in ask.where.items() if f"${k}" in where}
