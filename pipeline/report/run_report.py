@@ -338,9 +338,9 @@ def _warnings(
     if not coverage["text_image_count"]:
         found.append("No image has any text, so texts name no concept.")
     permuted = baselines["permuted_frac"]
-    if permuted is None:
+    if permuted is None and coverage["concept_image_count"]:
         found.append("Labels of permuted concepts were not counted: run neurons build.")
-    elif permuted > baselines["max_q"]:
+    elif permuted is not None and permuted > baselines["max_q"]:
         found.append(
             f"{permuted:.1%} of the neurons are labelled when concepts are permuted, more than "
             f"the {baselines['max_q']:.1%} that q promises."
