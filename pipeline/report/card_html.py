@@ -13,11 +13,11 @@ from pipeline.report.figures import (
     draw_probabilities,
     draw_samples,
     draw_strata,
-    draw_svg,
     sample_stride,
     sd_range,
 )
 from pipeline.report.pages import render_page
+from pipeline.report.svg import draw_svg
 
 _WIDE_PX, _HALF_PX = 1120, 560
 _STRATUM_PX = 26

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import WarehouseError
-from pipeline.report.card import Asker, planted_concept
+from pipeline.report.gather import Asker, planted_concept
 from pipeline.report.pictures import Picture, read_pictures
 from pipeline.storage import Store
 from pipeline.views import load_views
@@ -323,7 +323,7 @@ def _warnings(
         if view.name.startswith("warn_") and "dataset" in names:
             where = "dataset = $dataset"
             if "run_id" in names:
-                where += " and run_id in ($run_id, '')"
+                where += " and coalesce(run_id = $run_id, true)"
             query = f"select count(*) as row_count from {view.name} where {where}"
             (row,) = Asker(
                 ask.connection, {k: v for k, v in ask.where.items() if f"${k}" in where}
@@ -338,9 +338,9 @@ def _warnings(
     if not coverage["text_image_count"]:
         found.append("No image has any text, so texts name no concept.")
     permuted = baselines["permuted_frac"]
-    if permuted is None:
+    if permuted is None and coverage["concept_image_count"]:
         found.append("Labels of permuted concepts were not counted: run neurons build.")
-    elif permuted > baselines["max_q"]:
+    elif permuted is not None and permuted > baselines["max_q"]:
         found.append(
             f"{permuted:.1%} of the neurons are labelled when concepts are permuted, more than "
             f"the {baselines['max_q']:.1%} that q promises."

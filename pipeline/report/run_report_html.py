@@ -9,9 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.report import words
-from pipeline.report.figures import BLUE, FAINT, ORANGE, RULE, draw_bars, draw_svg
+from pipeline.report.figures import BLUE, FAINT, ORANGE, RULE, draw_bars
 from pipeline.report.pages import render_page
 from pipeline.report.run_report import Report
+from pipeline.report.svg import draw_svg
 
 _WIDTH_PX, _BAR_PX = 620, 25
 _THRESHOLDS = (80, 90, 95)
@@ -55,7 +56,7 @@ def _labelled(row: dict[str, Any]) -> Markup | None:
 
 
 def _scores(row: dict[str, Any]) -> Markup | None:
-    if row["label_score"] is None:
+    if row["label_score"] is None or row["constant_score"] is None:
         return None
     constant = f"{row['constant_score']:.3f}, {row['constant_concept']}"
     return _bars(

@@ -8,9 +8,9 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.query import find_neuron
-from pipeline.report.card import gather_card
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import draw_card
+from pipeline.report.gather import gather_card
 from pipeline.report.run_report import find_run, gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.storage import Store, storage_errors

@@ -20,9 +20,9 @@ from report_world import (
 from pipeline.cli import main
 from pipeline.errors import WarehouseError
 from pipeline.report import card_png, words
-from pipeline.report.card import gather_card
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
+from pipeline.report.gather import gather_card
 from pipeline.report.pictures import THUMBNAIL_PX
 from pipeline.storage import Store
 from pipeline.warehouse import connect

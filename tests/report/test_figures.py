@@ -27,7 +27,6 @@ from pipeline.report.figures import (
     draw_probabilities,
     draw_samples,
     draw_strata,
-    draw_svg,
     merge_bins,
     sample_stride,
     sd_range,
@@ -35,6 +34,7 @@ from pipeline.report.figures import (
     style,
 )
 from pipeline.report.fonts import FAMILY, make_drawable
+from pipeline.report.svg import draw_svg
 
 
 @pytest.fixture
