@@ -166,44 +166,61 @@ def make_warehouse(
         All activations, float16 ``[N, U]``; row ``i`` is example ``i % shard_size`` of shard
         ``i // shard_size``.
     """
-    store, name, output = Store(folder), "synthetic", synthetic_output(unit_count)
+    values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)
+    write_run(folder, values, shard_size, synthetic_output(unit_count), concept_count)
+    return values
+
+
+def write_run(
+    folder: str,
+    values: torch.Tensor,
+    shard_size: int,
+    output: LayerOutput,
+    concept_count: int = 0,
+) -> None:
+    """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``.
+
+    With ``concept_count`` there is an index too, and what its images show.
+    """
+    store, name = Store(folder), "synthetic"
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
-    shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(shard_count))
+    blocks = values.split(shard_size)
+    shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
     write_dataset(store, Dataset(name, "webdataset", shards))
     store.write_json(f"{run_folder}/run.json", _run_record(output))
-    values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)
     none = torch.zeros(0, dtype=torch.int64)
-    for shard, block in zip(shards, values.split(shard_size), strict=True):
-        ids = torch.arange(shard_size) + shard.example_id(0)
-        is_finite = torch.ones(shard_size, dtype=torch.bool)
-        vectors = torch.zeros(shard_size, 8).half()
+    for shard, block in zip(shards, blocks, strict=True):
+        ids = torch.arange(len(block)) + shard.example_id(0)
+        is_finite = torch.ones(len(block), dtype=torch.bool)
+        vectors = torch.zeros(len(block), 8).half()
         writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
         files = writer.finish()
-        index = _write_index(store, name, shard, ids.numpy(), concept_count)
+        index = (
+            _write_index(store, name, shard, ids.numpy(), concept_count) if concept_count else []
+        )
         for place, written in ((dataset_folder(name), index), (run_folder, files)):
-            write_manifest(store, place, _manifest(shard, shard_size, written))
-    return values
+            write_manifest(store, place, _manifest(shard, len(block), written))
 
 
 def _write_index(
     store: Store, dataset: str, shard: Shard, ids: np.ndarray[Any, Any], concept_count: int
 ) -> list[dict[str, Any]]:
-    """Rows of ``examples`` and, if there are concepts, ``stimuli``; what does not matter is null."""
+    """Rows of ``examples`` and ``stimuli``; what does not matter is null."""
     rows: dict[str, dict[str, list[Any]]] = {
         "examples": {
             "example_id": ids.tolist(),
             "shard_ordinal": [shard.ordinal] * len(ids),
             "image_sha256": [hashlib.sha256(str(i).encode()).hexdigest() for i in ids.tolist()],
-        }
-    }
-    if concept_count:
-        numbers = [(shard.ordinal * len(ids) + n) % concept_count for n in range(len(ids))]
-        rows["stimuli"] = {
+        },
+        "stimuli": {
             "example_id": ids.tolist(),
-            "concept": [f"concept {n}" for n in numbers],
+            "concept": [
+                f"concept {(shard.ordinal * len(ids) + n) % concept_count}" for n in range(len(ids))
+            ],
             "category": ["object"] * len(ids),
-        }
+        },
+    }
     files = []
     for table, columns in rows.items():
         schema = TABLES[table].arrow_schema()

@@ -42,7 +42,8 @@ def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:
     """Load any model that the command line takes.
 
     Args:
-        model: ``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint`` or ``ARCH:random``.
+        model: ``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``
+            or ``nano:random``.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
 
     Returns:

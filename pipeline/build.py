@@ -165,7 +165,7 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
     out += list(load_statements())
     for view in load_views():
         body = view.body
-        if view.name in MATERIALISED:
+        if view.name in MATERIALISED and view.name not in DERIVED:
             body = f"from read_parquet({quote(f'{folder}/{view.name}.parquet')})"
         out.append(f"create or replace view {view.name} as\n{body};")
     return "\n".join(out) + "\n"

@@ -27,8 +27,11 @@ from pipeline.config import (
     SimilarityConfig,
 )
 from pipeline.errors import NeuronsError
+from pipeline.label_commands import label
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
+from pipeline.report_commands import card, report
+from pipeline.search_commands import find, like, neuron_sum
 from pipeline.stimuli_commands import stimuli
 
 app = typer.Typer(
@@ -172,7 +175,8 @@ def wit_urls(
 @app.command()
 def layers(
     model: Annotated[
-        str, typer.Argument(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")
+        str,
+        typer.Argument(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random."),
     ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""
@@ -197,7 +201,8 @@ def extract(
     warehouse: Warehouse,
     dataset: DatasetName,
     model: Annotated[
-        str, typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random.")
+        str,
+        typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random."),
     ],
     layer: Annotated[
         list[str],
@@ -255,8 +260,12 @@ def extract(
 
 
 app.add_typer(stimuli)
+app.add_typer(label)
 app.command()(attack)
 app.command()(stroop)
+app.command()(find)
+app.command()(like)
+app.command("sum")(neuron_sum)
 
 
 @app.command()
@@ -357,6 +366,10 @@ def top(
 
     where = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
     show_top(warehouse, where, k, polarity.value, sheet)
+
+
+app.command()(card)
+app.command()(report)
 
 
 @app.command("run")

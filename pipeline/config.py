@@ -44,7 +44,7 @@ class ExtractConfig:
     dataset: str
     """Name of an ingested dataset."""
     model: str
-    """``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint`` or ``ARCH:random``."""
+    """``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``, ``nano:random``."""
     layers: tuple[str, ...]
     """Layer specs ``PATH[:input|output][:max|mean|center|cls]``, or names of presets."""
     run: str = ""
@@ -147,10 +147,30 @@ class LabelSettings:
     """How often labels are made again from permuted concepts, for comparison; 0 leaves it out."""
     similarity_min_score: float = 0.2
     """Zero-shot probability (0..1) from which an image shows a concept by similarity."""
+    facet_min_count: int = 3
+    """A facet or language with fewer images of a concept, or of others, is not tested for it."""
+    facet_min_auroc: float = 0.8
+    """A neuron fails in a facet where its AUROC is below this."""
+    facet_max_p: float = 0.05
+    """A neuron fails in a facet where its empirical p is above this, whatever its AUROC."""
     default_language: str = "en"
     """Language assumed for texts whose language is unknown."""
     text_kinds: tuple[str, ...] = ("caption", "alt", "page_title", "section_title")
     """Kinds of text that are searched for concepts (long page texts name too many)."""
+    sd_bin_width: float = 1.0
+    """Width of the bins of activation that samples are drawn from, in standard deviations."""
+    sd_bin_offset: float = 0.0
+    """An edge of these bins, in standard deviations from zero; the others follow from the width."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sd_bin_width < float("inf"):
+            raise ConfigError(
+                f"sd_bin_width is {self.sd_bin_width}.", "It must be a number above zero, in SD."
+            )
+        if not abs(self.sd_bin_offset) < float("inf"):
+            raise ConfigError(
+                f"sd_bin_offset is {self.sd_bin_offset}.", "It must be a finite number, in SD."
+            )
 
     def digest(self) -> str:
         """A short hash of all fields."""

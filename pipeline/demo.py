@@ -11,7 +11,13 @@ from typing import Any
 
 from pipeline.build import build
 from pipeline.check import CheckResult, check
-from pipeline.config import ClassChoice, ExtractConfig, IngestConfig, SimilarityConfig
+from pipeline.config import (
+    ClassChoice,
+    ExtractConfig,
+    IngestConfig,
+    LabelSettings,
+    SimilarityConfig,
+)
 from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.jobs import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
@@ -42,6 +48,8 @@ ATTACKED = ("object", "nature", "place")
 PROMPTS = ("{}", "a picture of {}", "an image of {}", "a drawing of {}")
 """Sentences that nano learned."""
 ATTACKED_COUNT = 40
+DEMO_LABELS = LabelSettings(facet_min_count=1)
+"""A concept has one drawing in most forms, and it is in one of the halves."""
 
 FIRST_LINE = (
     "The demo's model is nano, a small CLIP of this project. Some of its neurons were TRAINED to stand "
@@ -188,7 +196,7 @@ def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSu
         f"similar  run {read.run_id}: {read.concept_count} concepts, "
         f"{read.row_count} likely pairs of image and concept"
     )
-    job.built = build(warehouse, progress=progress)
+    job.built = build(warehouse, DEMO_LABELS, progress)
     job.lines.append(
         "build    " + ", ".join(f"{name} {n}" for name, n in job.built.row_counts.items())
     )

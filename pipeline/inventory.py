@@ -12,11 +12,9 @@ from typing import Any
 from pipeline.config import LabelSettings, digest
 from pipeline.dataset import dataset_folder, list_datasets, read_dataset, read_manifest, shard_file
 from pipeline.errors import WarehouseError
+from pipeline.labels.facets import FACET_CLASS_SET
 from pipeline.storage import Store
 from pipeline.views import load_statements, load_views
-
-FACET_CLASS_SET = "facets"
-"""The class set by which the facet of an image is told where nothing else tells it."""
 
 RANKS_FORM = "within halves"
 """What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""
@@ -51,10 +49,14 @@ class Inventory:
 
 
 def _marts_rest_on(file: dict[str, Any]) -> bool:
-    """Compaction changes no answer, and of zero-shot classes only those of the facets are used."""
+    """Compaction changes no answer, and of zero-shot classes only those of the facets are used.
+
+    Samples, and what people say of them, are read by views that stay views.
+    """
     if file["table"] == "class_scores":
         return f"class_set={FACET_CLASS_SET}/" in file["path"]
-    return file["table"] not in ("activations", "compact", "compact_stats")
+    apart = ("activations", "compact", "compact_stats", "shard_samples", "human_labels")
+    return file["table"] not in apart
 
 
 @cache
@@ -153,6 +155,8 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
         inventory.files += store.read_json(f"{folder}/similarity.json")["files"]
     for name in store.list(f"{folder}/class_sets", ".json"):
         _add_class_set(inventory, dataset, run_id, store.read_json(f"{folder}/class_sets/{name}"))
+    for name in store.list(f"{folder}/human_labels", ".json"):
+        inventory.files += store.read_json(f"{folder}/human_labels/{name}")["files"]
     inventory.runs.append(
         {
             "dataset": dataset,

@@ -12,7 +12,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/duplicates/N.parquet                images that an earlier example already showed
     dataset=D/manifests/N.json                    written last: the index of shard N is done
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
-    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top
+    dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top,
+                                                          shard_samples
     dataset=D/run_id=R/{embeddings,run_rejects}/N.parquet
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
     dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N
@@ -20,6 +21,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/concept_scores/N-*.parquet  the model's own reading of shard N
     dataset=D/run_id=R/concept_embeddings/*.parquet  text embeddings of the concepts' prompts
     dataset=D/run_id=R/similarity.json            written last: concepts, prompts, and which files
+    dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
+    dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
     dataset=D/run_id=R/compact/V/layer=L/B-stats.parquet  and what rank statistics need beside it
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
@@ -47,7 +50,8 @@ class Column:
 
     name: str
     arrow: str
-    """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>."""
+    """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>,
+    timestamp (microseconds, UTC)."""
     unit: str
     meaning: str
 
@@ -69,6 +73,7 @@ _DUCKDB_TYPES = {
     "float64": "double",
     "list<float16>": "float[]",
     "list<float32>": "float[]",
+    "timestamp": "timestamptz",
 }
 
 
@@ -106,6 +111,7 @@ class Table:
             "float64": pa.float64(),
             "list<float16>": pa.list_(pa.float16()),
             "list<float32>": pa.list_(pa.float32()),
+            "timestamp": pa.timestamp("us", tz="UTC"),
         }
         return pa.schema([(c.name, kinds[c.arrow]) for c in self.columns])
 
@@ -351,6 +357,51 @@ TABLES: dict[str, Table] = {
             ),
         ),
         Table(
+            "shard_samples",
+            grain="one row per neuron, shard, bin and sampled example",
+            key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "bin", "example_id"),
+            partitions=_LAYER,
+            meaning=(
+                "Of each bin the twelve examples with the smallest priorities (macro sample_priority), or "
+                "all if there are fewer, repeated images left out; also where nothing is stored."
+            ),
+            columns=(
+                _UNIT,
+                Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+                Column(
+                    "bin",
+                    "int16",
+                    "index",
+                    "0 is exactly zero; sign of the activation; |bin| n from 2^(n-16) to 2^(n-15), but "
+                    "the shard's lowest of each side begins at zero, and 32 does not end",
+                ),
+                Column("bin_example_count", "int64", "count", "images of the shard in the bin"),
+                _EXAMPLE_ID,
+                Column("activation", "float32", "model units", "activation after pooling"),
+            ),
+        ),
+        Table(
+            "human_labels",
+            grain="one row per neuron, labeller and labelled example",
+            key=("dataset", "run_id", "layer", "unit", "labeller", "example_id"),
+            partitions=_LAYER,
+            meaning="What people say that sampled images show.",
+            columns=(
+                _UNIT,
+                _EXAMPLE_ID,
+                Column("category", "string", "", "what they say it shows"),
+                Column("labeller", "string", "", "who says so"),
+                Column("note", "string", "", "what they add; null if nothing"),
+                Column("labelled_at", "timestamp", "UTC", "when it was imported"),
+                Column(
+                    "activation",
+                    "float32",
+                    "model units",
+                    "the neuron's activation; null if the run does not know it: zero or below",
+                ),
+            ),
+        ),
+        Table(
             "compact",
             grain="one row per (neuron, example) whose activation the run stores",
             key=("dataset", "run_id", "layer", "unit", "example_id"),
@@ -395,6 +446,8 @@ _DERIVED_UNIT = (
     Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
 )
 
+_DERIVED_KEY = ("dataset", "run_id", "layer", "unit")
+
 _COMPUTED = (
     Table(
         "soft_wpmi",
@@ -419,6 +472,100 @@ _COMPUTED = (
             *_DERIVED_UNIT[:2],
             Column("repeat", "int32", "index 0..", "which permutation; also its seed"),
             Column("labelled_count", "int64", "count", "neurons that got a label"),
+        ),
+    ),
+    Table(
+        "facet_aurocs",
+        grain="one row per (neuron, candidate concept, stratum) that has an image of the concept",
+        key=(
+            *("dataset", "run_id", "layer", "unit", "concept", "category", "origin"),
+            *("dimension", "stratum", "facet_origin"),
+        ),
+        partitions=(),
+        meaning="The Halle Berry test: AUROC within each form and language, with surrogates.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("candidate_rank", "int32", "rank 1..4", "see facet_candidates"),
+            Column("concept", "string", "", "name of the concept"),
+            Column("category", "string", "", "family that it belongs to"),
+            Column("origin", "string", "", "whose word the concept is"),
+            Column("dimension", "string", "", "facet, word language or text language"),
+            Column("stratum", "string", "", "the facet, or the language"),
+            Column("facet_origin", "string", "", "whose word the stratum is"),
+            Column("positive_count", "int64", "count", "testing: images that show the concept"),
+            Column("other_count", "int64", "count", "testing: the stratum's other images"),
+            Column("auroc", "float64", "0..1", "testing; null with fewer than facet_min_count"),
+            Column(
+                "surrogate_aurocs",
+                "list<float32>",
+                "0..1",
+                "testing: the same of 99 random sets of as many images of the stratum",
+            ),
+            Column("screening_positive_count", "int64", "count", "the same on the screening half"),
+            Column("screening_other_count", "int64", "count", "the same on the screening half"),
+            Column("screening_auroc", "float64", "0..1", "the same on the screening half"),
+        ),
+    ),
+    Table(
+        "neuron_neighbours",
+        grain="one row per neuron, layer of any run on its dataset, and rank",
+        key=(*_DERIVED_KEY, "other_run_id", "other_layer", "neighbour_rank"),
+        partitions=(),
+        meaning="The neurons whose activations go with a neuron's over the same images.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("other_run_id", "string", "", "the run of the other neuron"),
+            Column("other_layer", "string", "", "its layer"),
+            Column("neighbour_rank", "int32", "rank 1..10", "1 = nearest; ties by other_unit"),
+            Column("other_unit", "int32", "index 0..", "its position in that layer"),
+            Column("correlation", "float64", "-1..1", "Pearson; absent activations are 0"),
+            Column("example_count", "int64", "count", "distinct images of both runs, or a sample"),
+        ),
+    ),
+    Table(
+        "top_example_groups",
+        grain="one row per neuron and top example",
+        key=(*_DERIVED_KEY, "example_id"),
+        partitions=(),
+        meaning="The top examples of each neuron, parted into groups that look alike to the model.",
+        columns=(
+            *_DERIVED_UNIT,
+            _EXAMPLE_ID,
+            Column("group_rank", "int32", "rank 1..5", "1 = largest group, then best example"),
+            Column(
+                "silhouette",
+                "float64",
+                "-1..1",
+                "how well it lies in its part of the best split, taken or not",
+            ),
+        ),
+    ),
+    Table(
+        "neuron_clarity",
+        grain="one row per neuron with two top examples or more",
+        key=_DERIVED_KEY,
+        partitions=(),
+        meaning="How alike a neuron's top examples are to the model, beside random ones.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("top_size", "int32", "count", "top examples that were compared"),
+            Column("clarity", "float64", "-1..1", "mean cosine of two of them"),
+            Column("baseline_clarity", "float64", "-1..1", "mean cosine of two images of the run"),
+            Column("clarity_sd", "float64", "SD", "clarity above baseline, in SD of random sets"),
+        ),
+    ),
+    Table(
+        "contrasting_examples",
+        grain="one row per neuron and rank",
+        key=(*_DERIVED_KEY, "contrast_rank"),
+        partitions=(),
+        meaning="Images like a neuron's top examples that leave it cold.",
+        columns=(
+            *_DERIVED_UNIT,
+            Column("contrast_rank", "int32", "rank 1..10", "1 = closest; ties by example_id"),
+            _EXAMPLE_ID,
+            Column("cosine", "float64", "-1..1", "with the mean embedding of the top examples"),
+            Column("activation", "float32", "model units", "0 where it is not stored"),
         ),
     ),
 )

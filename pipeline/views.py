@@ -24,7 +24,13 @@ MATERIALISED = (
     "neuron_enrichments",
     "neuron_concepts",
     "neuron_labels",
+    "facet_candidates",
+    "facet_aurocs",
     "label_nulls",
+    "neuron_neighbours",
+    "top_example_groups",
+    "neuron_clarity",
+    "contrasting_examples",
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""
 
@@ -189,7 +195,8 @@ def write_dictionary() -> str:
     out += ["Each is also a view `raw_<table>` over the files that a manifest names."]
     for table in (*TABLES.values(), *DERIVED.values()):
         out += ["", f"### {table.name}", "", f"{table.meaning} {table.grain.capitalize()}."]
-        out += [f"Key: `{', '.join(table.key)}`; partitions: `{', '.join(table.partitions)}`."]
+        parts = f"; partitions: `{', '.join(table.partitions)}`" if table.partitions else ""
+        out += [f"Key: `{', '.join(table.key)}`{parts}."]
         out += ["", "| column | type | unit | meaning |", "|---|---|---|---|"]
         out += [
             f"| {c.name} | {c.arrow} | {_cell(c.unit)} | {_cell(c.meaning)} |"

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.config import LabelSettings
 from pipeline.errors import WarehouseError
 from pipeline.inventory import Inventory, take_inventory
+from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.schema import DERIVED, TABLES, Table
 from pipeline.storage import Store
@@ -159,11 +160,18 @@ def small_tables(
         '"table" varchar, path varchar, layer varchar, row_count bigint, bytes bigint',
     )
     yield (
+        "facet_prompts",
+        [{"facet": facet, "prompt": prompt} for facet, prompt in FACET_PROMPTS.items()],
+        "facet varchar, prompt varchar",
+    )
+    yield (
         "settings",
         [asdict(settings)],
         "label_top_k integer, label_max_q double, label_min_count integer, "
         "concept_min_count integer, label_origins varchar[], label_null_repeats integer, "
-        "similarity_min_score double, default_language varchar, text_kinds varchar[]",
+        "similarity_min_score double, facet_min_count integer, facet_min_auroc double, "
+        "facet_max_p double, default_language varchar, text_kinds varchar[], "
+        "sd_bin_width double, sd_bin_offset double",
     )
 
 

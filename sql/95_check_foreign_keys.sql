@@ -1,8 +1,8 @@
 -- view:    check_foreign_keys
 -- grain:   one row per kind of row that refers to nothing
 -- key:     table_name, refers_to
--- reads:   raw_texts, raw_stimuli, raw_embeddings, raw_shard_top, raw_activations,
---          raw_duplicates, raw_examples, raw_layers
+-- reads:   raw_texts, raw_stimuli, raw_embeddings, raw_shard_top, raw_shard_samples,
+--          raw_activations, raw_duplicates, raw_examples, raw_layers
 -- purpose: Rows that refer to an example or a layer that is not there.
 --
 -- column      type     unit   meaning
@@ -70,6 +70,19 @@ orphans as (
             raw_shard_top.dataset = raw_embeddings.dataset
             and raw_shard_top.run_id = raw_embeddings.run_id
             and raw_shard_top.example_id = raw_embeddings.example_id
+
+    union all
+
+    select
+        'shard_samples' as table_name,
+        'embeddings' as refers_to,
+        count(*) as row_count,
+    from raw_shard_samples
+    anti join raw_embeddings
+        on
+            raw_shard_samples.dataset = raw_embeddings.dataset
+            and raw_shard_samples.run_id = raw_embeddings.run_id
+            and raw_shard_samples.example_id = raw_embeddings.example_id
 
     union all
 

@@ -315,7 +315,9 @@ def test_a_plain_install_works_from_any_folder(tmp_path):
         "import pipeline, pipeline.views as v, pipeline.labels.lexicon as l; "
         "print(pipeline.__file__); print(v.sql_folder()); print(len(v.load_views())); "
         "print(l.load_lexicon().num_rows); import flows; print(flows.__file__); "
-        "from pipeline.extract.model import load_clip; print(load_clip('nano').model_id)"
+        "from pipeline.extract.model import load_clip; print(load_clip('nano').model_id); "
+        "from importlib.resources import files; "
+        "print(*sorted(f.name for f in files('pipeline.report').joinpath('templates').iterdir()))"
     )
     env = {**os.environ, "PYTHONPATH": str(site), "PREFECT_HOME": str(tmp_path / "prefect")}
     run = subprocess.run(
@@ -328,6 +330,7 @@ def test_a_plain_install_works_from_any_folder(tmp_path):
     assert int(lines[2]) > 30
     assert int(lines[3]) > 10_000
     assert lines[4].startswith(str(site))
+    assert lines[-1] == "card.html.j2 macros.html.j2 page.html.j2 report.html.j2"
     env = {**env, "NEURONS_WAREHOUSE": str(tmp_path / "w")}
     demo = subprocess.run(
         [sys.executable, "-c", "import sys; sys.argv = ['neurons', 'demo']; "

@@ -79,6 +79,42 @@ def test_a_picture_only_neuron_does_not_answer_to_words(demo, warehouse):
     assert average["words", "word"] > 3 * average["words", "picture"]
 
 
+def test_planted_neurons_pass_the_halle_berry_test_and_controls_do_not(demo, warehouse, capsys):
+    """By the first candidate, chosen on the screening half; controls by any of theirs."""
+    with connect(warehouse) as con:
+        rows = con.execute(
+            """
+            select unit, concept, candidate_rank, multimodality_index, failed_facets
+            from neuron_multimodality
+            where dataset = 'demo' and multimodality_index is not null
+            """
+        ).fetchall()
+        ((tested, at_90, permuted),) = con.execute(
+            """
+            select tested_count, multimodal_90_count, permuted_90_count
+            from multimodality_summary where dataset = 'demo' and category = 'all'
+            """
+        ).fetchall()
+    planted = {p.channel: p for p in load_planted() if p.scope == "concept"}
+    both, controls = [], []
+    for unit, concept, rank, index, failed in rows:
+        if unit in planted and planted[unit].concept == concept:
+            if planted[unit].is_asserted and rank == 1:
+                both.append(index)
+            elif planted[unit].facets != BOTH_FACETS:
+                controls.append((planted[unit].facets, index, failed))
+    share = sum(index >= 0.8 for index in both) / len(both)
+    with capsys.disabled():
+        print(f"\nplanted neurons with an index of 0.8: {share:.0%} of {len(both)} tested")
+    assert len(both) > 100 and share > 0.8
+    assert len(controls) > 5
+    assert max(index for _, index, _ in controls) < 0.9
+    for facets, _, failed in controls:
+        assert "rendered word" not in failed or facets == "pictures"
+    assert at_90 > 100 and tested > 400
+    assert permuted < 2
+
+
 def test_a_word_turns_what_a_blank_strip_does_not(demo, warehouse):
     with connect(warehouse) as con:
         ((words, blank),) = con.execute(

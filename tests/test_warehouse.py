@@ -29,6 +29,8 @@ from pipeline.config import (
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
+from pipeline.label_import import import_labels, read_labels
+from pipeline.query import find_neuron
 from pipeline.schema import DERIVED
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
@@ -337,6 +339,7 @@ def _rewrite(place, pattern, change):
     for manifest_path in [
         *place.glob("dataset=*/run_id=*/manifests/*.json"),
         *place.glob("dataset=*/run_id=*/class_sets/*.json"),
+        *place.glob("dataset=*/run_id=*/human_labels/*.json"),
         *place.glob("dataset=*/manifests/*.json"),
     ]:
         manifest = json.loads(manifest_path.read_text())
@@ -359,6 +362,29 @@ def _nan_first(table):
     values[0] = np.nan
     at = table.schema.get_field_index("activation")
     return table.set_column(at, "activation", pa.array(values))
+
+
+def _drop_a_bin(table):
+    import pyarrow.compute as pc
+
+    unit, bin_ = (table[name][0] for name in ("unit", "bin"))
+    return table.filter(pc.or_(pc.not_equal(table["unit"], unit), pc.not_equal(table["bin"], bin_)))
+
+
+def _label_a_stranger(place):
+    """A label of an example that is gone from the run since."""
+    import pyarrow.compute as pc
+
+    labels = place.parent / "labels.csv"
+    labels.write_text("example_id,label\n0,cat\n1,dog\n")
+    with connect(place) as connection:
+        neuron = find_neuron(connection, "visual.layer3.0", 0)
+        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
+    _rewrite(
+        place,
+        "dataset=*/run_id=*/human_labels/*/*.parquet",
+        lambda table: table.set_column(1, "example_id", pc.add(table["example_id"], 1 << 40)),
+    )
 
 
 def _drop_a_score(place):
@@ -425,21 +451,33 @@ BREAKS = {
     "check_duplicates": lambda place: _rewrite(
         place, "dataset=*/duplicates/00002.parquet", lambda table: table.slice(1)
     ),
-    "check_ranks": lambda place: _rewrite_mart(place),
+    "check_ranks": lambda place: _rewrite_mart(place, "top_examples", lambda table: table.slice(1)),
+    "check_facets": lambda place: _rewrite_mart(place, "facet_aurocs", _one_image_more),
     "check_stimuli": _attack_without_a_blank_patch,
+    "check_samples": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/shard_samples/*/00000.parquet", _drop_a_bin
+    ),
+    "check_human_labels": lambda place: _label_a_stranger(place),
 }
 
 
-def _rewrite_mart(place):
+def _rewrite_mart(place, name, change):
     import pyarrow.parquet as pq
 
-    path = next(place.glob("marts/*/top_examples.parquet"))
-    table = pq.ParquetFile(path).read()
-    Store(place).write_parquet(str(path.relative_to(place)), table.slice(1))
+    path = next(place.glob(f"marts/*/{name}.parquet"))
+    table = change(pq.ParquetFile(path).read())
+    Store(place).write_parquet(str(path.relative_to(place)), table)
     build_file = place / "marts/build.json"
     record = json.loads(build_file.read_text())
-    record["bytes"]["top_examples"] = path.stat().st_size  # else it would be known as damaged
+    record["bytes"][name] = path.stat().st_size  # else it would be known as damaged
     build_file.write_text(json.dumps(record))
+
+
+def _one_image_more(table):
+    import pyarrow.compute as pc
+
+    at = table.schema.get_field_index("other_count")
+    return table.set_column(at, "other_count", pc.add(table["other_count"], 1))
 
 
 @pytest.mark.parametrize("name", [v.name for v in load_views() if v.name.startswith("check_")])

@@ -7,6 +7,13 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pyarrow as pa
 
+from pipeline.evidence.clarity import (
+    compute_contrasting_examples,
+    compute_neuron_clarity,
+    compute_top_example_groups,
+)
+from pipeline.evidence.facets import compute_facet_aurocs
+from pipeline.evidence.neighbours import compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.evidence.wpmi import compute_soft_wpmi
 from pipeline.progress import ProgressCallback
@@ -20,4 +27,9 @@ The build's phase of the progress has begun: report with ``advance(0, note)``.
 COMPUTED: dict[str, Compute] = {
     "soft_wpmi": compute_soft_wpmi,
     "label_nulls": compute_label_nulls,
+    "facet_aurocs": compute_facet_aurocs,
+    "neuron_neighbours": compute_neuron_neighbours,
+    "top_example_groups": compute_top_example_groups,
+    "neuron_clarity": compute_neuron_clarity,
+    "contrasting_examples": compute_contrasting_examples,
 }

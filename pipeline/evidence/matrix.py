@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,12 @@ import numpy as np
 
 BLOCK_BYTES = 512 << 20
 """Size of a dense block of activations, in bytes; one unit of it at least."""
+
+ROWS_AT_ONCE = 1 << 20
+"""Stored activations that are fetched in one piece."""
+
+EMBEDDINGS_AT_ONCE = 1 << 14
+"""Image embeddings that are fetched in one piece."""
 
 
 @dataclass(frozen=True)
@@ -83,26 +89,160 @@ def iter_blocks(
     """
     step = max(1, min(layer.unit_count, max_bytes // (4 * max(1, len(ids)))))
     for first in range(0, layer.unit_count, step):
-        end = min(first + step, layer.unit_count)
-        found = connection.execute(
-            """
-            select unit, example_id, activation from stg_activations
+        units = range(first, min(first + step, layer.unit_count))
+        yield Block(first, _read(connection, layer, ids, units))
+
+
+def read_units(
+    connection: duckdb.DuckDBPyConnection,
+    layer: RunLayer,
+    ids: np.ndarray[Any, np.dtype[np.int64]],
+    units: Sequence[int],
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Dense activations of a few units, float32 ``[U, N]`` in the order given; see `iter_blocks`."""
+    parts = [_read(connection, layer, ids, range(unit, unit + 1)) for unit in units]
+    return np.concatenate([np.zeros((0, len(ids)), np.float32), *parts])
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    layer: RunLayer,
+    ids: np.ndarray[Any, np.dtype[np.int64]],
+    units: range,
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Consecutive units, dense. The rows arrive in pieces: what they take does not grow with them."""
+    dense = np.zeros((len(units), len(ids)), np.float32)
+    if not len(ids):
+        return dense
+    rows = connection.sql(
+        """
+        select unit, example_id, activation from stg_activations
+        where
+            dataset = $dataset and run_id = $run_id and layer = $layer
+            and unit >= $first and unit < $end
+        """,
+        params={
+            "dataset": layer.dataset,
+            "run_id": layer.run_id,
+            "layer": layer.layer,
+            "first": units.start,
+            "end": units.stop,
+        },
+    )
+    for batch in rows.to_arrow_reader(ROWS_AT_ONCE):
+        unit, example_id, activation = (column.to_numpy(False) for column in batch.columns)
+        columns = np.searchsorted(ids, example_id)
+        columns[columns == len(ids)] = 0
+        keep = ids[columns] == example_id
+        dense[unit[keep] - units.start, columns[keep]] = activation[keep]
+    return dense
+
+
+def sample_ids(
+    connection: duckdb.DuckDBPyConnection, dataset: str, run_id: str, most: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The distinct images of a run, int64 ``[N]``, ascending; of more than ``most``, those that come
+    first by the hash of their image: as good as drawn at random, and always the same.
+    """
+    found = connection.execute(
+        """
+        select example_id from (
+            select stg_run_examples.example_id
+            from stg_run_examples
+            inner join stg_examples using (dataset, example_id)
+            where dataset = $dataset and run_id = $run_id and not is_duplicate
+            order by image_sha256, example_id
+            limit $most
+        ) order by example_id
+        """,
+        {"dataset": dataset, "run_id": run_id, "most": most},
+    ).fetchnumpy()
+    return np.asarray(found["example_id"], dtype=np.int64)
+
+
+def shared_ids(
+    connection: duckdb.DuckDBPyConnection,
+    one: tuple[str, str],
+    other: tuple[str, str],
+    most: int,
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Images that two runs have in common, found by their hash, each once.
+
+    Args:
+        connection: Of ``pipeline.warehouse.open_views``.
+        one: Dataset and run.
+        other: Dataset and run.
+        most: How many at most; see `sample_ids`.
+
+    Returns:
+        int64 ``[N]`` twice: ids in the one, and in the other dataset, which are ascending.
+    """
+    found = connection.execute(
+        """
+        with distinct_images as (
+            select dataset, run_id, example_id, image_sha256
+            from stg_run_examples
+            inner join stg_examples using (dataset, example_id)
+            where not is_duplicate
+        )
+        select one_id, other_id from (
+            select one.example_id as one_id, other.example_id as other_id,
+            from distinct_images as one
+            inner join distinct_images as other using (image_sha256)
             where
-                dataset = $dataset and run_id = $run_id and layer = $layer
-                and unit >= $first and unit < $end
-            """,
-            {
-                "dataset": layer.dataset,
-                "run_id": layer.run_id,
-                "layer": layer.layer,
-                "first": first,
-                "end": end,
-            },
-        ).fetchnumpy()
-        dense = np.zeros((end - first, len(ids)), np.float32)
-        if len(ids):
-            columns = np.searchsorted(ids, found["example_id"])
-            columns[columns == len(ids)] = 0
-            keep = ids[columns] == found["example_id"]
-            dense[found["unit"][keep] - first, columns[keep]] = found["activation"][keep]
-        yield Block(first, dense)
+                one.dataset = $one_dataset and one.run_id = $one_run
+                and other.dataset = $other_dataset and other.run_id = $other_run
+            order by image_sha256
+            limit $most
+        ) order by other_id
+        """,
+        {
+            "one_dataset": one[0],
+            "one_run": one[1],
+            "other_dataset": other[0],
+            "other_run": other[1],
+            "most": most,
+        },
+    ).fetchnumpy()
+    return (
+        np.asarray(found["one_id"], dtype=np.int64),
+        np.asarray(found["other_id"], dtype=np.int64),
+    )
+
+
+def read_embeddings(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: str,
+    run_id: str,
+    ids: np.ndarray[Any, np.dtype[np.int64]],
+) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.float32]]]]:
+    """Image embeddings of a run, in pieces.
+
+    Args:
+        connection: Of ``pipeline.warehouse.open_views``.
+        dataset: Its dataset.
+        run_id: The run.
+        ids: int64 ``[N]``, ascending: which examples.
+
+    Yields:
+        Places in ``ids``, int64 ``[B]``, and embeddings, float32 ``[B, D]``, L2 norm 1.
+    """
+    if not len(ids):
+        return
+    rows = connection.sql(
+        """
+        select example_id, embedding from raw_embeddings
+        where dataset = $dataset and run_id = $run_id
+        """,
+        params={"dataset": dataset, "run_id": run_id},
+    )
+    for batch in rows.to_arrow_reader(EMBEDDINGS_AT_ONCE):
+        example_id = batch.column(0).to_numpy(False)
+        places = np.searchsorted(ids, example_id)
+        places[places == len(ids)] = 0
+        keep = ids[places] == example_id
+        if not keep.any():
+            continue
+        values = batch.column(1).flatten().to_numpy(False).reshape(len(batch), -1)
+        values = values[keep].astype(np.float32)
+        yield places[keep], values / np.linalg.norm(values, axis=1, keepdims=True)

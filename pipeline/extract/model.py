@@ -60,6 +60,8 @@ def _register_models() -> None:
 def split_model_id(model_id: str) -> tuple[str, str]:
     """Split ``ARCH:PRETRAINED`` into its two parts; ``nano`` and ``hf-hub:`` names have no second.
 
+    ``nano:random`` is nano's architecture, untrained.
+
     Raises:
         ModelError: There is no ``:``, or no such architecture; the closest are named.
     """
@@ -67,6 +69,8 @@ def split_model_id(model_id: str) -> tuple[str, str]:
     if model_id == NANO or model_id.startswith(("hf-hub:", "local-dir:")):
         return model_id, ""
     arch, _, pretrained = model_id.partition(":")
+    if arch == NANO and pretrained == RANDOM:
+        return arch, pretrained
     known = open_clip.list_models()
     if arch not in known:
         close = difflib.get_close_matches(arch, known, n=3, cutoff=0.4) or known[:3]
@@ -128,7 +132,10 @@ def _create(arch: str, pretrained: str) -> tuple[Any, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         model, _, preprocess = open_clip.create_model_and_transforms(
-            _place(arch), pretrained=weights, pretrained_text=False
+            _place(arch),
+            pretrained=weights,
+            load_weights=pretrained != RANDOM,
+            pretrained_text=False,
         )
     return model, preprocess
 
@@ -178,7 +185,7 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
 
     Args:
         model_id: ``nano`` (embedded), ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``,
-            ``ARCH:random``, or ``hf-hub:organisation/name``.
+            ``ARCH:random`` (also ``nano:random``), or ``hf-hub:organisation/name``.
         device: See :func:`choose_device`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Mergeable partials of one shard: moments, a histogram on fixed edges, top-k and bottom-k.
+"""Mergeable partials of one shard: moments, histogram, top-k and bottom-k, samples by activation.
 
 All are taken from the activations as they are stored (after rounding), over all of them, on both
 sides of zero. Merging is associative and commutative except for the last bits of the two sums, so a
@@ -8,9 +8,19 @@ view over the partials equals a scan of everything.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+
+from pipeline.extract.reservoir import (
+    Samples,
+    choose_floors,
+    count_octaves,
+    draw_samples,
+    merge_samples,
+    order_by_priority,
+)
 
 HISTOGRAM_BINS = 125
 """Bins on each side of zero: the top byte of a float16, so four an octave from 2^-14 to 2^16.
@@ -128,12 +138,14 @@ class Partials:
 
     ``moments`` is float64 ``[8, U]``: example, duplicate, zero and positive counts, sum, sum of
     squares, min, max. ``histogram`` is int64 ``[U, 251]``. ``top`` maps a polarity to
-    ``(unit, example_id, activation)``, best first within a unit.
+    ``(unit, example_id, activation)``, best first within a unit. ``samples`` are a few examples of
+    each neuron and octave.
     """
 
     moments: torch.Tensor
     histogram: torch.Tensor
     top: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+    samples: Samples
 
 
 def sketch(
@@ -142,16 +154,18 @@ def sketch(
     is_duplicate: torch.Tensor,
     top_k: int,
     only_signed: bool,
+    is_whole: bool = True,
 ) -> Partials:
     """Partials of a block of activations.
 
     Args:
         activations: ``[U, N]``, unit-major, float16 or float32, finite.
         example_ids: int64 ``[N]``, ascending.
-        is_duplicate: bool ``[N]``; these count in the moments but are never a top example.
+        is_duplicate: bool ``[N]``; these count in the moments but are never a top example or sample.
         top_k: How many top and bottom examples to keep.
         only_signed: A positive top example must be above zero and a negative one below it (runs
             that store ``positive``); otherwise every value can be one.
+        is_whole: These are all examples of the shard; partials of a part are to be merged.
     """
     units, count = activations.shape
     moments = torch.zeros(8, units, dtype=torch.float64)
@@ -160,6 +174,9 @@ def sketch(
     first = (~is_duplicate).nonzero().flatten()
     first_ids = example_ids[first]
     kept: dict[str, list[tuple[torch.Tensor, ...]]] = {"positive": [], "negative": []}
+    drawn: list[tuple[Any, ...]] = []
+    again = is_duplicate.nonzero().flatten()
+    order = order_by_priority(example_ids.numpy(), is_duplicate.numpy())
     for start in range(0, units, _UNITS_PER_BLOCK):
         block = slice(start, min(start + _UNITS_PER_BLOCK, units))
         values = activations[block].float()
@@ -178,16 +195,30 @@ def sketch(
         for polarity, sign in (("positive", 1), ("negative", -1)):
             rows, columns = _top(canonical * sign, top_k, only_signed)
             kept[polarity].append((rows + start, first_ids[columns], canonical[rows, columns]))
+        in_bins = counts[block]
+        if len(again):
+            in_bins = in_bins - histogram(activations[block][:, again])
+        units_drawn, bins, places, totals = draw_samples(
+            activations[block],
+            _top_bytes(activations[block]),
+            order,
+            count_octaves(in_bins.numpy()),
+            choose_floors(moments[:, block].numpy()) * is_whole,
+        )
+        taken = activations[block].numpy()[units_drawn, places]
+        drawn.append((units_drawn + start, bins, example_ids.numpy()[places], taken, totals))
     top = {
         polarity: tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
         for polarity, blocks in kept.items()
     }
-    return Partials(moments, counts, top)  # type: ignore[arg-type]  # three tensors each
+    unit, bins, ids, taken, totals = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    samples = Samples(unit, bins, ids, taken, totals, is_whole)
+    return Partials(moments, counts, top, samples)  # type: ignore[arg-type]  # three tensors each
 
 
 def merge(parts: list[Partials], top_k: int) -> Partials:
-    """Merge the partials of disjoint sets of examples of one layer."""
-    if len(parts) == 1:
+    """Merge the partials of disjoint sets of examples of one layer: the parts of a shard."""
+    if len(parts) == 1 and parts[0].samples.is_whole:
         return parts[0]
     stacked = torch.stack([part.moments for part in parts])
     moments = stacked.sum(0)
@@ -204,7 +235,8 @@ def merge(parts: list[Partials], top_k: int) -> Partials:
         unit, example_id, activation = unit[order], example_id[order], activation[order]
         keep = ranks_within(unit) < top_k
         top[polarity] = (unit[keep], example_id[keep], activation[keep])
-    return Partials(moments, counts, top)
+    samples = merge_samples([part.samples for part in parts], choose_floors(moments.numpy()))
+    return Partials(moments, counts, top, samples)
 
 
 def ranks_within(unit: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ import torch
 from pipeline.dataset import Shard, shard_file
 from pipeline.errors import ActivationError
 from pipeline.extract.hooks import Layer
+from pipeline.extract.reservoir import OCTAVES
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
@@ -22,6 +23,7 @@ from pipeline.storage import Store, partition
 UNITS_PER_ROW_GROUP = 128
 MIN_ROWS_PER_GROUP = 122_880
 """Row groups hold 128 units, or more units where a shard is so small that groups would be tiny."""
+SAMPLES_PER_ROW_GROUP = 1 << 15
 
 ARROW_TYPES = {torch.float16: pa.float16(), torch.float32: pa.float32()}
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
@@ -109,7 +111,7 @@ class ShardWriter:
 
     def finish(self) -> list[dict[str, Any]]:
         """Write what is left and the partials. Returns the files, for the manifest."""
-        self._write_part(even_if_empty=self._parts == 0)
+        self._write_part(is_whole=self._parts == 0)
         for output in self.outputs:
             name = output.layer.name
             self._write_partials(output, merge(self._partials[name], self.top_k))
@@ -117,8 +119,9 @@ class ShardWriter:
         self._drop_leftover_parts("embeddings")
         return self.files
 
-    def _write_part(self, even_if_empty: bool = False) -> None:
-        if not (self._held or even_if_empty):
+    def _write_part(self, is_whole: bool = False) -> None:
+        """Write what is held; nothing if that is no example, unless it is the whole shard."""
+        if not (self._held or is_whole):
             return
         held, self._held, self._held_bytes = self._held, [], 0
         none = torch.zeros(0, dtype=torch.int64)
@@ -134,7 +137,7 @@ class ShardWriter:
             rows, size = write_activations(self.store, rel, values, ids.numpy(), output.store)
             self._note("activations", rel, rows, size, name)
             self._partials[name].append(
-                sketch(values, ids, is_duplicate, self.top_k, output.store == "positive")
+                sketch(values, ids, is_duplicate, self.top_k, output.store == "positive", is_whole)
             )
         vectors = [r.embeddings for r in held]
         embeddings = torch.cat(vectors) if vectors else torch.zeros(0, 1, dtype=torch.float16)
@@ -206,8 +209,25 @@ class ShardWriter:
         self._write_table(
             "shard_top", layer, [np.concatenate(parts) for parts in zip(*columns, strict=True)]
         )
+        samples = partials.samples
+        self._write_table(
+            "shard_samples",
+            layer,
+            [
+                samples.unit.astype(np.int32),
+                np.full(len(samples.unit), ordinal, np.int32),
+                samples.bin.astype(np.int16),
+                samples.counts[samples.unit, samples.bin + OCTAVES],
+                samples.example_id,
+                samples.activation.astype(np.float32),
+            ],
+            # few examples, again and again: they are the same for every neuron
+            use_dictionary=["unit", "shard_ordinal", "bin", "bin_example_count", "example_id"],
+            column_encoding={"activation": "BYTE_STREAM_SPLIT"},
+            row_group_size=SAMPLES_PER_ROW_GROUP,
+        )
 
-    def _write_table(self, name: str, layer: Layer, columns: list[Any]) -> None:
+    def _write_table(self, name: str, layer: Layer, columns: list[Any], **options: Any) -> None:
         schema = TABLES[name].arrow_schema()
         arrays = [
             column if isinstance(column, pa.Array) else pa.array(column, kind)
@@ -216,7 +236,7 @@ class ShardWriter:
         folder = f"{name}/{partition(layer=layer.name)}"
         rel = shard_file(self.folder, folder, self.shard.ordinal, f"{self._attempt}.parquet")
         table = pa.Table.from_arrays(arrays, schema=schema)
-        size = self.store.write_parquet(rel, table)
+        size = self.store.write_parquet(rel, table, **options)
         self._note(name, rel, len(table), size, layer.name)
 
 

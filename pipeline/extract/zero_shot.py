@@ -86,6 +86,56 @@ def _refuse_same_tokens(tokens: torch.Tensor, classes: Sequence[str], template: 
             )
 
 
+def embed_text(
+    clip: Clip, text: str, templates: Sequence[str], background: Sequence[str]
+) -> torch.Tensor:
+    """What sets a free text apart, in the space of the embeddings.
+
+    The text's embedding (see `embed_classes`) minus the mean embedding of a background of other
+    texts in the same templates. All texts of a CLIP model have a large part in common, and so have
+    all images: without it, a cosine with the text tells less of what the text says. Measured with
+    nano on the demo's images, share of its 269 planted concepts whose own neuron comes first, plain
+    and with a background of 64: in a prompt that nano never learned ("a photo of a {}."), 58 % and
+    70 % by correlation, 61 % and 82 % by the weights; in the four prompts of ``neurons find``, where
+    little is left to gain, 93 % and 91 %, 94 % and 95 %.
+
+    Args:
+        clip: The model.
+        text: Any text.
+        templates: Each holds ``{}`` once.
+        background: Other texts; none of them need be used.
+
+    Returns:
+        Float32 ``[D]`` on the CPU: the dot product with an image embedding is its cosine with the
+        text, minus its mean cosine with the background.
+
+    Raises:
+        ConfigError: The text is empty or longer than the model reads, or a template cannot work.
+    """
+    if not text.strip():
+        raise ConfigError("The text is empty.", "Say what the neurons should stand for.")
+    tokens = clip.tokenizer([text, *background]).tolist()
+    others = [
+        name for n, name in enumerate(background, 1) if tokens[n] not in tokens[:n]
+    ]  # "Guitar" and "guitar" are one text to most models
+    check_prompts([text, *others], templates)
+    for template in templates:
+        _refuse_cut(clip, text, template)
+    embeddings = embed_classes(clip, [text, *others], templates)
+    return embeddings[0] - embeddings[1:].mean(0)
+
+
+def _refuse_cut(clip: Clip, text: str, template: str) -> None:
+    """The tokenizer cuts in silence what is beyond the model's context."""
+    last = max((n for n, letter in enumerate(text) if letter.isalnum()), default=len(text) - 1)
+    whole, cut = clip.tokenizer([template.replace("{}", some) for some in (text, text[:last])])
+    if torch.equal(whole, cut):
+        raise ConfigError(
+            f"{clip.model_id} does not read {template.replace('{}', text)!r} to its end.",
+            f"Its context is {whole.shape[0]} tokens: give a shorter text or --template.",
+        )
+
+
 def score_classes(
     clip: Clip, images: torch.Tensor, classes: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -96,7 +96,14 @@ def test_manifests_rejects_and_duplicates(dataset: Path) -> None:
         "stage": "decode",
         "reason": "image_truncated",
     }
-    for table in ("run_rejects", "embeddings", "shard_stats", "shard_histograms", "shard_top"):
+    for table in (
+        "run_rejects",
+        "embeddings",
+        "shard_stats",
+        "shard_histograms",
+        "shard_top",
+        "shard_samples",
+    ):
         schema = TABLES[table].arrow_schema()
         assert read_run(dataset, table).schema.equals(schema)
     tops = read_run(dataset, "shard_top").to_pylist()
@@ -302,7 +309,7 @@ def test_small_memory_budget_changes_no_value(dataset: Path) -> None:
         whole, parts = (read_run(dataset, "activations", r, layer) for r in ("whole", "parts"))
         order = [("unit", "ascending"), ("example_id", "ascending")]
         assert parts.sort_by(order) == whole.sort_by(order)
-        for table in ("shard_top", "shard_histograms"):
+        for table in ("shard_top", "shard_histograms", "shard_samples"):
             assert read_run(dataset, table, "parts", layer) == read_run(
                 dataset, table, "whole", layer
             )

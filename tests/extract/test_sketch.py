@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.extract.reservoir import SAMPLES_PER_BIN, Samples, priorities
 from pipeline.extract.sketch import (
     HISTOGRAM_BINS,
     Partials,
@@ -63,6 +64,34 @@ def rows_of(top: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> list[Any]:
     return list(zip(unit, example_id, activation, strict=True))
 
 
+def octaves_of(values: Array) -> Array:
+    """Bins of a sample before low ones are joined, by comparing with every edge."""
+    edges = 2.0 ** np.arange(-14, 17)
+    wide = values.astype(np.float64)
+    return np.sign(wide).astype(int) * (1 + np.searchsorted(edges, np.abs(wide), side="right"))
+
+
+def assert_samples(samples: Samples, values: Array, ids: Array, all_values: Array) -> None:
+    """Equal to a full sort by priority of every bin of every neuron; values may be drawn."""
+    rows = []
+    sd = all_values.astype(np.float64).std(1) if all_values.shape[1] else np.zeros(len(values))
+    for unit, row in enumerate(values):
+        bins = octaves_of(row)
+        low = int(octaves_of(np.array([sd[unit] / 2 * (1 + 1e-9)]))[0]) - 1
+        bins = np.sign(bins) * np.maximum(np.abs(bins), low)
+        for bin_ in np.unique(bins):
+            inside = np.flatnonzero(bins == bin_)
+            order = np.lexsort((ids[inside], priorities(ids[inside])))
+            rows += [
+                (unit, int(bin_), int(ids[i]), float(row[i]), len(inside))
+                for i in inside[order][:SAMPLES_PER_BIN]
+            ]
+    counts = samples.counts[samples.unit, samples.bin + 32]
+    columns = (samples.unit, samples.bin, samples.example_id, samples.activation, counts)
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == rows
+    assert (samples.counts.sum(1) == values.shape[1]).all()
+
+
 def assert_partials(
     partials: Partials, values: Array, ids: Array, twice: Array, k: int, only_signed: bool
 ) -> None:
@@ -83,11 +112,14 @@ def assert_partials(
     for polarity, sign in (("positive", 1), ("negative", -1)):
         expected = reference_top(values[:, first], ids[first], k, only_signed, sign)
         assert rows_of(partials.top[polarity]) == expected
+    assert_samples(partials.samples, values[:, first], ids[first], values)
 
 
-def sketch_numpy(values: Array, ids: Array, twice: Array, k: int, only_signed: bool) -> Partials:
+def sketch_numpy(
+    values: Array, ids: Array, twice: Array, k: int, only_signed: bool, is_whole: bool = True
+) -> Partials:
     arrays = (torch.tensor(array) for array in (values, ids, twice))
-    return sketch(*arrays, k, only_signed)
+    return sketch(*arrays, k, only_signed, is_whole)
 
 
 def draw_ids(rng: np.random.Generator, count: int) -> Array:
@@ -125,7 +157,9 @@ def test_partials_equal_numpy_and_any_split_merges_to_the_whole(
 
     owner = rng.integers(0, cuts + 1, count)  # any disjoint sets of examples, some of them empty
     parts = [
-        sketch_numpy(values[:, owner == n], ids[owner == n], twice[owner == n], k, only_signed)
+        sketch_numpy(
+            values[:, owner == n], ids[owner == n], twice[owner == n], k, only_signed, False
+        )
         for n in rng.permutation(cuts + 1)
     ]
     merged = merge(parts, k)

@@ -86,7 +86,7 @@ def test_values_come_back_exactly(
     assert table.schema.field("activation").type == (
         pa.float16() if dtype == np.float16 else pa.float32()
     )
-    for name in ("embeddings", "shard_stats", "shard_histograms", "shard_top"):
+    for name in ("embeddings", "shard_stats", "shard_histograms", "shard_top", "shard_samples"):
         assert read(store, files, name).schema.equals(TABLES[name].arrow_schema())
     embeddings = read(store, files, "embeddings")
     assert embeddings["example_id"].to_pylist() == list(range(FIRST, FIRST + count))
@@ -158,7 +158,7 @@ def test_parts_hold_the_same_as_one_file(tmp_path: Path, keep: str) -> None:
     parts = [f["path"].rsplit("/", 1)[1] for f in many if f["table"] == "activations"]
     assert parts == ["00007.parquet", "00007-1.parquet", "00007-2.parquet", "00007-3.parquet"]
     assert sorted(rows_of(read(store, many, "activations"))) == expected_rows(values, keep)
-    for table in ("embeddings", "shard_top", "shard_histograms"):
+    for table in ("embeddings", "shard_top", "shard_histograms", "shard_samples"):
         assert read(store, many, table) == read(one_store, one, table)
     stats, one_stats = read(store, many, "shard_stats"), read(one_store, one, "shard_stats")
     sums = ["activation_sum", "activation_sum_sq"]
@@ -189,13 +189,14 @@ def test_shard_without_examples(tmp_path: Path) -> None:
         "shard_stats",
         "shard_histograms",
         "shard_top",
+        "shard_samples",
     }
     stats = read(store, files, "shard_stats").to_pylist()
     assert len(stats) == 4
     for row in stats:
         assert (row["example_count"], row["activation_sum"]) == (0, 0.0)
         assert row["activation_min"] is None and row["activation_max"] is None
-    for table in ("activations", "embeddings", "shard_histograms", "shard_top"):
+    for table in ("activations", "embeddings", "shard_histograms", "shard_top", "shard_samples"):
         assert len(read(store, files, table)) == 0
 
 

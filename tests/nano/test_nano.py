@@ -10,7 +10,7 @@ import torch
 
 import pipeline
 from pipeline.errors import ModelError
-from pipeline.extract.model import NANO_FOLDER
+from pipeline.extract.model import NANO_FOLDER, load_clip
 from pipeline.nano.concepts import load_concepts
 from pipeline.nano.planted import load_planted
 from pipeline.train.evaluate import draw_set, held_out_fonts, make_encoder, write_set
@@ -43,6 +43,19 @@ def test_it_is_small_and_loads_through_ordinary_open_clip_calls(nano):
         assert torch.equal(
             model.encode_text(tokens), nano[0].encode_text(nano[2](["a picture of Japan"]))
         )
+
+
+def test_untrained_nano_has_its_layers_and_none_of_its_weights(nano):
+    clip = load_clip("nano:random")
+    assert clip.is_random and clip.model_id == "nano:random"
+    trained, random = nano[0].state_dict(), clip.model.state_dict()
+    assert {k: v.shape for k, v in random.items()} == {k: v.shape for k, v in trained.items()}
+    weights = [name for name in trained if name.endswith("conv1.weight")]
+    assert weights
+    assert not any(torch.allclose(trained[name], random[name], atol=1e-3) for name in weights)
+    sha256 = clip.weights_sha256
+    load_clip("nano")  # which takes its place
+    assert load_clip("nano:random").weights_sha256 == sha256
 
 
 def test_figures_are_those_of_the_card(figures):

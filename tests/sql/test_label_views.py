@@ -64,6 +64,8 @@ def make_connection(views=VIEWS, tables=TABLES, **changes):
         "concept_min_count": 3,
         "default_language": "en",
         "text_kinds": ["caption", "alt", "page_title", "section_title"],
+        "sd_bin_width": 1.0,
+        "sd_bin_offset": 0.0,
     } | changes
     columns = ", ".join(f"${name} as {name}" for name in parameters)
     con.execute(f"create table settings as select {columns}", parameters)

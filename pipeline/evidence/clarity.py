@@ -1,0 +1,336 @@
+"""How alike a neuron's top examples are: clarity, groups among them, and images that contrast.
+
+All from the model's own image embeddings, and so in its own eyes: a late layer, from which the
+embedding is made, looks clearer than an early one. Looked at are the strongest ``label_top_k``
+examples of each neuron whose activation is not zero, distinct images all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import torch
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import pdist
+
+from pipeline.evidence.matrix import (
+    BLOCK_BYTES,
+    RunLayer,
+    iter_blocks,
+    list_layers,
+    read_embeddings,
+    sample_ids,
+)
+from pipeline.progress import ProgressCallback
+from pipeline.schema import DERIVED
+
+MAX_GROUPS = 5
+MIN_GROUP_SIZE = 3
+MIN_SILHOUETTE = 0.25
+"""Below it a split is "no substantial structure" (Kaufman & Rousseeuw 1990, table 4, chapter 2)."""
+
+BASELINE_IMAGES = 10_000
+BASELINE_SETS = 200
+CONTRASTS = 10
+CONTRAST_IMAGES = 100_000
+"""Contrasting examples are looked for among this many images of a run; all, if it has fewer."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ids = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class TopExamples:
+    """What excites one neuron most."""
+
+    unit: int
+    ids: Ids
+    """int64 ``[K]``, strongest first."""
+    embeddings: np.ndarray[Any, np.dtype[np.float32]]
+    """Float32 ``[K, D]``, L2 norm 1."""
+
+
+def mean_cosine(embeddings: np.ndarray[Any, Any]) -> float:
+    """Mean cosine of two different rows, from the length of their sum.
+
+    Args:
+        embeddings: ``[K, D]``, L2 norm 1, two rows or more.
+    """
+    count = len(embeddings)
+    total = embeddings.sum(axis=0, dtype=np.float64)
+    return float((total @ total - count) / (count * (count - 1)))
+
+
+def silhouettes(distances: Floats, groups: np.ndarray[Any, Any]) -> Floats:
+    """Silhouette of each point (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7), in -1..1.
+
+    Args:
+        distances: Float64 ``[K, K]``, symmetric, zero diagonal.
+        groups: Integers ``[K]``, two groups or more; a point alone in its group gets 0.
+    """
+    labels, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    member = np.zeros((len(groups), len(labels)))
+    member[np.arange(len(groups)), places] = 1.0
+    totals = distances @ member
+    own_size = sizes[places]
+    inside = totals[np.arange(len(groups)), places] / np.maximum(own_size - 1, 1)
+    others = np.where(member > 0, np.inf, totals / sizes).min(axis=1)
+    most = np.maximum(inside, others)
+    apart = np.divide(others - inside, most, out=np.zeros(len(groups)), where=most > 0)
+    return np.where(own_size > 1, apart, 0.0)
+
+
+def split_examples(
+    embeddings: np.ndarray[Any, Any],
+) -> tuple[np.ndarray[Any, np.dtype[np.int32]], Floats]:
+    """Part examples into one to five groups that look alike to the model.
+
+    Ward's tree (Ward 1963) over the embeddings on the unit sphere is cut into two to five groups of
+    three examples or more; the cut with the largest mean silhouette of cosine distances is the best
+    split. It is taken if that mean is above 0.25; otherwise there is one group. Five can mean more.
+
+    Args:
+        embeddings: ``[K, D]``, L2 norm 1, strongest example first.
+
+    Returns:
+        Groups, int32 ``[K]``, numbered from 1 by size, then by strongest example; and the
+        silhouettes of the best split, taken or not, float64 ``[K]``, NaN if none is possible.
+    """
+    count = len(embeddings)
+    points = embeddings.astype(np.float64)
+    one, none = np.ones(count, np.int32), np.full(count, np.nan)
+    if count < 2 * MIN_GROUP_SIZE:
+        return one, none
+    tree = linkage(pdist(points), "ward")
+    distances = np.clip(1 - points @ points.T, 0, None)
+    np.fill_diagonal(distances, 0)
+    best, best_groups = none, one
+    for number in range(2, MAX_GROUPS + 1):
+        groups = fcluster(tree, number, "maxclust")
+        sizes = np.bincount(groups)[1:]
+        if len(sizes) < 2 or sizes.min() < MIN_GROUP_SIZE:
+            continue
+        found = silhouettes(distances, groups)
+        if np.isnan(best[0]) or found.mean() > best.mean():
+            best, best_groups = found, groups
+    if not best.mean() > MIN_SILHOUETTE:
+        return one, best
+    _, first, places, sizes = np.unique(
+        best_groups, return_index=True, return_inverse=True, return_counts=True
+    )
+    ranks = np.empty(len(first), np.int32)
+    ranks[np.lexsort((first, -sizes))] = np.arange(1, len(first) + 1)
+    return ranks[places], best
+
+
+def iter_top_examples(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, max_bytes: int = BLOCK_BYTES
+) -> Iterator[TopExamples]:
+    """The strongest examples of each neuron of a layer, with embeddings, in order of the unit.
+
+    Args:
+        connection: With the view ``top_examples``.
+        layer: The layer.
+        max_bytes: What embeddings may take at once.
+    """
+    where = {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer}
+    found = connection.execute(
+        """
+        select top_examples.unit, top_examples.example_id
+        from top_examples
+        cross join settings
+        where
+            dataset = $dataset and run_id = $run_id and layer = $layer
+            and polarity = 'positive' and activation <> 0 and example_rank <= label_top_k
+        order by top_examples.unit, top_examples.example_rank
+        """,
+        where,
+    ).fetchnumpy()
+    all_units, all_ids = np.asarray(found["unit"]), np.asarray(found["example_id"], np.int64)
+    at_once = max(1, max_bytes // (4 * 50 * 1024))
+    for first in range(0, layer.unit_count, at_once):
+        some = (all_units >= first) & (all_units < first + at_once)
+        units, ids = all_units[some], all_ids[some]
+        if not len(ids):
+            continue
+        distinct, places = np.unique(ids, return_inverse=True)
+        embeddings = _embeddings(connection, layer, distinct)
+        edges = np.flatnonzero(np.diff(units)) + 1
+        for start, end in zip([0, *edges], [*edges, len(units)], strict=True):
+            chosen = slice(int(start), int(end))
+            yield TopExamples(int(units[start]), ids[chosen], embeddings[places[chosen]])
+
+
+def _embeddings(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, ids: Ids
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Float32 ``[N, D]`` of a run, all at once."""
+    found: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    for places, values in read_embeddings(connection, layer.dataset, layer.run_id, ids):
+        if found is None:
+            found = np.zeros((len(ids), values.shape[1]), np.float32)
+        found[places] = values
+    return np.zeros((0, 0), np.float32) if found is None else found
+
+
+def compute_top_example_groups(
+    connection: duckdb.DuckDBPyConnection, progress: ProgressCallback
+) -> Iterator[pa.Table]:
+    """Rows of ``top_example_groups``: see `split_examples`."""
+    for layer in list_layers(connection):
+        units, ids, groups, scores = [], [], [], []
+        for top in iter_top_examples(connection, layer):
+            group, silhouette = split_examples(top.embeddings)
+            units.append(np.full(len(top.ids), top.unit, np.int32))
+            ids.append(top.ids)
+            groups.append(group)
+            scores.append(silhouette)
+        if units:
+            silhouette = np.concatenate(scores)
+            yield _table(
+                "top_example_groups",
+                layer,
+                np.concatenate(units),
+                np.concatenate(ids),
+                np.concatenate(groups),
+                pa.array(silhouette, mask=np.isnan(silhouette)),
+            )
+
+
+def compute_neuron_clarity(
+    connection: duckdb.DuckDBPyConnection, progress: ProgressCallback
+) -> Iterator[pa.Table]:
+    """Rows of ``neuron_clarity``, beside what random images of the run come to.
+
+    The baseline is the mean cosine of any two images of the run (of 10,000 at most). ``clarity_sd``
+    is the distance from it in standard deviations of the same number for 200 random sets (seeded) of
+    as many images as the neuron has top examples.
+    """
+    baselines: dict[tuple[str, str], _Baseline] = {}
+    for layer in list_layers(connection):
+        run = (layer.dataset, layer.run_id)
+        if run not in baselines:
+            ids = sample_ids(connection, *run, BASELINE_IMAGES)
+            baselines[run] = _Baseline(_embeddings(connection, layer, ids))
+        baseline, rows = baselines[run], []
+        for top in iter_top_examples(connection, layer):
+            if len(top.ids) >= 2:
+                clarity = mean_cosine(top.embeddings)
+                rows.append(
+                    (top.unit, len(top.ids), clarity, baseline.compare(clarity, len(top.ids)))
+                )
+        if rows:
+            units, sizes, clarities, sds = (np.array(column) for column in zip(*rows, strict=True))
+            yield _table(
+                "neuron_clarity",
+                layer,
+                units.astype(np.int32),
+                sizes.astype(np.int32),
+                clarities,
+                np.full(len(rows), baseline.mean),
+                pa.array(sds, mask=np.isnan(sds)),
+            )
+
+
+class _Baseline:
+    """What random images of a run come to."""
+
+    def __init__(self, embeddings: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        self.embeddings = embeddings
+        self.mean = mean_cosine(embeddings)
+        self._sds: dict[int, float] = {}
+
+    def compare(self, clarity: float, size: int) -> float:
+        """How far above the mean, in SD of random sets of that size; NaN if these do not differ."""
+        if size not in self._sds:
+            random = np.random.default_rng(size)
+            sets = (
+                random.choice(len(self.embeddings), size, replace=False)
+                for _ in range(BASELINE_SETS)
+            )
+            self._sds[size] = float(np.std([mean_cosine(self.embeddings[s]) for s in sets]))
+        sd = self._sds[size]
+        return (clarity - self.mean) / sd if sd > 1e-9 else np.nan
+
+
+def compute_contrasting_examples(
+    connection: duckdb.DuckDBPyConnection,
+    progress: ProgressCallback,
+    max_bytes: int = BLOCK_BYTES,
+) -> Iterator[pa.Table]:
+    """Rows of ``contrasting_examples``: like the top examples in embedding, low in activation.
+
+    Low is at or below the neuron's (lower) median over the images looked at, which is 0 for a neuron
+    that is at rest for half of them. Its top examples are never among them.
+    """
+    for layer in list_layers(connection):
+        ids = sample_ids(connection, layer.dataset, layer.run_id, CONTRAST_IMAGES)
+        top, means = {}, {}
+        for item in iter_top_examples(connection, layer):
+            top[item.unit], means[item.unit] = item.ids, _direction(item.embeddings)
+        for block in iter_blocks(connection, layer, ids, max_bytes // 2):
+            units = [
+                unit
+                for unit in range(block.first_unit, block.first_unit + len(block.activations))
+                if unit in means
+            ]
+            if not units:
+                continue
+            activations = torch.from_numpy(block.activations[np.array(units) - block.first_unit])
+            centres = torch.from_numpy(np.stack([means[unit] for unit in units]))
+            cosines = torch.empty(len(units), len(ids))
+            for places, values in read_embeddings(connection, layer.dataset, layer.run_id, ids):
+                cosines[:, torch.from_numpy(places)] = centres @ torch.from_numpy(values).T
+            cosines[activations > activations.median(dim=1, keepdim=True).values] = -torch.inf
+            for row, unit in enumerate(units):
+                places = np.searchsorted(ids, top[unit])
+                places = places[places < len(ids)]
+                places = places[np.isin(ids[places], top[unit])]
+                cosines[row, torch.from_numpy(places)] = -torch.inf
+            yield _contrasts(layer, np.array(units, np.int32), ids, cosines, activations)
+
+
+def _direction(embeddings: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
+    mean = embeddings.mean(axis=0)
+    direction: np.ndarray[Any, Any] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return direction.astype(np.float32)
+
+
+def _contrasts(
+    layer: RunLayer,
+    units: np.ndarray[Any, np.dtype[np.int32]],
+    ids: Ids,
+    cosines: torch.Tensor,
+    activations: torch.Tensor,
+) -> pa.Table:
+    """The largest cosines of each row; equal ones in order of the id."""
+    last = cosines.topk(min(CONTRASTS, len(ids)), dim=1).values[:, -1:]
+    rows, columns = torch.nonzero((cosines >= last) & cosines.isfinite(), as_tuple=True)
+    values = cosines[rows, columns]
+    order = np.lexsort((columns.numpy(), -values.numpy(), rows.numpy()))
+    rows, columns, values = rows[order], columns[order], values[order]
+    starts = torch.searchsorted(rows, torch.arange(len(units)))
+    ranks = torch.arange(len(rows)) - starts[rows] + 1
+    keep = ranks <= CONTRASTS
+    rows, columns, values, ranks = rows[keep], columns[keep], values[keep], ranks[keep]
+    return _table(
+        "contrasting_examples",
+        layer,
+        units[rows.numpy()],
+        ranks.int().numpy(),
+        ids[columns.numpy()],
+        values.double().clamp(-1, 1).numpy(),
+        activations[rows, columns].numpy(),
+    )
+
+
+def _table(name: str, layer: RunLayer, *columns: Any) -> pa.Table:
+    """Rows of one layer: the columns after dataset, run_id and layer."""
+    size = len(columns[0])
+    names = [pa.array([v] * size, pa.string()) for v in (layer.dataset, layer.run_id, layer.layer)]
+    return pa.table([*names, *columns], schema=DERIVED[name].arrow_schema())

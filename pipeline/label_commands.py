@@ -1,0 +1,119 @@
+"""The commands ``neurons label ...``: sampled images out to people, their labels back in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import ConfigError
+from pipeline.progress import choose_progress
+
+label = typer.Typer(
+    name="label",
+    help="Have people label a neuron's images, of every strength, without knowing which.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Warehouse = Annotated[
+    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
+]
+Run = Annotated[str | None, typer.Option(help="The run, if several have that layer.")]
+Dataset = Annotated[str | None, typer.Option(help="The dataset, if several have it.")]
+
+
+@label.command()
+def export(
+    layer: Annotated[str, typer.Argument(help="Layer of the neuron; its path if that is enough.")],
+    unit: Annotated[int, typer.Argument(help="Index of the neuron in its layer, from 0.")],
+    warehouse: Warehouse,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; else labels-LAYER-UNIT.")
+    ] = None,
+    per_bin: Annotated[int, typer.Option(help="Images of each bin of activation, at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the order of the images.")] = 0,
+    run: Run = None,
+    dataset: Dataset = None,
+) -> None:
+    """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
+    from pipeline.labelling import export_sheet
+    from pipeline.query import find_neuron
+    from pipeline.storage import Store
+    from pipeline.warehouse import connect
+
+    with connect(warehouse) as connection:
+        neuron = find_neuron(connection, layer, unit, run, dataset)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"labels-{neuron['layer']}-{unit}")
+        done = export_sheet(
+            connection,
+            Store(warehouse),
+            neuron,
+            out or Path(name),
+            per_bin,
+            seed,
+            choose_progress(),
+        )
+    typer.echo(
+        f"sheet {done.sheet}: {done.image_count} images from {done.bin_count} bins\n"
+        f"Open {done.folder / 'index.html'}, or fill {done.folder / 'labels.csv'}; then: "
+        f"neurons label import {done.folder}"
+    )
+
+
+@label.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A sheet's folder, or a CSV of labels.")],
+    warehouse: Warehouse,
+    labeller: Annotated[str, typer.Option(help="Who labelled.")] = "anonymous",
+    sheet: Annotated[
+        Path | None, typer.Option(help="The sheet's folder, if the CSV is not in it.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="For a CSV with example_id and label: the layer.")
+    ] = None,
+    unit: Annotated[int | None, typer.Option(help="And the unit.")] = None,
+    run: Run = None,
+    dataset: Dataset = None,
+) -> None:
+    """Read labels back. They replace what the same labeller said of that neuron before."""
+    from pipeline.label_import import import_labels, read_labels
+    from pipeline.query import find_neuron
+    from pipeline.storage import Store
+    from pipeline.warehouse import connect
+
+    labels = read_labels(source, sheet)
+    asked = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
+    where = _which_neuron(asked, labels.sheet, labels.path)
+    with connect(warehouse) as connection:
+        neuron = find_neuron(connection, **where)
+        done = import_labels(connection, Store(warehouse), neuron, labels, labeller)
+    typer.echo(
+        f"{labels.path}: {done.read_count} read = {done.imported_count} imported + "
+        f"{done.unlabelled_count} not labelled + {len(done.rejects)} rejected"
+        + ("; the same labels were there already" if done.was_current else "")
+    )
+    for line, reason in done.rejects[:5]:
+        typer.echo(f"  line {line}: {reason}")
+    if done.unbinned_count:
+        typer.echo(
+            f"  {done.unbinned_count} are in no bin: the run does not store activations at or below zero"
+        )
+
+
+def _which_neuron(
+    asked: dict[str, Any], sheet: dict[str, Any] | None, path: Path
+) -> dict[str, Any]:
+    """Arguments of ``find_neuron``: what the options say, else what the sheet says."""
+    if sheet is not None:
+        known = {"layer": "layer", "unit": "unit", "run": "run_id", "dataset": "dataset"}
+        told = {name: sheet[member] for name, member in known.items()}
+        return told | {name: value for name, value in asked.items() if value is not None}
+    if asked["layer"] is None or asked["unit"] is None:
+        raise ConfigError(
+            f"{path} has labels by example_id, and says of which neuron in no place.",
+            "Add --layer LAYER --unit UNIT.",
+        )
+    return asked

@@ -1,0 +1,245 @@
+"""Sheets for people: sampled images of a neuron in blind order, to be labelled and read back.
+
+How selective a neuron is shows only in images of every strength, not in its strongest (Goh et al. 2021,
+the Trump neuron). Whoever labels them must not know how strong each is, so they come in random order
+and under numbers; which number is which example stands in ``sheet.json`` alone, the key of the sheet.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageOps
+
+from pipeline.config import digest
+from pipeline.errors import ConfigError, WarehouseError
+from pipeline.label_import import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.sheet import read_image
+from pipeline.storage import Store, storage_errors
+
+if TYPE_CHECKING:
+    import duckdb
+
+THUMBNAIL_PX = 256
+_SUFFIXES = {"image/jpeg": ".jpg", "image/svg+xml": ".svg"}
+
+
+@dataclass(frozen=True)
+class BinSample:
+    """A uniform sample of the images in one bin of a neuron's activation."""
+
+    sd_bin: int
+    left_sd: float
+    """Left edge in standard deviations from zero, inclusive."""
+    right_sd: float
+    """Right edge, exclusive."""
+    sampled_frac: float
+    """Share of the bin's images that ``neuron_samples`` holds, estimated; 1: all of them."""
+    example_ids: tuple[int, ...]
+    activations_sd: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SheetSummary:
+    """A sheet that was written."""
+
+    sheet: str
+    """Its id, a hash of what is on it."""
+    folder: Path
+    image_count: int
+    bin_count: int
+
+
+def bin_samples(
+    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], per_bin: int
+) -> list[BinSample]:
+    """Up to ``per_bin`` examples of every bin of a neuron, drawn at random, weakest bin first.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        per_bin: The largest number of examples of a bin.
+    """
+    rows = connection.execute(
+        """
+        select
+            sd_bin, bin_left_sd, bin_right_sd, min(sampled_frac),
+            list(example_id order by sample_rank), list(activation_sd order by sample_rank)
+        from neuron_samples
+        where
+            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+            and sample_rank <= $per_bin
+        group by sd_bin, bin_left_sd, bin_right_sd
+        order by sd_bin
+        """,
+        {**neuron, "per_bin": per_bin},
+    ).fetchall()
+    return [
+        BinSample(bin_, left, right, frac, tuple(ids), tuple(sds))
+        for bin_, left, right, frac, ids, sds in rows
+    ]
+
+
+def export_sheet(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    neuron: dict[str, Any],
+    out: Path,
+    per_bin: int = 20,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> SheetSummary:
+    """Draw images from every bin of a neuron's activation and write a sheet to label them.
+
+    The folder then holds ``labels.csv`` (one empty line an image), ``images/``, ``index.html`` (the
+    images with a field each; it needs no network and saves the filled CSV) and, written last,
+    ``sheet.json`` (the run, the neuron, and which item is which example). The same arguments draw the
+    same images in the same order.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        out: The folder to make.
+        per_bin: The largest number of images of a bin.
+        seed: Of the order.
+        progress: Told of every image.
+
+    Raises:
+        ConfigError: ``per_bin`` is below one, or the folder holds a sheet already.
+        WarehouseError: There are no samples of the neuron, or a tar is gone.
+    """
+    if per_bin < 1:
+        raise ConfigError(f"per_bin is {per_bin}.", "It must be a whole number >= 1.")
+    if (out / SHEET_FILE).exists():
+        raise ConfigError(
+            f"{out} already holds a labelling sheet.",
+            "Give another --out, so that no labels are lost.",
+        )
+    bins = bin_samples(connection, neuron, per_bin)
+    if not bins or not _has_samples(connection, neuron):
+        raise _explain_none(connection, neuron)
+    example_ids = sorted(example_id for each in bins for example_id in each.example_ids)
+    random.Random(f"{seed} {neuron['layer']} {neuron['unit']}").shuffle(example_ids)
+    record = {**neuron, "seed": seed, "per_bin": per_bin, "example_ids": example_ids}
+    sheet = digest(record)
+    items = _write_images(connection, store, neuron["dataset"], example_ids, out, progress)
+    figures = "\n".join(_figure(number, *item) for number, item in enumerate(items, 1))
+    page = (Path(__file__).parent / "labels" / "sheet.html").read_text(encoding="utf-8")
+    key = {
+        "sheet": sheet,
+        **{name: value for name, value in record.items() if name != "example_ids"},
+        "items": [
+            {"item": number, "image": image, "example_id": example_id}
+            for number, ((image, _), example_id) in enumerate(
+                zip(items, example_ids, strict=True), 1
+            )
+        ],
+    }
+    with storage_errors(str(out)):
+        (out / "index.html").write_text(
+            page.replace("@@SHEET@@", sheet).replace("@@FIGURES@@", figures), encoding="utf-8"
+        )
+        with (out / LABELS_FILE).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(SHEET_COLUMNS)
+            writer.writerows((sheet, n, image, "", "") for n, (image, _) in enumerate(items, 1))
+        (out / SHEET_FILE).write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
+    return SheetSummary(sheet, out, len(items), len(bins))
+
+
+def _write_images(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    dataset: str,
+    example_ids: Sequence[int],
+    out: Path,
+    progress: ProgressCallback | None,
+) -> list[tuple[str, bytes]]:
+    """Write each image as it is in its tar. Returns file name and JPEG thumbnail of each, in order."""
+    rows = connection.execute(
+        """
+        select examples.example_id, shards.url, examples.image_offset, examples.image_bytes, mime_type
+        from examples
+        inner join shards using (dataset, shard_ordinal)
+        where examples.dataset = $dataset and list_contains($ids::bigint[], examples.example_id)
+        """,
+        {"dataset": dataset, "ids": list(example_ids)},
+    ).fetchall()
+    places = {example_id: (place, mime) for example_id, *place, mime in rows}
+    progress = progress or NoProgress()
+    items = []
+    progress.start("sheet", len(example_ids))
+    try:
+        with storage_errors(str(out)):
+            (out / "images").mkdir(parents=True, exist_ok=True)
+        for number, example_id in enumerate(example_ids, 1):
+            place, mime = places[example_id]
+            data = read_image(store, *place)
+            suffix = _SUFFIXES.get(mime, f".{mime.rsplit('/', 1)[1]}")
+            name = f"images/{number:04d}{suffix}"
+            with storage_errors(str(out / name)):
+                (out / name).write_bytes(data)
+            items.append((name, _thumbnail(data)))
+            progress.advance(1)
+    finally:
+        progress.finish()
+    return items
+
+
+def _thumbnail(data: bytes) -> bytes:
+    """A JPEG of at most 256 px a side, on white, without the file's metadata."""
+    with Image.open(io.BytesIO(data)) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    card = Image.new("RGB", upright.size, "#ffffff")
+    card.paste(upright, (0, 0), upright)
+    file = io.BytesIO()
+    card.save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+def _figure(number: int, image: str, thumbnail: bytes) -> str:
+    source = base64.b64encode(thumbnail).decode()
+    name = html.escape(image, quote=True)
+    return (
+        f'<figure data-item="{number}" data-image="{name}">'
+        f'<a href="{name}" target="_blank"><img alt="image {number}" '
+        f'src="data:image/jpeg;base64,{source}"></a>'
+        f'<label>{number} shows <input name="label" list="used" autocomplete="off"></label>'
+        '<label>note <input name="note" autocomplete="off"></label></figure>'
+    )
+
+
+def _has_samples(connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any]) -> bool:
+    found = connection.execute(
+        """
+        select count(*) from raw_shard_samples
+        where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+        """,
+        neuron,
+    ).fetchall()
+    return bool(found[0][0])
+
+
+def _explain_none(connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any]) -> WarehouseError:
+    where = f"unit {neuron['unit']} of {neuron['layer']!r} in run {neuron['run_id']!r}"
+    if not _has_samples(connection, neuron):
+        return WarehouseError(
+            f"There are no samples of {where}.",
+            "Runs made before samples were kept have none: extract again under another --run name.",
+        )
+    return WarehouseError(
+        f"There is nothing to sample from {where}: its activation is the same for every image.",
+        "Choose a neuron with neuron_stats.sd above zero.",
+    )

@@ -1,0 +1,154 @@
+"""What a neuron's card shows, as plain numbers and images; `gather.py` asks the views for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report.pictures import Picture
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What is known of a neuron without any concept; ``neuron_stats``."""
+
+    example_count: int
+    mean: float
+    sd: float
+    min: float
+    max: float
+    active_frac: float
+    zero_count: int
+    """Activations that are exactly zero."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """The row of ``neuron_labels``; and of an unlabelled neuron the figures of what was tested."""
+
+    concept: str | None
+    category: str | None
+    origin: str | None
+    score: float | None
+    z: float | None
+    q_value: float | None
+    positive_count: int | None
+    top_count: int | None
+    top_size: int | None
+    lift: float | None
+    runner_up: str | None
+    runner_up_score: float | None
+    margin: float | None
+    agreement: int | None
+    enrichment_concept: str | None
+    auroc_concept: str | None
+    soft_wpmi_concept: str | None
+    is_labelled: bool
+    reason: str | None
+    tested_score: float | None
+    """AUROC of ``enrichment_concept`` on the testing half, labelled or not; null without one."""
+    tested_p_value: float | None
+    """Two-sided p of it."""
+
+
+@dataclass(frozen=True)
+class HistogramBin:
+    """Activations between two edges, in standard deviations from zero."""
+
+    left_sd: float
+    right_sd: float
+    example_count: int
+
+
+@dataclass(frozen=True)
+class SampleBin:
+    """Images drawn at random from those of one bin of activation; ``neuron_samples``."""
+
+    left_sd: float
+    right_sd: float
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """How well a neuron tells its concept within one form or language; ``neuron_facets``."""
+
+    dimension: str
+    """``facet``, ``word language`` or ``text language``."""
+    name: str
+    facet_origin: str
+    positive_count: int
+    other_count: int
+    auroc: float | None
+    """Null if too few images show the concept, or do not."""
+    p_value: float | None
+    is_failed: bool | None
+    surrogate_low: float | None
+    """0.05 quantile of the AUROC of the 99 surrogates."""
+    surrogate_high: float | None
+    """0.95 quantile."""
+
+
+@dataclass(frozen=True)
+class HalleBerry:
+    """The Halle Berry test of the neuron's first candidate concept."""
+
+    concept: str
+    category: str
+    origin: str
+    indices: tuple[dict[str, Any], ...]
+    """Rows of ``neuron_multimodality``: one by facet_origin."""
+    strata: tuple[Stratum, ...]
+
+
+@dataclass(frozen=True)
+class Probability:
+    """P(what | bin of activation) with Wilson's interval; ``conditional_probabilities``."""
+
+    what: str
+    """The concept, the category as a whole, or what a person wrote and who."""
+    left_sd: float
+    right_sd: float
+    sample_count: int
+    hit_count: int
+    probability: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Top examples that look alike; ``neuron_groups``."""
+
+    group_size: int
+    concept: str | None
+    concept_count: int
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One neuron."""
+
+    dataset: str
+    run_id: str
+    model_id: str
+    is_random: bool
+    layer: str
+    unit: int
+    planted: str | None
+    """What the embedded model was trained to have this neuron stand for; null for any other."""
+    stats: Stats
+    label: Label
+    top: tuple[Picture, ...]
+    bottom: tuple[Picture, ...]
+    histogram: tuple[HistogramBin, ...]
+    """Ascending; without the activations that are exactly zero. Empty for a neuron without spread."""
+    samples: tuple[SampleBin, ...]
+    """Ascending."""
+    halle_berry: HalleBerry | None
+    probabilities: tuple[Probability, ...]
+    clarity: dict[str, Any] | None
+    """The row of ``neuron_clarity``."""
+    groups: tuple[Group, ...]
+    contrasting: tuple[Picture, ...]

@@ -1,0 +1,43 @@
+"""Pages: one self-contained HTML file from a template; everything from users' data is escaped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pipeline.report.pictures import Picture, encode_webp
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render_page(template: str, values: Mapping[str, Any]) -> str:
+    """A page from one of the templates beside this file.
+
+    Args:
+        template: Its name.
+        values: What it names. Charts are ``markupsafe.Markup``; all other text is escaped.
+    """
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("pipeline.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    return environment
+
+
+def data_uri(picture: Picture) -> str:
+    """A picture as the address of itself."""
+    return "data:image/webp;base64," + base64.b64encode(encode_webp(picture.image)).decode()

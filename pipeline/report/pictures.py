@@ -1,0 +1,114 @@
+"""Images of a dataset as they stand on cards and reports: read from their tars, made small."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageOps
+
+from pipeline.sheet import read_image
+from pipeline.storage import Store
+
+if TYPE_CHECKING:
+    import duckdb
+
+THUMBNAIL_PX = 96
+"""Longer side of a thumbnail."""
+
+WEBP_QUALITY = 70
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of the dataset."""
+
+    example_id: int
+    image: Image.Image
+    """RGB, square, ``THUMBNAIL_PX`` wide, on white."""
+    name: str
+    """What it shows or says, for those who do not see it: its text, or else its key."""
+    activation_sd: float | None = None
+    """Of the neuron that it stands beside; null for a neuron without spread."""
+    is_labelled: bool = False
+    """Whether it shows the neuron's concept, by the word that labels rest on."""
+
+    @property
+    def caption(self) -> str:
+        """Its activation, for a person; zero stands for all that a run did not store."""
+        if self.activation_sd is None:
+            return ""
+        return f"{self.activation_sd:.1f} SD" if self.activation_sd else "0 or below"
+
+
+_IMAGES = """
+with wanted as (
+    select unnest($ids::bigint[]) as example_id
+),
+
+written as (
+    select
+        texts.example_id,
+        min_by(
+            texts.text,
+            (texts.text_kind <> 'caption', texts.language <> 'en', texts.language, texts.text_rank)
+        ) as text
+    from texts
+    inner join wanted using (example_id)
+    where texts.dataset = $dataset
+    group by texts.example_id
+)
+
+select
+    examples.example_id, shards.url, examples.image_offset, examples.image_bytes,
+    coalesce(written.text, stimuli.text, stimuli.concept, examples.shard_key)
+    || coalesce(', ' || stimuli.facet, '') as name,
+from examples
+inner join wanted using (example_id)
+inner join shards using (dataset, shard_ordinal)
+left join written using (example_id)
+left join stimuli using (dataset, example_id)
+where examples.dataset = $dataset
+"""
+
+
+def read_pictures(
+    connection: duckdb.DuckDBPyConnection, store: Store, dataset: str, ids: Iterable[int]
+) -> Mapping[int, Picture]:
+    """Thumbnails of the images of a dataset, by their id.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        dataset: Its name.
+        ids: Which examples; each is read once.
+
+    Raises:
+        WarehouseError: A tar is gone.
+    """
+    wanted = sorted(set(ids))
+    rows = connection.execute(_IMAGES, {"dataset": dataset, "ids": wanted}).fetchall()
+    return {
+        example_id: Picture(example_id, make_thumbnail(read_image(store, url, start, size)), name)
+        for example_id, url, start, size, name in rows
+    }
+
+
+def make_thumbnail(data: bytes) -> Image.Image:
+    """A square thumbnail of an image file, upright, centred on white, RGB."""
+    with Image.open(io.BytesIO(data)) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    upright = ImageOps.contain(upright, (THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    card = Image.new("RGB", (THUMBNAIL_PX, THUMBNAIL_PX), "#ffffff")
+    place = ((THUMBNAIL_PX - upright.width) // 2, (THUMBNAIL_PX - upright.height) // 2)
+    card.paste(upright, place, upright)
+    return card
+
+
+def encode_webp(image: Image.Image) -> bytes:
+    """A thumbnail as a small file."""
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=WEBP_QUALITY, method=4)
+    return file.getvalue()

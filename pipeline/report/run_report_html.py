@@ -1,0 +1,83 @@
+"""A run's report as one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report import words
+from pipeline.report.figures import BLUE, FAINT, ORANGE, RULE, draw_bars
+from pipeline.report.pages import render_page
+from pipeline.report.run_report import Report
+from pipeline.report.svg import draw_svg
+
+_WIDTH_PX, _BAR_PX = 620, 25
+_THRESHOLDS = (80, 90, 95)
+
+
+def render_report(report: Report) -> str:
+    """The page."""
+    return render_page(
+        "report.html.j2",
+        {
+            "report": report,
+            "words": words,
+            "categories": _bars([(name, count, str(count)) for name, count in report.categories]),
+            "reasons": _bars([(name, count, str(count)) for name, count in report.reasons]),
+            "labelled": _labelled(report.baselines),
+            "scores": _scores(report.baselines),
+            "multimodal": [
+                (row, _multimodal(row)) for row in report.multimodality if row["category"] == "all"
+            ],
+            "thresholds": _THRESHOLDS,
+        },
+    )
+
+
+def _bars(
+    rows: Sequence[tuple[str, float, str]], colours: Sequence[str] = (BLUE,)
+) -> Markup | None:
+    if not rows:
+        return None
+    names, values, notes = zip(*rows, strict=True)
+    draw = partial(draw_bars, names=names, values=values, notes=notes, colours=colours)
+    return Markup(draw_svg(_WIDTH_PX, _BAR_PX * len(rows) + 8, (200, 130, 4, 4), draw))
+
+
+def _labelled(row: dict[str, Any]) -> Markup | None:
+    bars = [("as they are", row["labelled_frac"], f"{row['labelled_frac']:.1%}")]
+    if row["permuted_frac"] is not None:
+        bars.append(("concepts permuted", row["permuted_frac"], f"{row['permuted_frac']:.2%}"))
+    bars.append(("promised by q", row["max_q"], f"{row['max_q']:.1%}"))
+    return _bars(bars, (BLUE, ORANGE, RULE) if len(bars) == 3 else (BLUE, RULE))
+
+
+def _scores(row: dict[str, Any]) -> Markup | None:
+    if row["label_score"] is None or row["constant_score"] is None:
+        return None
+    constant = f"{row['constant_score']:.3f}, {row['constant_concept']}"
+    return _bars(
+        [
+            ("the labels", row["label_score"], f"{row['label_score']:.3f}"),
+            ("one constant label", row["constant_score"], constant),
+            ("chance", 0.5, "0.5"),
+        ],
+        (BLUE, ORANGE, RULE),
+    )
+
+
+def _multimodal(row: dict[str, Any]) -> Markup | None:
+    """Three thresholds: found, by chance, untrained."""
+    bars, kinds = [], [("", "multimodal", BLUE), ("by chance", "permuted", ORANGE)]
+    if row["untrained_run_count"]:
+        kinds.append(("untrained model", "untrained", FAINT))
+    for threshold in _THRESHOLDS:
+        for name, kind, _ in kinds:
+            value = row[f"{kind}_{threshold}_count"]
+            if value is not None:
+                told = name or f"index at least {threshold / 100}"
+                bars.append((told, float(value), f"{value:.4g}"))
+    return _bars(bars, [colour for *_, colour in kinds])

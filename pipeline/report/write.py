@@ -1,0 +1,89 @@
+"""The doors: a card of a neuron, a report of a run, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError
+from pipeline.query import find_neuron
+from pipeline.report.card_html import render_card
+from pipeline.report.card_png import draw_card
+from pipeline.report.gather import gather_card
+from pipeline.report.run_report import find_run, gather_report
+from pipeline.report.run_report_html import render_report
+from pipeline.storage import Store, storage_errors
+from pipeline.warehouse import connect
+
+
+def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> str:
+    """Write a neuron's card; the file's suffix says in which form. Returns a line for a person.
+
+    Args:
+        warehouse: Folder or URL.
+        where: The arguments of ``query.find_neuron``.
+        out: A ``.png`` or an ``.html``.
+
+    Raises:
+        ConfigError: The suffix is another one.
+        WarehouseError: No such neuron, or a tar with its images is gone.
+    """
+    form = _form(out, ".png", ".html")
+    with connect(warehouse) as connection:
+        neuron = find_neuron(connection, **where)
+        card = gather_card(connection, Store(warehouse), neuron)
+    if form == ".png":
+        picture = draw_card(card)
+        with _writing(out):
+            picture.save(out, "PNG", optimize=True)
+    else:
+        _write_page(render_card(card), out)
+    told = (
+        f"{card.label.concept} ({card.label.category})" if card.label.is_labelled else "unlabelled"
+    )
+    return f"{card.layer}  unit {card.unit}: {told}\nPicture: {out}"
+
+
+def write_report(warehouse: str, dataset: str | None, run: str | None, out: Path) -> str:
+    """Write the page about a run. Returns a line for a person.
+
+    Args:
+        warehouse: Folder or URL.
+        dataset: Needed if several datasets have been run.
+        run: Needed if the dataset has several runs.
+        out: An ``.html``.
+
+    Raises:
+        ConfigError: The suffix is another one.
+        WarehouseError: None or several runs match, or a tar with images is gone.
+    """
+    _form(out, ".html")
+    with connect(warehouse) as connection:
+        found = find_run(connection, dataset, run)
+        report = gather_report(connection, Store(warehouse), *found)
+    _write_page(render_report(report), out)
+    return (
+        f"{report.dataset}, run {report.run_id}: {report.labelled_count} of "
+        f"{report.neuron_count} neurons are labelled\nPage: {out}"
+    )
+
+
+def _form(out: Path, *forms: str) -> str:
+    suffix = out.suffix.lower()
+    if suffix not in forms:
+        raise ConfigError(
+            f"{str(out)!r} has the suffix {suffix or 'none'!r}.", f"Expected {' or '.join(forms)}."
+        )
+    return suffix
+
+
+def _write_page(page: str, out: Path) -> None:
+    with _writing(out):
+        out.write_text(page, encoding="utf-8")
+
+
+def _writing(out: Path) -> Any:
+    with storage_errors(str(out)):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    return storage_errors(str(out))

@@ -1,0 +1,371 @@
+"""Neurons for a free text, in three ways that know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from pipeline.dataset import dataset_folder
+from pipeline.errors import ConfigError, ModelError, WarehouseError
+from pipeline.storage import Store, partition
+from pipeline.warehouse import connect
+
+if TYPE_CHECKING:
+    from pipeline.evidence.matrix import RunLayer
+    from pipeline.evidence.texts import TextDirection
+
+WAYS = ("concepts", "similarity", "weights")
+"""How neurons are found: by the statistics of the concepts that the text names; by correlation with
+the model's similarity of images and text; by the weights alone."""
+
+CLOSE_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for, and where."""
+
+    text: str
+    """Any text, in any language."""
+    warehouse: str | None = None
+    """Folder or URL; without one only the weights can be searched."""
+    dataset: str | None = None
+    """Only runs on this dataset."""
+    run: str | None = None
+    """Only this run."""
+    layer: str | None = None
+    """Only this layer: canonical name or path."""
+    model: str | None = None
+    """The runs' own model, if it cannot be loaded as their record names it; or any, for the weights."""
+    ways: tuple[str, ...] = ()
+    """Of `WAYS`; empty means all that are possible, with a line about those that are not."""
+    templates: tuple[str, ...] = ()
+    """Prompts with ``{}``; empty means ours."""
+    k: int = 10
+    """Neurons in each table."""
+    polarity: str = "positive"
+    """``positive``: excited by it; ``negative``: inhibited."""
+    device: str = "auto"
+    """Where the text tower runs."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One table of an answer."""
+
+    title: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    """Lines under the title."""
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that is searched."""
+
+    dataset: str
+    run_id: str
+    model_id: str
+    weights_sha256: str
+
+
+def find_neurons(search: Search) -> Iterator[Found]:
+    """Rank neurons for a text: one table for each way and run (for the weights: each model).
+
+    Raises:
+        ConfigError: There is no warehouse and no model; or the text or a template cannot work.
+        ConfigMismatchError: The model is not the run's.
+        ModelError: The model cannot be loaded; or it has no attention pool and only the weights
+            were asked for.
+        WarehouseError: No such run or layer.
+    """
+    ways = search.ways or WAYS
+    if unknown := set(ways) - set(WAYS):
+        raise ConfigError(
+            f"{min(unknown)!r} is no way to find neurons.", f"Ways: {', '.join(WAYS)}."
+        )
+    if search.model and (search.warehouse is None or set(ways) == {"weights"}):
+        yield from _by_weights_alone(search)
+        return
+    if search.warehouse is None:
+        raise ConfigError(
+            "There is neither a warehouse nor a model.",
+            "Give --warehouse DIR for neurons of your runs, or --model nano for weights alone.",
+        )
+    with connect(search.warehouse) as connection:
+        runs = choose_runs(connection, search.dataset, search.run, search.layer)
+        if "concepts" in ways:
+            yield from _by_concepts(connection, search, runs)
+        for weights in dict.fromkeys(run.weights_sha256 for run in runs):  # loads each model once
+            some = [run for run in runs if run.weights_sha256 == weights]
+            if set(ways) & {"similarity", "weights"}:
+                direction = _direction(search, some[0])
+                if "similarity" in ways:
+                    for run in some:
+                        yield _by_similarity(connection, search, run, direction)
+                if "weights" in ways:
+                    yield _by_weights(connection, search, some, direction)
+
+
+def choose_runs(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: str | None = None,
+    run: str | None = None,
+    layer: str | None = None,
+) -> list[FoundRun]:
+    """The runs that are meant; all that read a layer, if it is given.
+
+    Raises:
+        WarehouseError: There is none; the message lists what there is.
+    """
+    rows = connection.execute(
+        """
+        select distinct
+            stg_runs.dataset, stg_runs.run_id, stg_runs.model_id, stg_runs.weights_sha256
+        from stg_runs
+        inner join stg_layers using (dataset, run_id)
+        where
+            coalesce(dataset = $dataset, true) and coalesce(run_id = $run, true)
+            and coalesce($layer in (layer, layer_path), true)
+        order by all
+        """,
+        {"dataset": dataset, "run": run, "layer": layer},
+    ).fetchall()
+    if not rows:
+        known = connection.execute(
+            "select dataset, run_id, layer from stg_layers order by all"
+        ).fetchall()
+        listed = "; ".join(f"--dataset {d} --run {r} --layer {name}" for d, r, name in known)
+        asked = {"dataset": dataset, "run": run, "layer": layer}
+        named = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value)
+        raise WarehouseError(
+            f"There is no run{f' with {named}' if named else ''} in this warehouse.",
+            f"There are: {listed or 'none: run neurons extract first'}.",
+        )
+    return [FoundRun(*row) for row in rows]
+
+
+def choose_layers(
+    connection: duckdb.DuckDBPyConnection, run: FoundRun, layer: str | None
+) -> list[RunLayer]:
+    """The layers of a run, or the one of a name or path."""
+    from pipeline.evidence.matrix import list_layers
+
+    layers = list_layers(connection, run.dataset, run.run_id)
+    return [one for one in layers if layer in (None, one.layer, one.layer.split(":")[0])]
+
+
+def match_concepts(
+    connection: duckdb.DuckDBPyConnection, text: str
+) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Concepts that a text names: as a whole; if none, in parts of it, the longest phrases first.
+
+    Tokens are those of the macro ``tokenise``, phrases those of the lexicon in every language, and the
+    names of all concepts that images show.
+
+    Returns:
+        Concept, category and languages ("en, fr"; empty for a name of none); and, if there is none,
+        the names that come closest.
+    """
+    connection.execute(
+        """
+        create or replace temp table searched_phrases as
+        select concept, category, language, phrase_key from lexicon_phrases
+        union
+        select concept, category, '' as language, array_to_string(tokenise(concept), ' ')
+        from (
+            select concept, category from concepts
+            union
+            select concept, category from run_concepts
+        )
+        """
+    )
+    tokens = connection.execute("select tokenise($text)", {"text": text}).fetchall()[0][0]
+    for size in range(len(tokens), 0, -1):
+        parts = [" ".join(tokens[n : n + size]) for n in range(len(tokens) - size + 1)]
+        found = connection.execute(
+            """
+            select concept, category, string_agg(language, ', ' order by language)
+                filter (language <> '')
+            from searched_phrases
+            where list_contains($parts, phrase_key)
+            group by concept, category
+            order by concept, category
+            """,
+            {"parts": parts},
+        ).fetchall()
+        if found:
+            return [(concept, category, said or "") for concept, category, said in found], []
+    close = connection.execute(
+        """
+        select concept from searched_phrases
+        group by concept
+        order by max(jaro_winkler_similarity(phrase_key, $key)) desc, concept
+        limit $count
+        """,
+        {"key": " ".join(tokens), "count": CLOSE_NAMES},
+    ).fetchall()
+    return [], [name for (name,) in close]
+
+
+def _by_concepts(
+    connection: duckdb.DuckDBPyConnection, search: Search, runs: list[FoundRun]
+) -> Iterator[Found]:
+    """Neurons by AUROC of the testing half, for each run and origin of the concepts."""
+    title = f"By concept statistics: {search.text!r}"
+    matches, close = match_concepts(connection, search.text)
+    if not matches:
+        yield Found(
+            title, notes=(f"No concept of that name. Closest: {', '.join(close) or 'none'}.",)
+        )
+        return
+    named = "; ".join(
+        f"{concept} ({category}{', in ' + said if said else ''})"
+        for concept, category, said in matches
+    )
+    for run in runs:
+        rows = connection.execute(
+            """
+            select
+                origin, layer, unit, concept, auroc, z, q_value, positive_count,
+                (
+                    select label.concept || ' (' || label.category || ')'
+                    from neuron_labels as label
+                    where
+                        label.dataset = pairs.dataset and label.run_id = pairs.run_id
+                        and label.layer = pairs.layer and label.unit = pairs.unit
+                ) as label,
+            from neuron_concepts as pairs
+            where
+                dataset = $dataset and run_id = $run_id and direction = $polarity
+                and list_contains($concepts, [concept, category])
+                and coalesce($layer in (layer, split_part(layer, ':', 1)), true)
+            qualify
+                row_number() over (
+                    partition by origin
+                    order by
+                        if(direction = 'positive', -auroc, auroc), layer, unit, concept, category
+                ) <= $k
+            order by origin, if(direction = 'positive', -auroc, auroc), layer, unit, concept
+            """,
+            {
+                "dataset": run.dataset,
+                "run_id": run.run_id,
+                "polarity": search.polarity,
+                "concepts": [[concept, category] for concept, category, _ in matches],
+                "layer": search.layer,
+                "k": search.k,
+            },
+        ).fetchall()
+        columns = ("origin", "layer", "unit", "concept", "auroc", "z", "q", "images", "label")
+        note = f"Concepts: {named}."
+        few = () if rows else ("Not tested in this run: too few of its images show it.",)
+        yield Found(f"{title}, {_name(run)}", columns, tuple(rows), (note, *few))
+
+
+def _direction(search: Search, run: FoundRun) -> TextDirection:
+    """The text in the space of a run's own model."""
+    from pipeline.evidence.texts import find_direction, load_run_model
+
+    record = Store(search.warehouse or "").read_json(
+        f"{dataset_folder(run.dataset)}/{partition(run_id=run.run_id)}/run.json"
+    )
+    model = search.model or record["config"]["model"]
+    clip = load_run_model(model, run.weights_sha256, search.device)
+    return find_direction(clip, search.text, search.templates)
+
+
+def _by_similarity(
+    connection: duckdb.DuckDBPyConnection, search: Search, run: FoundRun, direction: TextDirection
+) -> Found:
+    from pipeline.evidence.matrix import example_ids
+    from pipeline.evidence.neighbours import correlate
+    from pipeline.evidence.texts import text_similarities
+
+    ids = example_ids(connection, run.dataset, run.run_id)
+    similarities = text_similarities(connection, run.dataset, run.run_id, ids, direction)
+    rows: list[tuple[Any, ...]] = []
+    for layer in choose_layers(connection, run, search.layer):
+        units, correlations = correlate(connection, layer, ids, similarities)
+        labels = read_labels(connection, layer)
+        rows += [
+            (layer.layer, unit, correlation, labels.get(unit))
+            for unit, correlation in zip(units.tolist(), correlations.tolist(), strict=True)
+        ]
+    return Found(
+        f"By correlation with the similarity of {search.text!r}, {_name(run)}",
+        ("layer", "unit", "correlation", "label"),
+        _best(rows, 2, search),
+        (f"Over {len(ids)} distinct images; activations that are not stored count as 0.",),
+    )
+
+
+def _by_weights(
+    connection: duckdb.DuckDBPyConnection,
+    search: Search,
+    runs: list[FoundRun],
+    direction: TextDirection,
+) -> Found:
+    try:
+        found = _weigh(search, direction)
+    except ModelError as error:
+        if search.ways == ("weights",):
+            raise
+        return Found(f"By the weights: {search.text!r}", notes=(str(error),))
+    labels: dict[int, str] = {}
+    for run in runs:
+        for layer in choose_layers(connection, run, found.rows[0][0]) if found.rows else ():
+            labels = read_labels(connection, layer) | labels  # the first run's go first
+    rows = tuple((*row, labels.get(row[1])) for row in found.rows)
+    return Found(found.title, (*found.columns, "label"), rows, found.notes)
+
+
+def _by_weights_alone(search: Search) -> Iterator[Found]:
+    from pipeline.evidence.texts import find_direction, load_run_model
+
+    clip = load_run_model(search.model or "", None, search.device)
+    yield _weigh(search, find_direction(clip, search.text, search.templates))
+    if search.ways != ("weights",):
+        yield Found(
+            "By concept statistics, and by correlation",
+            notes=("Both need a warehouse with a run of the model: --warehouse DIR.",),
+        )
+
+
+def _weigh(search: Search, direction: TextDirection) -> Found:
+    from pipeline.evidence.texts import weigh_text
+
+    layer, units, cosines = weigh_text(direction)
+    rows = [(layer, *row) for row in zip(units.tolist(), cosines.tolist(), strict=True)]
+    return Found(
+        f"By the weights of {direction.clip.model_id}, without an image: {search.text!r}",
+        ("layer", "unit", "cosine"),
+        _best(rows, 2, search),
+        ("Cosine of the text with what each channel writes into the embedding.",),
+    )
+
+
+def _best(rows: list[tuple[Any, ...]], at: int, search: Search) -> tuple[tuple[Any, ...], ...]:
+    """The first ``k`` by one column; ties in the order given."""
+    sign = -1 if search.polarity == "positive" else 1
+    return tuple(sorted(rows, key=lambda row: sign * row[at])[: search.k])
+
+
+def read_labels(connection: duckdb.DuckDBPyConnection, layer: RunLayer) -> dict[int, str]:
+    """``concept (category)`` of the labelled neurons of a layer."""
+    rows = connection.execute(
+        """
+        select unit, concept || ' (' || category || ')' from neuron_labels
+        where dataset = $dataset and run_id = $run_id and layer = $layer and is_labelled
+        """,
+        {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer},
+    ).fetchall()
+    return dict(rows)
+
+
+def _name(run: FoundRun) -> str:
+    return f"{run.dataset}, run {run.run_id} ({run.model_id})"

@@ -1,0 +1,135 @@
+"""The commands ``neurons find``, ``neurons like`` and ``neurons sum``: arguments in, tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.search import Found
+
+Warehouse = Annotated[
+    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
+]
+Dataset = Annotated[str | None, typer.Option(help="Only runs on this dataset.")]
+Run = Annotated[str | None, typer.Option(help="Only this run.")]
+LayerOption = Annotated[str | None, typer.Option(help="Only this layer: its name or path.")]
+Count = Annotated[int, typer.Option("-k", min=1, help="Neurons in each table.")]
+
+
+class Way(StrEnum):
+    """Three ways to find neurons for a text."""
+
+    concepts = "concepts"
+    similarity = "similarity"
+    weights = "weights"
+
+
+class Direction(StrEnum):
+    """Whether neurons are excited or inhibited."""
+
+    positive = "positive"
+    negative = "negative"
+
+
+class Origin(StrEnum):
+    """Who says what an image shows."""
+
+    texts = "texts"
+    stimulus = "stimulus"
+    similarity = "similarity"
+
+
+def find(
+    text: Annotated[
+        str, typer.Argument(help="What they should stand for: any text, any language.")
+    ],
+    warehouse: Annotated[
+        str | None,
+        typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL; not needed for weights."),
+    ] = None,
+    dataset: Dataset = None,
+    run: Run = None,
+    layer: LayerOption = None,
+    by: Annotated[
+        list[Way], typer.Option(help="concepts, similarity or weights; several. Else all three.")
+    ] = [],  # noqa: B006  # typer copies it
+    model: Annotated[
+        str | None, typer.Option(help="The runs' model if it has moved; any, for weights alone.")
+    ] = None,
+    template: Annotated[
+        list[str], typer.Option(help='Prompt with {}, as "a photo of {}"; several are averaged.')
+    ] = [],  # noqa: B006
+    k: Count = 10,
+    polarity: Annotated[Direction, typer.Option(help="Excited or inhibited.")] = Direction.positive,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Find neurons for a free text: by concept statistics, by correlation, by the weights alone."""
+    from pipeline.search import Search, find_neurons
+
+    search = Search(
+        text,
+        warehouse,
+        dataset,
+        run,
+        layer,
+        model,
+        tuple(way.value for way in by),
+        tuple(template),
+        k,
+        polarity.value,
+        device,
+    )
+    _print(find_neurons(search))
+
+
+def like(
+    layer: Annotated[str, typer.Argument(help="Layer of the neuron; its path if that is enough.")],
+    unit: Annotated[int, typer.Argument(help="Index of the neuron in its layer, from 0.")],
+    warehouse: Warehouse,
+    dataset: Annotated[str | None, typer.Option(help="The dataset, if several have it.")] = None,
+    run: Annotated[str | None, typer.Option(help="The run, if several have that layer.")] = None,
+    k: Count = 10,
+) -> None:
+    """Find neurons that answer like one neuron: in its layer, other layers, models and datasets.
+
+    By Pearson's correlation over the images that two runs share. Layers that store positive
+    activations only count the others as 0; extract with --store all to have them too.
+    """
+    from pipeline.search_like import find_like
+
+    _print(find_like(warehouse, {"layer": layer, "unit": unit, "run": run, "dataset": dataset}, k))
+
+
+def neuron_sum(
+    concept: Annotated[str, typer.Argument(help="A concept in any language, or a category.")],
+    warehouse: Warehouse,
+    dataset: Dataset = None,
+    run: Run = None,
+    layer: LayerOption = None,
+    neurons: Annotated[int, typer.Option(help="How many neurons at most.")] = 10,
+    origin: Annotated[
+        Origin | None, typer.Option(help="Who says what an image shows; else the first that does.")
+    ] = None,
+) -> None:
+    """Write a concept as a sparse sum of neurons, and say how well that tells it."""
+    from pipeline.search_sum import SumQuestion, find_neuron_sum
+
+    question = SumQuestion(
+        warehouse, concept, dataset, run, layer, origin.value if origin else None, neurons
+    )
+    _print([find_neuron_sum(question).table])
+
+
+def _print(tables: Iterable[Found]) -> None:
+    from pipeline.query import print_table
+
+    for number, table in enumerate(tables):
+        typer.echo(f"{chr(10) if number else ''}{table.title}")
+        for note in table.notes:
+            typer.echo(f"  {note}")
+        if table.rows:
+            print_table(table.columns, iter(table.rows))

@@ -1,0 +1,57 @@
+-- view:    stratum_concepts
+-- grain:   one row per (run, distinct image, stratum, concept, category, origin)
+-- key:     dataset, run_id, example_id, dimension, stratum, facet_origin, concept,
+--          category, origin
+-- reads:   run_concepts, example_strata, text_concepts
+-- purpose: Which images of a stratum show a concept: positives of the Halle Berry test.
+--
+-- Within facets and languages of rendered words an image shows what run_concepts says.
+-- Within a language of texts it shows what its texts in that very language name; that
+-- texts in another language name it does not count. People, who are found by the titles
+-- of pages in any language, are not told apart by language.
+--
+-- column        type     unit  meaning
+-- dataset       varchar        name of the dataset
+-- run_id        varchar        the run
+-- example_id    bigint   id    the example
+-- dimension     varchar        facet, word language or text language
+-- stratum       varchar        the facet, or the language
+-- facet_origin  varchar        stimulus, similarity or texts: whose word the stratum is
+-- concept       varchar        English name of the concept
+-- category      varchar        family that it belongs to
+-- origin        varchar        stimulus, texts or similarity: whose word the concept is
+select
+    example_strata.dataset,
+    example_strata.run_id,
+    example_strata.example_id,
+    example_strata.dimension,
+    example_strata.stratum,
+    example_strata.facet_origin,
+    run_concepts.concept,
+    run_concepts.category,
+    run_concepts.origin,
+from example_strata
+inner join run_concepts
+    on
+        example_strata.dataset = run_concepts.dataset
+        and example_strata.run_id = run_concepts.run_id
+        and example_strata.example_id = run_concepts.example_id
+where example_strata.dimension <> 'text language'
+union all
+select distinct
+    example_strata.dataset,
+    example_strata.run_id,
+    example_strata.example_id,
+    example_strata.dimension,
+    example_strata.stratum,
+    example_strata.facet_origin,
+    text_concepts.concept,
+    text_concepts.category,
+    'texts' as origin,
+from example_strata
+inner join text_concepts
+    on
+        example_strata.dataset = text_concepts.dataset
+        and example_strata.example_id = text_concepts.example_id
+        and example_strata.stratum = text_concepts.base_language
+where example_strata.dimension = 'text language';

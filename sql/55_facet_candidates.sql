@@ -1,0 +1,137 @@
+-- view:    facet_candidates
+-- grain:   one row per (neuron, concept, category, origin) that is a candidate
+-- key:     dataset, run_id, layer, unit, concept, category, origin
+-- reads:   neuron_concepts, settings
+-- purpose: The concepts that the Halle Berry test asks each neuron for.
+-- cite:    Quiroga et al. 2005, doi:10.1038/nature03687 (screening and testing)
+--
+-- Chosen on the screening half alone. The first is the one that neuron_labels tests:
+-- the most enriched among the neuron's top examples, if there is such a choice; the
+-- others have the largest screening_z. A concept in one category counts once, by the
+-- origin that ranks first. Concepts that excite the neuron no more than others do
+-- (screening_auroc at or below 0.5) are none.
+--
+-- column          type     unit       meaning
+-- dataset         varchar             name of the dataset
+-- model_id        varchar             architecture:pretrained
+-- run_id          varchar             the run
+-- layer           varchar             module path, point and pooling
+-- unit            integer  index 0..  position of the neuron inside its layer
+-- candidate_rank  bigint   rank 1..4  1 = the neuron's choice, which summaries count
+-- concept         varchar             name of the concept
+-- category        varchar             family that it belongs to
+-- origin          varchar             whose word it is: stimulus, texts, similarity
+with
+
+eligible as (
+    select
+        neuron_concepts.dataset,
+        neuron_concepts.model_id,
+        neuron_concepts.run_id,
+        neuron_concepts.layer,
+        neuron_concepts.unit,
+        neuron_concepts.concept,
+        neuron_concepts.category,
+        neuron_concepts.origin,
+        neuron_concepts.screening_z,
+        neuron_concepts.screening_auroc,
+        row_number() over (
+            partition by
+                neuron_concepts.dataset,
+                neuron_concepts.run_id,
+                neuron_concepts.layer,
+                neuron_concepts.unit
+            order by
+                (
+                    neuron_concepts.screening_top_count >= settings.label_min_count
+                ) desc,
+                neuron_concepts.screening_top_log10_p asc nulls last,
+                neuron_concepts.screening_auroc desc,
+                neuron_concepts.concept asc,
+                neuron_concepts.category asc,
+                neuron_concepts.origin asc
+        ) as choice_rank,
+        neuron_concepts.screening_top_count >= settings.label_min_count as can_label,
+    from neuron_concepts
+    cross join settings
+    where
+        list_contains(settings.label_origins, neuron_concepts.origin)
+        and neuron_concepts.screening_auroc > 0.5
+        and neuron_concepts.screening_z is not null
+),
+
+distinct_concepts as (
+    select
+        eligible.dataset,
+        eligible.model_id,
+        eligible.run_id,
+        eligible.layer,
+        eligible.unit,
+        eligible.concept,
+        eligible.category,
+        eligible.origin,
+        eligible.screening_z,
+        eligible.screening_auroc,
+        eligible.can_label and eligible.choice_rank = 1 as is_choice,
+    from eligible
+    qualify
+        row_number() over (
+            partition by
+                eligible.dataset,
+                eligible.run_id,
+                eligible.layer,
+                eligible.unit,
+                eligible.concept,
+                eligible.category
+            order by
+                (eligible.can_label and eligible.choice_rank = 1) desc,
+                eligible.screening_z desc,
+                eligible.origin asc
+        ) = 1
+),
+
+ranked as (
+    select
+        distinct_concepts.dataset,
+        distinct_concepts.model_id,
+        distinct_concepts.run_id,
+        distinct_concepts.layer,
+        distinct_concepts.unit,
+        row_number() over (
+            partition by
+                distinct_concepts.dataset,
+                distinct_concepts.run_id,
+                distinct_concepts.layer,
+                distinct_concepts.unit
+            order by
+                distinct_concepts.is_choice desc,
+                distinct_concepts.screening_z desc,
+                distinct_concepts.screening_auroc desc,
+                distinct_concepts.concept asc,
+                distinct_concepts.category asc
+        ) as candidate_rank,
+        distinct_concepts.concept,
+        distinct_concepts.category,
+        distinct_concepts.origin,
+        bool_or(distinct_concepts.is_choice) over (
+            partition by
+                distinct_concepts.dataset,
+                distinct_concepts.run_id,
+                distinct_concepts.layer,
+                distinct_concepts.unit
+        ) as has_choice,
+    from distinct_concepts
+)
+
+select
+    ranked.dataset,
+    ranked.model_id,
+    ranked.run_id,
+    ranked.layer,
+    ranked.unit,
+    ranked.candidate_rank,
+    ranked.concept,
+    ranked.category,
+    ranked.origin,
+from ranked
+where ranked.candidate_rank <= case when ranked.has_choice then 4 else 3 end;

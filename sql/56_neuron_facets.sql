@@ -1,0 +1,101 @@
+-- view:    neuron_facets
+-- grain:   one row per (neuron, candidate concept, stratum)
+-- key:     dataset, run_id, layer, unit, concept, category, origin, dimension, stratum,
+--          facet_origin
+-- reads:   raw_facet_aurocs, stg_runs, settings
+-- purpose: Does a neuron answer to its concept within one form, or in one language?
+-- cite:    Quiroga et al. 2005, doi:10.1038/nature03687 (surrogates)
+--
+-- auroc is that of the stratum's images that show the concept against the stratum's
+-- other images, so that a neuron gets no credit for telling drawings from photos. All
+-- figures without screening_ are of the testing half. p_value = (1 + surrogates that
+-- reach auroc) / 100, over 99 random sets of as many images of the same stratum. A
+-- stratum with fewer than facet_min_count images that show it, or that do not, is not
+-- tested: it neither passes nor fails. Filled by neurons build.
+--
+-- column                    type     unit       meaning
+-- dataset                   varchar             name of the dataset
+-- model_id                  varchar             architecture:pretrained
+-- run_id                    varchar             the run
+-- layer                     varchar             module path, point and pooling
+-- unit                      integer  index 0..  position of the neuron in its layer
+-- candidate_rank            integer  rank 1..4  see facet_candidates
+-- concept                   varchar             name of the concept
+-- category                  varchar             family that it belongs to
+-- origin                    varchar             whose word the concept is
+-- dimension                 varchar             facet, word language or text language
+-- stratum                   varchar             the facet, or the language
+-- facet_origin              varchar             whose word the stratum is
+-- positive_count            bigint   count      images that show it
+-- other_count               bigint   count      images that do not
+-- is_tested                 boolean             whether there are enough of both
+-- auroc                     double   0..1       null if not tested
+-- p_value                   double   0.01..1    null if not tested
+-- is_failed                 boolean             auroc below facet_min_auroc, or p_value
+--                                               above facet_max_p; null if not tested
+-- screening_positive_count  bigint   count      the same on the screening half
+-- screening_other_count     bigint   count      the same on the screening half
+-- screening_auroc           double   0..1       null if there are not enough of both
+with
+
+tested as (
+    select
+        raw_facet_aurocs.dataset,
+        stg_runs.model_id,
+        raw_facet_aurocs.run_id,
+        raw_facet_aurocs.layer,
+        raw_facet_aurocs.unit,
+        raw_facet_aurocs.candidate_rank,
+        raw_facet_aurocs.concept,
+        raw_facet_aurocs.category,
+        raw_facet_aurocs.origin,
+        raw_facet_aurocs.dimension,
+        raw_facet_aurocs.stratum,
+        raw_facet_aurocs.facet_origin,
+        raw_facet_aurocs.positive_count,
+        raw_facet_aurocs.other_count,
+        raw_facet_aurocs.auroc,
+        raw_facet_aurocs.screening_positive_count,
+        raw_facet_aurocs.screening_other_count,
+        raw_facet_aurocs.screening_auroc,
+        -- both as float: surrogates are stored so, and must tie with what they equal
+        (
+            1 + len(
+                list_filter(
+                    raw_facet_aurocs.surrogate_aurocs,
+                    lambda surrogate: surrogate >= raw_facet_aurocs.auroc::float
+                )
+            )
+        ) / (1.0::double + len(raw_facet_aurocs.surrogate_aurocs)) as p_value,
+    from raw_facet_aurocs
+    inner join stg_runs
+        on
+            raw_facet_aurocs.dataset = stg_runs.dataset
+            and raw_facet_aurocs.run_id = stg_runs.run_id
+)
+
+select
+    tested.dataset,
+    tested.model_id,
+    tested.run_id,
+    tested.layer,
+    tested.unit,
+    tested.candidate_rank,
+    tested.concept,
+    tested.category,
+    tested.origin,
+    tested.dimension,
+    tested.stratum,
+    tested.facet_origin,
+    tested.positive_count,
+    tested.other_count,
+    tested.auroc is not null as is_tested,
+    tested.auroc,
+    tested.p_value,
+    tested.auroc < settings.facet_min_auroc
+    or tested.p_value > settings.facet_max_p as is_failed,
+    tested.screening_positive_count,
+    tested.screening_other_count,
+    tested.screening_auroc,
+from tested
+cross join settings;

@@ -1,0 +1,63 @@
+-- view:    top_example_groups
+-- grain:   one row per neuron and top example
+-- key:     dataset, run_id, layer, unit, example_id
+-- reads:   raw_top_example_groups, top_examples
+-- purpose: The top examples of each neuron, parted into groups that look alike.
+-- cite:    Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7
+--
+-- neurons build computes it (pipeline/evidence/clarity.py); before that it has no rows.
+-- The first label_top_k examples with an activation other than 0. Ward's tree over the
+-- model's own image embeddings is cut into two to five groups of three or more; the cut
+-- with the largest mean silhouette of cosine distances is taken if that mean is above
+-- 0.25 (Kaufman & Rousseeuw 1990: below it, no substantial structure); else there is
+-- one group. Five groups may be more.
+--
+-- column        type     unit         meaning
+-- dataset       varchar               name of the dataset
+-- model_id      varchar               architecture:pretrained
+-- run_id        varchar               the run
+-- layer         varchar               module path, point and pooling
+-- unit          integer  index 0..    position of the neuron inside its layer
+-- example_id    bigint   id           the example
+-- example_rank  bigint   rank 1..     1 = strongest
+-- activation    float    model units  activation after pooling
+-- group_rank    integer  rank 1..5    1 = largest group, then the strongest example
+-- silhouette    double   -1..1        how well it lies in its part of the best split,
+--                                     taken or not; null if there is none
+with
+
+grouped as (
+    select
+        raw_top_example_groups.dataset,
+        top_examples.model_id,
+        raw_top_example_groups.run_id,
+        raw_top_example_groups.layer,
+        raw_top_example_groups.unit,
+        raw_top_example_groups.example_id,
+        top_examples.example_rank,
+        top_examples.activation,
+        raw_top_example_groups.group_rank,
+        raw_top_example_groups.silhouette,
+    from raw_top_example_groups
+    inner join top_examples
+        on
+            raw_top_example_groups.dataset = top_examples.dataset
+            and raw_top_example_groups.run_id = top_examples.run_id
+            and raw_top_example_groups.layer = top_examples.layer
+            and raw_top_example_groups.unit = top_examples.unit
+            and raw_top_example_groups.example_id = top_examples.example_id
+    where top_examples.polarity = 'positive'
+)
+
+select
+    grouped.dataset,
+    grouped.model_id,
+    grouped.run_id,
+    grouped.layer,
+    grouped.unit,
+    grouped.example_id,
+    grouped.example_rank,
+    grouped.activation,
+    grouped.group_rank,
+    grouped.silhouette,
+from grouped;

@@ -1,0 +1,92 @@
+-- view:    neuron_clarity
+-- grain:   one row per neuron with two top examples or more
+-- key:     dataset, run_id, layer, unit
+-- reads:   raw_neuron_clarity, top_example_groups, stg_runs
+-- purpose: Do a neuron's top examples look alike to the model, or fall into groups?
+-- cite:    Kaufman & Rousseeuw 1990, doi:10.1002/9780470316801
+--
+-- neurons build computes it (pipeline/evidence/clarity.py); before that it has no rows.
+-- clarity is the mean cosine of two of the top examples' image embeddings (the first
+-- label_top_k, those with an activation of 0 left out). It is in the model's own eyes:
+-- the nearer a layer is to the embedding, the clearer its neurons look. Compare it with
+-- baseline_clarity. polysemanticity is the chance that two of the top examples come
+-- from different groups (Gini-Simpson): 0 for one group, at most 0.8 for five equal
+-- ones. Groups are kinds of image, not of concept: drawings and words of one concept
+-- may be two groups.
+--
+-- column            type     unit       meaning
+-- dataset           varchar             name of the dataset
+-- model_id          varchar             architecture:pretrained
+-- run_id            varchar             the run
+-- layer             varchar             module path, point and pooling
+-- unit              integer  index 0..  position of the neuron inside its layer
+-- top_size          integer  count      top examples that were compared
+-- clarity           double   -1..1      mean cosine of two of them
+-- baseline_clarity  double   -1..1      mean cosine of two images of the run
+-- clarity_sd        double   SD         clarity above baseline, in SD of that of
+--                                       200 random sets of as many images
+-- group_count       integer  count 1..5 groups among the top examples
+-- silhouette        double   -1..1      how well parted the best split is, taken or not
+-- polysemanticity   double   0..0.8     chance that two are from different groups
+with
+
+sizes as (
+    select
+        top_example_groups.dataset,
+        top_example_groups.run_id,
+        top_example_groups.layer,
+        top_example_groups.unit,
+        top_example_groups.group_rank,
+        count(*) as group_size,
+        sum(top_example_groups.silhouette) as silhouette_sum,
+    from top_example_groups
+    group by
+        top_example_groups.dataset,
+        top_example_groups.run_id,
+        top_example_groups.layer,
+        top_example_groups.unit,
+        top_example_groups.group_rank
+),
+
+splits as (
+    select
+        sizes.dataset,
+        sizes.run_id,
+        sizes.layer,
+        sizes.unit,
+        count(*)::integer as group_count,
+        sum(sizes.silhouette_sum) / sum(sizes.group_size) as silhouette,
+        1.0::double - sum((sizes.group_size::double) ** 2)
+        / (sum(sizes.group_size)::double) ** 2 as polysemanticity,
+    from sizes
+    group by
+        sizes.dataset,
+        sizes.run_id,
+        sizes.layer,
+        sizes.unit
+)
+
+select
+    raw_neuron_clarity.dataset,
+    stg_runs.model_id,
+    raw_neuron_clarity.run_id,
+    raw_neuron_clarity.layer,
+    raw_neuron_clarity.unit,
+    raw_neuron_clarity.top_size,
+    raw_neuron_clarity.clarity,
+    raw_neuron_clarity.baseline_clarity,
+    raw_neuron_clarity.clarity_sd,
+    splits.group_count,
+    splits.silhouette,
+    splits.polysemanticity,
+from raw_neuron_clarity
+inner join stg_runs
+    on
+        raw_neuron_clarity.dataset = stg_runs.dataset
+        and raw_neuron_clarity.run_id = stg_runs.run_id
+inner join splits
+    on
+        raw_neuron_clarity.dataset = splits.dataset
+        and raw_neuron_clarity.run_id = splits.run_id
+        and raw_neuron_clarity.layer = splits.layer
+        and raw_neuron_clarity.unit = splits.unit;

@@ -1,0 +1,37 @@
+-- view:    contrasting_examples
+-- grain:   one row per neuron and rank
+-- key:     dataset, run_id, layer, unit, contrast_rank
+-- reads:   raw_contrasting_examples, stg_runs
+-- purpose: Images like a neuron's top examples that leave it cold: the near misses.
+--
+-- neurons build computes it (pipeline/evidence/clarity.py); before that it has no rows.
+-- The ten images nearest in embedding to the mean of the neuron's top examples, among
+-- those whose activation is at or below its median (0 for a neuron that rests on half
+-- of the images). Looked for among the distinct images of the run, or 100,000 of them
+-- drawn by hash.
+--
+-- column         type     unit         meaning
+-- dataset        varchar               name of the dataset
+-- model_id       varchar               architecture:pretrained
+-- run_id         varchar               the run
+-- layer          varchar               module path, point and pooling
+-- unit           integer  index 0..    position of the neuron inside its layer
+-- contrast_rank  integer  rank 1..     1 = closest; ties by example_id
+-- example_id     bigint   id           the example
+-- cosine         double   -1..1        with the mean embedding of the top examples
+-- activation     float    model units  after pooling; 0 where it is not stored
+select
+    raw_contrasting_examples.dataset,
+    stg_runs.model_id,
+    raw_contrasting_examples.run_id,
+    raw_contrasting_examples.layer,
+    raw_contrasting_examples.unit,
+    raw_contrasting_examples.contrast_rank,
+    raw_contrasting_examples.example_id,
+    raw_contrasting_examples.cosine,
+    raw_contrasting_examples.activation,
+from raw_contrasting_examples
+inner join stg_runs
+    on
+        raw_contrasting_examples.dataset = stg_runs.dataset
+        and raw_contrasting_examples.run_id = stg_runs.run_id;

@@ -1,0 +1,388 @@
+"""The Halle Berry test: exact, seeded, fair under the null, and true of neurons made to answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from facet_world import FacetWorld
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest, mannwhitneyu, rankdata
+
+from pipeline.evidence.facets import auroc_of, rank_twice, surrogate_sums
+from pipeline.evidence.strata import SURROGATES, Half, Stratum
+
+FORMS = ("photo", "line drawing", "rendered word")
+
+
+def direct_auroc(positives: np.ndarray, others: np.ndarray) -> float:
+    """SciPy's U over the number of pairs."""
+    return mannwhitneyu(positives, others).statistic / (len(positives) * len(others))
+
+
+# --- ranks and surrogates ----------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda units: st.integers(1, 30).flatmap(
+            lambda size: st.lists(
+                st.lists(
+                    st.sampled_from([-1.5, -0.0, 0.0, 0.25, 0.25, 1.0, 7.0]) | st.floats(-4, 4, width=16),
+                    min_size=size,
+                    max_size=size,
+                ),
+                min_size=units,
+                max_size=units,
+            )
+        )
+    )
+)  # fmt: skip
+def test_ranks_are_scipys(rows):
+    values = np.array(rows, np.float32)
+    assert np.array_equal(rank_twice(torch.from_numpy(values)), 2 * rankdata(values, axis=1))
+
+
+def stratum(size: int, positives: int = 10, name: str = "photo", dataset: str = "d") -> Stratum:
+    shown = {1: np.arange(positives)}
+    return Stratum(
+        dataset, "facet", name, "stimulus", Half(np.arange(size), shown), Half(np.arange(0), {})
+    )
+
+
+def test_surrogates_are_seeded_by_their_stratum_alone():
+    draws = stratum(40).draw()
+    assert draws.shape == (SURROGATES, 10)
+    assert all(len(set(row)) == 10 for row in draws.tolist())
+    assert np.array_equal(draws, stratum(40).draw())
+    longer = stratum(40, positives=25).draw()  # other concepts change nothing
+    assert np.array_equal(longer[:, :10], draws)
+    assert not np.array_equal(draws, stratum(40, name="painting").draw())
+    assert not np.array_equal(draws, stratum(40, dataset="e").draw())
+    assert len({tuple(row) for row in draws.tolist()}) == SURROGATES
+
+
+def test_every_image_is_as_likely_in_a_surrogate():
+    size, positives = 20, 5
+    draws = np.concatenate([stratum(size, positives, name=f"{n}").draw() for n in range(60)])
+    counts = np.bincount(draws.ravel(), minlength=size)
+    expected = len(draws) * positives / size
+    sd = np.sqrt(expected * (1 - positives / size))
+    assert np.abs(counts - expected).max() < 4.5 * sd
+
+
+def test_surrogate_sums_are_sums_over_their_images(monkeypatch):
+    from pipeline.evidence import facets
+
+    generator = np.random.default_rng(0)
+    ranks = torch.from_numpy(generator.integers(2, 500_000, (7, 50), dtype=np.int32))
+    draws = torch.from_numpy(stratum(50).draw())
+    expected = ranks.numpy().astype(np.int64)[:, draws[:, :4].numpy()].sum(2)
+    assert np.array_equal(surrogate_sums(ranks, draws, 4), expected)
+    monkeypatch.setattr(facets, "GATHER_BYTES", 1)
+    assert np.array_equal(surrogate_sums(ranks, draws, 4), expected)
+
+
+def test_auroc_of_large_sums_is_exact():
+    size, positives = 1_000_000, 400_000
+    top = 2 * sum(range(size - positives + 1, size + 1))
+    assert auroc_of(np.array([top, top // 1]), positives, size).tolist() == [1.0, 1.0]
+    assert auroc_of(np.array(positives * (size + 1)), positives, size) == 0.5
+
+
+# --- against raw activations -------------------------------------------------------------------
+
+
+def random_world(seed: int, kind: str = "sparse", images: int = 160, units: int = 9) -> FacetWorld:
+    """Images of three forms and two halves, four concepts, every kind of activation."""
+    generator = np.random.default_rng(seed)
+    world = FacetWorld(facet_min_count=2)
+    world.add_run()
+    for _ in range(images):
+        world.add_image(
+            str(generator.choice(FORMS)),
+            str(generator.choice(["screening", "testing"])),
+            tuple(c for c in "abcd" if generator.random() < 0.2),
+        )
+    world.add_image("photo", "testing", ("a",), is_duplicate=True)
+    matrix = generator.normal(size=(units, images + 1))
+    if kind == "sparse":
+        matrix = np.maximum(matrix - 0.5, 0)
+    elif kind == "tied":
+        matrix = np.round(matrix)
+    world.add_activations(matrix, keep_all=kind != "sparse")
+    for unit in range(units):
+        for n, concept in enumerate("abcd"):
+            world.add_candidate(unit, concept, z=5.0 - n)
+    return world
+
+
+@pytest.mark.parametrize("kind", ["sparse", "tied", "signed"])
+def test_aurocs_within_strata_are_those_of_the_raw_activations(kind):
+    sklearn = pytest.importorskip("sklearn.metrics", reason="pip install scikit-learn")
+    world = random_world(3, kind)
+    found = world.compute()
+    raw = {
+        (unit, example): value
+        for unit, example, value in world.rows("select unit, example_id, activation from stg_activations")
+    }  # fmt: skip
+    images = world.rows(
+        "select example_id, half, facet from stg_examples inner join stg_stimuli "
+        "using (dataset, example_id) inner join stg_run_examples using (dataset, example_id) "
+        "where not is_duplicate"
+    )
+    shown = set(world.rows("select example_id, concept from run_concepts"))
+    assert len(found) == 9 * 3 * 3  # units, the three best candidates, forms
+    for row in found:
+        for half, prefix in (("testing", ""), ("screening", "screening_")):
+            here = [i for i, h, facet in images if h == half and facet == row["stratum"]]
+            truth = np.array([(i, row["concept"]) in shown for i in here])
+            values = np.array([raw.get((row["unit"], i), 0.0) for i in here])
+            assert row[f"{prefix}positive_count"] == truth.sum()
+            assert row[f"{prefix}other_count"] == (~truth).sum()
+            if min(truth.sum(), (~truth).sum()) < 2:
+                assert row[f"{prefix}auroc"] is None
+                continue
+            auroc = row[f"{prefix}auroc"]
+            assert auroc == pytest.approx(direct_auroc(values[truth], values[~truth]), abs=1e-12)
+            assert auroc == pytest.approx(sklearn.roc_auc_score(truth, values), abs=1e-12)
+    assert world.rows("select count(*) from check_facets") == [(0,)]
+
+
+def test_surrogate_aurocs_are_those_of_their_images():
+    world = random_world(4)
+    found = [row for row in world.compute() if row["auroc"] is not None]
+    raw = {
+        (u, i): v for u, i, v in world.rows("select unit, example_id, activation from stg_activations")
+    }  # fmt: skip
+    for row in found[::7]:
+        here = [i for (i,) in world.rows(
+            "select example_id from example_strata inner join stg_examples using (dataset, example_id) "
+            f"where half = 'testing' and stratum = '{row['stratum']}' order by example_id"
+        )]  # fmt: skip
+        draws = stratum(len(here), row["positive_count"], row["stratum"]).draw()
+        values = np.array([raw.get((row["unit"], i), 0.0) for i in here])
+        expected = [
+            direct_auroc(values[places], np.delete(values, places)) for places in draws.astype(int)
+        ]
+        assert row["surrogate_aurocs"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
+    whole = random_world(5).compute()
+    assert random_world(5).compute(block_bytes=1) == whole  # one unit at a time
+    assert random_world(5).compute(block_bytes=4 * 161 * 2) == whole
+    shuffled = random_world(5)
+    for table in ("stg_activations", "run_concepts", "stg_stimuli", "neuron_concepts"):
+        shuffled.con.execute(
+            f"create or replace table {table} as from {table} order by hash(columns(*)::varchar)"
+        )
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert shuffled.compute() == whole
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_surrogates_that_do_not_fit_in_memory_are_drawn_again(monkeypatch):
+    from pipeline.evidence import facets
+
+    whole = random_world(5).compute()
+    monkeypatch.setattr(facets, "DRAW_BYTES", 0)
+    assert random_world(5).compute(block_bytes=1) == whole
+
+
+@pytest.mark.parametrize("changed", ["screening", "testing"])
+def test_one_half_says_nothing_about_the_other(changed):
+    before, world = random_world(6).compute(), random_world(6)
+    world.con.execute(
+        "update stg_activations set activation = hash(activation, example_id) % 1000 "
+        f"where example_id in (select example_id from stg_examples where half = '{changed}')"
+    )
+    after = world.compute()
+    own = [name for name in before[0] if name.startswith("screening_")]
+    other = [name for name in before[0] if name not in own]
+    kept, moved = (other, own) if changed == "screening" else (own, other)
+    assert [[row[n] for n in kept] for row in after] == [[row[n] for n in kept] for row in before]
+    assert [[row[n] for n in moved] for row in after] != [[row[n] for n in moved] for row in before]
+
+
+# --- under the null, and planted ---------------------------------------------------------------
+
+
+def test_p_is_uniform_where_neurons_know_nothing():
+    generator = np.random.default_rng(7)
+    world = FacetWorld()
+    world.add_run()
+    units, images, concepts = 60, 240, "abcdefghij"
+    for n in range(images):
+        world.add_image(FORMS[n % 3], "testing", (concepts[generator.integers(10)],))
+    world.add_activations(np.maximum(generator.normal(size=(units, images)), 0))
+    for unit in range(units):
+        for concept in generator.choice(list(concepts), 3, replace=False):
+            world.add_candidate(unit, str(concept))
+    world.compute()
+    for view in ("neuron_facets", "neuron_multimodality"):
+        p = np.array([p for (p,) in world.rows(f"select p_value from {view} where p_value > 0")])
+        assert len(p) >= 150
+        assert p.min() >= 0.01
+        spread = p - np.random.default_rng(0).uniform(
+            0, 0.01, len(p)
+        )  # p is a hundredth, not a real
+        assert kstest(spread, "uniform").pvalue > 1e-3, view
+        assert abs((p <= 0.05).mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / len(p))
+
+
+def planted_world(**changes) -> FacetWorld:
+    """Unit 0 answers to the concept in every form, 1 to photos of it, 2 to every photo, 3 to nothing."""
+    generator = np.random.default_rng(8)
+    world = FacetWorld(**changes)
+    world.add_run()
+    forms, shows = [], []
+    for n in range(360):
+        forms.append(FORMS[n % 3])
+        shows.append(n % 9 < 3)  # a third of every form
+        half = ("testing", "screening")[n // 9 % 2]
+        world.add_image(forms[-1], half, ("berry",) if shows[-1] else ("other",))
+    forms, shows = np.array(forms), np.array(shows)
+    noise = generator.uniform(0.1, 1, (4, 360))
+    noise[0] += 5 * shows
+    noise[1] += 5 * (shows & (forms == "photo"))
+    noise[2] += 5 * (forms == "photo")
+    world.add_activations(noise)
+    for unit in range(4):
+        world.add_candidate(unit, "berry", 5.0)
+        world.add_candidate(unit, "other", 1.0)
+    world.insert("neuron_labels", [("d", "r", "l", 0, "berry", "thing", "stimulus")])
+    return world
+
+
+def test_planted_neurons_answer_in_the_forms_they_were_made_for():
+    world = planted_world()
+    world.compute()
+    rows = {
+        row[0]: row[1:]
+        for row in world.rows(
+            "select unit, multimodality_index, p_value, facet_count, failed_facets, facet_aurocs, is_label "
+            "from neuron_multimodality where concept = 'berry' and candidate_rank = 1 order by unit"
+        )
+    }  # fmt: skip
+    index, p, count, failed, aurocs, is_label = rows[0]
+    assert (index, p, count, failed, is_label) == (1.0, 0.01, 3, [], True)
+    assert aurocs == {"line drawing": 1.0, "photo": 1.0, "rendered word": 1.0}
+    index, p, count, failed, aurocs, is_label = rows[1]
+    assert failed == ["line drawing", "rendered word"]
+    assert (aurocs["photo"], is_label) == (1.0, False)
+    assert index < 0.7 and p > 0.05
+    for unit in (2, 3):  # loving photos is no concept: within photos it tells nothing apart
+        assert rows[unit][3] == ["line drawing", "photo", "rendered word"]
+        assert rows[unit][0] < 0.7
+
+
+def test_a_facet_with_too_few_images_neither_passes_nor_fails():
+    world = planted_world(facet_min_count=21)
+    rows = world.compute()
+    assert {row["positive_count"] for row in rows if row["concept"] == "berry"} == {20}
+    query = "select multimodality_index, facet_count, failed_facets, untested_facets, p_value"
+    assert world.rows(
+        f"{query} from neuron_multimodality where unit = 0 and concept = 'berry'"
+    ) == [(None, 0, [], sorted(FORMS), None)]
+    assert world.rows("select * from multimodality_summary") == []
+    query = "select distinct is_tested, is_failed, auroc from neuron_facets where concept = 'berry'"
+    assert world.rows(query) == [(False, None, None)]
+    assert world.rows("select count(*) from check_facets") == [(0,)]
+
+
+def test_a_facet_where_everything_shows_the_concept_is_not_tested():
+    world = FacetWorld(facet_min_count=1)
+    world.add_run()
+    for n in range(8):
+        world.add_image("photo", "testing", ("a",))
+        world.add_image("painting", "testing", ("a",) if n < 4 else ())
+    world.add_activations(np.random.default_rng(0).random((1, 16)))
+    world.add_candidate(0, "a")
+    found = {row["stratum"]: row for row in world.compute()}
+    assert found["photo"]["auroc"] is None and found["photo"]["surrogate_aurocs"] is None
+    assert found["painting"]["auroc"] is not None
+    assert len(found["painting"]["surrogate_aurocs"]) == SURROGATES
+
+
+def test_nothing_to_test_is_no_row():
+    world = FacetWorld()
+    assert world.compute() == []
+    world.add_run()
+    world.add_image("photo")
+    world.add_activations(np.ones((2, 1)))
+    assert world.compute() == []
+    world.add_candidate(0, "a")
+    assert world.compute() == []
+    assert world.rows("select count(*) from neuron_multimodality") == [(0,)]
+
+
+# --- languages ---------------------------------------------------------------------------------
+
+
+def test_languages_of_rendered_words():
+    world = FacetWorld()
+    world.add_run()
+    shows, languages = [], []
+    for n in range(160):
+        language = ("en", "de-AT", "fr", "de")[n % 4]
+        shows.append(n % 20 < 8)
+        languages.append(language[:2])
+        world.add_image("rendered word", "testing", ("love",) if shows[-1] else (), language)
+    world.add_image("photo", "testing", ("love",))
+    shows, languages = np.array([*shows, True]), np.array([*languages, ""])
+    noise = np.random.default_rng(9).uniform(0.1, 1, (2, 161))
+    noise[0] += 5 * shows
+    noise[1] += 5 * (shows & (languages != "fr"))
+    world.add_activations(noise)
+    for unit in (0, 1):
+        world.add_candidate(unit, "love")
+    world.compute()
+    query = "select stratum, positive_count, other_count, auroc from neuron_facets where unit = 1"
+    found = {row[0]: row[1:] for row in world.rows(f"{query} and dimension = 'word language'")}
+    assert set(found) == {"de", "en", "fr"}
+    assert found["de"] == (32, 48, 1.0)
+    assert found["en"] == (16, 24, 1.0)
+    assert found["fr"][2] < 0.75
+    rows = world.rows(
+        "select unit, language_index, language_count, weakest_language, multimodality_index, facet_count "
+        "from neuron_multimodality order by unit"
+    )  # fmt: skip
+    assert rows[0][1:] == (1.0, 3, "de", None, 1)  # one form is no test of forms
+    assert rows[1][1:4] == (found["fr"][2], 3, "fr")
+
+
+def test_languages_of_texts():
+    world = FacetWorld()
+    world.add_run()
+    shown = []
+    for n in range(120):
+        example = world.add_image(None, "testing", ("Japan",) if n % 4 == 0 else (), origin="texts")
+        shown.append(n % 4 == 0)
+        world.insert("text_tokens", [("d", example, "en"), ("d", example, "en")])
+        if n < 60:
+            world.insert("text_tokens", [("d", example, "ja")])
+        if n % 4 == 0:
+            texts = [("d", example, "en", "Japan", "thing")] * 2
+            if n % 8 == 0 and n < 60:
+                texts.append(("d", example, "ja", "Japan", "thing"))
+            world.insert("text_concepts", texts)
+    noise = np.random.default_rng(10).uniform(0.1, 1, (1, 120))
+    noise[0] += 5 * np.array(shown)
+    world.add_activations(noise)
+    world.add_candidate(0, "Japan", origin="texts")
+    found = {row["stratum"]: row for row in world.compute()}
+    assert set(found) == {"en", "ja"}
+    assert {row["dimension"] for row in found.values()} == {"text language"}
+    assert {row["facet_origin"] for row in found.values()} == {"texts"}
+    assert (found["en"]["positive_count"], found["en"]["other_count"]) == (30, 90)
+    assert found["en"]["auroc"] == 1.0
+    # In Japanese half of the images that show it do not name it: they count among the others.
+    assert (found["ja"]["positive_count"], found["ja"]["other_count"]) == (8, 52)
+    assert found["ja"]["auroc"] < 1.0
+    assert world.rows("select count(*) from check_facets") == [(0,)]

@@ -1,0 +1,338 @@
+"""A neuron's card: what it gathers is what the views say; what it draws is there; what it says is safe."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_world import (
+    EVIL,
+    assert_self_contained,
+    make_bare_card,
+    make_card,
+    make_label,
+    make_unlabelled,
+)
+
+from pipeline.cli import main
+from pipeline.errors import WarehouseError
+from pipeline.report import card_png, words
+from pipeline.report.card_html import render_card
+from pipeline.report.card_png import WIDTH_PX, draw_card
+from pipeline.report.gather import gather_card
+from pipeline.report.pictures import THUMBNAIL_PX
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+LAYER = "visual.layer3.0"
+
+
+@pytest.fixture
+def invoke(monkeypatch, capsys):
+    """Run a command in this process, through ``main``."""
+
+    def call(*arguments: object, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["neurons", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert (stop.value.code or 0) == code, out + err
+        assert "Traceback" not in err
+        return out + err
+
+    return call
+
+
+@pytest.fixture
+def world(tiny_warehouse):
+    """A connection whose views can be replaced, a store, and one neuron."""
+    with connect(tiny_warehouse) as con:
+        (layer,) = con.execute(
+            "select layer from layers where layer_path = $path", {"path": LAYER}
+        ).fetchall()[0]
+        (run_id,) = con.execute("select run_id from runs").fetchall()[0]
+        neuron = {"dataset": "textures", "run_id": run_id, "layer": layer, "unit": 3}
+        yield con, Store(tiny_warehouse), neuron
+
+
+THIS = "dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit"
+
+
+def test_a_card_holds_what_the_views_say(world):
+    con, store, neuron = world
+    card = gather_card(con, store, neuron)
+    for polarity, pictures in (("positive", card.top), ("negative", card.bottom)):
+        expected = con.execute(
+            f"select example_id, activation_sd from top_examples where {THIS} and polarity = "
+            f"'{polarity}' order by example_rank limit 12",
+            neuron,
+        ).fetchall()
+        assert [(p.example_id, p.activation_sd) for p in pictures] == expected
+    assert len(card.top) > 3
+    stats = con.execute(
+        f"select example_count, mean, sd, min, max from neuron_stats where {THIS}", neuron
+    ).fetchall()[0]
+    got = card.stats
+    assert (got.example_count, got.mean, got.sd, got.min, got.max) == stats
+    assert sum(b.example_count for b in card.histogram) + got.zero_count == got.example_count
+    lefts = [b.left_sd for b in card.histogram]
+    assert lefts == sorted(lefts)
+    assert card.histogram[-1].left_sd * got.sd <= got.max <= card.histogram[-1].right_sd * got.sd
+    samples = con.execute(
+        f"select bin_left_sd, example_id from neuron_samples where {THIS} and sample_rank <= 12 "
+        "order by bin_left_sd, sample_rank",
+        neuron,
+    ).fetchall()
+    assert [(b.left_sd, p.example_id) for b in card.samples for p in b.pictures] == samples
+    near = con.execute(
+        f"select example_id from contrasting_examples where {THIS} order by contrast_rank", neuron
+    ).fetchall()
+    assert [(p.example_id,) for p in card.contrasting] == near[:12]
+    sizes = con.execute(
+        f"select group_size from neuron_groups where {THIS} order by group_rank", neuron
+    ).fetchall()
+    assert [(g.group_size,) for g in card.groups] == sizes
+    texts = dict(con.execute("select example_id, text from texts").fetchall())
+    assert all(p.name == texts[p.example_id] for p in card.top)
+    assert card.is_random
+    assert "random" in words.card_notes(card)[0]
+
+
+def test_labels_tests_and_probabilities_are_those_of_the_neuron(world):
+    con, store, neuron = world
+    key = ", ".join(f"'{v}' as {n}" for n, v in neuron.items() if n != "unit") + ", 3 as unit"
+    con.execute(
+        f"""
+        create or replace temp table shown as
+        select * replace (
+            'dog' as concept, 'animal' as category, 'texts' as origin, 0.9e0 as score,
+            true as is_labelled, null as reason, 'dog' as enrichment_concept
+        ) from neuron_labels;
+        create or replace view neuron_labels as from shown;
+        create or replace view neuron_facets as
+        select {key}, 1 as candidate_rank, 'dog' as concept, 'animal' as category,
+            'texts' as origin, 'facet' as dimension, stratum, 'stimulus' as facet_origin,
+            positive_count, 20 as other_count, auroc, p_value, auroc < 0.6 as is_failed
+        from (values ('photo', 7, 0.875e0, 0.01e0), ('edge map', 5, 0.5e0, 0.9e0), ('word', 1, null, null))
+            as rows (stratum, positive_count, auroc, p_value)
+        union all
+        select {key}, 2, 'cat', 'animal', 'texts', 'facet', 'photo', 'stimulus', 9, 9, 0.1, 1, true;
+        create or replace view raw_facet_aurocs as
+        select *, [0.25, 0.5, 0.75]::float[] as surrogate_aurocs from neuron_facets
+        union all by name
+        select {key.replace("3 as unit", "4 as unit")}, 1 as candidate_rank, 'facet' as dimension,
+            'silhouette' as stratum, 'stimulus' as facet_origin;
+        create or replace view neuron_multimodality as
+        select {key}, 1 as candidate_rank, 'dog' as concept, 'animal' as category,
+            'texts' as origin, 'stimulus' as facet_origin, true as is_label,
+            0.5e0 as multimodality_index, 0.9e0 as p_value, 2 as facet_count,
+            'edge map' as weakest_facet, ['edge map'] as failed_facets,
+            ['word'] as untested_facets, null as language_index, 0 as language_count,
+            null as weakest_language;
+        create or replace view conditional_probabilities as
+        select {key}, origin, labeller, concept, category, sd_bin,
+            sd_bin::double as bin_left_sd, sd_bin + 1.0 as bin_right_sd, 10 as sample_count,
+            hits as hit_count, hits / 10 as probability, 0.1e0 as probability_low,
+            0.9e0 as probability_high
+        from (values
+            ('texts', null, 'dog', 'animal', 0, 2), ('texts', null, 'dog', 'animal', 1, 8),
+            ('texts', null, null, 'animal', 0, 4), ('texts', null, null, 'place', 0, 5),
+            ('stimulus', null, 'dog', 'animal', 0, 1), ('human', 'anna', null, 'pet', 0, 3)
+        ) as rows (origin, labeller, concept, category, sd_bin, hits)
+        """
+    )
+    card = gather_card(con, store, neuron)
+    assert (card.label.concept, card.label.score) == ("dog", 0.9)
+    showing = {
+        i
+        for (i,) in con.execute(
+            "select example_id from run_concepts where concept = 'dog'"
+        ).fetchall()
+    }
+    assert {p.example_id for p in card.top if p.is_labelled} == showing & {
+        p.example_id for p in card.top
+    }
+    assert any(p.is_labelled for b in card.samples for p in b.pictures)
+    test = card.halle_berry
+    assert test is not None
+    assert test.concept == "dog"
+    told = {s.name: (s.positive_count, s.auroc, s.is_failed) for s in test.strata}
+    assert told == {
+        "photo": (7, 0.875, False),
+        "edge map": (5, 0.5, True),
+        "word": (1, None, None),
+        "silhouette": (0, None, None),
+    }
+    assert test.strata[0].surrogate_low == pytest.approx(0.275)
+    assert test.strata[0].surrogate_high == pytest.approx(0.725)
+    lines = " ".join(words.describe_test(test))
+    assert "index 0.500 (p 0.90), the smallest AUROC of 2 forms (edge map)" in lines
+    assert "fails in edge map" in lines
+    assert "shows it as: silhouette" in lines
+    assert [(p.what, p.left_sd, p.hit_count) for p in card.probabilities] == [
+        ("dog", 0, 2),
+        ("dog", 1, 8),
+        ("any animal", 0, 4),
+        ("pet (anna)", 0, 3),
+    ]
+
+
+def _find_strip(pixels: np.ndarray, picture, x: int) -> int | None:
+    """The row at which a thumbnail stands, pixel by pixel."""
+    wanted = np.asarray(picture.image)[4:-4, 4:-4]  # a thick frame may cover its edge
+    size = THUMBNAIL_PX - 8
+    column = pixels[:, x + 4 : x + 4 + size]
+    first = np.flatnonzero((column == wanted[0]).all(axis=(1, 2)))
+    return next((int(y) for y in first if (column[y : y + size] == wanted).all()), None)
+
+
+def test_every_section_is_drawn_and_its_pictures_are_pasted():
+    card = make_card()
+    picture = draw_card(card)
+    assert picture.mode == "RGB"
+    assert picture.width == WIDTH_PX
+    pixels = np.asarray(picture)
+    for strip in (card.top, card.bottom, card.contrasting):
+        rows = {
+            _find_strip(pixels, p, card_png.MARGIN_PX + 1 + n * card_png.STEP_PX)
+            for n, p in enumerate(strip)
+        }
+        assert len(rows) == 1
+        assert None not in rows
+    y = 24
+    for block in card_png._list_blocks(card):  # each part leaves ink where it should
+        part = pixels[y : y + block.height_px]
+        assert (part != 255).any(axis=2).mean() > 0.003
+        y += block.height_px
+    assert y + 24 == picture.height
+
+
+def test_a_picture_changes_with_each_number_that_it_shows():
+    card = make_card()
+    before = np.asarray(draw_card(card))
+    stratum = card.halle_berry.strata[0]
+    changes = {
+        "label": make_label(score=0.5),
+        "stats": replace(card.stats, zero_count=0),
+        "histogram": card.histogram[:-4],
+        "halle_berry": replace(
+            card.halle_berry, strata=(replace(stratum, auroc=0.7), *card.halle_berry.strata[1:])
+        ),
+        "probabilities": tuple(replace(p, low=0.0) for p in card.probabilities),
+        "samples": tuple(replace(b, pictures=b.pictures[:2]) for b in card.samples),
+    }
+    for name, value in changes.items():
+        after = np.asarray(draw_card(replace(card, **{name: value})))
+        assert after.shape == before.shape, name
+        assert (after != before).any(), name
+
+
+def test_what_is_not_known_is_said_and_not_drawn():
+    bare = make_bare_card()
+    picture = draw_card(bare)
+    assert picture.height < draw_card(make_card()).height / 2
+    page = assert_self_contained(render_card(bare))
+    for told in (
+        "it has no top example: its activation is never above zero",
+        "No concept was chosen on the screening half.",
+        "None: its activation is never below zero.",
+        "All its activations are equal",
+        "No form or language of any image is known here",
+        "This run kept no samples by activation",
+        "Not computed: neurons build does",
+        "has neurons similarity been run?",
+    ):
+        assert told in page.text
+    assert not any(tag in ("svg", "img") for tag, _ in page.tags)
+    no_test = replace(
+        make_card(), label=make_unlabelled("not significant"), probabilities=()
+    )  # fmt: skip
+    assert (
+        "No label, so there is no category to ask for"
+        in assert_self_contained(render_card(no_test)).text
+    )
+
+
+def test_a_page_says_what_the_picture_says_and_trusts_no_name():
+    card = make_card()
+    html = render_card(card)
+    page = assert_self_contained(html)
+    assert "<script" not in html
+    assert "<i>Kenya" not in html
+    assert " ".join(EVIL.split()) in page.text
+    for told in ("0.987", "8.2", "1.5e-12", "31 of the testing half", "17 of 24, 12.5 times"):
+        assert told in page.text
+    for name, value in words.label_facts(card.label):
+        assert " ".join(name.split()) in page.text
+        assert " ".join(value.split()) in page.text
+    assert html.count(">differs<") == 1
+    assert html.count(">agrees<") == 2
+    for title in words.TITLES.values():
+        assert title in page.text
+    pictures = [attrs for tag, attrs in page.tags if tag == "img"]
+    shown = len(card.top) + len(card.bottom) + len(card.contrasting) + 9
+    assert len(pictures) == shown
+    assert sum(attrs.get("class") == "shows" for attrs in pictures) == 6
+    sampled = [attrs for tag, attrs in page.tags if tag == "image"]
+    assert len(sampled) == sum(len(b.pictures) for b in card.samples)
+    assert "not tested: 1 of it" in page.text
+    assert len(html) < 1_000_000
+
+
+def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, invoke):
+    here = ("--warehouse", tiny_warehouse)
+    png, html = tmp_path / "new" / "card.png", tmp_path / "card.html"
+    out = invoke("card", LAYER, 3, *here, "--out", png)
+    assert f"Picture: {png}" in out
+    with Image.open(png) as picture:
+        assert picture.format == "PNG"
+        assert picture.width == WIDTH_PX
+    invoke("card", LAYER, 3, *here, "--dataset", "textures", "--out", html)
+    page = assert_self_contained(html.read_text(encoding="utf-8"))
+    assert "The model's weights are random" in page.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((LAYER, 3, "--out", "card.jpg"), "Expected .png or .html"),
+        ((LAYER, 3, "--out", "card"), "suffix 'none'"),
+        ((LAYER, 99999, "--out", "card.png"), "has no unit 99999"),
+        (("visual.nowhere", 3, "--out", "card.png"), "Layers: "),
+        ((LAYER, 3, "--run", "none", "--out", "card.png"), "No run 'none'"),
+    ],
+)
+def test_wrong_arguments_are_told(tiny_warehouse, tmp_path, invoke, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    assert told in invoke("card", *arguments, "--warehouse", tiny_warehouse, code=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_which_little_is_known(world):
+    con, store, neuron = world
+    for name in (
+        *("neuron_samples", "neuron_clarity", "neuron_groups", "top_example_groups"),
+        *("contrasting_examples", "neuron_facets", "raw_facet_aurocs", "neuron_multimodality"),
+    ):
+        con.execute(f"create temp table no_{name} as from {name} limit 0")
+        con.execute(f"create or replace view {name} as from no_{name}")
+    card = gather_card(con, store, neuron)
+    assert (card.samples, card.groups, card.contrasting, card.clarity) == ((), (), (), None)
+    assert card.halle_berry is None
+    told = assert_self_contained(render_card(card)).text
+    assert "Not computed: neurons build does" in told
+    assert "No form or language of any image is known here" in told
+    assert "This run kept no samples by activation" in told
+    draw_card(card)
+
+
+def test_tars_that_are_gone_are_named(world):
+    con, store, neuron = world
+    con.execute("create temp table gone as select * replace ('/gone/' || shard as url) from shards")
+    con.execute("create or replace view shards as from gone")
+    with pytest.raises(WarehouseError, match=r"The shard /gone/00000.* cannot be read") as error:
+        gather_card(con, store, neuron)
+    assert "Images are never copied" in error.value.hint

@@ -1,0 +1,181 @@
+"""A run's report: one page without a network, with what the views say."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+from report_world import EVIL, assert_self_contained, make_picture
+
+from pipeline.cli import main
+from pipeline.errors import WarehouseError
+from pipeline.report.run_report import DoubtfulList, ReportNeuron, find_run, gather_report
+from pipeline.report.run_report_html import render_report
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+
+@pytest.fixture
+def invoke(monkeypatch, capsys):
+    """Run a command in this process, through ``main``."""
+
+    def call(*arguments: object, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["neurons", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert (stop.value.code or 0) == code, out + err
+        return out + err
+
+    return call
+
+
+@pytest.fixture
+def world(tiny_warehouse):
+    """A connection whose views can be replaced, and a store; ten neurons of it are labelled."""
+    with connect(tiny_warehouse) as con:
+        con.execute(
+            """
+            create or replace temp table shown as
+            select * replace (
+                unit % 10 = 0 as is_labelled,
+                if(unit % 10 = 0, if(unit < 50, 'dog', 'red'), null) as concept,
+                if(unit % 10 = 0, if(unit < 50, 'animal', 'color'), null) as category,
+                if(unit % 10 = 0, 'texts', null) as origin,
+                if(unit % 10 = 0, 0.5 + unit / 250, null) as score,
+                if(unit % 10 = 0, 0.01e0, null) as q_value,
+                if(unit % 10 = 0, 'cat', null) as runner_up,
+                if(unit % 10 = 0, (unit % 7) / 10, null) as margin,
+                if(unit % 10 = 0, 1 + unit % 3, null) as agreement,
+                if(unit % 10 = 0, null, 'not significant') as reason
+            )
+            from neuron_labels where layer like 'visual.layer3%' and unit < 100;
+            create or replace view neuron_labels as from shown
+            """
+        )
+        yield con, Store(tiny_warehouse)
+
+
+def test_a_report_holds_what_the_views_say(world):
+    con, store = world
+    dataset, run_id = find_run(con, None, None)
+    report = gather_report(con, store, dataset, run_id)
+    assert report.neuron_count == 100
+    assert report.labelled_count == 10
+    assert report.categories == (("animal", 5), ("color", 5))
+    assert report.reasons == (("not significant", 90),)
+    expected = con.execute(
+        """
+        select concept, min_by(unit, (-agreement, -score)) from shown where is_labelled
+        group by concept order by max((agreement, score)) desc
+        """
+    ).fetchall()
+    assert [(n.concept, n.unit) for n in report.convincing] == expected
+    doubtful = {group.title: [n.unit for n in group.neurons] for group in report.doubtful}
+    worst = con.execute(
+        "select unit from shown where is_labelled order by margin, unit limit 6"
+    ).fetchall()
+    assert doubtful["Smallest AUROC"] == [0, 10, 20, 30, 40, 50]
+    assert doubtful["Smallest margin over the runner-up"] == [unit for (unit,) in worst]
+    assert "Weakest form (Halle Berry test)" not in doubtful  # there are no forms here
+    assert any("random" in warning for warning in report.warnings)
+    for neuron in report.convincing:
+        ids = con.execute(
+            "select example_id from top_examples where layer = $layer and unit = $unit and "
+            "polarity = 'positive' order by example_rank limit 6",
+            {"layer": neuron.layer, "unit": neuron.unit},
+        ).fetchall()
+        assert [(p.example_id,) for p in neuron.pictures] == ids
+        shows = con.execute(
+            "select example_id from run_concepts where concept = $concept and category = $category",
+            {"concept": neuron.concept, "category": neuron.category},
+        ).fetchall()
+        assert {(p.example_id,) for p in neuron.pictures if p.is_labelled} <= set(shows)
+    assert any(p.is_labelled for n in report.convincing for p in n.pictures)
+
+
+def test_a_page_says_so_and_escapes_what_users_wrote(world):
+    con, store = world
+    report = gather_report(con, store, *find_run(con, "textures", None))
+    neuron = ReportNeuron(
+        "<layer>", 5, EVIL, "<b>", None,
+        {**report.convincing[0].evidence, "runner_up": "<img src=x>", "multimodality_index": 0.75,
+         "weakest_facet": "<u>photo</u>", "facet_count": 3},
+        (make_picture(1),),
+    )  # fmt: skip
+    report.coverage.update(reject_reasons="<em>bad</em> 3", languages=["en", "<q>"])
+    summary = {
+        "layer": "<layer>", "facet_origin": "stimulus", "neuron_count": 100, "tested_count": 40,
+        "untrained_run_count": 1,
+        **{f"multimodal_{t}_count": c for t, c in ((80, 30), (90, 20), (95, 10))},
+        **{f"permuted_{t}_count": 0.25 for t in (80, 90, 95)},
+        **{f"untrained_{t}_count": 1.5 for t in (80, 90, 95)},
+    }  # fmt: skip
+    report = replace(
+        report,
+        convincing=(neuron,),
+        doubtful=(DoubtfulList("Smallest AUROC", (neuron,)),),
+        categories=((EVIL, 4), ("animal", 3)),
+        multimodality=({**summary, "category": "all"}, {**summary, "category": "<i>animal</i>"}),
+        warnings=("<s>careful</s>",),
+    )
+    html = render_report(report)
+    page = assert_self_contained(html)
+    for evil in ("<script", "<img src=x", "<u>", "<em>", "<q>", "<i>", "<s>", "<layer"):
+        assert evil not in html
+    assert " ".join(EVIL.split()) in page.text
+    for told in ("index 0.750 over 3 forms", "30", "0.25", "1.50", "untrained", "<s>careful</s>"):
+        assert told in page.text
+    assert "10 of 100 neurons" in page.text
+
+
+def test_the_command_writes_one_page(tiny_warehouse, tmp_path, invoke):
+    out = tmp_path / "pages" / "report.html"
+    told = invoke("report", "--warehouse", tiny_warehouse, "--out", out)
+    assert f"Page: {out}" in told
+    page = assert_self_contained(out.read_text(encoding="utf-8"))
+    with connect(tiny_warehouse) as con:
+        image_count, text_count = con.execute(
+            "select image_count, text_count from run_coverage"
+        ).fetchall()[0]
+    assert f"from {image_count:,} images" in page.text
+    assert f"{text_count:,} in 1 languages: en" in page.text
+    assert "RANDOM weights" in page.text
+    assert out.stat().st_size < 1_000_000
+    wrong = invoke("report", "--warehouse", tiny_warehouse, "--out", tmp_path / "r.png", code=2)
+    assert "Expected .html" in wrong
+
+
+def test_the_run_that_is_meant(tiny_warehouse):
+    with connect(tiny_warehouse) as con:
+        found = find_run(con, None, None)
+        assert find_run(con, *found) == found
+        with pytest.raises(WarehouseError, match="no run nope of dataset any") as wrong:
+            find_run(con, None, "nope")
+        assert found[1] in wrong.value.hint
+        con.execute(
+            "create or replace view runs as select unnest(['a', 'a', 'b']) as dataset, "
+            "unnest(['x', 'y', 'x']) as run_id"
+        )
+        assert find_run(con, "b", None) == ("b", "x")
+        assert find_run(con, "a", "y") == ("a", "y")
+        with pytest.raises(WarehouseError, match="several runs") as many:
+            find_run(con, "a", None)
+        assert "--dataset a --run x; --dataset a --run y" in many.value.hint
+
+
+def test_a_run_without_labels_and_tars_that_are_gone(world):
+    con, store = world
+    con.execute("create temp table gone as select * replace ('/gone/' || shard as url) from shards")
+    con.execute("create or replace view shards as from gone")
+    where = find_run(con, None, None)
+    with pytest.raises(WarehouseError, match="cannot be read"):
+        gather_report(con, store, *where)
+    con.execute(
+        "update shown set is_labelled = false, concept = null, category = null, reason = 'none'"
+    )
+    report = gather_report(con, store, *where)
+    assert (report.convincing, report.doubtful, report.categories) == ((), (), ())
+    told = assert_self_contained(render_report(report)).text
+    assert told.count("No neuron is labelled.") == 3
