@@ -6,8 +6,10 @@ import resource
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from scipy.stats import rankdata
 
@@ -20,6 +22,15 @@ CONCEPTS = 50
 PASS = "create or replace table auroc as from concept_ranks"
 
 
+def open_pass(folder: str) -> duckdb.DuckDBPyConnection:
+    """A connection as a build has it when it comes to the pass: ``run_concepts`` is Parquet."""
+    connection = connect(folder)
+    mart = Path(folder) / "run_concepts.parquet"
+    connection.execute(f"copy (from run_concepts) to '{mart}'")
+    connection.execute(f"create or replace view run_concepts as from read_parquet('{mart}')")
+    return connection
+
+
 class Pass:
     """One compacted warehouse, and the matrix it was made from."""
 
@@ -27,7 +38,7 @@ class Pass:
         values = make_warehouse(folder, shard_count, shard_size, unit_count, concept_count=CONCEPTS)
         self.values = np.ascontiguousarray(values.numpy().T)
         self.compact_cost = measure(lambda: compact(folder))
-        self.connection = connect(folder)
+        self.connection = open_pass(folder)
         rows = self.connection.execute(
             "select half = 'testing' from stg_examples order by example_id"
         ).fetchall()
@@ -92,7 +103,7 @@ def report(quick: bool) -> Report:
 
 def ask_here(folder: str) -> None:
     """What the child does: the pass in SQL; prints its peak in GB."""
-    with connect(folder) as connection:
+    with open_pass(folder) as connection:
         connection.execute(PASS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(peak * (1 if sys.platform == "darwin" else 1024) / 1e9)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline.config import SimilarityConfig
+from pipeline.config import ClassifyConfig, SimilarityConfig
 from pipeline.dataset import read_dataset
 from pipeline.errors import WarehouseError
+from pipeline.labels.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
 from pipeline.progress import ProgressCallback
 from pipeline.storage import Store
 from pipeline.warehouse import connect
@@ -68,14 +69,31 @@ def find_runs(warehouse: str, dataset: str | None, run: str | None) -> list[tupl
 def score_similarity(
     config: SimilarityConfig, progress: ProgressCallback | None = None
 ) -> SimilaritySummary:
-    """Score the images of a run against all concepts. What is done already is not done again.
+    """Score the images of a run against all concepts, and against the facets, the forms of images.
+
+    What is done already is not done again.
 
     Raises:
-        NeuronsError: As ``extract.similarity.score_concepts``.
+        NeuronsError: As ``extract.similarity.score_concepts`` and ``extract.classify.classify``.
     """
+    from pipeline.extract.classify import classify
     from pipeline.extract.similarity import score_concepts
 
     read_dataset(Store(config.warehouse), config.dataset)  # says which there are
     with connect(config.warehouse) as connection:
         concepts = choose_concepts(connection, config.dataset)
-    return score_concepts(config, concepts, progress)
+    done = score_concepts(config, concepts, progress)
+    classify(
+        ClassifyConfig(
+            config.warehouse,
+            config.dataset,
+            config.run,
+            done.model,
+            FACET_CLASSES,
+            FACET_TEMPLATES,
+            FACET_CLASS_SET,
+            config.device,
+        ),
+        progress,
+    )
+    return done

@@ -38,6 +38,8 @@ class SimilaritySummary:
     """What was scored, and what was found done already."""
 
     run_id: str
+    model: str
+    """The model as it was named, with the path of a checkpoint."""
     concept_count: int
     shard_count: int
     skipped_shard_count: int
@@ -69,6 +71,7 @@ def score_concepts(
             f"Make it first: neurons extract --dataset {config.dataset}",
         )
     run = store.read_json(f"{folder}/run.json")
+    model = config.model or run["config"]["model"]
     identity = {
         "concepts": list(concepts),
         "templates": list(config.templates),
@@ -91,7 +94,7 @@ def score_concepts(
         files = {f["ordinal"]: f for f in old if f["made_from"] == made_from.get(f["ordinal"])}
         todo = [ordinal for ordinal in shards if ordinal not in files]
         if todo:
-            clip = load_clip(config.model or run["config"]["model"], config.device)
+            clip = load_clip(model, config.device)
             refuse_another_model(clip, identity["weights_sha256"])
             embeddings = embed_classes(clip, concepts, config.templates)
             prompts = _write_embeddings(store, folder, identity, concepts, embeddings)
@@ -115,6 +118,7 @@ def score_concepts(
             store.write_json(record, value)
     return SimilaritySummary(
         config.run,
+        model,
         len(concepts),
         len(shards),
         len(shards) - len(todo),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planting import CONSTANT_LAYER, LAYER, PLANTED, make_planted_warehouse
+from planting import CONSTANT_LAYER, FACETS, LAYER, PLANTED, make_planted_warehouse
 
 from pipeline.build import build
 from pipeline.check import check, run_violations
@@ -95,6 +95,29 @@ def test_the_method_of_prompts_is_there_though_this_text_tower_is_noise(con):
         {"layer": LAYER},
     ).fetchall()
     assert rows == 0, "a dead neuron has no top images"
+
+
+@pytest.mark.parametrize(
+    "planted", [p for p in PLANTED if len(p.facets) > 1 or p.concept in ("cat", "house")],
+    ids=lambda p: str(p.concept),
+)  # fmt: skip
+def test_the_halle_berry_test_tells_the_concept_from_one_form_of_it(con, planted):
+    """By construction: true in every facet, or failing exactly in those it cannot see."""
+    result = con.execute(
+        "select * from neuron_multimodality where layer = $layer and unit = $unit "
+        "and concept = $concept and is_label and facet_origin = 'stimulus'",
+        {"layer": LAYER, "unit": planted.unit, "concept": planted.concept},
+    )
+    (row,) = result.fetchall()
+    found = dict(zip([c[0] for c in result.description], row, strict=True))
+    assert found["facet_count"] == 3
+    assert set(found["failed_facets"]) == set(FACETS) - set(planted.facets)
+    if set(planted.facets) == set(FACETS):
+        assert found["multimodality_index"] > 0.95
+        assert found["p_value"] <= 0.01
+    else:
+        assert found["multimodality_index"] < 0.7
+        assert found["weakest_facet"] not in planted.facets
 
 
 def test_compaction_changes_no_answer(con, warehouse):
