@@ -105,8 +105,9 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
     try:
         for statements in [*raw, *load_statements()]:
             connection.execute(statements)
-        for view in load_views():
-            connection.execute(f"create view {view.name} as\n{view.body}")
+        connection.execute(";\n".join(map(empty_of, load_views())))
+        for view in reversed(load_views()):
+            connection.execute(f"create or replace view {view.name} as\n{view.body}")
             _comment(connection, view)
     except duckdb.Error as error:
         raise explain_damage(error, inventory.store.url) from error
@@ -243,6 +244,17 @@ def _scans(files: list[str], table: Table, uri: Callable[[str], str], extra: str
 
 def _lines(items: list[str]) -> str:
     return ",\n".join(items)
+
+
+def empty_of(view: View) -> str:
+    """SQL of a view with the columns that its header states, and no rows.
+
+    DuckDB expands all that a view reads when the view is created, so from the bottom up the cost
+    multiplies. Put empty ones in place first, then the real ones from the top down: each expands
+    only these.
+    """
+    columns = ", ".join(f"null::{column.type} as {column.name}" for column in view.columns)
+    return f"create view {view.name} as select {columns} where false"
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:

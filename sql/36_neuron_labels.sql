@@ -9,8 +9,8 @@
 -- On the screening half one concept is chosen: the most enriched among the neuron's top
 -- examples (smallest screening_top_log10_p; ties by screening_auroc, then by name), if
 -- at least label_min_count of them show it and its images excite the neuron more than
--- others do. On the testing half that one pair is tested: is it enriched there too? q is
--- Benjamini and Hochberg's over the neurons of the run that have a choice, from the
+-- others do. On the testing half that one pair is tested: is it enriched there too? q
+-- is Benjamini and Hochberg's over the neurons of the run that have a choice, from the
 -- hypergeometric p; the neuron is labelled if q is at most label_max_q. (The p of z
 -- would miss a neuron that answers to one form of a concept only, and label more that
 -- merely lean towards one.) Concepts count by the word of the label_origins: not by the

@@ -225,7 +225,8 @@ def read_embeddings(
         ids: int64 ``[N]``, ascending: which examples.
 
     Yields:
-        Places in ``ids``, int64 ``[B]``, and embeddings, float32 ``[B, D]``, L2 norm 1.
+        Places in ``ids``, int64 ``[B]``, and embeddings, float32 ``[B, D]``, L2 norm 1
+        (one without length, of a model that says nothing, stays zero).
     """
     if not len(ids):
         return
@@ -245,4 +246,5 @@ def read_embeddings(
             continue
         values = batch.column(1).flatten().to_numpy(False).reshape(len(batch), -1)
         values = values[keep].astype(np.float32)
-        yield places[keep], values / np.linalg.norm(values, axis=1, keepdims=True)
+        length = np.linalg.norm(values, axis=1, keepdims=True)
+        yield places[keep], values / np.where(length > 0, length, 1)
