@@ -180,7 +180,7 @@ def write_run(
 ) -> None:
     """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``.
 
-    With ``concept_count`` there is an index too, and what its images show.
+    With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction.
     """
     store, name = Store(folder), "synthetic"
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
@@ -196,9 +196,7 @@ def write_run(
         writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
         files = writer.finish()
-        index = (
-            _write_index(store, name, shard, ids.numpy(), concept_count) if concept_count else []
-        )
+        index = _write_index(store, name, shard, ids.numpy(), concept_count)
         for place, written in ((dataset_folder(name), index), (run_folder, files)):
             write_manifest(store, place, _manifest(shard, len(block), written))
 
@@ -206,21 +204,21 @@ def write_run(
 def _write_index(
     store: Store, dataset: str, shard: Shard, ids: np.ndarray[Any, Any], concept_count: int
 ) -> list[dict[str, Any]]:
-    """Rows of ``examples`` and ``stimuli``; what does not matter is null."""
+    """Rows of ``examples`` and, if there are concepts, ``stimuli``; what does not matter is null."""
     rows: dict[str, dict[str, list[Any]]] = {
         "examples": {
             "example_id": ids.tolist(),
             "shard_ordinal": [shard.ordinal] * len(ids),
             "image_sha256": [hashlib.sha256(str(i).encode()).hexdigest() for i in ids.tolist()],
-        },
-        "stimuli": {
-            "example_id": ids.tolist(),
-            "concept": [
-                f"concept {(shard.ordinal * len(ids) + n) % concept_count}" for n in range(len(ids))
-            ],
-            "category": ["object"] * len(ids),
-        },
+        }
     }
+    if concept_count:
+        numbers = [(shard.ordinal * len(ids) + n) % concept_count for n in range(len(ids))]
+        rows["stimuli"] = {
+            "example_id": ids.tolist(),
+            "concept": [f"concept {n}" for n in numbers],
+            "category": ["object"] * len(ids),
+        }
     files = []
     for table, columns in rows.items():
         schema = TABLES[table].arrow_schema()
