@@ -7,11 +7,18 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import ArtifactProgress, artifact_key, show_markdown
 from flows.build import build_marts, check_warehouse, refuse_violations
-from flows.extract import Outcome, one_at_a_time, run_extract
+from flows.extract import GPU_TAG, Outcome, hold_device, one_at_a_time, run_extract
 from flows.retries import TASK_OPTIONS
 from pipeline.check import CheckResult
-from pipeline.config import IngestConfig, IngestStep, PipelineConfig, load_config
+from pipeline.config import (
+    IngestConfig,
+    IngestStep,
+    PipelineConfig,
+    SimilarityConfig,
+    load_config,
+)
 from pipeline.errors import ShardError
+from pipeline.similarity import score_similarity, similarity_config
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
 from pipeline.summary import link_root, render_summary, summarise, write_summary
@@ -42,6 +49,14 @@ def export_summary(warehouse: str, dataset: str, run_id: str, checks: list[Check
         f"Summary of {dataset}, run {run_id}",
     )
     return write_summary(store, summary)
+
+
+@task(name="read similarity", **TASK_OPTIONS)
+def read_similarity(config: SimilarityConfig) -> None:
+    """Let a run's own model read its images: all concepts and facets, from stored embeddings."""
+    with hold_device(config.device):
+        done = score_similarity(config, ArtifactProgress(f"Similarity of {config.run}"))
+    get_run_logger().info("%s", done)
 
 
 @flow(name="dataset", task_runner=one_at_a_time())
@@ -79,6 +94,10 @@ def dataset_flow(
     for extraction in job.extract:
         runs.append(run_extract(extraction, shards_per_task, tasks_at_once))
         failures += runs[-1].failures
+        if job.similarity and not runs[-1].failures:
+            tags = set() if extraction.device == "cpu" else {GPU_TAG}
+            reading = read_similarity.with_options(tags=tags)
+            reading.submit(similarity_config(extraction, runs[-1].run_id)).result()
     build_marts.submit(job.warehouse, job.labels).result()
     checks = check_warehouse.submit(job.warehouse).result()
     pages = [

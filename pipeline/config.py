@@ -209,6 +209,8 @@ class PipelineConfig:
     """Limits of the ingest."""
     extract: tuple[ExtractConfig, ...] = ()
     """One or more runs."""
+    similarity: bool = False
+    """Whether the model also reads its images itself: ``neurons similarity`` after each run."""
     labels: LabelSettings = LabelSettings()
     """Parameters of the labelling views."""
 
@@ -218,8 +220,8 @@ def load_config(
 ) -> PipelineConfig:
     """Read a TOML file.
 
-    Top level: ``warehouse``, ``dataset``. Tables: ``[ingest]`` (``source``, ``paths``, limits, and
-    ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of `ExtractConfig`), and
+    Top level: ``warehouse``, ``dataset``, ``similarity``. Tables: ``[ingest]`` (``source``,
+    ``paths``, limits, and ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of `ExtractConfig`), and
     ``[labels]`` (fields of `LabelSettings`).
 
     Args:
@@ -239,7 +241,7 @@ def load_config(
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
-    known = ("warehouse", "dataset", "ingest", "extract", "labels")
+    known = ("warehouse", "dataset", "similarity", "ingest", "extract", "labels")
     _check_keys(data, known, f"{path}")
     place, dataset = warehouse or data.get("warehouse") or fallback, data.get("dataset")
     if not place or not dataset:
@@ -271,8 +273,16 @@ def load_config(
         ingest=IngestStep(**step) if ingest else None,
         ingest_limits=_make(IngestConfig, base | limits, f"{path} [ingest]"),
         extract=tuple(_make(ExtractConfig, base | run, f"{path} [extract]") for run in runs),
+        similarity=_read_switch(data, "similarity", f"{path}"),
         labels=_make(LabelSettings, data.get("labels", {}), f"{path} [labels]"),
     )
+
+
+def _read_switch(data: dict[str, Any], name: str, where: str) -> bool:
+    value = data.get(name, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: {name} is {value!r}.", "It must be true or false.")
+    return value
 
 
 def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:

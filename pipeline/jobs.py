@@ -38,6 +38,7 @@ def run_job(config: PipelineConfig, progress: ProgressCallback | None = None) ->
         NeuronsError: A step could not be done. What was finished stays.
     """
     from pipeline.extract.run import extract
+    from pipeline.similarity import score_similarity, similarity_config
     from pipeline.sources.ingest import ingest
 
     progress, summary = progress or NoProgress(), JobSummary()
@@ -58,6 +59,12 @@ def run_job(config: PipelineConfig, progress: ProgressCallback | None = None) ->
             f"{result.rejected_count} rejected, {rate:.0f} images/s; "
             f"{result.skipped_shard_count} of {result.shard_count} shards were done already"
         )
+        if config.similarity:
+            read = score_similarity(similarity_config(run, result.run_id), progress)
+            summary.lines.append(
+                f"similar  run {read.run_id}: {read.concept_count} concepts, "
+                f"{read.row_count} likely pairs of image and concept"
+            )
     summary.built = build(config.warehouse, config.labels, progress)
     counts = ", ".join(f"{name} {n}" for name, n in summary.built.row_counts.items())
     summary.lines.append(f"build    {counts}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline.config import ClassifyConfig, SimilarityConfig
+from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.dataset import read_dataset
 from pipeline.errors import WarehouseError
 from pipeline.labels.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
@@ -64,6 +64,13 @@ def find_runs(warehouse: str, dataset: str | None, run: str | None) -> list[tupl
             f"Runs there: {known}.",
         )
     return found
+
+
+def similarity_config(config: ExtractConfig, run_id: str) -> SimilarityConfig:
+    """The reading that follows an extraction, by the same model on the same device."""
+    return SimilarityConfig(
+        config.warehouse, config.dataset, run_id, config.model, device=config.device
+    )
 
 
 def score_similarity(

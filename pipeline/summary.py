@@ -41,6 +41,16 @@ order by neuron_count desc, concept, category
 limit $top_labels
 """
 
+_COVERAGE = """
+select
+    image_count, text_image_count, concept_image_count, texts_image_count, stimulus_image_count,
+    similarity_image_count, language_count, lost_format_count,
+    neuron_count, labelled_count, permuted_count,
+    tested_count, multimodal_90_count, permuted_90_count,
+from run_summary
+where dataset = $dataset and run_id = $run_id
+"""
+
 _REJECTS = """
 select stage, reason, count(*) as reject_count
 from rejects
@@ -66,6 +76,7 @@ def summarise(
             "dataset": dataset,
             "run_id": run_id,
             **rows(_RUN)[0],
+            **rows(_COVERAGE)[0],
             "units": rows(_LAYERS),
             "top_labels": rows(_LABELS, top_labels=TOP_LABELS),
             "rejects": rows(_REJECTS),
@@ -113,6 +124,24 @@ def render_summary(summary: dict[str, Any], root: str) -> str:
         f"{summary['pending_shard_count']} pending",
         f"- Images: {summary['read_count']} read, {summary['written_count']} written, "
         f"{summary['rejected_count']} rejected, {summary['duplicate_count']} duplicates",
+        f"- Coverage: of {summary['image_count']} distinct images {summary['text_image_count']} have "
+        f"a text, {summary['concept_image_count']} show a concept (by texts "
+        f"{summary['texts_image_count']}, by construction {summary['stimulus_image_count']}, by the "
+        f"model's own similarity {summary['similarity_image_count']}); "
+        f"{summary['language_count']} languages; {summary['lost_format_count']} images of forms that "
+        f"cannot be read",
+        f"- Labels: {summary['labelled_count']} of {summary['neuron_count']} neurons"
+        + (
+            f"; with permuted concepts {summary['permuted_count']:.1f}"
+            if summary["permuted_count"] is not None
+            else ""
+        ),
+        f"- Multimodal at 0.9: {summary['multimodal_90_count']} of {summary['tested_count']} tested"
+        + (
+            f"; by chance {summary['permuted_90_count']:.1f}"
+            if summary["permuted_90_count"] is not None
+            else ""
+        ),
         f"- Seconds, summed over threads: read {summary['read_s']:.1f}, "
         f"decode {summary['decode_s']:.1f}, write {summary['write_s']:.1f}",
         f"- Files: {summary['file_bytes'] / 1e6:.1f} MB",

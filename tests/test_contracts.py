@@ -118,7 +118,7 @@ LEVELS = {
     "sources": 3, "extract": 3, "labels": 3, "views": 3,
     "stimuli": 4, "train": 5, "evidence": 5, "inventory": 4, "warehouse": 5,
     "build": 6, "check": 6, "compact": 6, "sheet": 6,
-    "summary": 7, "query": 7, "jobs": 7, "probes": 7, "similarity": 7,
+    "summary": 7, "query": 7, "jobs": 7.2, "probes": 7, "similarity": 7,
     "search": 7.3, "search_like": 7.5, "search_sum": 7.5, "search_commands": 8,
     "label_import": 6, "labelling": 7, "label_commands": 8,
     "image_sources": 7, "demo_sheets": 7, "stimuli_commands": 8, "probe_commands": 8, "demo": 8,

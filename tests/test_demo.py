@@ -40,6 +40,21 @@ def test_the_pipelines_own_labels_name_the_planted_neurons(demo, capsys):
     assert 0.2 * demo.planted_count < demo.every_form_count < demo.planted_count
 
 
+def test_permuted_concepts_label_no_more_than_q_promises(demo, warehouse):
+    with connect(warehouse) as con:
+        rows = con.execute(
+            "select dataset, labelled_frac, permuted_frac, permuted_repeat_count, max_q, "
+            "label_score, constant_score from label_baselines order by dataset"
+        ).fetchall()
+    assert [row[0] for row in rows] == ["demo", "demo-attack", "demo-stroop"]
+    for _, _, permuted, repeats, max_q, *_ in rows:
+        assert repeats == 3
+        assert permuted <= max_q
+    _, labelled, permuted, *_, score, constant = rows[0]
+    assert labelled > 0.5 > 20 * permuted
+    assert score > 0.9 > constant + 0.3
+
+
 def test_labels_are_found_without_the_list(demo, warehouse):
     """The same count by plain SQL over what the pipeline wrote, nothing of the demo's own code."""
     with connect(warehouse) as con:

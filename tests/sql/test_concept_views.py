@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import log_ndtr
 from scipy.stats import false_discovery_control, hypergeom, mannwhitneyu
 from sklearn.metrics import roc_auc_score
+from statsmodels.stats.multitest import multipletests
 
 KINDS = ("continuous", "tied", "signed", "sparse", "constant")
 
@@ -103,7 +104,7 @@ def test_auroc_z_and_q_equal_scikit_learn_and_scipy(seed, kind, keep):
         else:
             assert row["mean_difference_sd"] is None
     if rows:
-        q = false_discovery_control([row["p_value"] for row in rows])
+        q = multipletests([row["p_value"] for row in rows], method="fdr_bh")[1]
         assert [row["q_value"] for row in rows] == pytest.approx(q.tolist(), rel=1e-9)
 
 

@@ -1,0 +1,86 @@
+-- view:    run_summary
+-- grain:   one row per run
+-- key:     dataset, run_id
+-- reads:   runs, run_coverage, label_baselines, multimodality_summary
+-- purpose: Every run on one line: what it rests on, what it found, what chance finds.
+--
+-- Details stand in the views that it reads.
+--
+-- column                  type     unit   meaning
+-- dataset                 varchar         name of the dataset
+-- model_id                varchar         architecture:pretrained
+-- run_id                  varchar         the run
+-- is_random               boolean         weights are seeded noise
+-- shard_count             bigint   count  shards that are done
+-- rejected_count          bigint   count  samples and examples that were rejected
+-- lost_format_count       bigint   count  of these, images of a form we cannot read
+-- image_count             bigint   count  distinct images
+-- text_image_count        bigint   count  images with any text
+-- concept_image_count     bigint   count  images that show a concept, by any origin
+-- texts_image_count       bigint   count  images whose texts name a concept
+-- stimulus_image_count    bigint   count  images that show one by construction
+-- similarity_image_count  bigint   count  images in which the model finds one
+-- language_count          bigint   count  languages of the texts
+-- neuron_count            bigint   count  neurons of all layers
+-- labelled_count          bigint   count  of these, labelled
+-- permuted_count          double   count  labelled with permuted concepts, mean
+-- label_score             double   0..1   mean AUROC of the labels
+-- constant_score          double   0..1   the same of the best constant label
+-- tested_count            bigint   count  neurons with two tested facets or more
+-- multimodal_90_count     bigint   count  of these, with an index of at least 0.9
+-- permuted_90_count       double   count  the same by chance
+-- untrained_90_count      double   count  the same of an untrained model, or null
+with
+
+multimodal as (
+    select
+        multimodality_summary.dataset,
+        multimodality_summary.run_id,
+        sum(multimodality_summary.tested_count)::bigint as tested_count,
+        sum(multimodality_summary.multimodal_90_count)::bigint as multimodal_90_count,
+        sum(multimodality_summary.permuted_90_count) as permuted_90_count,
+        sum(multimodality_summary.untrained_90_count) as untrained_90_count,
+    from multimodality_summary
+    where
+        multimodality_summary.category = 'all'
+        and multimodality_summary.facet_origin = 'stimulus'
+    group by multimodality_summary.dataset, multimodality_summary.run_id
+)
+
+select
+    runs.dataset,
+    runs.model_id,
+    runs.run_id,
+    runs.is_random,
+    runs.shard_count,
+    run_coverage.rejected_count,
+    run_coverage.lost_format_count,
+    run_coverage.image_count,
+    run_coverage.text_image_count,
+    run_coverage.concept_image_count,
+    run_coverage.texts_image_count,
+    run_coverage.stimulus_image_count,
+    run_coverage.similarity_image_count,
+    run_coverage.language_count,
+    coalesce(label_baselines.neuron_count, 0) as neuron_count,
+    coalesce(label_baselines.labelled_count, 0) as labelled_count,
+    label_baselines.permuted_count,
+    label_baselines.label_score,
+    label_baselines.constant_score,
+    coalesce(multimodal.tested_count, 0) as tested_count,
+    coalesce(multimodal.multimodal_90_count, 0) as multimodal_90_count,
+    multimodal.permuted_90_count,
+    multimodal.untrained_90_count,
+from runs
+inner join run_coverage
+    on
+        runs.dataset = run_coverage.dataset
+        and runs.run_id = run_coverage.run_id
+left join label_baselines
+    on
+        runs.dataset = label_baselines.dataset
+        and runs.run_id = label_baselines.run_id
+left join multimodal
+    on
+        runs.dataset = multimodal.dataset
+        and runs.run_id = multimodal.run_id;
