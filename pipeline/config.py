@@ -221,8 +221,8 @@ def load_config(
     """Read a TOML file.
 
     Top level: ``warehouse``, ``dataset``, ``similarity``. Tables: ``[ingest]`` (``source``,
-    ``paths``, limits, and ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of `ExtractConfig`), and
-    ``[labels]`` (fields of `LabelSettings`).
+    ``paths``, limits, and ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of
+    `ExtractConfig`), and ``[labels]`` (fields of `LabelSettings`).
 
     Args:
         path: The file.
