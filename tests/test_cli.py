@@ -202,7 +202,14 @@ def test_ctrl_c_says_how_to_go_on(tiny_warehouse, tmp_path):
     shutil.copytree(tiny_warehouse, place)
     command = ["extract", "--warehouse", str(place), "--dataset", "textures", "--device", "cpu"]
     command += ["--model", "RN-demo:random", "--layer", "visual.layer2.0", "--batch-size", "1"]
-    with subprocess.Popen([*NEURONS, *command], stderr=subprocess.PIPE, text=True) as process:
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background of a
+    try:  # shell ignores it, and so would what it starts
+        process = subprocess.Popen([*NEURONS, *command], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stderr is not None
         assert "begins" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
