@@ -17,12 +17,14 @@ import pyarrow as pa
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
+from sklearn.metrics import silhouette_samples
 
 from pipeline.evidence.matrix import (
     BLOCK_BYTES,
     RunLayer,
     iter_blocks,
     list_layers,
+    load_embeddings,
     read_embeddings,
     sample_ids,
 )
@@ -33,6 +35,9 @@ MAX_GROUPS = 5
 MIN_GROUP_SIZE = 3
 MIN_SILHOUETTE = 0.25
 """Below it a split is "no substantial structure" (Kaufman & Rousseeuw 1990, table 4, chapter 2)."""
+
+WIDEST_EMBEDDING = 1024
+"""Numbers in an embedding of the widest CLIP models; only sizes what is read at once."""
 
 BASELINE_IMAGES = 10_000
 BASELINE_SETS = 200
@@ -66,25 +71,6 @@ def mean_cosine(embeddings: np.ndarray[Any, Any]) -> float:
     return float((total @ total - count) / (count * (count - 1)))
 
 
-def silhouettes(distances: Floats, groups: np.ndarray[Any, Any]) -> Floats:
-    """Silhouette of each point (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7), in -1..1.
-
-    Args:
-        distances: Float64 ``[K, K]``, symmetric, zero diagonal.
-        groups: Integers ``[K]``, two groups or more; a point alone in its group gets 0.
-    """
-    labels, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    member = np.zeros((len(groups), len(labels)))
-    member[np.arange(len(groups)), places] = 1.0
-    totals = distances @ member
-    own_size = sizes[places]
-    inside = totals[np.arange(len(groups)), places] / np.maximum(own_size - 1, 1)
-    others = np.where(member > 0, np.inf, totals / sizes).min(axis=1)
-    most = np.maximum(inside, others)
-    apart = np.divide(others - inside, most, out=np.zeros(len(groups)), where=most > 0)
-    return np.where(own_size > 1, apart, 0.0)
-
-
 def split_examples(
     embeddings: np.ndarray[Any, Any],
 ) -> tuple[np.ndarray[Any, np.dtype[np.int32]], Floats]:
@@ -115,7 +101,7 @@ def split_examples(
         sizes = np.bincount(groups)[1:]
         if len(sizes) < 2 or sizes.min() < MIN_GROUP_SIZE:
             continue
-        found = silhouettes(distances, groups)
+        found = silhouette_samples(distances, groups, metric="precomputed")
         if np.isnan(best[0]) or found.mean() > best.mean():
             best, best_groups = found, groups
     if not best.mean() > MIN_SILHOUETTE:
@@ -152,30 +138,19 @@ def iter_top_examples(
         where,
     ).fetchnumpy()
     all_units, all_ids = np.asarray(found["unit"]), np.asarray(found["example_id"], np.int64)
-    at_once = max(1, max_bytes // (4 * 50 * 1024))
+    most = int(np.bincount(all_units).max(initial=1))
+    at_once = max(1, max_bytes // (4 * most * WIDEST_EMBEDDING))
     for first in range(0, layer.unit_count, at_once):
         some = (all_units >= first) & (all_units < first + at_once)
         units, ids = all_units[some], all_ids[some]
         if not len(ids):
             continue
         distinct, places = np.unique(ids, return_inverse=True)
-        embeddings = _embeddings(connection, layer, distinct)
+        embeddings = load_embeddings(connection, layer.dataset, layer.run_id, distinct)
         edges = np.flatnonzero(np.diff(units)) + 1
         for start, end in zip([0, *edges], [*edges, len(units)], strict=True):
             chosen = slice(int(start), int(end))
             yield TopExamples(int(units[start]), ids[chosen], embeddings[places[chosen]])
-
-
-def _embeddings(
-    connection: duckdb.DuckDBPyConnection, layer: RunLayer, ids: Ids
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Float32 ``[N, D]`` of a run, all at once."""
-    found: np.ndarray[Any, np.dtype[np.float32]] | None = None
-    for places, values in read_embeddings(connection, layer.dataset, layer.run_id, ids):
-        if found is None:
-            found = np.zeros((len(ids), values.shape[1]), np.float32)
-        found[places] = values
-    return np.zeros((0, 0), np.float32) if found is None else found
 
 
 def compute_top_example_groups(
@@ -216,7 +191,7 @@ def compute_neuron_clarity(
         run = (layer.dataset, layer.run_id)
         if run not in baselines:
             ids = sample_ids(connection, *run, BASELINE_IMAGES)
-            baselines[run] = _Baseline(_embeddings(connection, layer, ids))
+            baselines[run] = _Baseline(load_embeddings(connection, *run, ids))
         baseline, rows = baselines[run], []
         for top in iter_top_examples(connection, layer):
             if len(top.ids) >= 2:
@@ -242,7 +217,7 @@ class _Baseline:
 
     def __init__(self, embeddings: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         self.embeddings = embeddings
-        self.mean = mean_cosine(embeddings)
+        self.mean = mean_cosine(embeddings) if len(embeddings) >= 2 else np.nan
         self._sds: dict[int, float] = {}
 
     def compare(self, clarity: float, size: int) -> float:

@@ -248,3 +248,18 @@ def read_embeddings(
         values = values[keep].astype(np.float32)
         length = np.linalg.norm(values, axis=1, keepdims=True)
         yield places[keep], values / np.where(length > 0, length, 1)
+
+
+def load_embeddings(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: str,
+    run_id: str,
+    ids: np.ndarray[Any, np.dtype[np.int64]],
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Float32 ``[N, D]``: all that `read_embeddings` yields, in the order of ``ids``."""
+    found = np.zeros((len(ids), 0), np.float32)
+    for places, values in read_embeddings(connection, dataset, run_id, ids):
+        if not found.shape[1]:
+            found = np.zeros((len(ids), values.shape[1]), np.float32)
+        found[places] = values
+    return found

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.errors import WarehouseError
+from pipeline.evidence.facets import auroc_of
 from pipeline.evidence.matrix import RunLayer, example_ids, iter_blocks, read_units
 
 MIN_POSITIVES = 3
@@ -75,10 +76,7 @@ def auroc(scores: np.ndarray[Any, Any], shows: np.ndarray[Any, np.dtype[np.bool_
         Float64 ``[...]``.
     """
     ranks = rankdata(scores, axis=-1)
-    positives = int(shows.sum())
-    negatives = len(shows) - positives
-    total = ranks[..., shows].sum(axis=-1) - positives * (positives + 1) / 2
-    return np.asarray(total / (positives * negatives))
+    return auroc_of(2 * ranks[..., shows].sum(axis=-1), int(shows.sum()), len(shows))
 
 
 def fit_sparse(

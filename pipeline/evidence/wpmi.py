@@ -15,7 +15,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pipeline.evidence.matrix import RunLayer, example_ids, iter_blocks, list_layers
+from pipeline.evidence.matrix import (
+    RunLayer,
+    example_ids,
+    iter_blocks,
+    list_layers,
+    load_embeddings,
+)
 from pipeline.extract.sketch import order_keys
 from pipeline.progress import ProgressCallback
 from pipeline.schema import DERIVED
@@ -31,6 +37,8 @@ FIRST_MEMBERSHIP, LAST_MEMBERSHIP = 0.998, 0.97
 BEST_COUNT = 20
 """Concepts kept of each neuron beside those that are tested in the run."""
 UNITS_AT_ONCE = 16
+IMAGES_AT_ONCE = 20_000
+"""Top images, counted for each neuron, whose embeddings and probabilities are held at once."""
 
 
 def log_expected(probabilities: torch.Tensor) -> torch.Tensor:
@@ -101,43 +109,34 @@ def _score_half(
     given = torch.full((layer.unit_count, len(concepts)), torch.nan)
     if not len(ids):
         return given
-    is_active = torch.zeros(layer.unit_count, dtype=torch.bool)
-    columns = torch.arange(len(ids))
-    for block in iter_blocks(connection, layer, ids):
-        activations = torch.from_numpy(block.activations)
-        for start in range(0, len(activations), UNITS_AT_ONCE):
-            some = activations[start : start + UNITS_AT_ONCE]
-            places = order_keys(some, columns).topk(min(TOP_K, len(ids)), dim=1).indices
-            needed, where = torch.unique(places, return_inverse=True)
-            images = read_embeddings(connection, layer, ids[needed.numpy()])
-            first = block.first_unit + start
-            given[first : first + len(some)] = log_expected(
-                concept_probabilities(images, concepts)[where]
-            )
-            is_active[first : first + len(some)] = some.amax(1) > 0
+    places, is_active = _find_top(connection, layer, ids)
+    units_at_once = max(1, IMAGES_AT_ONCE // places.shape[1])
+    for start in range(0, layer.unit_count, units_at_once):
+        needed, where = torch.unique(places[start : start + units_at_once], return_inverse=True)
+        images = load_embeddings(connection, layer.dataset, layer.run_id, ids[needed.numpy()])
+        likely = concept_probabilities(torch.from_numpy(images), concepts)
+        for first in range(0, len(where), UNITS_AT_ONCE):
+            some = where[first : first + UNITS_AT_ONCE]
+            begin = start + first
+            given[begin : begin + len(some)] = log_expected(likely[some])
     given[is_active] = soft_wpmi(given[is_active])
     given[~is_active] = torch.nan
     return given
 
 
-def read_embeddings(
+def _find_top(
     connection: duckdb.DuckDBPyConnection, layer: RunLayer, ids: np.ndarray[Any, Any]
-) -> torch.Tensor:
-    """Float32 ``[N, D]``, the image embeddings of some examples, in the order of ``ids`` (ascending)."""
-    connection.register("wanted", pa.table({"example_id": ids}))
-    rows = connection.sql(
-        """
-        select raw_embeddings.embedding
-        from raw_embeddings
-        inner join wanted using (example_id)
-        where raw_embeddings.dataset = $dataset and raw_embeddings.run_id = $run_id
-        order by raw_embeddings.example_id
-        """,
-        params={"dataset": layer.dataset, "run_id": layer.run_id},
-    ).to_arrow_table()
-    connection.unregister("wanted")
-    flat = rows["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return torch.from_numpy(flat.copy()).reshape(len(rows), -1).float()
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places in ``ids`` of each neuron's top images, int64 ``[U, K]``; and bool ``[U]``: is it ever
+    above zero?
+    """
+    columns = torch.arange(len(ids))
+    places, active = [], []
+    for block in iter_blocks(connection, layer, ids):
+        for some in torch.split(torch.from_numpy(block.activations), UNITS_AT_ONCE):
+            places.append(order_keys(some, columns).topk(min(TOP_K, len(ids)), dim=1).indices)
+            active.append(some.amax(1) > 0)
+    return torch.cat(places), torch.cat(active)
 
 
 def _read_concepts(

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_samples
+from textures import write_textures
 
+from pipeline.build import build
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep
 from pipeline.evidence.clarity import (
     CONTRASTS,
     MIN_GROUP_SIZE,
     MIN_SILHOUETTE,
     compute_contrasting_examples,
     mean_cosine,
-    silhouettes,
     split_examples,
 )
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers
+from pipeline.extract.run import extract
 from pipeline.progress import NoProgress
+from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect
 
 
@@ -35,22 +37,22 @@ def clouds(sizes, spread, seed=0, dim=16):
     return unit_rows(centres[groups] + spread * random.normal(size=(len(groups), dim))), groups
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.integers(4, 30), st.integers(2, 4))
-def test_silhouettes_are_scikit_learns(seed, count, group_count):
-    random = np.random.default_rng(seed)
-    points = unit_rows(random.normal(size=(count, 5)))
-    groups = random.integers(0, group_count, count)
-    groups[:2] = [0, 1]
-    distances = np.clip(1 - points.astype(float) @ points.T.astype(float), 0, None)
-    np.fill_diagonal(distances, 0)
-    if len(np.unique(groups)) < count:
-        expected = silhouette_samples(distances, groups, metric="precomputed")
-        assert silhouettes(distances, groups) == pytest.approx(expected, abs=1e-9)
+def test_images_that_are_all_the_same_are_one_group():
+    groups, silhouette = split_examples(np.tile(np.eye(4, dtype=np.float32)[0], (8, 1)))
+    assert groups.tolist() == [1] * 8
+    assert np.nan_to_num(silhouette).tolist() == [0] * 8
 
 
-def test_silhouettes_of_images_that_are_all_the_same_are_zero():
-    assert silhouettes(np.zeros((4, 4)), np.array([0, 0, 1, 1])).tolist() == [0, 0, 0, 0]
+def test_a_run_of_a_single_image_can_be_built(tmp_path):
+    tars = write_textures(tmp_path / "tars", shard_count=1, per_shard=1)
+    place = str(tmp_path / "warehouse")
+    ingest(IngestConfig(place, "one"), IngestStep("webdataset", (str(tars),)))
+    extract(ExtractConfig(place, "one", "RN-demo:random", ("goh2021",), device="cpu"))
+    counts = build(place).row_counts
+    assert (counts["neuron_clarity"], counts["contrasting_examples"]) == (0, 0)
+    with connect(place) as connection:
+        reasons = connection.execute("select distinct reason from neuron_labels").fetchall()
+    assert {reason for (reason,) in reasons} <= {"no activity", "no concept in top examples"}
 
 
 def test_mean_cosine_is_the_mean_over_pairs():
