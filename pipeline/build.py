@@ -10,11 +10,12 @@ import duckdb
 import pyarrow.parquet as pq
 
 from pipeline.config import LabelSettings
+from pipeline.derived import DERIVED
 from pipeline.errors import StorageError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.schema import DERIVED, TABLES
+from pipeline.schema import TABLES
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, find_view, load_statements, load_views
 from pipeline.warehouse import (

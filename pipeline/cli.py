@@ -282,13 +282,19 @@ def similarity(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Let a run's own model read its images: every concept's prompts against stored embeddings."""
-    from pipeline.similarity import find_runs, score_similarity
+    from pipeline.runs import find_runs
+    from pipeline.similarity import score_similarity
+    from pipeline.warehouse import connect
 
-    for its_dataset, run_id in find_runs(warehouse, dataset, run):
-        config = SimilarityConfig(warehouse, its_dataset, run_id, model, tuple(template), device)
+    with connect(warehouse) as connection:
+        runs = find_runs(connection, dataset, run)
+    for one in runs:
+        config = SimilarityConfig(
+            warehouse, one.dataset, one.run_id, model, tuple(template), device
+        )
         done = score_similarity(config, choose_progress())
         typer.echo(
-            f"{its_dataset}, run {run_id}: {done.concept_count} concepts, {done.example_count} "
+            f"{one.dataset}, run {one.run_id}: {done.concept_count} concepts, {done.example_count} "
             f"images, {done.row_count} likely pairs; {done.skipped_shard_count} of "
             f"{done.shard_count} shards were done"
         )

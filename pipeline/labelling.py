@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
-
 from pipeline.config import digest
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.label_import import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.sheet import read_image
+from pipeline.sheet import open_upright, put_on_paper, read_image
 from pipeline.storage import Store, storage_errors
 
 if TYPE_CHECKING:
@@ -199,13 +197,10 @@ def _write_images(
 
 def _thumbnail(data: bytes) -> bytes:
     """A JPEG of at most 256 px a side, on white, without the file's metadata."""
-    with Image.open(io.BytesIO(data)) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    upright = open_upright(data)
     upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    card = Image.new("RGB", upright.size, "#ffffff")
-    card.paste(upright, (0, 0), upright)
     file = io.BytesIO()
-    card.save(file, "JPEG", quality=85)
+    put_on_paper(upright, upright.size).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 

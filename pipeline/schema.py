@@ -116,7 +116,8 @@ class Table:
         return pa.schema([(c.name, kinds[c.arrow]) for c in self.columns])
 
 
-_EXAMPLE_ID = Column("example_id", "int64", "id", "shard ordinal x 2^20 + position in the shard")
+EXAMPLE_ID = Column("example_id", "int64", "id", "shard ordinal x 2^20 + position in the shard")
+"""In every table that has a row for an example."""
 _UNIT = Column("unit", "int32", "index 0..", "position of the neuron inside its layer")
 _RUN = ("dataset", "run_id")
 _LAYER = ("dataset", "run_id", "layer")
@@ -182,7 +183,7 @@ TABLES: dict[str, Table] = {
             key=("dataset", "example_id"),
             meaning="Where each image lies, byte for byte; the image itself is never copied.",
             columns=(
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
                 Column("shard_key", "string", "", "the sample's WebDataset key"),
                 Column("image_sha256", "string", "hex", "hash of the image's bytes, as stored"),
@@ -200,7 +201,7 @@ TABLES: dict[str, Table] = {
             key=("dataset", "example_id", "language", "text_kind", "text_rank"),
             meaning="Every text that came with an image, in every language.",
             columns=(
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("language", "string", "BCP 47", "language of the text; 'und' if unknown"),
                 Column(
                     "text_kind",
@@ -218,7 +219,7 @@ TABLES: dict[str, Table] = {
             grain="one row per example that is a controlled stimulus",
             key=("dataset", "example_id"),
             meaning="What an image shows by construction; datasets without stimuli have no such file.",
-            columns=(_EXAMPLE_ID, *STIMULUS_COLUMNS),
+            columns=(EXAMPLE_ID, *STIMULUS_COLUMNS),
         ),
         Table(
             "rejects",
@@ -233,7 +234,7 @@ TABLES: dict[str, Table] = {
             key=("dataset", "example_id"),
             meaning="Found by hash; rankings count an image once, by its first example.",
             columns=(
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("duplicate_of", "int64", "id", "first example with the same image"),
             ),
         ),
@@ -252,7 +253,7 @@ TABLES: dict[str, Table] = {
             partitions=_RUN,
             meaning="CLIP's image embedding.",
             columns=(
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("embedding", "list<float16>", "L2 norm 1", "the model's image embedding"),
             ),
         ),
@@ -263,7 +264,7 @@ TABLES: dict[str, Table] = {
             partitions=("dataset", "run_id", "class_set"),
             meaning="Zero-shot classification: CLIP's logit and the softmax over the class set.",
             columns=(
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("class_name", "string", "", "the class, as it goes into the prompts"),
                 Column("logit", "float32", "logit", "cosine x logit_scale of the model"),
                 Column("probability", "float32", "0..1", "softmax of the logits of the class set"),
@@ -276,7 +277,7 @@ TABLES: dict[str, Table] = {
             partitions=_RUN,
             meaning="The model's own reading of an image: its likeliest concepts by zero-shot.",
             columns=(
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("concept", "string", "", "name of the concept"),
                 Column("probability", "float32", "0..1", "softmax over all concepts' prompts"),
             ),
@@ -300,7 +301,7 @@ TABLES: dict[str, Table] = {
             meaning="Unit-major, ascending example_id. A run that stores 'positive' leaves out the rest.",
             columns=(
                 Column("unit", "uint16", "index 0..", "position of the neuron inside its layer"),
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("activation", "float16", "model units", "activation after pooling"),
             ),
         ),
@@ -352,7 +353,7 @@ TABLES: dict[str, Table] = {
                 Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
                 Column("polarity", "string", "", "positive or negative"),
                 Column("example_rank", "int32", "rank 1..", "1 = most extreme; ties by example_id"),
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("activation", "float32", "model units", "activation after pooling"),
             ),
         ),
@@ -376,7 +377,7 @@ TABLES: dict[str, Table] = {
                     "the shard's lowest of each side begins at zero, and 32 does not end",
                 ),
                 Column("bin_example_count", "int64", "count", "images of the shard in the bin"),
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("activation", "float32", "model units", "activation after pooling"),
             ),
         ),
@@ -388,7 +389,7 @@ TABLES: dict[str, Table] = {
             meaning="What people say that sampled images show.",
             columns=(
                 _UNIT,
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("category", "string", "", "what they say it shows"),
                 Column("labeller", "string", "", "who says so"),
                 Column("note", "string", "", "what they add; null if nothing"),
@@ -409,7 +410,7 @@ TABLES: dict[str, Table] = {
             meaning="The activations again, sorted by (unit, activation desc, example_id), with ranks.",
             columns=(
                 Column("unit", "uint32", "index 0..", "position of the neuron inside its layer"),
-                _EXAMPLE_ID,
+                EXAMPLE_ID,
                 Column("activation", "float32", "model units", "activation after pooling"),
                 Column(
                     "rank2",
@@ -438,140 +439,3 @@ TABLES: dict[str, Table] = {
         ),
     )
 }
-
-_DERIVED_UNIT = (
-    Column("dataset", "string", "", "name of the dataset"),
-    Column("run_id", "string", "", "the run"),
-    Column("layer", "string", "", "module path, point and pooling"),
-    Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
-)
-
-_DERIVED_KEY = ("dataset", "run_id", "layer", "unit")
-
-_COMPUTED = (
-    Table(
-        "soft_wpmi",
-        grain="one row per (neuron, concept): the tested ones, and the neuron's best",
-        key=("dataset", "run_id", "layer", "unit", "concept"),
-        partitions=(),
-        meaning="Soft-WPMI of CLIP-Dissect (Oikarinen & Weng 2023), on each half.",
-        columns=(
-            *_DERIVED_UNIT,
-            Column("concept", "string", "", "name of the concept"),
-            Column("screening", "float32", "nats", "over the top images of the screening half"),
-            Column("testing", "float32", "nats", "over the top images of the testing half"),
-        ),
-    ),
-    Table(
-        "label_nulls",
-        grain="one row per run and repeat",
-        key=("dataset", "run_id", "repeat"),
-        partitions=(),
-        meaning="How many neurons are labelled when the concepts of the images are permuted.",
-        columns=(
-            *_DERIVED_UNIT[:2],
-            Column("repeat", "int32", "index 0..", "which permutation; also its seed"),
-            Column("labelled_count", "int64", "count", "neurons that got a label"),
-        ),
-    ),
-    Table(
-        "facet_aurocs",
-        grain="one row per (neuron, candidate concept, stratum) that has an image of the concept",
-        key=(
-            *("dataset", "run_id", "layer", "unit", "concept", "category", "origin"),
-            *("dimension", "stratum", "facet_origin"),
-        ),
-        partitions=(),
-        meaning="The Halle Berry test: AUROC within each form and language, with surrogates.",
-        columns=(
-            *_DERIVED_UNIT,
-            Column("candidate_rank", "int32", "rank 1..4", "see facet_candidates"),
-            Column("concept", "string", "", "name of the concept"),
-            Column("category", "string", "", "family that it belongs to"),
-            Column("origin", "string", "", "whose word the concept is"),
-            Column("dimension", "string", "", "facet, word language or text language"),
-            Column("stratum", "string", "", "the facet, or the language"),
-            Column("facet_origin", "string", "", "whose word the stratum is"),
-            Column("positive_count", "int64", "count", "testing: images that show the concept"),
-            Column("other_count", "int64", "count", "testing: the stratum's other images"),
-            Column("auroc", "float64", "0..1", "testing; null with fewer than facet_min_count"),
-            Column(
-                "surrogate_aurocs",
-                "list<float32>",
-                "0..1",
-                "testing: the same of 99 random sets of as many images of the stratum",
-            ),
-            Column("screening_positive_count", "int64", "count", "the same on the screening half"),
-            Column("screening_other_count", "int64", "count", "the same on the screening half"),
-            Column("screening_auroc", "float64", "0..1", "the same on the screening half"),
-        ),
-    ),
-    Table(
-        "neuron_neighbours",
-        grain="one row per neuron, layer of any run on its dataset, and rank",
-        key=(*_DERIVED_KEY, "other_run_id", "other_layer", "neighbour_rank"),
-        partitions=(),
-        meaning="The neurons whose activations go with a neuron's over the same images.",
-        columns=(
-            *_DERIVED_UNIT,
-            Column("other_run_id", "string", "", "the run of the other neuron"),
-            Column("other_layer", "string", "", "its layer"),
-            Column("neighbour_rank", "int32", "rank 1..10", "1 = nearest; ties by other_unit"),
-            Column("other_unit", "int32", "index 0..", "its position in that layer"),
-            Column("correlation", "float64", "-1..1", "Pearson; absent activations are 0"),
-            Column("example_count", "int64", "count", "distinct images of both runs, or a sample"),
-        ),
-    ),
-    Table(
-        "top_example_groups",
-        grain="one row per neuron and top example",
-        key=(*_DERIVED_KEY, "example_id"),
-        partitions=(),
-        meaning="The top examples of each neuron, parted into groups that look alike to the model.",
-        columns=(
-            *_DERIVED_UNIT,
-            _EXAMPLE_ID,
-            Column("group_rank", "int32", "rank 1..5", "1 = largest group, then best example"),
-            Column(
-                "silhouette",
-                "float64",
-                "-1..1",
-                "how well it lies in its part of the best split, taken or not",
-            ),
-        ),
-    ),
-    Table(
-        "neuron_clarity",
-        grain="one row per neuron with two top examples or more",
-        key=_DERIVED_KEY,
-        partitions=(),
-        meaning="How alike a neuron's top examples are to the model, beside random ones.",
-        columns=(
-            *_DERIVED_UNIT,
-            Column("top_size", "int32", "count", "top examples that were compared"),
-            Column("clarity", "float64", "-1..1", "mean cosine of two of them"),
-            Column("baseline_clarity", "float64", "-1..1", "mean cosine of two images of the run"),
-            Column("clarity_sd", "float64", "SD", "clarity above baseline, in SD of random sets"),
-        ),
-    ),
-    Table(
-        "contrasting_examples",
-        grain="one row per neuron and rank",
-        key=(*_DERIVED_KEY, "contrast_rank"),
-        partitions=(),
-        meaning="Images like a neuron's top examples that leave it cold.",
-        columns=(
-            *_DERIVED_UNIT,
-            Column("contrast_rank", "int32", "rank 1..10", "1 = closest; ties by example_id"),
-            _EXAMPLE_ID,
-            Column("cosine", "float64", "-1..1", "with the mean embedding of the top examples"),
-            Column("activation", "float32", "model units", "0 where it is not stored"),
-        ),
-    ),
-)
-
-DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}
-"""Marts that need linear algebra: ``neurons build`` computes them with torch (``pipeline/evidence``).
-
-SQL reads each as ``raw_<name>``; before a build that view has no rows.
-"""

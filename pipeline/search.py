@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipeline.dataset import dataset_folder
-from pipeline.errors import ConfigError, ModelError, WarehouseError
+from pipeline.errors import ConfigError, ModelError
+from pipeline.runs import FoundRun, find_runs
 from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
 
@@ -63,16 +64,6 @@ class Found:
     """Lines under the title."""
 
 
-@dataclass(frozen=True)
-class FoundRun:
-    """A run that is searched."""
-
-    dataset: str
-    run_id: str
-    model_id: str
-    weights_sha256: str
-
-
 def find_neurons(search: Search) -> Iterator[Found]:
     """Rank neurons for a text: one table for each way and run (for the weights: each model).
 
@@ -97,7 +88,7 @@ def find_neurons(search: Search) -> Iterator[Found]:
             "Give --warehouse DIR for neurons of your runs, or --model nano for weights alone.",
         )
     with connect(search.warehouse) as connection:
-        runs = choose_runs(connection, search.dataset, search.run, search.layer)
+        runs = find_runs(connection, search.dataset, search.run, search.layer)
         if "concepts" in ways:
             yield from _by_concepts(connection, search, runs)
         for weights in dict.fromkeys(run.weights_sha256 for run in runs):  # loads each model once
@@ -109,44 +100,6 @@ def find_neurons(search: Search) -> Iterator[Found]:
                         yield _by_similarity(connection, search, run, direction)
                 if "weights" in ways:
                     yield _by_weights(connection, search, some, direction)
-
-
-def choose_runs(
-    connection: duckdb.DuckDBPyConnection,
-    dataset: str | None = None,
-    run: str | None = None,
-    layer: str | None = None,
-) -> list[FoundRun]:
-    """The runs that are meant; all that read a layer, if it is given.
-
-    Raises:
-        WarehouseError: There is none; the message lists what there is.
-    """
-    rows = connection.execute(
-        """
-        select distinct
-            stg_runs.dataset, stg_runs.run_id, stg_runs.model_id, stg_runs.weights_sha256
-        from stg_runs
-        inner join stg_layers using (dataset, run_id)
-        where
-            coalesce(dataset = $dataset, true) and coalesce(run_id = $run, true)
-            and coalesce($layer in (layer, layer_path), true)
-        order by all
-        """,
-        {"dataset": dataset, "run": run, "layer": layer},
-    ).fetchall()
-    if not rows:
-        known = connection.execute(
-            "select dataset, run_id, layer from stg_layers order by all"
-        ).fetchall()
-        listed = "; ".join(f"--dataset {d} --run {r} --layer {name}" for d, r, name in known)
-        asked = {"dataset": dataset, "run": run, "layer": layer}
-        named = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value)
-        raise WarehouseError(
-            f"There is no run{f' with {named}' if named else ''} in this warehouse.",
-            f"There are: {listed or 'none: run neurons extract first'}.",
-        )
-    return [FoundRun(*row) for row in rows]
 
 
 def choose_layers(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipeline.errors import ConfigError, WarehouseError
-from pipeline.search import Found, FoundRun, choose_layers, choose_runs, match_concepts, read_labels
+from pipeline.runs import FoundRun, find_run
+from pipeline.search import Found, choose_layers, match_concepts, read_labels
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
@@ -70,13 +71,10 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
             f"{question.origin!r} is no origin.", f"It is one of {', '.join(ORIGINS)}."
         )
     with connect(question.warehouse) as connection:
-        runs = choose_runs(connection, question.dataset, question.run, question.layer)
-        if len(runs) > 1:
-            listed = "; ".join(f"--dataset {run.dataset} --run {run.run_id}" for run in runs)
-            raise WarehouseError("Several runs could be meant.", f"Choose one: {listed}.")
+        run = find_run(connection, question.dataset, question.run, question.layer)
         concepts = _choose_concepts(connection, question.concept)
-        origin, shown = _read_shown(connection, runs[0], concepts, question.origin)
-        layers = choose_layers(connection, runs[0], question.layer)
+        origin, shown = _read_shown(connection, run, concepts, question.origin)
+        layers = choose_layers(connection, run, question.layer)
         found = find_sum(connection, layers, shown, question.neurons)
         labels = {layer: read_labels(connection, layer) for layer in layers}
     rows = [
@@ -85,7 +83,7 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
     named = "; ".join(f"{concept} ({category})" for concept, category in concepts[:5])
     more = f"; and {len(concepts) - 5} more" if len(concepts) > 5 else ""
     best = found.best
-    title = f"{question.concept!r} as a sum of {len(rows)} neurons, {runs[0].dataset}, run {runs[0].run_id}"
+    title = f"{question.concept!r} as a sum of {len(rows)} neurons, {run.dataset}, run {run.run_id}"
     notes = (
         f"Concepts: {named}{more}; by {origin}.",
         f"Fitted on {found.fitted_positive_count} images with and "
@@ -96,9 +94,7 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
         "weight: log odds for one standard deviation; auroc: of that neuron alone.",
     )
     columns = ("layer", "unit", "weight", "auroc", "label")
-    return SumAnswer(
-        runs[0], f"{named}; by {origin}", found, Found(title, columns, tuple(rows), notes)
-    )
+    return SumAnswer(run, f"{named}; by {origin}", found, Found(title, columns, tuple(rows), notes))
 
 
 def _choose_concepts(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, str]]:

@@ -130,12 +130,21 @@ def _drawable(text: str) -> str:
 
 
 def _thumbnail(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data)) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    upright = open_upright(data)
     upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    card = Image.new("RGB", (THUMBNAIL_PX, THUMBNAIL_PX), PAPER)
-    place = ((THUMBNAIL_PX - upright.width) // 2, (THUMBNAIL_PX - upright.height) // 2)
-    card.paste(upright, place, upright)
+    return put_on_paper(upright, (THUMBNAIL_PX, THUMBNAIL_PX))
+
+
+def open_upright(data: bytes) -> Image.Image:
+    """An image file as it is to be looked at: turned as its EXIF says, RGBA."""
+    with Image.open(io.BytesIO(data)) as image:
+        return ImageOps.exif_transpose(image).convert("RGBA")
+
+
+def put_on_paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """An RGBA image in the middle of white paper of a size, RGB."""
+    card = Image.new("RGB", size, PAPER)
+    card.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2), image)
     return card
 
 

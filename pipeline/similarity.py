@@ -8,7 +8,6 @@ import duckdb
 
 from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.dataset import read_dataset
-from pipeline.errors import WarehouseError
 from pipeline.labels.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
 from pipeline.progress import ProgressCallback
 from pipeline.storage import Store
@@ -46,24 +45,6 @@ def choose_concepts(connection: duckdb.DuckDBPyConnection, dataset: str) -> list
         {"dataset": dataset},
     ).fetchall()
     return [name for (name,) in rows]
-
-
-def find_runs(warehouse: str, dataset: str | None, run: str | None) -> list[tuple[str, str]]:
-    """Dataset and run_id of the runs that are meant; all of the warehouse if neither is given.
-
-    Raises:
-        WarehouseError: There is none.
-    """
-    with connect(warehouse) as connection:
-        rows = connection.execute("select dataset, run_id from stg_runs order by all").fetchall()
-    found = [row for row in rows if dataset in (None, row[0]) and run in (None, row[1])]
-    if not found:
-        known = "; ".join(f"--dataset {d} --run {r}" for d, r in rows) or "none"
-        raise WarehouseError(
-            f"There is no run {run or ''!r} of dataset {dataset or 'any'!r} in {warehouse}.",
-            f"Runs there: {known}.",
-        )
-    return found
 
 
 def similarity_config(config: ExtractConfig, run_id: str) -> SimilarityConfig:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.schema import DERIVED, TABLES
+from pipeline.derived import DERIVED
+from pipeline.schema import TABLES
 
 MATERIALISED = (
     "neuron_stats",

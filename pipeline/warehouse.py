@@ -16,11 +16,12 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config import LabelSettings
+from pipeline.derived import DERIVED
 from pipeline.errors import WarehouseError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
-from pipeline.schema import DERIVED, TABLES, Table
+from pipeline.schema import TABLES, Table
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 
@@ -43,7 +44,7 @@ def connect(
         settings: Parameters of the labelling views; those of the last ``build`` if None.
         use_marts: Use what ``build`` wrote, if it is up to date; otherwise everything is computed
             from the activations and partials when it is asked for. The answers are the same, but
-            for what needs linear algebra (``raw_<name>`` of `schema.DERIVED`): only a build has it.
+            for what needs linear algebra (``raw_<name>`` of `derived.DERIVED`): only a build has it.
 
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.

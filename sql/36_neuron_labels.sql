@@ -1,22 +1,21 @@
 -- view:    neuron_labels
 -- grain:   one row per (run_id, layer, unit), for every unit of every layer
 -- key:     dataset, run_id, layer, unit
--- reads:   stg_layers, top_examples, neuron_concepts, raw_soft_wpmi, settings
+-- reads:   stg_layers, top_examples, neuron_concepts, label_candidates, raw_soft_wpmi,
+--          settings
 -- purpose: The concept that each neuron stands for, with the evidence; or why none.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030; Quiroga et al. 2005,
 --          doi:10.1038/nature03687 (screening and testing)
 --
--- On the screening half one concept is chosen: the most enriched among the neuron's top
--- examples (smallest screening_top_log10_p; ties by screening_auroc, then by name), if
--- at least label_min_count of them show it and its images excite the neuron more than
--- others do. On the testing half that one pair is tested: is it enriched there too? q
--- is Benjamini and Hochberg's over the neurons of the run that have a choice, from the
--- hypergeometric p; the neuron is labelled if q is at most label_max_q. (The p of z
--- would miss a neuron that answers to one form of a concept only, and label more that
--- merely lean towards one.) Concepts count by the word of the label_origins: not by the
--- model's own similarity, unless that is asked for. A neuron without a label says why:
--- 'no activity' (no top example), 'no concept in top examples' or 'not significant'.
--- Only excitation gives labels; inhibition stands in neuron_concepts.
+-- On the screening half one concept is chosen (label_candidates). On the testing half
+-- that one pair is tested: is it enriched there too? q is Benjamini and Hochberg's over
+-- the neurons of the run that have a choice, from the hypergeometric p; the neuron is
+-- labelled if q is at most label_max_q. (The p of z would miss a neuron that answers to
+-- one form of a concept only, and label more that merely lean towards one.) Concepts
+-- count by the word of the label_origins: not by the model's own similarity, unless
+-- that is asked for. A neuron without a label says why: 'no activity' (no top example),
+-- 'no concept in top examples' or 'not significant'. Only excitation gives labels;
+-- inhibition stands in neuron_concepts.
 --
 -- column              type     unit       meaning
 -- dataset             varchar             name of the dataset
@@ -49,7 +48,6 @@ settings as (
     select
         settings.label_top_k,
         settings.label_max_q,
-        settings.label_min_count,
         settings.label_origins,
     from settings
 ),
@@ -78,82 +76,24 @@ active as (
         and top_examples.activation <> 0
 ),
 
-told as materialized (
-    select
-        neuron_concepts.dataset,
-        neuron_concepts.run_id,
-        neuron_concepts.layer,
-        neuron_concepts.unit,
-        neuron_concepts.concept,
-        neuron_concepts.category,
-        neuron_concepts.origin,
-        neuron_concepts.auroc,
-        neuron_concepts.z,
-        neuron_concepts.positive_count,
-        neuron_concepts.top_count,
-        neuron_concepts.top_size,
-        neuron_concepts.lift,
-        neuron_concepts.screening_z,
-        neuron_concepts.screening_top_count,
-        neuron_concepts.screening_top_log10_p,
-        neuron_concepts.top_log10_p,
-        neuron_concepts.screening_auroc,
-        neuron_concepts.screening_top_count >= settings.label_min_count
-        and neuron_concepts.screening_auroc > 0.5 as is_choice,
-    from neuron_concepts
-    cross join settings
-    where list_contains(settings.label_origins, neuron_concepts.origin)
-),
-
-candidates as materialized (
-    select
-        told.dataset,
-        told.run_id,
-        told.layer,
-        told.unit,
-        told.concept,
-        told.category,
-        told.origin,
-        told.auroc,
-        told.z,
-        told.positive_count,
-        told.top_count,
-        told.top_size,
-        told.lift,
-        told.top_log10_p,
-        told.is_choice,
-        row_number() over (
-            partition by told.dataset, told.run_id, told.layer, told.unit
-            order by
-                told.is_choice desc,
-                told.screening_top_log10_p asc,
-                told.screening_auroc desc,
-                told.concept asc,
-                told.category asc,
-                told.origin asc
-        ) as candidate_rank,
-    from told
-    where told.screening_top_count > 0
-),
-
 choices as (
     select
-        candidates.dataset,
-        candidates.run_id,
-        candidates.layer,
-        candidates.unit,
-        candidates.concept,
-        candidates.category,
-        candidates.origin,
-        candidates.auroc,
-        candidates.z,
-        candidates.positive_count,
-        candidates.top_count,
-        candidates.top_size,
-        candidates.lift,
-        10 ^ candidates.top_log10_p as p_value,
-    from candidates
-    where candidates.candidate_rank = 1 and candidates.is_choice
+        label_candidates.dataset,
+        label_candidates.run_id,
+        label_candidates.layer,
+        label_candidates.unit,
+        label_candidates.concept,
+        label_candidates.category,
+        label_candidates.origin,
+        label_candidates.auroc,
+        label_candidates.z,
+        label_candidates.positive_count,
+        label_candidates.top_count,
+        label_candidates.top_size,
+        label_candidates.lift,
+        10 ^ label_candidates.top_log10_p as p_value,
+    from label_candidates
+    where label_candidates.is_choice
 ),
 
 ranked as (
@@ -189,39 +129,52 @@ corrected as (
 runners_up as (
     -- The best other name: one word may stand in two categories.
     select
-        candidates.dataset,
-        candidates.run_id,
-        candidates.layer,
-        candidates.unit,
-        arg_min(candidates.concept, candidates.candidate_rank) as runner_up,
-        arg_min(candidates.auroc, candidates.candidate_rank) as runner_up_score,
-    from candidates
+        label_candidates.dataset,
+        label_candidates.run_id,
+        label_candidates.layer,
+        label_candidates.unit,
+        arg_min(label_candidates.concept, label_candidates.candidate_rank) as runner_up,
+        arg_min(label_candidates.auroc, label_candidates.candidate_rank)
+            as runner_up_score,
+    from label_candidates
     inner join choices
         on
-            candidates.dataset = choices.dataset
-            and candidates.run_id = choices.run_id
-            and candidates.layer = choices.layer
-            and candidates.unit = choices.unit
-    where candidates.concept <> choices.concept
+            label_candidates.dataset = choices.dataset
+            and label_candidates.run_id = choices.run_id
+            and label_candidates.layer = choices.layer
+            and label_candidates.unit = choices.unit
+    where label_candidates.concept <> choices.concept
     group by
-        candidates.dataset,
-        candidates.run_id,
-        candidates.layer,
-        candidates.unit
+        label_candidates.dataset,
+        label_candidates.run_id,
+        label_candidates.layer,
+        label_candidates.unit
 ),
 
 by_auroc as (
     select
-        told.dataset,
-        told.run_id,
-        told.layer,
-        told.unit,
+        neuron_concepts.dataset,
+        neuron_concepts.run_id,
+        neuron_concepts.layer,
+        neuron_concepts.unit,
         arg_min(
-            told.concept, (-told.screening_z, -told.screening_auroc, told.concept)
+            neuron_concepts.concept,
+            (
+                -neuron_concepts.screening_z,
+                -neuron_concepts.screening_auroc,
+                neuron_concepts.concept
+            )
         ) as concept,
-    from told
-    where told.screening_z is not null
-    group by told.dataset, told.run_id, told.layer, told.unit
+    from neuron_concepts
+    cross join settings
+    where
+        neuron_concepts.screening_z is not null
+        and list_contains(settings.label_origins, neuron_concepts.origin)
+    group by
+        neuron_concepts.dataset,
+        neuron_concepts.run_id,
+        neuron_concepts.layer,
+        neuron_concepts.unit
 ),
 
 by_soft_wpmi as (
@@ -274,7 +227,7 @@ evidence as (
             and units.run_id = active.run_id
             and units.layer = active.layer
             and units.unit = active.unit
-    left join candidates as nearest
+    left join label_candidates as nearest
         on
             units.dataset = nearest.dataset
             and units.run_id = nearest.run_id

@@ -1,15 +1,15 @@
 -- view:    facet_candidates
 -- grain:   one row per (neuron, concept, category, origin) that is a candidate
 -- key:     dataset, run_id, layer, unit, concept, category, origin
--- reads:   neuron_concepts, settings
+-- reads:   neuron_concepts, label_candidates, settings
 -- purpose: The concepts that the Halle Berry test asks each neuron for.
 -- cite:    Quiroga et al. 2005, doi:10.1038/nature03687 (screening and testing)
 --
--- Chosen on the screening half alone. The first is the one that neuron_labels tests:
--- the most enriched among the neuron's top examples, if there is such a choice; the
--- others have the largest screening_z. A concept in one category counts once, by the
--- origin that ranks first. Concepts that excite the neuron no more than others do
--- (screening_auroc at or below 0.5) are none.
+-- Chosen on the screening half alone. The first is the one that neuron_labels tests
+-- (the choice of label_candidates), if there is one; the others have the largest
+-- screening_z. A concept in one category counts once, by the origin that ranks first.
+-- Concepts that excite the neuron no more than others do (screening_auroc at or below
+-- 0.5) are none.
 --
 -- column          type     unit       meaning
 -- dataset         varchar             name of the dataset
@@ -35,25 +35,18 @@ eligible as (
         neuron_concepts.origin,
         neuron_concepts.screening_z,
         neuron_concepts.screening_auroc,
-        row_number() over (
-            partition by
-                neuron_concepts.dataset,
-                neuron_concepts.run_id,
-                neuron_concepts.layer,
-                neuron_concepts.unit
-            order by
-                (
-                    neuron_concepts.screening_top_count >= settings.label_min_count
-                ) desc,
-                neuron_concepts.screening_top_log10_p asc nulls last,
-                neuron_concepts.screening_auroc desc,
-                neuron_concepts.concept asc,
-                neuron_concepts.category asc,
-                neuron_concepts.origin asc
-        ) as choice_rank,
-        neuron_concepts.screening_top_count >= settings.label_min_count as can_label,
+        coalesce(label_candidates.is_choice, false) as is_choice,
     from neuron_concepts
     cross join settings
+    left join label_candidates
+        on
+            neuron_concepts.dataset = label_candidates.dataset
+            and neuron_concepts.run_id = label_candidates.run_id
+            and neuron_concepts.layer = label_candidates.layer
+            and neuron_concepts.unit = label_candidates.unit
+            and neuron_concepts.concept = label_candidates.concept
+            and neuron_concepts.category = label_candidates.category
+            and neuron_concepts.origin = label_candidates.origin
     where
         list_contains(settings.label_origins, neuron_concepts.origin)
         and neuron_concepts.screening_auroc > 0.5
@@ -72,7 +65,7 @@ distinct_concepts as (
         eligible.origin,
         eligible.screening_z,
         eligible.screening_auroc,
-        eligible.can_label and eligible.choice_rank = 1 as is_choice,
+        eligible.is_choice,
     from eligible
     qualify
         row_number() over (
@@ -84,7 +77,7 @@ distinct_concepts as (
                 eligible.concept,
                 eligible.category
             order by
-                (eligible.can_label and eligible.choice_rank = 1) desc,
+                eligible.is_choice desc,
                 eligible.screening_z desc,
                 eligible.origin asc
         ) = 1

@@ -35,11 +35,12 @@ TABLES = {
 VIEWS = (
     "19_stg_ranks",
     "20_stg_rank_stats",
-    "32_run_concepts",
-    "33_tested_concepts",
-    "34_concept_ranks",
-    "34_neuron_enrichments",
-    "35_neuron_concepts",
+    "31_run_concepts",
+    "32_tested_concepts",
+    "33_concept_ranks",
+    "33_neuron_enrichments",
+    "34_neuron_concepts",
+    "35_label_candidates",
     "36_neuron_labels",
     "45_label_baselines",
 )

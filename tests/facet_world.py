@@ -32,7 +32,8 @@ TABLES = {
     "neuron_concepts": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
     "unit integer, concept varchar, category varchar, origin varchar, "
     "screening_auroc double, screening_z double, screening_top_count bigint, "
-    "screening_top_log10_p double",
+    "screening_top_log10_p double, auroc double, z double, positive_count bigint, "
+    "top_count bigint, top_size bigint, lift double, top_log10_p double",
     "neuron_labels": "dataset varchar, run_id varchar, layer varchar, unit integer, "
     "concept varchar, category varchar, origin varchar",
     "raw_facet_aurocs": "dataset varchar, run_id varchar, layer varchar, unit integer, "
@@ -44,6 +45,7 @@ TABLES = {
 VIEWS = (
     "33_example_facets",
     "34_example_strata",
+    "35_label_candidates",
     "35_stratum_concepts",
     "55_facet_candidates",
     "56_neuron_facets",
@@ -141,14 +143,15 @@ class FacetWorld:
     ) -> None:
         """A row of neuron_concepts; ``top`` is screening_top_count and screening_top_log10_p."""
         row = ("d", f"model-{run}", run, layer, unit, concept, category, origin, auroc, z, *top)
-        self.insert("neuron_concepts", [row])
+        figures = [None] * 7  # of the testing half: candidates do not depend on it
+        self.insert("neuron_concepts", [(*row, *figures)])
 
     def compute(self, **options: Any) -> list[dict[str, Any]]:
         """Fill raw_facet_aurocs as a build does; returns its rows in their order."""
         import pyarrow as pa
 
+        from pipeline.derived import DERIVED
         from pipeline.evidence.facets import compute_facet_aurocs
-        from pipeline.schema import DERIVED
 
         tables = list(compute_facet_aurocs(self.con, NoProgress(), **options))
         table = pa.concat_tables([DERIVED["facet_aurocs"].arrow_schema().empty_table(), *tables])

@@ -20,7 +20,8 @@ from pipeline.errors import ConfigMismatchError, WarehouseError
 from pipeline.extract.run import extract
 from pipeline.extract.similarity import MIN_STORED
 from pipeline.labels.facets import FACET_CLASSES
-from pipeline.similarity import find_runs, score_similarity
+from pipeline.runs import find_runs
+from pipeline.similarity import score_similarity
 from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect
 
@@ -124,9 +125,10 @@ def test_another_model_is_refused(scored):
 
 
 def test_runs_are_found_or_listed(place):
-    assert find_runs(str(place), None, None) == [("textures", "r")]
-    with pytest.raises(WarehouseError, match="Runs there: --dataset textures --run r"):
-        find_runs(str(place), "textures", "other")
+    with connect(place) as con:
+        assert [(one.dataset, one.run_id) for one in find_runs(con)] == [("textures", "r")]
+        with pytest.raises(WarehouseError, match="There are: --dataset textures --run r"):
+            find_runs(con, "textures", "other")
 
 
 def test_the_command(place, capsys, monkeypatch):

@@ -26,12 +26,12 @@ from pipeline.config import (
     IngestStep,
     LabelSettings,
 )
+from pipeline.derived import DERIVED
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
 from pipeline.label_import import import_labels, read_labels
 from pipeline.query import find_neuron
-from pipeline.schema import DERIVED
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, load_views

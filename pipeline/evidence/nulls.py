@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import duckdb
 import pyarrow as pa
 
+from pipeline.derived import DERIVED
 from pipeline.progress import ProgressCallback
-from pipeline.schema import DERIVED
 from pipeline.views import find_view
 
 _ANEW = ("neuron_enrichments", "neuron_concepts", "neuron_labels")

@@ -48,7 +48,7 @@ class Label:
     tested_score: float | None
     """AUROC of ``enrichment_concept`` on the testing half, labelled or not; null without one."""
     tested_p_value: float | None
-    """Two-sided p of it."""
+    """Hypergeometric p of its enrichment there, which decides about the label."""
 
 
 @dataclass(frozen=True)

@@ -51,24 +51,23 @@ from neuron_stats
 where {_THIS}
 """
 
-_LABEL = f"""
+_LABEL = """
 select
     neuron_labels.concept, neuron_labels.category, neuron_labels.origin, neuron_labels.score,
     neuron_labels.z, neuron_labels.q_value, neuron_labels.positive_count,
     neuron_labels.top_count, neuron_labels.top_size, neuron_labels.lift, runner_up,
     runner_up_score, margin, agreement, enrichment_concept, auroc_concept, soft_wpmi_concept,
-    is_labelled, reason, tested.auroc as tested_score, tested.p_value as tested_p_value,
+    is_labelled, reason, tested.auroc as tested_score,
+    10 ^ tested.top_log10_p as tested_p_value,
 from neuron_labels
-left join lateral (
-    select neuron_concepts.auroc, neuron_concepts.p_value
-    from neuron_concepts, settings
-    where
-        {_THIS} and neuron_concepts.concept = neuron_labels.enrichment_concept
-        and list_contains(settings.label_origins, neuron_concepts.origin)
-    order by screening_top_log10_p, screening_auroc desc, category, origin
-    limit 1
-) as tested on true
-where {_THIS}
+left join label_candidates as tested
+    on
+        neuron_labels.dataset = tested.dataset and neuron_labels.run_id = tested.run_id
+        and neuron_labels.layer = tested.layer and neuron_labels.unit = tested.unit
+        and tested.is_choice
+where
+    neuron_labels.dataset = $dataset and neuron_labels.run_id = $run_id
+    and neuron_labels.layer = $layer and neuron_labels.unit = $unit
 """
 
 _EXAMPLES = f"""

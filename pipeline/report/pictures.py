@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
-from pipeline.sheet import read_image
+from pipeline.sheet import open_upright, put_on_paper, read_image
 from pipeline.storage import Store
 
 if TYPE_CHECKING:
@@ -98,13 +98,8 @@ def read_pictures(
 
 def make_thumbnail(data: bytes) -> Image.Image:
     """A square thumbnail of an image file, upright, centred on white, RGB."""
-    with Image.open(io.BytesIO(data)) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGBA")
-    upright = ImageOps.contain(upright, (THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    card = Image.new("RGB", (THUMBNAIL_PX, THUMBNAIL_PX), "#ffffff")
-    place = ((THUMBNAIL_PX - upright.width) // 2, (THUMBNAIL_PX - upright.height) // 2)
-    card.paste(upright, place, upright)
-    return card
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return put_on_paper(ImageOps.contain(open_upright(data), size, Image.Resampling.LANCZOS), size)
 
 
 def encode_webp(image: Image.Image) -> bytes:

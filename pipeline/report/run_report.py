@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import WarehouseError
 from pipeline.report.gather import Asker, planted_concept
 from pipeline.report.pictures import Picture, read_pictures
 from pipeline.storage import Store
@@ -197,31 +196,6 @@ select
 from top
 order by layer, unit, example_rank
 """
-
-
-def find_run(
-    connection: duckdb.DuckDBPyConnection, dataset: str | None, run: str | None
-) -> tuple[str, str]:
-    """``dataset`` and ``run_id`` of the one run that is meant.
-
-    Raises:
-        WarehouseError: None or several match; the message lists what there is.
-    """
-    known = connection.execute("select dataset, run_id from runs order by all").fetchall()
-    found = [
-        (its_dataset, run_id)
-        for its_dataset, run_id in known
-        if dataset in (None, its_dataset) and run in (None, run_id)
-    ]
-    if len(found) == 1:
-        return found[0]
-    listed = "; ".join(f"--dataset {d} --run {r}" for d, r in found or known)
-    if found:
-        raise WarehouseError("There are several runs.", f"Choose one: {listed}.")
-    raise WarehouseError(
-        f"There is no run {run or ''} of dataset {dataset or 'any'}.".replace("  ", " "),
-        f"Runs: {listed or 'none: run neurons extract first'}.",
-    )
 
 
 def gather_report(

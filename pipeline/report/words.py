@@ -104,7 +104,7 @@ def label_facts(label: Label) -> list[tuple[str, str]]:
         return [
             ("Best candidate", str(label.enrichment_concept)),
             ("Its AUROC, testing half", describe_number(label.tested_score)),
-            ("p, two-sided", describe_q(label.tested_p_value)),
+            ("p of its enrichment there", describe_q(label.tested_p_value)),
         ]
     runner_up = "none"
     if label.runner_up is not None:
@@ -114,7 +114,7 @@ def label_facts(label: Label) -> list[tuple[str, str]]:
     return [
         ("AUROC, testing half", describe_number(label.score)),
         ("z (Mann-Whitney)", describe_number(label.z, ".1f")),
-        ("q (false discovery rate)", describe_q(label.q_value)),
+        ("q of its enrichment", describe_q(label.q_value)),
         ("Images that show it", f"{label.positive_count} of the testing half"),
         ("Among its top images", f"{top_count} of {label.top_size}{lift}"),
         ("Runner-up", runner_up),

@@ -11,8 +11,9 @@ from pipeline.query import find_neuron
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import draw_card
 from pipeline.report.gather import gather_card
-from pipeline.report.run_report import find_run, gather_report
+from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
+from pipeline.runs import find_run
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect
 
@@ -61,7 +62,7 @@ def write_report(warehouse: str, dataset: str | None, run: str | None, out: Path
     _form(out, ".html")
     with connect(warehouse) as connection:
         found = find_run(connection, dataset, run)
-        report = gather_report(connection, Store(warehouse), *found)
+        report = gather_report(connection, Store(warehouse), found.dataset, found.run_id)
     _write_page(render_report(report), out)
     return (
         f"{report.dataset}, run {report.run_id}: {report.labelled_count} of "

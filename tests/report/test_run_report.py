@@ -10,8 +10,9 @@ from report_world import EVIL, assert_self_contained, make_picture
 
 from pipeline.cli import main
 from pipeline.errors import WarehouseError
-from pipeline.report.run_report import DoubtfulList, ReportNeuron, find_run, gather_report
+from pipeline.report.run_report import DoubtfulList, ReportNeuron, gather_report
 from pipeline.report.run_report_html import render_report
+from pipeline.runs import find_run
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 
@@ -57,10 +58,15 @@ def world(tiny_warehouse):
         yield con, Store(tiny_warehouse)
 
 
+def the_run(con):
+    """``dataset`` and ``run_id`` of the only run."""
+    run = find_run(con)
+    return run.dataset, run.run_id
+
+
 def test_a_report_holds_what_the_views_say(world):
     con, store = world
-    dataset, run_id = find_run(con, None, None)
-    report = gather_report(con, store, dataset, run_id)
+    report = gather_report(con, store, *the_run(con))
     assert report.neuron_count == 100
     assert report.labelled_count == 10
     assert report.categories == (("animal", 5), ("color", 5))
@@ -97,7 +103,7 @@ def test_a_report_holds_what_the_views_say(world):
 
 def test_a_page_says_so_and_escapes_what_users_wrote(world):
     con, store = world
-    report = gather_report(con, store, *find_run(con, "textures", None))
+    report = gather_report(con, store, *the_run(con))
     neuron = ReportNeuron(
         "<layer>", 5, EVIL, "<b>", None,
         {**report.convincing[0].evidence, "runner_up": "<img src=x>", "multimodality_index": 0.75,
@@ -147,29 +153,11 @@ def test_the_command_writes_one_page(tiny_warehouse, tmp_path, invoke):
     assert "Expected .html" in wrong
 
 
-def test_the_run_that_is_meant(tiny_warehouse):
-    with connect(tiny_warehouse) as con:
-        found = find_run(con, None, None)
-        assert find_run(con, *found) == found
-        with pytest.raises(WarehouseError, match="no run nope of dataset any") as wrong:
-            find_run(con, None, "nope")
-        assert found[1] in wrong.value.hint
-        con.execute(
-            "create or replace view runs as select unnest(['a', 'a', 'b']) as dataset, "
-            "unnest(['x', 'y', 'x']) as run_id"
-        )
-        assert find_run(con, "b", None) == ("b", "x")
-        assert find_run(con, "a", "y") == ("a", "y")
-        with pytest.raises(WarehouseError, match="several runs") as many:
-            find_run(con, "a", None)
-        assert "--dataset a --run x; --dataset a --run y" in many.value.hint
-
-
 def test_a_run_without_labels_and_tars_that_are_gone(world):
     con, store = world
     con.execute("create temp table gone as select * replace ('/gone/' || shard as url) from shards")
     con.execute("create or replace view shards as from gone")
-    where = find_run(con, None, None)
+    where = the_run(con)
     with pytest.raises(WarehouseError, match="cannot be read"):
         gather_report(con, store, *where)
     con.execute(

@@ -1,0 +1,146 @@
+"""The Parquet tables that a build computes with torch: the same contract as `pipeline.schema`.
+
+They lie in ``marts/F/<name>.parquet``, F the fingerprint of the data that they rest on, beside the marts
+that SQL alone makes.
+"""
+
+from __future__ import annotations
+
+from pipeline.schema import EXAMPLE_ID, Column, Table
+
+_NEURON = (
+    Column("dataset", "string", "", "name of the dataset"),
+    Column("run_id", "string", "", "the run"),
+    Column("layer", "string", "", "module path, point and pooling"),
+    Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
+)
+
+_NEURON_KEY = ("dataset", "run_id", "layer", "unit")
+
+_COMPUTED = (
+    Table(
+        "soft_wpmi",
+        grain="one row per (neuron, concept): the tested ones, and the neuron's best",
+        key=("dataset", "run_id", "layer", "unit", "concept"),
+        partitions=(),
+        meaning="Soft-WPMI of CLIP-Dissect (Oikarinen & Weng 2023), on each half.",
+        columns=(
+            *_NEURON,
+            Column("concept", "string", "", "name of the concept"),
+            Column("screening", "float32", "nats", "over the top images of the screening half"),
+            Column("testing", "float32", "nats", "over the top images of the testing half"),
+        ),
+    ),
+    Table(
+        "label_nulls",
+        grain="one row per run and repeat",
+        key=("dataset", "run_id", "repeat"),
+        partitions=(),
+        meaning="How many neurons are labelled when the concepts of the images are permuted.",
+        columns=(
+            *_NEURON[:2],
+            Column("repeat", "int32", "index 0..", "which permutation; also its seed"),
+            Column("labelled_count", "int64", "count", "neurons that got a label"),
+        ),
+    ),
+    Table(
+        "facet_aurocs",
+        grain="one row per (neuron, candidate concept, stratum) that has an image of the concept",
+        key=(
+            *("dataset", "run_id", "layer", "unit", "concept", "category", "origin"),
+            *("dimension", "stratum", "facet_origin"),
+        ),
+        partitions=(),
+        meaning="The Halle Berry test: AUROC within each form and language, with surrogates.",
+        columns=(
+            *_NEURON,
+            Column("candidate_rank", "int32", "rank 1..4", "see facet_candidates"),
+            Column("concept", "string", "", "name of the concept"),
+            Column("category", "string", "", "family that it belongs to"),
+            Column("origin", "string", "", "whose word the concept is"),
+            Column("dimension", "string", "", "facet, word language or text language"),
+            Column("stratum", "string", "", "the facet, or the language"),
+            Column("facet_origin", "string", "", "whose word the stratum is"),
+            Column("positive_count", "int64", "count", "testing: images that show the concept"),
+            Column("other_count", "int64", "count", "testing: the stratum's other images"),
+            Column("auroc", "float64", "0..1", "testing; null with fewer than facet_min_count"),
+            Column(
+                "surrogate_aurocs",
+                "list<float32>",
+                "0..1",
+                "testing: the same of 99 random sets of as many images of the stratum",
+            ),
+            Column("screening_positive_count", "int64", "count", "the same on the screening half"),
+            Column("screening_other_count", "int64", "count", "the same on the screening half"),
+            Column("screening_auroc", "float64", "0..1", "the same on the screening half"),
+        ),
+    ),
+    Table(
+        "neuron_neighbours",
+        grain="one row per neuron, layer of any run on its dataset, and rank",
+        key=(*_NEURON_KEY, "other_run_id", "other_layer", "neighbour_rank"),
+        partitions=(),
+        meaning="The neurons whose activations go with a neuron's over the same images.",
+        columns=(
+            *_NEURON,
+            Column("other_run_id", "string", "", "the run of the other neuron"),
+            Column("other_layer", "string", "", "its layer"),
+            Column("neighbour_rank", "int32", "rank 1..10", "1 = nearest; ties by other_unit"),
+            Column("other_unit", "int32", "index 0..", "its position in that layer"),
+            Column("correlation", "float64", "-1..1", "Pearson; absent activations are 0"),
+            Column("example_count", "int64", "count", "distinct images of both runs, or a sample"),
+        ),
+    ),
+    Table(
+        "top_example_groups",
+        grain="one row per neuron and top example",
+        key=(*_NEURON_KEY, "example_id"),
+        partitions=(),
+        meaning="The top examples of each neuron, parted into groups that look alike to the model.",
+        columns=(
+            *_NEURON,
+            EXAMPLE_ID,
+            Column("group_rank", "int32", "rank 1..5", "1 = largest group, then best example"),
+            Column(
+                "silhouette",
+                "float64",
+                "-1..1",
+                "how well it lies in its part of the best split, taken or not",
+            ),
+        ),
+    ),
+    Table(
+        "neuron_clarity",
+        grain="one row per neuron with two top examples or more",
+        key=_NEURON_KEY,
+        partitions=(),
+        meaning="How alike a neuron's top examples are to the model, beside random ones.",
+        columns=(
+            *_NEURON,
+            Column("top_size", "int32", "count", "top examples that were compared"),
+            Column("clarity", "float64", "-1..1", "mean cosine of two of them"),
+            Column("baseline_clarity", "float64", "-1..1", "mean cosine of two images of the run"),
+            Column("clarity_sd", "float64", "SD", "clarity above baseline, in SD of random sets"),
+        ),
+    ),
+    Table(
+        "contrasting_examples",
+        grain="one row per neuron and rank",
+        key=(*_NEURON_KEY, "contrast_rank"),
+        partitions=(),
+        meaning="Images like a neuron's top examples that leave it cold.",
+        columns=(
+            *_NEURON,
+            Column("contrast_rank", "int32", "rank 1..10", "1 = closest; ties by example_id"),
+            EXAMPLE_ID,
+            Column("cosine", "float64", "-1..1", "with the mean embedding of the top examples"),
+            Column("activation", "float32", "model units", "0 where it is not stored"),
+        ),
+    ),
+)
+
+DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}
+"""Marts that need linear algebra: ``neurons build`` computes them with torch (``pipeline/evidence``).
+
+SQL reads each as ``raw_<name>``; before a build that view has no rows.
+"""
