@@ -1,9 +1,7 @@
-"""The door to the data: SQL equals NumPy, marts equal views, checks can fail."""
+"""The door to the data: SQL equals NumPy, marts equal views."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,15 +10,13 @@ import duckdb
 import numpy as np
 import pytest
 from making import write_tar
-from probing import base_image, probe_config, sample
-from textures import make_warehouse, write_textures
+from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
 import pipeline
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.config import (
-    ClassifyConfig,
     ExtractConfig,
     IngestConfig,
     IngestStep,
@@ -28,42 +24,19 @@ from pipeline.config import (
 )
 from pipeline.derived import DERIVED
 from pipeline.errors import StorageError, WarehouseError
-from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
-from pipeline.label_import import import_labels, read_labels
 from pipeline.query import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, load_views
 from pipeline.warehouse import connect
 
-POST = "transformer.resblocks.1.mlp.gelu:output:cls"  # signed: everything is stored
-PRE = "visual.layer4.0.act3:input:max"  # rectified: only what is above zero is stored
-
-
-def _matrix(connection, layer):
-    """Stored activations as a dense matrix [U, N] with zeros, and the example_ids."""
-    ids = [i for (i,) in connection.execute(
-        "select example_id from image_embeddings order by example_id"
-    ).fetchall()]  # fmt: skip
-    place = {example_id: n for n, example_id in enumerate(ids)}
-    (units,) = connection.execute(
-        "select unit_count from layers where layer = $layer", {"layer": layer}
-    ).fetchall()[0]
-    dense = np.zeros((units, len(ids)))
-    for unit, example_id, value in connection.execute(
-        "select unit, example_id, activation from activations where layer = $layer",
-        {"layer": layer},
-    ).fetchall():
-        dense[unit, place[example_id]] = value
-    return dense, np.array(ids)
-
 
 @pytest.mark.parametrize("layer", [PRE, POST])
 @pytest.mark.parametrize("use_marts", [True, False])
 def test_top_examples_equal_a_full_sort_of_the_activations(tiny_warehouse, layer, use_marts):
     with connect(tiny_warehouse, use_marts=use_marts) as connection:
-        dense, ids = _matrix(connection, layer)
+        dense, ids = read_matrix(connection, layer)
         first = np.array([i for (i,) in connection.execute(
             "select example_id from examples where duplicate_of is null order by example_id"
         ).fetchall()])  # fmt: skip
@@ -93,7 +66,7 @@ def test_top_examples_equal_a_full_sort_of_the_activations(tiny_warehouse, layer
 @pytest.mark.parametrize("layer", [PRE, POST])
 def test_statistics_equal_numpy(tiny_warehouse, layer):
     with connect(tiny_warehouse) as connection:
-        dense, ids = _matrix(connection, layer)
+        dense, ids = read_matrix(connection, layer)
         rows = connection.execute(
             """
             select unit, example_count, duplicate_count, mean, sd, min, max, active_frac,
@@ -123,7 +96,7 @@ def test_statistics_equal_numpy(tiny_warehouse, layer):
 
 def test_histograms_hold_every_example_once(tiny_warehouse):
     with connect(tiny_warehouse) as connection:
-        dense, ids = _matrix(connection, POST)
+        dense, ids = read_matrix(connection, POST)
         totals = connection.execute(
             "select layer, unit, sum(example_count) from neuron_histograms group by all"
         ).fetchall()
@@ -233,262 +206,6 @@ def test_views_script_gives_the_same_without_us(tiny_warehouse):
     assert f"[({labels[0][0]},)]" in run.stdout
 
 
-def _halves(connection):
-    """example_id -> half of distinct images; None for a repeated one."""
-    return dict(connection.execute(
-        "select example_id, case when duplicate_of is null then half end from examples"
-    ).fetchall())  # fmt: skip
-
-
-@pytest.mark.parametrize("compacted", [False, True])
-def test_ranks_are_scipys_within_halves_compacted_or_not(tmp_path, compacted):
-    from scipy.stats import rankdata
-
-    place = make_warehouse(tmp_path)
-    columns = "layer, unit, example_id, activation"
-    with connect(place) as connection:
-        before = connection.execute(f"select {columns} from activations order by all").fetchall()
-        assert connection.execute("select max(rank2) from activations").fetchall() == [(None,)]
-    if compacted:
-        done = compact(str(place))
-        assert (done.run_count, done.row_count) == (1, len(before))
-        assert compact(str(place)).run_count == 0
-    with connect(place) as connection:
-        after = connection.execute(f"select {columns} from activations order by all").fetchall()
-        assert after == before
-        halves = _halves(connection)
-        assert None in halves.values()
-        for layer in (PRE, POST):
-            dense, ids = _matrix(connection, layer)
-            expected, stats = {}, {}
-            for half in ("screening", "testing"):
-                columns = np.array([n for n, i in enumerate(ids) if halves[i] == half])
-                for unit in range(len(dense)):
-                    values = dense[unit, columns]
-                    stored = values[values > 0] if layer == PRE else values
-                    ranks = rankdata(values)
-                    for n, value, rank in zip(columns, values, ranks, strict=True):
-                        if layer == POST or value > 0:
-                            expected[unit, int(ids[n])] = round(2 * rank)
-                    sizes = np.unique(stored, return_counts=True)[1]
-                    if len(stored):
-                        ties = float((sizes.astype(float) ** 3 - sizes).sum())
-                        stats[unit, half] = (len(stored), ties, stored.sum())
-            rows = connection.execute(
-                "select unit, example_id, rank2 from stg_ranks where layer = $layer",
-                {"layer": layer},
-            ).fetchall()
-            assert {(unit, i): rank2 for unit, i, rank2 in rows} == expected
-            rows = connection.execute(
-                "select unit, half, stored_count, tie_sum, activation_sum from stg_rank_stats "
-                "where layer = $layer",
-                {"layer": layer},
-            ).fetchall()
-            assert {row[:2] for row in rows} == set(stats)
-            for unit, half, *values in rows:
-                assert values == pytest.approx(stats[unit, half])
-            if compacted:
-                repeated = connection.execute(
-                    "select distinct rank2 from activations inner join examples "
-                    "using (dataset, example_id) where duplicate_of is not null"
-                ).fetchall()
-                assert repeated == [(None,)]
-    assert run_violations(check(place)) == 0
-
-
-def test_a_new_shard_after_compaction_is_seen_at_once(tmp_path):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    compact(str(place))
-    write_textures(tmp_path / "tars", shard_count=4)
-    ingest(
-        IngestConfig(str(place), "textures"), IngestStep("webdataset", (str(tmp_path / "tars"),))
-    )
-    config = ExtractConfig(
-        str(place), "textures", "RN-demo:random", ("visual.layer3.0",), device="cpu", top_k=10
-    )
-    assert extract(config).skipped_shard_count == 3
-    with connect(place) as connection:
-        (runs,) = connection.execute("select is_compacted, written_count from runs").fetchall()
-        assert runs == (False, 160)
-    compact(str(place))
-    with connect(place) as connection:
-        assert connection.execute("select is_compacted from runs").fetchall() == [(True,)]
-
-
-def test_checks_pass_on_a_good_warehouse(tiny_warehouse):
-    results = check(tiny_warehouse)
-    assert {r.name for r in results} == {"check_files"} | {
-        v.name for v in load_views() if v.layer == "check"
-    }
-    assert run_violations(results) == 0
-    assert {r.name for r in results if r.violation_count} == {"warn_random_weights"}
-
-
-def _edit_manifest(place, pattern, **changes):
-    (path,) = list(place.glob(pattern))[:1]
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps(manifest | changes))
-
-
-def _rewrite(place, pattern, change):
-    import pyarrow.parquet as pq
-
-    path = sorted(place.glob(pattern))[0]
-    table = change(pq.ParquetFile(path).read())
-    Store(place).write_parquet(str(path.relative_to(place)), table)
-    for manifest_path in [
-        *place.glob("dataset=*/run_id=*/manifests/*.json"),
-        *place.glob("dataset=*/run_id=*/class_sets/*.json"),
-        *place.glob("dataset=*/run_id=*/human_labels/*.json"),
-        *place.glob("dataset=*/manifests/*.json"),
-    ]:
-        manifest = json.loads(manifest_path.read_text())
-        for file in manifest["files"]:
-            if file["path"] == str(path.relative_to(place)):
-                file["bytes"], file["row_count"] = path.stat().st_size, len(table)
-        manifest_path.write_text(json.dumps(manifest))
-
-
-def _first_row_twice(table):
-    import pyarrow as pa
-
-    return pa.concat_tables([table.slice(0, 1), table])
-
-
-def _nan_first(table):
-    import pyarrow as pa
-
-    values = table["activation"].to_numpy().copy()
-    values[0] = np.nan
-    at = table.schema.get_field_index("activation")
-    return table.set_column(at, "activation", pa.array(values))
-
-
-def _drop_a_bin(table):
-    import pyarrow.compute as pc
-
-    unit, bin_ = (table[name][0] for name in ("unit", "bin"))
-    return table.filter(pc.or_(pc.not_equal(table["unit"], unit), pc.not_equal(table["bin"], bin_)))
-
-
-def _label_a_stranger(place):
-    """A label of an example that is gone from the run since."""
-    import pyarrow.compute as pc
-
-    labels = place.parent / "labels.csv"
-    labels.write_text("example_id,label\n0,cat\n1,dog\n")
-    with connect(place) as connection:
-        neuron = find_neuron(connection, "visual.layer3.0", 0)
-        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
-    _rewrite(
-        place,
-        "dataset=*/run_id=*/human_labels/*/*.parquet",
-        lambda table: table.set_column(1, "example_id", pc.add(table["example_id"], 1 << 40)),
-    )
-
-
-def _drop_a_score(place):
-    (run,) = place.glob("dataset=textures/run_id=*")
-    config = ClassifyConfig(
-        str(place), "textures", run.name.removeprefix("run_id="), "RN-demo:random", *CLASSES
-    )
-    classify(config)
-    _rewrite(
-        place, "dataset=*/run_id=*/class_scores/*/00000-*.parquet", lambda table: table.slice(1)
-    )
-
-
-def _attack_images_of_nothing(place):
-    """Attacked images of which nobody knows what they were before."""
-    tar = write_tar(
-        place.parent / "attacks/0.tar",
-        [
-            sample(
-                f"{n}", base_image(n), stimulus="typographic", facet="photo", control="attack",
-                attack_text="cat",
-            )
-            for n in range(3)
-        ],
-    )  # fmt: skip
-    ingest(IngestConfig(str(place), "d"), IngestStep("webdataset", (str(tar),)))
-    extract(probe_config(str(place)))
-    classify(ClassifyConfig(str(place), "d", "r", "RN-demo:random", *CLASSES))
-
-
-def _attack_without_a_blank_patch(place):
-    """An attack whose controls are not all there."""
-    common = {"stimulus": "typographic", "facet": "photo", "base_key": "0", "placement": "strip"}
-    tar = write_tar(
-        place.parent / "attacks/0.tar",
-        [
-            sample("0", base_image(0), **common | {"placement": None}, control="clean"),
-            sample("1", base_image(1), **common, control="attack", attack_text="cat"),
-        ],
-    )
-    ingest(IngestConfig(str(place), "d"), IngestStep("webdataset", (str(tar),)))
-
-
-CLASSES = (("cat", "dog"), ("a photo of a {}.",))
-
-BREAKS = {
-    "check_class_scores": _drop_a_score,
-    "check_attack_shares": _attack_images_of_nothing,
-    "check_counts": lambda place: _edit_manifest(
-        place, "dataset=*/run_id=*/manifests/00001.json", written_count=39
-    ),
-    "check_unique_keys": lambda place: _rewrite(
-        place, "dataset=*/texts/00000.parquet", _first_row_twice
-    ),
-    "check_activation_counts": lambda place: _rewrite(
-        place, "dataset=*/run_id=*/activations/*/00000.parquet", lambda table: table.slice(1)
-    ),
-    "check_finite": lambda place: _rewrite(
-        place, "dataset=*/run_id=*/activations/*/00000.parquet", _nan_first
-    ),
-    "check_foreign_keys": lambda place: _rewrite(
-        place, "dataset=*/examples/00000.parquet", lambda table: table.slice(1)
-    ),
-    "check_duplicates": lambda place: _rewrite(
-        place, "dataset=*/duplicates/00002.parquet", lambda table: table.slice(1)
-    ),
-    "check_ranks": lambda place: _rewrite_mart(place, "top_examples", lambda table: table.slice(1)),
-    "check_facets": lambda place: _rewrite_mart(place, "facet_aurocs", _one_image_more),
-    "check_stimuli": _attack_without_a_blank_patch,
-    "check_samples": lambda place: _rewrite(
-        place, "dataset=*/run_id=*/shard_samples/*/00000.parquet", _drop_a_bin
-    ),
-    "check_human_labels": lambda place: _label_a_stranger(place),
-}
-
-
-def _rewrite_mart(place, name, change):
-    import pyarrow.parquet as pq
-
-    path = next(place.glob(f"marts/*/{name}.parquet"))
-    table = change(pq.ParquetFile(path).read())
-    Store(place).write_parquet(str(path.relative_to(place)), table)
-    build_file = place / "marts/build.json"
-    record = json.loads(build_file.read_text())
-    record["bytes"][name] = path.stat().st_size  # else it would be known as damaged
-    build_file.write_text(json.dumps(record))
-
-
-def _one_image_more(table):
-    import pyarrow.compute as pc
-
-    at = table.schema.get_field_index("other_count")
-    return table.set_column(at, "other_count", pc.add(table["other_count"], 1))
-
-
-@pytest.mark.parametrize("name", [v.name for v in load_views() if v.name.startswith("check_")])
-def test_each_check_can_fail(tiny_warehouse, tmp_path, name):
-    place = tmp_path / "warehouse"
-    shutil.copytree(tiny_warehouse, place)
-    BREAKS[name](place)
-    found = {r.name for r in check(place) if r.violation_count}
-    assert name in found
-
-
 def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     with connect(place) as connection:
@@ -588,7 +305,6 @@ def test_reading_beside_a_running_extraction_never_sees_half_a_shard(tmp_path):
 
 
 def test_the_connection_cannot_be_tricked_by_a_name(tiny_warehouse):
-    from pipeline.query import find_neuron
 
     with connect(tiny_warehouse) as connection:
         with pytest.raises(WarehouseError, match="has a layer"):

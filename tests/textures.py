@@ -16,6 +16,10 @@ from pipeline.sources.ingest import ingest
 LAYERS = ("goh2021", "visual.layer3.0", "transformer.resblocks.1.mlp.gelu:cls")
 WORDS = ("cat", "dog", "Japan", "red", "guitar")
 PER_SHARD = 40
+POST = "transformer.resblocks.1.mlp.gelu:output:cls"
+"""Signed: everything is stored."""
+PRE = "visual.layer4.0.act3:input:max"
+"""Rectified: only what is above zero is stored."""
 
 
 def make_texture(seed: int, size: tuple[int, int] = (96, 80)) -> bytes:
@@ -55,3 +59,21 @@ def make_warehouse(folder: Path, layers: tuple[str, ...] = LAYERS, **settings: o
     )
     extract(config)
     return folder / "warehouse"
+
+
+def read_matrix(connection, layer):
+    """Stored activations as a dense matrix [U, N] with zeros, and the example_ids."""
+    ids = [i for (i,) in connection.execute(
+        "select example_id from image_embeddings order by example_id"
+    ).fetchall()]  # fmt: skip
+    place = {example_id: n for n, example_id in enumerate(ids)}
+    (units,) = connection.execute(
+        "select unit_count from layers where layer = $layer", {"layer": layer}
+    ).fetchall()[0]
+    dense = np.zeros((units, len(ids)))
+    for unit, example_id, value in connection.execute(
+        "select unit, example_id, activation from activations where layer = $layer",
+        {"layer": layer},
+    ).fetchall():
+        dense[unit, place[example_id]] = value
+    return dense, np.array(ids)

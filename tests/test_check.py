@@ -1,0 +1,200 @@
+"""Checks: they pass on a good warehouse, and each of them can fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from making import write_tar
+from probing import base_image, probe_config, sample
+
+from pipeline.check import check, run_violations
+from pipeline.config import (
+    ClassifyConfig,
+    IngestConfig,
+    IngestStep,
+)
+from pipeline.extract.classify import classify
+from pipeline.extract.run import extract
+from pipeline.label_import import import_labels, read_labels
+from pipeline.query import find_neuron
+from pipeline.sources.ingest import ingest
+from pipeline.storage import Store
+from pipeline.views import load_views
+from pipeline.warehouse import connect
+
+
+def test_checks_pass_on_a_good_warehouse(tiny_warehouse):
+    results = check(tiny_warehouse)
+    assert {r.name for r in results} == {"check_files"} | {
+        v.name for v in load_views() if v.layer == "check"
+    }
+    assert run_violations(results) == 0
+    assert {r.name for r in results if r.violation_count} == {"warn_random_weights"}
+
+
+def _edit_manifest(place, pattern, **changes):
+    (path,) = list(place.glob(pattern))[:1]
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | changes))
+
+
+def _rewrite(place, pattern, change):
+    import pyarrow.parquet as pq
+
+    path = sorted(place.glob(pattern))[0]
+    table = change(pq.ParquetFile(path).read())
+    Store(place).write_parquet(str(path.relative_to(place)), table)
+    for manifest_path in [
+        *place.glob("dataset=*/run_id=*/manifests/*.json"),
+        *place.glob("dataset=*/run_id=*/class_sets/*.json"),
+        *place.glob("dataset=*/run_id=*/human_labels/*.json"),
+        *place.glob("dataset=*/manifests/*.json"),
+    ]:
+        manifest = json.loads(manifest_path.read_text())
+        for file in manifest["files"]:
+            if file["path"] == str(path.relative_to(place)):
+                file["bytes"], file["row_count"] = path.stat().st_size, len(table)
+        manifest_path.write_text(json.dumps(manifest))
+
+
+def _first_row_twice(table):
+    import pyarrow as pa
+
+    return pa.concat_tables([table.slice(0, 1), table])
+
+
+def _nan_first(table):
+    import pyarrow as pa
+
+    values = table["activation"].to_numpy().copy()
+    values[0] = np.nan
+    at = table.schema.get_field_index("activation")
+    return table.set_column(at, "activation", pa.array(values))
+
+
+def _drop_a_bin(table):
+    import pyarrow.compute as pc
+
+    unit, bin_ = (table[name][0] for name in ("unit", "bin"))
+    return table.filter(pc.or_(pc.not_equal(table["unit"], unit), pc.not_equal(table["bin"], bin_)))
+
+
+def _label_a_stranger(place):
+    """A label of an example that is gone from the run since."""
+    import pyarrow.compute as pc
+
+    labels = place.parent / "labels.csv"
+    labels.write_text("example_id,label\n0,cat\n1,dog\n")
+    with connect(place) as connection:
+        neuron = find_neuron(connection, "visual.layer3.0", 0)
+        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
+    _rewrite(
+        place,
+        "dataset=*/run_id=*/human_labels/*/*.parquet",
+        lambda table: table.set_column(1, "example_id", pc.add(table["example_id"], 1 << 40)),
+    )
+
+
+def _drop_a_score(place):
+    (run,) = place.glob("dataset=textures/run_id=*")
+    config = ClassifyConfig(
+        str(place), "textures", run.name.removeprefix("run_id="), "RN-demo:random", *CLASSES
+    )
+    classify(config)
+    _rewrite(
+        place, "dataset=*/run_id=*/class_scores/*/00000-*.parquet", lambda table: table.slice(1)
+    )
+
+
+def _attack_images_of_nothing(place):
+    """Attacked images of which nobody knows what they were before."""
+    tar = write_tar(
+        place.parent / "attacks/0.tar",
+        [
+            sample(
+                f"{n}", base_image(n), stimulus="typographic", facet="photo", control="attack",
+                attack_text="cat",
+            )
+            for n in range(3)
+        ],
+    )  # fmt: skip
+    ingest(IngestConfig(str(place), "d"), IngestStep("webdataset", (str(tar),)))
+    extract(probe_config(str(place)))
+    classify(ClassifyConfig(str(place), "d", "r", "RN-demo:random", *CLASSES))
+
+
+def _attack_without_a_blank_patch(place):
+    """An attack whose controls are not all there."""
+    common = {"stimulus": "typographic", "facet": "photo", "base_key": "0", "placement": "strip"}
+    tar = write_tar(
+        place.parent / "attacks/0.tar",
+        [
+            sample("0", base_image(0), **common | {"placement": None}, control="clean"),
+            sample("1", base_image(1), **common, control="attack", attack_text="cat"),
+        ],
+    )
+    ingest(IngestConfig(str(place), "d"), IngestStep("webdataset", (str(tar),)))
+
+
+CLASSES = (("cat", "dog"), ("a photo of a {}.",))
+
+BREAKS = {
+    "check_class_scores": _drop_a_score,
+    "check_attack_shares": _attack_images_of_nothing,
+    "check_counts": lambda place: _edit_manifest(
+        place, "dataset=*/run_id=*/manifests/00001.json", written_count=39
+    ),
+    "check_unique_keys": lambda place: _rewrite(
+        place, "dataset=*/texts/00000.parquet", _first_row_twice
+    ),
+    "check_activation_counts": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/activations/*/00000.parquet", lambda table: table.slice(1)
+    ),
+    "check_finite": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/activations/*/00000.parquet", _nan_first
+    ),
+    "check_foreign_keys": lambda place: _rewrite(
+        place, "dataset=*/examples/00000.parquet", lambda table: table.slice(1)
+    ),
+    "check_duplicates": lambda place: _rewrite(
+        place, "dataset=*/duplicates/00002.parquet", lambda table: table.slice(1)
+    ),
+    "check_ranks": lambda place: _rewrite_mart(place, "top_examples", lambda table: table.slice(1)),
+    "check_facets": lambda place: _rewrite_mart(place, "facet_aurocs", _one_image_more),
+    "check_stimuli": _attack_without_a_blank_patch,
+    "check_samples": lambda place: _rewrite(
+        place, "dataset=*/run_id=*/shard_samples/*/00000.parquet", _drop_a_bin
+    ),
+    "check_human_labels": lambda place: _label_a_stranger(place),
+}
+
+
+def _rewrite_mart(place, name, change):
+    import pyarrow.parquet as pq
+
+    path = next(place.glob(f"marts/*/{name}.parquet"))
+    table = change(pq.ParquetFile(path).read())
+    Store(place).write_parquet(str(path.relative_to(place)), table)
+    build_file = place / "marts/build.json"
+    record = json.loads(build_file.read_text())
+    record["bytes"][name] = path.stat().st_size  # else it would be known as damaged
+    build_file.write_text(json.dumps(record))
+
+
+def _one_image_more(table):
+    import pyarrow.compute as pc
+
+    at = table.schema.get_field_index("other_count")
+    return table.set_column(at, "other_count", pc.add(table["other_count"], 1))
+
+
+@pytest.mark.parametrize("name", [v.name for v in load_views() if v.name.startswith("check_")])
+def test_each_check_can_fail(tiny_warehouse, tmp_path, name):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    BREAKS[name](place)
+    found = {r.name for r in check(place) if r.violation_count}
+    assert name in found
