@@ -79,7 +79,8 @@ def import_(
     dataset: Dataset = None,
 ) -> None:
     """Read labels back. They replace what the same labeller said of that neuron before."""
-    from pipeline.label_import import import_labels, read_labels
+    from pipeline.label_files import read_labels
+    from pipeline.label_import import import_labels
     from pipeline.query import find_neuron
     from pipeline.storage import Store
     from pipeline.warehouse import connect

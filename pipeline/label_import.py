@@ -1,13 +1,9 @@
-"""Labels that people gave to images, read from CSV into a run: checked, counted, replaced as a whole."""
+"""Labels that people gave to images, written into a run: compared with it, counted, replaced as a whole."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,40 +11,12 @@ import pyarrow as pa
 from pipeline.config import digest
 from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, SourceError
+from pipeline.label_files import LabelFile, LabelRow
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
 
 if TYPE_CHECKING:
     import duckdb
-
-SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")
-"""Columns of a sheet's ``labels.csv``; a person fills the last two."""
-
-SHEET_FILE = "sheet.json"
-LABELS_FILE = "labels.csv"
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One line of a file of labels."""
-
-    line: int
-    """Where it begins, 1-based."""
-    example_id: int
-    label: str
-    """Empty: not labelled yet."""
-    note: str
-
-
-@dataclass(frozen=True)
-class LabelFile:
-    """What a file of labels says, before it is compared with a run."""
-
-    path: Path
-    rows: tuple[LabelRow, ...]
-    sheet: dict[str, Any] | None
-    """The sheet it belongs to; None for labels by example_id."""
 
 
 @dataclass(frozen=True)
@@ -64,129 +32,6 @@ class ImportSummary:
     """Imported, but the run does not know the activation (zero or below), so in no bin."""
     was_current: bool
     """The same labels were there already."""
-
-
-def read_labels(source: Path, sheet: Path | None = None) -> LabelFile:
-    """Read a filled sheet, or any CSV with the columns ``example_id`` and ``label``.
-
-    Args:
-        source: The CSV, or the folder of a sheet. Comma, semicolon or tab separated, UTF-8.
-        sheet: The sheet's folder, if the CSV lies elsewhere.
-
-    Raises:
-        SourceError: It is not such a file, or lines are wrong; the first ones are listed.
-    """
-    path = source / LABELS_FILE if source.is_dir() else source
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"{path} cannot be read: {error}.",
-            "Give the folder of a sheet, or a CSV in UTF-8 as neurons label export writes it.",
-        ) from error
-    names, records = _parse(path, text)
-    if "label" not in names or not {"item", "example_id"} & set(names):
-        raise SourceError(
-            f"{path} has the columns {', '.join(names) or '(none)'}.",
-            "It needs sheet, item and label, as neurons label export writes them; or example_id and "
-            "label, with --layer and --unit.",
-        )
-    if "item" not in names:
-        return LabelFile(path, _rows_by_example(path, records), None)
-    folder = sheet or path.parent
-    key = _read_key(folder / SHEET_FILE if folder.is_dir() else folder, path)
-    return LabelFile(path, _rows_of_sheet(path, records, key), key)
-
-
-def _parse(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Column names, and the line number and fields of every record that is not blank."""
-    head = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
-    records: list[tuple[int, dict[str, str]]] = []
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        begin = reader.line_num + 1
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                padded = [*fields, *[""] * len(names)]
-                records.append((begin, {n: f.strip() for n, f in zip(names, padded, strict=False)}))
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        raise SourceError(
-            f"{path} line {reader.line_num + 1} is not CSV: {error}.", "Mend that line."
-        ) from error
-    return names, records
-
-
-def _read_key(path: Path, labels: Path) -> dict[str, Any]:
-    try:
-        key = json.loads(path.read_text(encoding="utf-8"))
-        return {**key, "items": {entry["item"]: entry["example_id"] for entry in key["items"]}}
-    except OSError as error:
-        raise SourceError(
-            f"{labels} is a sheet's, but there is no {path}: {error.strerror}.",
-            "Name the folder that neurons label export wrote: --sheet FOLDER.",
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(
-            f"{path} is not the key of a sheet: {error!r}.",
-            "Restore it, or export the sheet again.",
-        ) from error
-
-
-def _rows_of_sheet(
-    path: Path, records: list[tuple[int, dict[str, str]]], key: dict[str, Any]
-) -> tuple[LabelRow, ...]:
-    rows: list[LabelRow] = []
-    problems: list[str] = []
-    seen: dict[int, int] = {}
-    for line, record in records:
-        item = _whole_number(record["item"])
-        if record.get("sheet", key["sheet"]) != key["sheet"]:
-            problems.append(f"line {line} is of sheet {record['sheet']!r}, not {key['sheet']!r}")
-        elif item is None or item not in key["items"]:
-            count = len(key["items"])
-            problems.append(f"line {line}: there is no item {record['item']!r}, only 1 to {count}")
-        elif item in seen:
-            problems.append(f"line {line}: item {item} was on line {seen[item]} already")
-        else:
-            seen[item] = line
-            example_id = key["items"][item]
-            rows.append(LabelRow(line, example_id, record["label"], record.get("note", "")))
-    _refuse(path, problems)
-    return tuple(rows)
-
-
-def _rows_by_example(path: Path, records: list[tuple[int, dict[str, str]]]) -> tuple[LabelRow, ...]:
-    rows: list[LabelRow] = []
-    problems: list[str] = []
-    seen: dict[int, int] = {}
-    for line, record in records:
-        example_id = _whole_number(record["example_id"])
-        if example_id is None:
-            problems.append(f"line {line}: example_id {record['example_id']!r} is no whole number")
-        elif example_id in seen:
-            problems.append(
-                f"line {line}: example {example_id} was on line {seen[example_id]} already"
-            )
-        else:
-            seen[example_id] = line
-            rows.append(LabelRow(line, example_id, record["label"], record.get("note", "")))
-    _refuse(path, problems)
-    return tuple(rows)
-
-
-def _whole_number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def _refuse(path: Path, problems: list[str]) -> None:
-    if problems:
-        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise SourceError(
-            f"{path} has {len(problems)} wrong lines, and nothing of it was imported.",
-            "\n  ".join(problems[:_SHOWN]) + more + "\n  Mend them and import again.",
-        )
 
 
 def import_labels(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import digest
 from pipeline.errors import ConfigError, WarehouseError
-from pipeline.label_import import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sheet import open_upright, put_on_paper, read_image
 from pipeline.storage import Store, storage_errors

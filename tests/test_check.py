@@ -18,7 +18,8 @@ from pipeline.config import (
 )
 from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
-from pipeline.label_import import import_labels, read_labels
+from pipeline.label_files import read_labels
+from pipeline.label_import import import_labels
 from pipeline.query import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store

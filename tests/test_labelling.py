@@ -22,7 +22,8 @@ from pipeline.check import check, run_violations
 from pipeline.cli import app
 from pipeline.config import LabelSettings
 from pipeline.errors import ConfigError, NeuronsError, SourceError, WarehouseError
-from pipeline.label_import import import_labels, read_labels
+from pipeline.label_files import read_labels
+from pipeline.label_import import import_labels
 from pipeline.labelling import bin_samples, export_sheet
 from pipeline.query import find_neuron
 from pipeline.sheet import read_image
