@@ -14,6 +14,7 @@ from pipeline.derived import DERIVED
 from pipeline.errors import StorageError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
+from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.schema import TABLES
 from pipeline.storage import Store
@@ -51,7 +52,9 @@ def build(
     """
     store, progress = Store(warehouse), progress or NoProgress()
     take_inventory(store)  # says what is missing before anything is written
-    with store.lock("marts/build.lock"):  # a second build would clear away what the first writes
+    with hold_lock(
+        store, "marts/build.lock"
+    ):  # a second build would clear away what the first writes
         return _build(store, settings, progress)
 
 

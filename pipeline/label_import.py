@@ -12,6 +12,7 @@ from pipeline.config import digest
 from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, SourceError
 from pipeline.label_files import LabelFile, LabelRow
+from pipeline.locks import hold_lock
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
 
@@ -179,7 +180,7 @@ def _write(
     made_from = digest([(row.example_id, row.label, row.note) for row in rows] + activations)
     place = f"{folder}/{partition(layer=neuron['layer'])}"
     rel = f"{place}/{name}-{made_from}.parquet"
-    with store.lock(f"{folder}/{name}.lock"):
+    with hold_lock(store, f"{folder}/{name}.lock"):
         before = store.read_json(f"{folder}/{name}.json") if _has(store, folder, name) else None
         if before is not None and before["files"][0]["path"] == rel:
             return True

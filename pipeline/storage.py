@@ -19,7 +19,6 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import fsspec
-from filelock import FileLock
 
 from pipeline.errors import ConfigError, MissingDependencyError, StorageError
 
@@ -158,19 +157,6 @@ class Store:
             return ()  # there they lie in the system's temporary folder
         found = Path(self.path(rel)).rglob("*.tmp-*")
         return tuple(file.relative_to(self.root).as_posix() for file in found)
-
-    @contextmanager
-    def lock(self, rel: str) -> Iterator[None]:
-        """Hold a lock file, alone among the processes that see this folder; remotely there is none."""
-        if not self.is_local:
-            yield
-            return
-        path = Path(self.path(rel))
-        with storage_errors(str(path)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path).acquire()
-        with lock:
-            yield
 
     def free_bytes(self) -> int | None:
         """Bytes free where the root lies, or None where that is not known."""

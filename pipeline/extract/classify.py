@@ -20,6 +20,7 @@ from pipeline.dataset import check_name, dataset_folder
 from pipeline.errors import ConfigMismatchError, StorageError, WarehouseError
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
+from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
@@ -64,7 +65,7 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
     }
     name = check_name(config.class_set or digest(identity), "class set")
     record = f"{folder}/class_sets/{name}.json"
-    with store.lock(f"{record}.lock"):
+    with hold_lock(store, f"{record}.lock"):
         known = store.read_json(record) if store.exists(record) else None
         if known is not None:
             _refuse_another(known["identity"], identity, name)

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, ConfigMismatchError
 from pipeline.extract.layers import resolve_layers
 from pipeline.extract.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
+from pipeline.locks import hold_lock
 from pipeline.storage import Store, partition
 
 CHOICES = {
@@ -110,7 +111,7 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
     path = f"{folder}/run.json"
     if not store.exists(path):
-        with store.lock(f"{folder}/run.lock"):  # two processes may open it at once
+        with hold_lock(store, f"{folder}/run.lock"):  # two processes may open it at once
             if not store.exists(path):
                 store.write_json(path, _make_record(run_id, identity, config, clip, outputs))
     known = store.read_json(path)["identity"]

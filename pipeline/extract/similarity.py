@@ -25,6 +25,7 @@ from pipeline.extract.classify import (
 )
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
+from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
@@ -78,7 +79,7 @@ def score_concepts(
         "weights_sha256": run["identity"]["weights_sha256"],
     }
     record = f"{folder}/similarity.json"
-    with store.lock(f"{record}.lock"):
+    with hold_lock(store, f"{record}.lock"):
         known = store.read_json(record) if store.exists(record) else None
         old = known["files"] if known and known["identity"] == identity else []
         shards = finished_shards(store, folder)

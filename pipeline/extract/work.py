@@ -26,8 +26,8 @@ from pipeline.dataset import (
 from pipeline.errors import NeuronsError, ShardError
 from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.forward import Pending
-from pipeline.extract.locks import ShardLocks
 from pipeline.extract.runs import Run
+from pipeline.extract.shard_locks import ShardLocks
 from pipeline.extract.stream import (
     Batch,
     Reject,
@@ -150,7 +150,7 @@ class ShardWork:
 
     def _drop_leftovers(self, shard: Shard) -> None:
         """Delete what a killed process had half written of a shard whose lock is ours now."""
-        for rel in self._leftovers:
+        for rel in self._leftovers if self._locks.is_ours_alone(shard) else ():
             if re.match(rf"0*{shard.ordinal}\D", rel.rsplit("/", 1)[1]):
                 self.store.delete(rel)
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import IngestConfig, IngestStep
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ConfigError, ShardError, StorageError
+from pipeline.locks import take_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sources.register import is_done
-from pipeline.storage import Store, storage_errors
+from pipeline.storage import Store
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample
@@ -228,24 +228,13 @@ def _failure(dataset: str, done_count: int, failed: list[dict[str, Any]]) -> Sha
 
 @contextmanager
 def _lock(store: Store, dataset: str) -> Iterator[None]:
-    """Keep a second local ingest out of the dataset; object stores have no lock."""
-    folder = dataset_folder(dataset)
-    if not store.is_local:
-        yield
-        return
-    from filelock import FileLock, Timeout
-
-    path = Path(store.path(f"{folder}/ingest.lock"))
-    with storage_errors(store.uri(folder)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StorageError(
-                f"Another ingest is writing dataset {dataset!r} in {store.url}.",
-                "Wait until it has finished, then run the same command again.",
-            ) from error
+    """Keep a second ingest out of the dataset, where there are locks."""
+    lock = take_lock(store, f"{dataset_folder(dataset)}/ingest.lock", wait=False)
+    if lock is None:
+        raise StorageError(
+            f"Another ingest is writing dataset {dataset!r} in {store.url}.",
+            "Wait until it has finished, then run the same command again.",
+        )
     try:
         yield
     finally:

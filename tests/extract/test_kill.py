@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -265,6 +267,28 @@ def test_full_disk(
     summary = run_extract(place)
     assert summary.skipped_shard_count == done
     assert run_bytes(place) == expected
+
+
+def test_without_file_locks_nothing_waits(
+    fresh: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on object storage: locks that the dead left hold nobody up, others' files stay."""
+
+    def flock(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    locks, activations = run_folder(fresh) / "locks", run_folder(fresh) / "embeddings"
+    for folder in (locks, activations):
+        folder.mkdir(parents=True)
+    for ordinal in range(SHARD_COUNT):
+        (locks / f"{ordinal:05d}.lock").write_text("4711")
+    (run_folder(fresh) / "run.lock").write_text("4711")
+    others = activations / "00003.parquet.tmp-0123abcd"
+    others.write_bytes(b"half")
+    assert run_extract(fresh).skipped_shard_count == 0
+    assert run_bytes(fresh) == expected
+    assert others.exists()
 
 
 class SlowWriter(NoProgress):
