@@ -79,7 +79,7 @@ def _build(
                 progress.advance(1, f"{name}: {row_counts[name]} rows")
         finally:
             progress.finish()
-    store.write_json(
+    store.write_record(
         "marts/build.json",
         {
             "fingerprint": fingerprint,

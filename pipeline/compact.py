@@ -185,7 +185,7 @@ def _compact_run(
         progress.finish()
     record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files}
     before_this = _read_version(store, folder)
-    store.write_json(f"{folder}/compact.json", {"version": version, **record})
+    store.write_record(f"{folder}/compact.json", {"version": version, **record})
     for name in store.list(f"{folder}/compact"):
         if name not in (version, before_this):
             store.fs.rm(store.path(f"{folder}/compact/{name}"), recursive=True)

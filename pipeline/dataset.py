@@ -106,7 +106,7 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
                 f"Dataset {dataset.name!r} would lose or change shards that are registered already.",
                 "A dataset's list of shards only grows. Give the changed data another --dataset name.",
             )
-    store.write_json(
+    store.write_record(
         f"{folder}/dataset.json",
         {
             "dataset": dataset.name,
@@ -141,7 +141,7 @@ def read_manifest(store: Store, folder: str, ordinal: int) -> dict[str, Any] | N
     Keys: ``ordinal``, ``shard``, ``status`` (``done`` or ``failed``), ``error`` (null or text),
     ``read_count``, ``written_count``, ``rejected_count``, ``reject_reasons`` (reason -> count),
     ``files`` (list of ``{"table", "path", "layer", "row_count", "bytes"}``, paths relative to the
-    warehouse), ``seconds`` (stage -> seconds), ``written_at`` (UTC, ISO 8601). A dataset's manifest
+    warehouse), ``seconds`` (stage -> seconds), ``written_at`` (UTC, ISO 8601), ``format``. A dataset's manifest
     also has ``source_count`` (items of the source that went into a shard that we wrote, and their
     ``source_digest``) or null.
     """
@@ -154,4 +154,4 @@ def read_manifest(store: Store, folder: str, ordinal: int) -> dict[str, Any] | N
 
 def write_manifest(store: Store, folder: str, manifest: dict[str, Any]) -> None:
     """Say that a shard is done (or has failed). Always the last file to be written."""
-    store.write_json(shard_file(folder, "manifests", manifest["ordinal"], ".json"), manifest)
+    store.write_record(shard_file(folder, "manifests", manifest["ordinal"], ".json"), manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -35,9 +36,18 @@ class Inventory:
     class_sets: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
 
+    def files_of(self, table: str) -> list[dict[str, Any]]:
+        """Files of one table, as manifests list them; paths are relative to the warehouse."""
+        return [file for file in self.files if file["table"] == table]
+
     def paths(self, table: str) -> list[str]:
-        """Files of one table, relative to the warehouse."""
-        return [file["path"] for file in self.files if file["table"] == table]
+        """Paths of the files of one table."""
+        return [file["path"] for file in self.files_of(table)]
+
+    def add_files(self, record: Mapping[str, Any]) -> None:
+        """Take the files that a record lists, each with the format it was written in."""
+        written = record.get("format", 1)
+        self.files += [file | {"format": written} for file in record.get("files", [])]
 
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
@@ -107,11 +117,11 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
                 **counts,
             }
         )
-        inventory.files += manifest.get("files", [])
+        inventory.add_files(manifest)
         duplicates = shard_file(folder, "duplicates", shard.ordinal)
         if manifest["status"] == "done" and store.exists(duplicates):
             entry = {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
-            inventory.files.append(entry)
+            inventory.add_files(manifest | {"files": [entry]})
     for run_folder in store.list(folder):
         if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):
             _add_run(inventory, name, f"{folder}/{run_folder}")
@@ -147,16 +157,16 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
                 "file_bytes": sum(file["bytes"] for file in files),
             }
         )
-        inventory.files += [
-            file for file in files if not (is_compacted and file["table"] == "activations")
-        ]
-    inventory.files += compacted["files"] if is_compacted else []
+        shown = [file for file in files if not (is_compacted and file["table"] == "activations")]
+        inventory.add_files(manifest | {"files": shown})
+    if is_compacted:
+        inventory.add_files(compacted)
     if store.exists(f"{folder}/similarity.json"):
-        inventory.files += store.read_json(f"{folder}/similarity.json")["files"]
+        inventory.add_files(store.read_json(f"{folder}/similarity.json"))
     for name in store.list(f"{folder}/class_sets", ".json"):
         _add_class_set(inventory, dataset, run_id, store.read_json(f"{folder}/class_sets/{name}"))
     for name in store.list(f"{folder}/human_labels", ".json"):
-        inventory.files += store.read_json(f"{folder}/human_labels/{name}")["files"]
+        inventory.add_files(store.read_json(f"{folder}/human_labels/{name}"))
     inventory.runs.append(
         {
             "dataset": dataset,
@@ -178,7 +188,7 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
 
 
 def _add_class_set(inventory: Inventory, dataset: str, run_id: str, record: dict[str, Any]) -> None:
-    inventory.files += record["files"]
+    inventory.add_files(record)
     inventory.class_sets.append(
         {
             "dataset": dataset,

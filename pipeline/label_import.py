@@ -205,7 +205,7 @@ def _write(
             "imported_at": now.isoformat(timespec="seconds"),
             "files": [{**file, "row_count": len(rows), "bytes": size}],
         }
-        store.write_json(f"{folder}/{name}.json", record)
+        store.write_record(f"{folder}/{name}.json", record)
         # Open connections may still read the file before this one, but none before that.
         keep = {rel, before["files"][0]["path"] if before else rel}
         for other in store.list(place, ".parquet"):

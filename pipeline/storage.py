@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from urllib.parse import quote
 import fsspec
 
 from pipeline.errors import ConfigError, MissingDependencyError, StorageError
+from pipeline.schema import FORMAT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,6 +109,10 @@ class Store:
         """Write one JSON file, atomically."""
         data = (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
         self.write_with(rel, lambda path: Path(path).write_bytes(data))
+
+    def write_record(self, rel: str, record: Mapping[str, object]) -> None:
+        """Write a JSON record of ours, atomically, with the `FORMAT` that it has."""
+        self.write_json(rel, {"format": FORMAT, **record})
 
     def write_parquet(self, rel: str, table: pa.Table, **options: Any) -> int:
         """Write one Parquet file, atomically. Returns its size in bytes."""

@@ -206,11 +206,11 @@ def raw_view(inventory: Inventory, table: Table, uri: Callable[[str], str]) -> s
         table: Which table.
         uri: How DuckDB will find a file, from its path relative to the warehouse.
     """
-    parts = _scans(inventory.paths(table.name), table, uri, "")
+    parts = _scans(inventory.files_of(table.name), table, uri, "")
     if table.name == "activations":
         unranked = ", null::bigint as rank2, false as is_ranked"
-        parts = _scans(inventory.paths(table.name), table, uri, unranked)
-        parts += _scans(inventory.paths("compact"), table, uri, ", rank2, true as is_ranked")
+        parts = _scans(inventory.files_of(table.name), table, uri, unranked)
+        parts += _scans(inventory.files_of("compact"), table, uri, ", rank2, true as is_ranked")
         if not parts:
             return empty_view(table, "null::bigint as rank2", "null::boolean as is_ranked")
     if not parts:
@@ -226,21 +226,30 @@ def empty_view(table: Table, *more: str) -> str:
     return f"create view raw_{table.name} as\nselect {', '.join([*columns, *more])} where false"
 
 
-def _scans(files: list[str], table: Table, uri: Callable[[str], str], extra: str) -> list[str]:
-    """One scan for each run: within a run all files of a table have the same types.
+def _scans(
+    files: list[dict[str, Any]], table: Table, uri: Callable[[str], str], extra: str
+) -> list[str]:
+    """One scan for each run and format: within these all files of a table have the same columns.
 
     So DuckDB reads the schema of the first file alone; to unite schemas it would open every file.
     """
     hive = _HIVE_TYPES % ", ".join(f"{name}: varchar" for name in table.partitions)
-    columns = ", ".join([*table.partitions, *table.column_names])
-    by_run: dict[str, list[str]] = {}
-    for path in files:
-        run = "/".join(path.split("/")[: len(table.partitions[:2])])
-        by_run.setdefault(run, []).append(quote(uri(path)))
+    groups: dict[tuple[str, int], list[str]] = {}
+    for file in files:
+        run = "/".join(file["path"].split("/")[: len(table.partitions[:2])])
+        groups.setdefault((run, file["format"]), []).append(quote(uri(file["path"])))
     return [
-        f"select {columns}{extra} from read_parquet([\n{_lines(paths)}], {hive})"
-        for paths in by_run.values()
+        f"select {_columns(table, written)}{extra} from read_parquet([\n{_lines(paths)}], {hive})"
+        for (_, written), paths in groups.items()
     ]
+
+
+def _columns(table: Table, written: int) -> str:
+    """The columns of a table in files of a format; null for those that came later."""
+    columns = [
+        c.name if c.since <= written else f"null::{c.duckdb} as {c.name}" for c in table.columns
+    ]
+    return ", ".join([*table.partitions, *columns])
 
 
 def _lines(items: list[str]) -> str:

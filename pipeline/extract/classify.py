@@ -139,7 +139,7 @@ class _ClassSet:
             "files": [self.files[ordinal] for ordinal in sorted(self.files)],
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self.store.write_json(f"{self.folder}/class_sets/{self.name}.json", value)
+        self.store.write_record(f"{self.folder}/class_sets/{self.name}.json", value)
 
     def _write_shard(self, clip: Clip, ordinal: int, classes: torch.Tensor) -> dict[str, Any]:
         made_from = self.made_from[ordinal]

@@ -113,7 +113,7 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     if not store.exists(path):
         with hold_lock(store, f"{folder}/run.lock"):  # two processes may open it at once
             if not store.exists(path):
-                store.write_json(path, _make_record(run_id, identity, config, clip, outputs))
+                store.write_record(path, _make_record(run_id, identity, config, clip, outputs))
     known = store.read_json(path)["identity"]
     if differs := [key for key in identity if identity[key] != known.get(key)]:
         lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)

@@ -116,7 +116,7 @@ def score_concepts(
                 + [files[n] for n in sorted(files)],
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-            store.write_json(record, value)
+            store.write_record(record, value)
     return SimilaritySummary(
         config.run,
         model,
