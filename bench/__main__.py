@@ -13,7 +13,16 @@ import torch
 
 from bench.timing import Row
 
-NAMES = ("extraction", "writing", "queries", "concepts", "memory", "resume", "decode_fidelity")
+NAMES = (
+    "extraction",
+    "writing",
+    "queries",
+    "concepts",
+    "memory",
+    "resume",
+    "decode_fidelity",
+    "find",
+)
 
 
 def describe_machine() -> str:

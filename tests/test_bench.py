@@ -19,6 +19,7 @@ RATIOS = (
     "work lost",
     "done shards that were made again",
     "fast / exact, 128x128",
+    "own neuron first by weights",
 )
 
 

@@ -93,11 +93,9 @@ def embed_text(
 
     The text's embedding (see `embed_classes`) minus the mean embedding of a background of other
     texts in the same templates. All texts of a CLIP model have a large part in common, and so have
-    all images: without it, a cosine with the text tells less of what the text says. Measured with
-    nano on the demo's images, share of its 269 planted concepts whose own neuron comes first, plain
-    and with a background of 64: in a prompt that nano never learned ("a photo of a {}."), 58 % and
-    70 % by correlation, 61 % and 82 % by the weights; in the four prompts of ``neurons find``, where
-    little is left to gain, 93 % and 91 %, 94 % and 95 %.
+    all images: without it, a cosine with the text tells less of what the text says. ``python -m bench
+    find`` measures what that is worth on nano's planted concepts: much in a prompt that the model never
+    learned, little in those of ``neurons find``.
 
     Args:
         clip: The model.
