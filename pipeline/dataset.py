@@ -126,8 +126,13 @@ def _may_replace(store: Store, folder: str, old: Shard, new: Shard) -> bool:
 
 def shard_url(store: Store, shard: Shard) -> str:
     """The full URL or path of a shard's tar."""
-    relative = not ("://" in shard.url or shard.url.startswith("/") or shard.url[1:3] == ":\\")
-    return store.uri(shard.url) if relative else shard.url
+    return full_url(store, shard.url)
+
+
+def full_url(store: Store, url: str) -> str:
+    """The full URL or path of a tar whose ``url`` may be relative to the warehouse."""
+    relative = not ("://" in url or url.startswith("/") or url[1:3] == ":\\")
+    return store.uri(url) if relative else url
 
 
 def shard_file(folder: str, table: str, ordinal: int, suffix: str = ".parquet") -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.sheet import SheetRow, draw_sheet, read_image
+from pipeline.images import IMAGE_COLUMNS, read_image
+from pipeline.sheet import SheetRow, draw_sheet
 from pipeline.storage import Store
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class DemoNeuron:
         )
 
 
-_STRONGEST = """
+_STRONGEST = f"""
     select
-        shards.url, examples.image_offset, examples.image_bytes,
+        {IMAGE_COLUMNS},
         coalesce('word, ' || stimuli.language, stimuli.facet) as form
     from activations
     inner join stimuli using (dataset, example_id)
@@ -70,9 +71,9 @@ _STRONGEST = """
         list_position(['word, en', 'word, es', 'word, fr', 'word, de'], form)
 """
 
-_ATTACKS = """
+_ATTACKS = f"""
     select
-        shards.url, examples.image_offset, examples.image_bytes, stimuli.control,
+        {IMAGE_COLUMNS}, stimuli.control,
         class_predictions.predicted_class
     from stimuli
     inner join examples using (dataset, example_id)
@@ -113,8 +114,8 @@ def forms_sheet(
             SheetRow(
                 title=f"unit {neuron.unit}: {neuron.evidence}",
                 subtitle=planted,
-                images=tuple(read_image(store, *row[:3]) for row in images),
-                captions=tuple(row[3] for row in images),
+                images=tuple(read_image(store, *row[:4]) for row in images),
+                captions=tuple(row[4] for row in images),
             )
         )
     return draw_sheet(rows, "What excites a neuron most, form by form")
@@ -147,8 +148,8 @@ def attack_sheet(
             SheetRow(
                 title=str(concept),
                 subtitle="clean, blank strip, right word, and other words: what it is taken for",
-                images=tuple(read_image(store, *row[:3]) for row in images),
-                captions=tuple(str(row[4]) for row in images),
+                images=tuple(read_image(store, *row[:4]) for row in images),
+                captions=tuple(str(row[5]) for row in images),
             )
         )
     return draw_sheet(rows, "A word on a strip, and the class that the model chooses")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ExampleError, SourceError
-from pipeline.sheet import read_image
+from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.sources.folder import iter_folder
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample
@@ -58,10 +58,10 @@ def _of_dataset(dataset: str, warehouse: str) -> Iterator[BaseImage]:
     """Images of a registered dataset, each once; its stimuli know what they show."""
     with connect(warehouse) as connection:
         rows = connection.execute(
-            """
+            f"""
             select
-                shards.url, examples.image_offset, examples.image_bytes, examples.shard_key,
-                examples.source_url, stimuli.concept, stimuli.category, stimuli.facet,
+                {IMAGE_COLUMNS}, examples.shard_key, examples.source_url,
+                stimuli.concept, stimuli.category, stimuli.facet,
             from examples
             inner join shards using (dataset, shard_ordinal)
             left join stimuli using (dataset, example_id)
@@ -76,10 +76,10 @@ def _of_dataset(dataset: str, warehouse: str) -> Iterator[BaseImage]:
             "See them with: neurons sql 'select dataset, count(*) from shards group by all'",
         )
     store = Store(warehouse)
-    for url, offset, size, key, source_url, concept, category, facet in rows:
+    for *place, key, source_url, concept, category, facet in rows:
         yield BaseImage(
             key=key,
-            image=partial(_open, partial(read_image, store, url, offset, size)),
+            image=partial(_open, partial(read_image, store, *place)),
             concept=concept,
             category=category,
             facet=facet or "photo",

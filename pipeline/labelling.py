@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import digest
 from pipeline.errors import ConfigError, WarehouseError
+from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.sheet import open_upright, put_on_paper, read_image
+from pipeline.sheet import open_upright, put_on_paper
 from pipeline.storage import Store, storage_errors
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ def _write_images(
 ) -> list[tuple[str, bytes]]:
     """Write each image as it is in its tar. Returns file name and JPEG thumbnail of each, in order."""
     rows = connection.execute(
-        """
-        select examples.example_id, shards.url, examples.image_offset, examples.image_bytes, mime_type
+        f"""
+        select examples.example_id, {IMAGE_COLUMNS}, mime_type
         from examples
         inner join shards using (dataset, shard_ordinal)
         where examples.dataset = $dataset and list_contains($ids::bigint[], examples.example_id)

@@ -1,4 +1,4 @@
-"""Pictures: contact sheets of neurons' top images, and the bytes of any image of a dataset."""
+"""Pictures: contact sheets of neurons' top images."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from pipeline.errors import WarehouseError
+from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.storage import Store, storage_errors
 
 if TYPE_CHECKING:
@@ -33,29 +32,6 @@ class SheetRow:
     captions: tuple[str, ...]
 
 
-def read_image(store: Store, url: str, offset: int, size: int) -> bytes:
-    """The file of one image: one range read from its tar.
-
-    Args:
-        store: The warehouse; ``url`` may be relative to it.
-        url: ``shards.url`` of the image's shard.
-        offset: ``examples.image_offset``, bytes.
-        size: ``examples.image_bytes``, bytes.
-
-    Raises:
-        WarehouseError: The tar is gone.
-    """
-    is_absolute = "://" in url or url.startswith("/")
-    fs, path = fsspec.core.url_to_fs(url if is_absolute else store.uri(url))
-    try:
-        return bytes(fs.cat_file(path, start=offset, end=offset + size))
-    except OSError as error:
-        raise WarehouseError(
-            f"The shard {url} cannot be read: {error}.",
-            "Images are never copied: pictures need the tars where they were when ingested.",
-        ) from error
-
-
 def top_row(
     connection: duckdb.DuckDBPyConnection, store: Store, neuron: dict[str, str | int], k: int
 ) -> SheetRow:
@@ -68,8 +44,8 @@ def top_row(
         k: How many.
     """
     images = connection.execute(
-        """
-        select shards.url, examples.image_offset, examples.image_bytes, top.activation_sd
+        f"""
+        select {IMAGE_COLUMNS}, top.activation_sd
         from top_examples as top
         inner join examples using (dataset, example_id)
         inner join shards using (dataset, shard_ordinal)
@@ -95,7 +71,7 @@ def top_row(
     return SheetRow(
         title=f"{neuron['layer']}  unit {neuron['unit']}  {neuron['polarity']}",
         subtitle=named,
-        images=tuple(read_image(store, *row[:3]) for row in images),
+        images=tuple(read_image(store, *row[:4]) for row in images),
         captions=tuple("" if sd is None else f"{sd:.1f} SD" for *_, sd in images),
     )
 

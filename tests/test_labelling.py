@@ -22,11 +22,11 @@ from pipeline.check import check, run_violations
 from pipeline.cli import app
 from pipeline.config import LabelSettings
 from pipeline.errors import ConfigError, NeuronsError, SourceError, WarehouseError
+from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
 from pipeline.labelling import bin_samples, export_sheet
 from pipeline.query import find_neuron
-from pipeline.sheet import read_image
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 
@@ -148,7 +148,7 @@ def test_a_sheet_is_blind_and_the_same_again(place, tmp_path):
             for example_id, value in zip(each.example_ids, each.activations_sd, strict=True)
         }
         images = connection.execute(
-            "select example_id, url, image_offset, image_bytes, shard_key from examples "
+            f"select example_id, {IMAGE_COLUMNS}, shard_key from examples "
             "inner join shards using (dataset, shard_ordinal)"
         ).fetchall()
     order = [strength[example_id] for example_id in ids]

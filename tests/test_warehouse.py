@@ -27,7 +27,6 @@ from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.run import extract
 from pipeline.query import find_neuron
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 from pipeline.views import MATERIALISED, load_views
 from pipeline.warehouse import connect
 
@@ -310,21 +309,6 @@ def test_the_connection_cannot_be_tricked_by_a_name(tiny_warehouse):
         with pytest.raises(WarehouseError, match="has a layer"):
             find_neuron(connection, "x'; drop view examples; --", 0)
         assert connection.execute("select count(*) from examples").fetchall() == [(120,)]
-
-
-def test_an_image_is_one_range_read_away(tiny_warehouse):
-    import hashlib
-
-    from pipeline.sheet import read_image
-
-    with connect(tiny_warehouse) as connection:
-        rows = connection.execute(
-            "select url, image_offset, image_bytes, image_sha256 from examples "
-            "inner join shards using (dataset, shard_ordinal) using sample 5"
-        ).fetchall()
-    for url, offset, size, sha in rows:
-        data = read_image(Store(tiny_warehouse), url, offset, size)
-        assert hashlib.sha256(data).hexdigest() == sha
 
 
 def test_two_datasets_and_two_runs_stay_apart(tmp_path):

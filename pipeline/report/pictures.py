@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
-from pipeline.sheet import open_upright, put_on_paper, read_image
+from pipeline.images import IMAGE_COLUMNS, read_image
+from pipeline.sheet import open_upright, put_on_paper
 from pipeline.storage import Store
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Picture:
         return f"{self.activation_sd:.1f} SD" if self.activation_sd else "0 or below"
 
 
-_IMAGES = """
+_IMAGES = f"""
 with wanted as (
     select unnest($ids::bigint[]) as example_id
 ),
@@ -62,7 +63,7 @@ written as (
 )
 
 select
-    examples.example_id, shards.url, examples.image_offset, examples.image_bytes,
+    examples.example_id, {IMAGE_COLUMNS},
     coalesce(written.text, stimuli.text, stimuli.concept, examples.shard_key)
     || coalesce(', ' || stimuli.facet, '') as name,
 from examples
@@ -86,13 +87,13 @@ def read_pictures(
         ids: Which examples; each is read once.
 
     Raises:
-        WarehouseError: A tar is gone.
+        WarehouseError: A tar is gone, or has changed.
     """
     wanted = sorted(set(ids))
     rows = connection.execute(_IMAGES, {"dataset": dataset, "ids": wanted}).fetchall()
     return {
-        example_id: Picture(example_id, make_thumbnail(read_image(store, url, start, size)), name)
-        for example_id, url, start, size, name in rows
+        example_id: Picture(example_id, make_thumbnail(read_image(store, *place)), name)
+        for example_id, *place, name in rows
     }
 
 

@@ -1,0 +1,45 @@
+"""The bytes of any image of a dataset: one range read from its tar, and proof that it is the same image."""
+
+from __future__ import annotations
+
+import hashlib
+
+import fsspec
+
+from pipeline.dataset import full_url
+from pipeline.errors import WarehouseError
+from pipeline.storage import Store
+
+IMAGE_COLUMNS = "shards.url, examples.image_offset, examples.image_bytes, examples.image_sha256"
+"""What a query selects for `read_image`, from the views ``shards`` and ``examples``."""
+
+
+def read_image(store: Store, url: str, offset: int, size: int, sha256: str) -> bytes:
+    """The file of one image, as it was indexed.
+
+    Args:
+        store: The warehouse; ``url`` may be relative to it.
+        url: ``shards.url`` of the image's shard.
+        offset: ``examples.image_offset``, bytes.
+        size: ``examples.image_bytes``, bytes.
+        sha256: ``examples.image_sha256``.
+
+    Raises:
+        WarehouseError: The tar is gone, or there are other bytes in it now.
+    """
+    fs, path = fsspec.core.url_to_fs(full_url(store, url))
+    try:
+        data = bytes(fs.cat_file(path, start=offset, end=offset + size))
+    except Exception as error:  # object stores have errors of their own
+        raise WarehouseError(
+            f"The shard {url} cannot be read: {error}.",
+            "Images are never copied: pictures need the tars where they were when ingested.",
+        ) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise WarehouseError(
+            f"The shard {url} has changed since it was indexed: at byte {offset:,} lies another "
+            "image, or none.",
+            "Put the same tar back, or ingest the changed data under another --dataset name: "
+            "numbers and labels here are of the images that were indexed.",
+        )
+    return data
