@@ -29,6 +29,7 @@ from pipeline.dataset import (
 )
 from pipeline.extract.hooks import Layer, LayerSpec
 from pipeline.extract.writer import LayerOutput, Results, ShardWriter
+from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store, partition
@@ -187,7 +188,7 @@ def write_run(
     blocks = values.split(shard_size)
     shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
     write_dataset(store, Dataset(name, "webdataset", shards))
-    store.write_json(f"{run_folder}/run.json", _run_record(output))
+    store.write_record(f"{run_folder}/run.json", _run_record(output))
     none = torch.zeros(0, dtype=torch.int64)
     for shard, block in zip(shards, blocks, strict=True):
         ids = torch.arange(len(block)) + shard.example_id(0)
@@ -203,7 +204,7 @@ def write_run(
 
 def _write_index(
     store: Store, dataset: str, shard: Shard, ids: np.ndarray[Any, Any], concept_count: int
-) -> list[dict[str, Any]]:
+) -> list[FileEntry]:
     """Rows of ``examples`` and, if there are concepts, ``stimuli``; what does not matter is null."""
     rows: dict[str, dict[str, list[Any]]] = {
         "examples": {
@@ -224,9 +225,8 @@ def _write_index(
         schema = TABLES[table].arrow_schema()
         arrays = [pa.array(columns.get(c.name, [None] * len(ids)), c.type) for c in schema]
         rel = shard_file(dataset_folder(dataset), table, shard.ordinal)
-        size = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
-        entry = {"table": table, "path": rel, "layer": None, "row_count": len(ids), "bytes": size}
-        files.append(entry)
+        written = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
+        files.append(make_entry(table, rel, len(ids), written))
     return files
 
 
@@ -262,7 +262,7 @@ def _run_record(output: LayerOutput) -> dict[str, Any]:
     }
 
 
-def _manifest(shard: Shard, count: int, files: list[dict[str, Any]]) -> dict[str, Any]:
+def _manifest(shard: Shard, count: int, files: list[FileEntry]) -> dict[str, Any]:
     return {
         "ordinal": shard.ordinal,
         "shard": shard.name,

@@ -27,6 +27,7 @@ from flows.retries import TASK_OPTIONS
 from pipeline.config import ExtractConfig
 from pipeline.dataset import Shard, dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ConfigError, ShardError
+from pipeline.records import ShardManifest
 from pipeline.storage import Store, partition
 
 GPU_TAG = "gpu"
@@ -63,7 +64,7 @@ def device_limits(device: str) -> list[str]:
 class Slice:
     """What became of the shards of one task."""
 
-    manifests: list[dict[str, Any]]
+    manifests: list[ShardManifest]
     images_per_s: float | None
     """None if all of them were done before."""
 
@@ -109,7 +110,7 @@ def extract_slice(config: ExtractConfig, ordinals: tuple[int, ...]) -> Slice:
 
 def read_manifests(
     config: ExtractConfig, run_id: str, ordinals: Sequence[int]
-) -> list[dict[str, Any]]:
+) -> list[ShardManifest]:
     """Manifests of the shards that are done or have failed."""
     store = Store(config.warehouse)
     folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
@@ -208,7 +209,7 @@ def _collect(
     outcome.rows += [_row(shard, by_ordinal.get(shard.ordinal), rate) for shard in shards]
 
 
-def _row(shard: Shard, manifest: dict[str, Any] | None, rate: float | None) -> ShardRow:
+def _row(shard: Shard, manifest: ShardManifest | None, rate: float | None) -> ShardRow:
     if manifest is None:
         return ShardRow(shard.name, "pending", 0, 0, 0, None, 0.0, None)
     return ShardRow(

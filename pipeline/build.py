@@ -16,8 +16,9 @@ from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
-from pipeline.storage import Store
+from pipeline.storage import PAGE_CHECKSUMS, Store
 from pipeline.views import MATERIALISED, find_view, load_statements, load_views
 from pipeline.warehouse import (
     explain_damage,
@@ -70,15 +71,16 @@ def _build(
         return BuildSummary(built["row_counts"], was_current=True)
     folder = f"marts/{fingerprint}"
     store.write_parquet("marts/lexicon.parquet", load_lexicon())
-    row_counts = {}
+    files: list[FileEntry] = []
     with open_views(inventory, settings) as connection:
         progress.start("build", len(MATERIALISED))
         try:
             for name in MATERIALISED:
-                row_counts[name] = _materialise(connection, store, folder, name, progress)
-                progress.advance(1, f"{name}: {row_counts[name]} rows")
+                files.append(_materialise(connection, store, folder, name, progress))
+                progress.advance(1, f"{name}: {files[-1]['row_count']} rows")
         finally:
             progress.finish()
+    row_counts = {file["table"]: file["row_count"] for file in files}
     store.write_record(
         "marts/build.json",
         {
@@ -86,7 +88,8 @@ def _build(
             "folder": folder,
             "settings": asdict(settings),
             "row_counts": row_counts,
-            "bytes": {name: store.size(f"{folder}/{name}.parquet") for name in MATERIALISED},
+            "bytes": {file["table"]: file["bytes"] for file in files},
+            "files": files,
         },
     )
     _write_script(inventory, settings, folder)
@@ -109,7 +112,7 @@ def _materialise(
     folder: str,
     name: str,
     progress: ProgressCallback,
-) -> int:
+) -> FileEntry:
     def copy(path: str) -> None:
         view = find_view(name)
         order = f" order by {', '.join(view.key)}" if view.key else ""
@@ -128,15 +131,17 @@ def _materialise(
     def compute(path: str) -> None:
         from pipeline.evidence.marts import COMPUTED  # torch: only where something is computed
 
-        with pq.ParquetWriter(path, DERIVED[name].arrow_schema(), compression="zstd") as writer:
+        schema = DERIVED[name].arrow_schema()
+        with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:
             for table in COMPUTED[name](connection, progress):
                 writer.write_table(table)
 
     rel = f"{folder}/{name}.parquet"
-    store.write_with(rel, compute if name in DERIVED else copy)
+    written = store.write_with(rel, compute if name in DERIVED else copy)
     use_mart(connection, store, folder, name)
     with store.open(rel) as file:
-        return int(pq.read_metadata(file).num_rows)
+        row_count = int(pq.read_metadata(file).num_rows)
+    return make_entry(name, rel, row_count, written)
 
 
 def _drop_old_marts(store: Store, keep: set[str]) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import FileEntry
 from pipeline.storage import Store
 from pipeline.views import View, load_views
 from pipeline.warehouse import connect, explain_damage
@@ -93,7 +94,7 @@ def check_files(inventory: Inventory) -> CheckResult:
     )
 
 
-def _file_problem(store: Store, file: dict[str, Any]) -> str:
+def _file_problem(store: Store, file: FileEntry) -> str:
     path = file["path"]
     if not store.exists(path):
         return "is gone"

@@ -21,8 +21,15 @@ from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
 from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import (
+    CompactRecord,
+    FileEntry,
+    adopt_file,
+    make_entry,
+    read_record,
+)
 from pipeline.schema import TABLES
-from pipeline.storage import Store, partition
+from pipeline.storage import PAGE_CHECKSUMS, Store, partition
 from pipeline.warehouse import explain_damage, open_views
 
 MIN_ROWS_PER_GROUP = 122_880
@@ -172,7 +179,7 @@ def _compact_run(
     version = digest([RANKS_FORM, ordinals])  # open connections may still read the version before
     mine = f"{folder}/activations/"
     before = sum(f["bytes"] for f in inventory.files if f["path"].startswith(mine))
-    files: list[dict[str, Any]] = []
+    files: list[FileEntry] = []
     for layer in run["layers"]:
         blocks = _blocks(connection, {**where, "layer": layer})
         progress.start(f"compact {layer}", len(blocks))
@@ -180,7 +187,9 @@ def _compact_run(
             rel = f"{folder}/compact/{version}/{partition(layer=layer)}/{number:05d}.parquet"
             values = {**where, "layer": layer, "first_unit": first, "end_unit": end}
             rows, stats = _compact_block(connection, store, rel, values, ordinals)
-            files += [{**file, "layer": layer} for file in (rows, stats)]
+            for entry in (rows, stats):
+                entry["layer"] = layer
+                files.append(entry)
             progress.advance(1, f"units {first}..{end - 1}: {rows['row_count']} rows")
         progress.finish()
     record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files}
@@ -195,7 +204,7 @@ def _compact_run(
 
 def _read_version(store: Store, folder: str) -> str:
     path = f"{folder}/compact.json"
-    return str(store.read_json(path)["version"]) if store.exists(path) else ""
+    return read_record(store, path, CompactRecord)["version"] if store.exists(path) else ""
 
 
 def _blocks(connection: duckdb.DuckDBPyConnection, where: dict[str, Any]) -> list[tuple[int, int]]:
@@ -223,35 +232,37 @@ def _compact_block(
     rel: str,
     values: dict[str, Any],
     ordinals: list[int],
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[FileEntry, FileEntry]:
     """The files of one block: its sorted rows and its statistics."""
     key = str(sorted({**values, "ordinals": ordinals}.items())).encode()
     stats_rel = f"{rel.removesuffix('.parquet')}-stats.parquet"
-    if not _is_made_from(store, rel, key):  # the rows are written last
-        connection.execute(_SORTED, values)
-        schema = TABLES["compact_stats"].arrow_schema()
-        stats = connection.sql(_STATS).to_arrow_table().cast(schema)
-        store.write_parquet(stats_rel, stats)
-        table = connection.sql(_ROWS).to_arrow_table()
-        table = table.replace_schema_metadata({"made_from": key.decode()})
-        store.write_with(rel, lambda path: _write_sorted(path, table))
-        connection.execute("drop table sorted")
-    return _describe(store, "compact", rel), _describe(store, "compact_stats", stats_rel)
+    if _is_made_from(store, rel, key):  # the rows are written last
+        made = adopt_file(store, "compact", rel), adopt_file(store, "compact_stats", stats_rel)
+        if made[0] is not None and made[1] is not None:
+            return made[0], made[1]
+    connection.execute(_SORTED, values)
+    schema = TABLES["compact_stats"].arrow_schema()
+    stats = connection.sql(_STATS).to_arrow_table().cast(schema)
+    stats_entry = make_entry(
+        "compact_stats", stats_rel, len(stats), store.write_parquet(stats_rel, stats)
+    )
+    table = connection.sql(_ROWS).to_arrow_table()
+    table = table.replace_schema_metadata({"made_from": key.decode()})
+    written = store.write_with(rel, lambda path: _write_sorted(path, table))
+    connection.execute("drop table sorted")
+    return make_entry("compact", rel, len(table), written), stats_entry
 
 
 def _is_made_from(store: Store, rel: str, key: bytes) -> bool:
     """Whether an interrupted attempt has written this block already, of the same shards."""
     if not store.exists(rel):
         return False
-    with store.open(rel) as file:
-        known = pq.read_metadata(file)
+    try:
+        with store.open(rel) as file:
+            known = pq.read_metadata(file)
+    except pa.ArrowInvalid:
+        return False
     return bool((known.metadata or {}).get(b"made_from") == key)
-
-
-def _describe(store: Store, table: str, rel: str) -> dict[str, Any]:
-    with store.open(rel) as file:
-        row_count = int(pq.read_metadata(file).num_rows)
-    return {"table": table, "path": rel, "row_count": row_count, "bytes": store.size(rel)}
 
 
 def _write_sorted(path: str, table: pa.Table) -> None:
@@ -274,6 +285,7 @@ def _write_sorted(path: str, table: pa.Table) -> None:
             "rank2": "DELTA_BINARY_PACKED",
         },
         write_statistics=["unit", "example_id", "activation"],
+        **PAGE_CHECKSUMS,
     ) as writer:
         for begin, end in pairwise(ends):
             writer.write_table(table.slice(begin, end - begin), row_group_size=max(1, end - begin))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError, WarehouseError
+from pipeline.records import DatasetRecord, ShardManifest, read_record
 from pipeline.schema import EXAMPLE_ID_BITS
 from pipeline.storage import Store, partition
 
@@ -79,12 +81,12 @@ def read_dataset(store: Store, name: str) -> Dataset:
             f"There is no dataset {name!r} in {store.url}.",
             f"Datasets there: {known}. Make one with: neurons ingest SOURCE PATH --dataset {name}",
         )
-    record = store.read_json(path)
-    return Dataset(
-        name=record["dataset"],
-        source=record["source"],
-        shards=tuple(Shard(**shard) for shard in record["shards"]),
+    record = read_record(store, path, DatasetRecord)
+    shards = (
+        Shard(shard["ordinal"], shard["name"], shard["url"], shard["size_bytes"])
+        for shard in record["shards"]
     )
+    return Dataset(record["dataset"], record["source"], tuple(shards))
 
 
 def write_dataset(store: Store, dataset: Dataset) -> None:
@@ -140,23 +142,14 @@ def shard_file(folder: str, table: str, ordinal: int, suffix: str = ".parquet") 
     return f"{folder}/{table}/{ordinal:05d}{suffix}"
 
 
-def read_manifest(store: Store, folder: str, ordinal: int) -> dict[str, Any] | None:
-    """The manifest of a shard in a dataset's or a run's folder, or None if it is not done.
-
-    Keys: ``ordinal``, ``shard``, ``status`` (``done`` or ``failed``), ``error`` (null or text),
-    ``read_count``, ``written_count``, ``rejected_count``, ``reject_reasons`` (reason -> count),
-    ``files`` (list of ``{"table", "path", "layer", "row_count", "bytes"}``, paths relative to the
-    warehouse), ``seconds`` (stage -> seconds), ``written_at`` (UTC, ISO 8601), ``format``. A dataset's manifest
-    also has ``source_count`` (items of the source that went into a shard that we wrote, and their
-    ``source_digest``) or null.
-    """
+def read_manifest(store: Store, folder: str, ordinal: int) -> ShardManifest | None:
+    """The manifest of a shard in a dataset's or a run's folder, or None if there is none."""
     path = shard_file(folder, "manifests", ordinal, ".json")
     if not store.exists(path):
         return None
-    record: dict[str, Any] = store.read_json(path)
-    return record
+    return read_record(store, path, ShardManifest)
 
 
-def write_manifest(store: Store, folder: str, manifest: dict[str, Any]) -> None:
+def write_manifest(store: Store, folder: str, manifest: Mapping[str, Any]) -> None:
     """Say that a shard is done (or has failed). Always the last file to be written."""
     store.write_record(shard_file(folder, "manifests", manifest["ordinal"], ".json"), manifest)

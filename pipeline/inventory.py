@@ -14,6 +14,16 @@ from pipeline.config import LabelSettings, digest
 from pipeline.dataset import dataset_folder, list_datasets, read_dataset, read_manifest, shard_file
 from pipeline.errors import WarehouseError
 from pipeline.labels.facets import FACET_CLASS_SET
+from pipeline.records import (
+    ClassSetRecord,
+    CompactRecord,
+    FileEntry,
+    HumanLabelsRecord,
+    RunRecord,
+    ShardManifest,
+    SimilarityRecord,
+    read_record,
+)
 from pipeline.storage import Store
 from pipeline.views import load_statements, load_views
 
@@ -22,6 +32,12 @@ RANKS_FORM = "within halves"
 
 SECONDS = ("read", "decode", "forward", "write", "wall")
 """What a run's manifests tell the time of."""
+
+
+_SHARD_FIELDS = (
+    *("status", "error", "read_count", "written_count"),
+    *("rejected_count", "canonical_count", "written_at"),
+)
 
 
 @dataclass
@@ -34,9 +50,9 @@ class Inventory:
     layers: list[dict[str, Any]] = field(default_factory=list)
     run_shards: list[dict[str, Any]] = field(default_factory=list)
     class_sets: list[dict[str, Any]] = field(default_factory=list)
-    files: list[dict[str, Any]] = field(default_factory=list)
+    files: list[FileEntry] = field(default_factory=list)
 
-    def files_of(self, table: str) -> list[dict[str, Any]]:
+    def files_of(self, table: str) -> list[FileEntry]:
         """Files of one table, as manifests list them; paths are relative to the warehouse."""
         return [file for file in self.files if file["table"] == table]
 
@@ -47,7 +63,7 @@ class Inventory:
     def add_files(self, record: Mapping[str, Any]) -> None:
         """Take the files that a record lists, each with the format it was written in."""
         written = record.get("format", 1)
-        self.files += [file | {"format": written} for file in record.get("files", [])]
+        self.files += [{"format": written, **file} for file in record.get("files", [])]
 
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
@@ -58,7 +74,7 @@ class Inventory:
         return digest([files, runs, self.run_shards, sql, _code_digests(), asdict(settings)])
 
 
-def _marts_rest_on(file: dict[str, Any]) -> bool:
+def _marts_rest_on(file: FileEntry) -> bool:
     """Compaction changes no answer, and of zero-shot classes only those of the facets are used.
 
     Samples, and what people say of them, are read by views that stay views.
@@ -100,10 +116,10 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
     store, folder = inventory.store, dataset_folder(name)
     dataset = read_dataset(store, name)
     for shard in dataset.shards:
-        manifest = read_manifest(store, folder, shard.ordinal) or {"status": "pending"}
-        counts = {
-            key: manifest.get(key, 0) for key in ("read_count", "written_count", "rejected_count")
-        }
+        manifest = read_manifest(store, folder, shard.ordinal)
+        status = manifest["status"] if manifest else "pending"
+        names = ("read_count", "written_count", "rejected_count")
+        counts = {key: dict(manifest or {}).get(key, 0) for key in names}
         inventory.shards.append(
             {
                 "dataset": name,
@@ -112,16 +128,16 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
                 "shard": shard.name,
                 "url": shard.url,
                 "size_bytes": shard.size_bytes,
-                "status": manifest["status"],
-                "error": manifest.get("error"),
+                "status": status,
+                "error": manifest["error"] if manifest else None,
                 **counts,
             }
         )
-        inventory.add_files(manifest)
+        inventory.add_files(manifest or {})
         duplicates = shard_file(folder, "duplicates", shard.ordinal)
-        if manifest["status"] == "done" and store.exists(duplicates):
+        if manifest and status == "done" and store.exists(duplicates):
             entry = {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
-            inventory.add_files(manifest | {"files": [entry]})
+            inventory.add_files({**manifest, "files": [entry]})
     for run_folder in store.list(folder):
         if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):
             _add_run(inventory, name, f"{folder}/{run_folder}")
@@ -129,20 +145,17 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
 
 def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
     store = inventory.store
-    record = store.read_json(f"{folder}/run.json")
+    record = read_record(store, f"{folder}/run.json", RunRecord)
     identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]
     manifests = [
-        store.read_json(f"{folder}/manifests/{name}")
+        read_record(store, f"{folder}/manifests/{name}", ShardManifest)
         for name in store.list(f"{folder}/manifests", ".json")
     ]
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     compact = f"{folder}/compact.json"
-    compacted: dict[str, Any] = (
-        store.read_json(compact) if store.exists(compact) else {"ordinals": None, "files": []}
-    )
-    is_compacted = bool(done) and (compacted["ordinals"], compacted.get("form")) == (
-        done,
-        RANKS_FORM,
+    compacted = read_record(store, compact, CompactRecord) if store.exists(compact) else None
+    is_compacted = bool(
+        done and compacted and (compacted["ordinals"], compacted.get("form")) == (done, RANKS_FORM)
     )
     for manifest in manifests:
         files = manifest["files"]
@@ -151,22 +164,22 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
                 "dataset": dataset,
                 "run_id": run_id,
                 "shard_ordinal": manifest["ordinal"],
-                **{k: manifest[k] for k in ("status", "error", "read_count", "written_count")},
-                **{k: manifest[k] for k in ("rejected_count", "canonical_count", "written_at")},
+                **{k: dict(manifest).get(k) for k in _SHARD_FIELDS},
                 **{f"{k}_s": manifest["seconds"].get(k) for k in SECONDS},
                 "file_bytes": sum(file["bytes"] for file in files),
             }
         )
         shown = [file for file in files if not (is_compacted and file["table"] == "activations")]
-        inventory.add_files(manifest | {"files": shown})
-    if is_compacted:
+        inventory.add_files({**manifest, "files": shown})
+    if compacted and is_compacted:
         inventory.add_files(compacted)
     if store.exists(f"{folder}/similarity.json"):
-        inventory.add_files(store.read_json(f"{folder}/similarity.json"))
+        inventory.add_files(read_record(store, f"{folder}/similarity.json", SimilarityRecord))
     for name in store.list(f"{folder}/class_sets", ".json"):
-        _add_class_set(inventory, dataset, run_id, store.read_json(f"{folder}/class_sets/{name}"))
+        class_set = read_record(store, f"{folder}/class_sets/{name}", ClassSetRecord)
+        _add_class_set(inventory, dataset, run_id, class_set)
     for name in store.list(f"{folder}/human_labels", ".json"):
-        inventory.add_files(store.read_json(f"{folder}/human_labels/{name}"))
+        inventory.add_files(read_record(store, f"{folder}/human_labels/{name}", HumanLabelsRecord))
     inventory.runs.append(
         {
             "dataset": dataset,
@@ -187,7 +200,7 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
         inventory.layers.append(row | {"layer_path": layer["path"]})
 
 
-def _add_class_set(inventory: Inventory, dataset: str, run_id: str, record: dict[str, Any]) -> None:
+def _add_class_set(inventory: Inventory, dataset: str, run_id: str, record: ClassSetRecord) -> None:
     inventory.add_files(record)
     inventory.class_sets.append(
         {
@@ -196,6 +209,8 @@ def _add_class_set(inventory: Inventory, dataset: str, run_id: str, record: dict
             "class_set": record["class_set"],
             "classes": record["identity"]["classes"],
             "templates": record["identity"]["templates"],
-            **{k: record[k] for k in ("logit_scale", "example_count", "created_at")},
+            "logit_scale": record["logit_scale"],
+            "example_count": record["example_count"],
+            "created_at": record["created_at"],
         }
     )

@@ -13,6 +13,7 @@ from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, SourceError
 from pipeline.label_files import LabelFile, LabelRow
 from pipeline.locks import hold_lock
+from pipeline.records import HumanLabelsRecord, make_entry, read_record
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
 
@@ -181,7 +182,8 @@ def _write(
     place = f"{folder}/{partition(layer=neuron['layer'])}"
     rel = f"{place}/{name}-{made_from}.parquet"
     with hold_lock(store, f"{folder}/{name}.lock"):
-        before = store.read_json(f"{folder}/{name}.json") if _has(store, folder, name) else None
+        path = f"{folder}/{name}.json"
+        before = read_record(store, path, HumanLabelsRecord) if store.exists(path) else None
         if before is not None and before["files"][0]["path"] == rel:
             return True
         now = datetime.now(UTC)
@@ -196,23 +198,18 @@ def _write(
         ]
         schema = TABLES["human_labels"].arrow_schema()
         arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
-        size = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
-        file = {"table": "human_labels", "path": rel, "layer": neuron["layer"]}
+        written = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
         record = {
             "layer": neuron["layer"],
             "unit": neuron["unit"],
             "labeller": labeller,
             "imported_at": now.isoformat(timespec="seconds"),
-            "files": [{**file, "row_count": len(rows), "bytes": size}],
+            "files": [make_entry("human_labels", rel, len(rows), written, neuron["layer"])],
         }
-        store.write_record(f"{folder}/{name}.json", record)
+        store.write_record(path, record)
         # Open connections may still read the file before this one, but none before that.
         keep = {rel, before["files"][0]["path"] if before else rel}
         for other in store.list(place, ".parquet"):
             if other.startswith(f"{name}-") and f"{place}/{other}" not in keep:
                 store.delete(f"{place}/{other}")
     return False
-
-
-def _has(store: Store, folder: str, name: str) -> bool:
-    return store.exists(f"{folder}/{name}.json")

@@ -10,6 +10,7 @@ import duckdb
 
 from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, ModelError
+from pipeline.records import RunRecord, read_record
 from pipeline.runs import FoundRun, find_runs
 from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
@@ -224,9 +225,8 @@ def _direction(search: Search, run: FoundRun) -> TextDirection:
     """The text in the space of a run's own model."""
     from pipeline.evidence.texts import find_direction, load_run_model
 
-    record = Store(search.warehouse or "").read_json(
-        f"{dataset_folder(run.dataset)}/{partition(run_id=run.run_id)}/run.json"
-    )
+    path = f"{dataset_folder(run.dataset)}/{partition(run_id=run.run_id)}/run.json"
+    record = read_record(Store(search.warehouse or ""), path, RunRecord)
     model = search.model or record["config"]["model"]
     clip = load_run_model(model, run.weights_sha256, search.device)
     return find_direction(clip, search.text, search.templates)

@@ -15,16 +15,26 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import fsspec
 
+from pipeline.checksums import encode_json, hash_stream, seal
 from pipeline.errors import ConfigError, MissingDependencyError, StorageError
 from pipeline.schema import FORMAT
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Written(NamedTuple):
+    """A file that was put in place."""
+
+    bytes: int
+    """Its size."""
+    checksum: str
+    """XXH3 of its bytes, as ``xxh3:0123456789abcdef``."""
 
 
 class Store:
@@ -102,27 +112,34 @@ class Store:
         except ValueError as error:
             raise StorageError(
                 f"{self.uri(rel)} is not valid JSON: {error}.",
-                "We write it by rename, so something else changed it. Restore it, or delete it and run again.",
+                "We write it by rename, so something else changed it. Leave it where it is: "
+                "neurons check says what is damaged, neurons repair makes it again.",
             ) from error
 
-    def write_json(self, rel: str, value: object) -> None:
+    def write_json(self, rel: str, value: object) -> Written:
         """Write one JSON file, atomically."""
-        data = (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-        self.write_with(rel, lambda path: Path(path).write_bytes(data))
+        return self.write_bytes(rel, encode_json(value))
 
     def write_record(self, rel: str, record: Mapping[str, object]) -> None:
-        """Write a JSON record of ours, atomically, with the `FORMAT` that it has."""
-        self.write_json(rel, {"format": FORMAT, **record})
+        """Write a JSON record of ours, atomically, with the `FORMAT` that it has and its checksum."""
+        self.write_bytes(rel, seal({**record, "format": FORMAT}))
 
-    def write_parquet(self, rel: str, table: pa.Table, **options: Any) -> int:
-        """Write one Parquet file, atomically. Returns its size in bytes."""
+    def write_bytes(self, rel: str, data: bytes) -> Written:
+        """Write one file, atomically."""
+        return self.write_with(rel, lambda path: Path(path).write_bytes(data))
+
+    def write_parquet(self, rel: str, table: pa.Table, **options: Any) -> Written:
+        """Write one Parquet file, atomically, with a checksum in every page."""
         import pyarrow.parquet as pq
 
-        options = {"compression": "zstd", "compression_level": 1} | options
+        options = {"compression": "zstd", "compression_level": 1} | PAGE_CHECKSUMS | options
         return self.write_with(rel, lambda path: pq.write_table(table, path, **options))
 
-    def write_with(self, rel: str, write: Callable[[str], object]) -> int:
-        """Let ``write(path)`` fill a temporary file, then put it in place. Returns its size in bytes.
+    def write_with(self, rel: str, write: Callable[[str], object]) -> Written:
+        """Let ``write(path)`` fill a temporary file, then put it in place.
+
+        The checksum is taken from the temporary file, which is still in the system's cache: measured,
+        that is half as dear as hashing what passes on its way there, and it serves every writer.
 
         Raises:
             StorageError: The place cannot be written; nothing is left behind.
@@ -133,21 +150,27 @@ class Store:
                 with tempfile.TemporaryDirectory() as folder:
                     temporary = os.path.join(folder, "file")  # noqa: PTH118
                     write(temporary)
-                    size = os.path.getsize(temporary)  # noqa: PTH202
+                    written = _measure(temporary)
                     self.fs.put_file(temporary, final)
-                return size
+                return written
             target = Path(final)
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = f"{final}.tmp-{uuid.uuid4().hex[:8]}"
             try:
                 write(temporary)
+                written = _measure(temporary)
                 with open(temporary, "rb+") as file:  # noqa: PTH123
                     os.fsync(file.fileno())
-                    size = os.fstat(file.fileno()).st_size
                 os.replace(temporary, final)  # noqa: PTH105
             finally:
                 Path(temporary).unlink(missing_ok=True)
-        return size
+            sync_folder(target.parent)
+        return written
+
+    def checksum(self, rel: str) -> str:
+        """XXH3 of a file's bytes, as `Written` has it; the file is read once."""
+        with self.open(rel) as file:
+            return hash_stream(file)
 
     def delete(self, rel: str) -> None:
         """Delete one file if it is there."""
@@ -171,6 +194,41 @@ class Store:
         while not folder.exists():
             folder = folder.parent
         return shutil.disk_usage(folder).free
+
+
+PAGE_CHECKSUMS = {"write_page_checksum": True}
+"""What every Parquet writer of ours is given."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder last through a loss of power; file systems that cannot are let be."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+_NO_FOLDER_SYNC = (
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+    errno.EBADF,
+    errno.EACCES,
+    errno.EPERM,
+)
+
+
+def _measure(path: str) -> Written:
+    with open(path, "rb") as file:  # noqa: PTH123
+        checksum = hash_stream(file)
+        return Written(file.tell(), checksum)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pipeline.errors import WarehouseError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
+from pipeline.records import BuildRecord, FileEntry, read_record
 from pipeline.schema import TABLES, Table
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
@@ -66,7 +67,7 @@ def read_build(store: Store) -> dict[str, Any] | None:
     """What the last build wrote (fingerprint, folder, settings, row counts), or None."""
     if not store.exists("marts/build.json"):
         return None
-    built: dict[str, Any] = store.read_json("marts/build.json")
+    built: dict[str, Any] = {**read_record(store, "marts/build.json", BuildRecord)}
     known = {f.name for f in fields(LabelSettings)}  # another version may have had others
     settings = {k: v for k, v in built["settings"].items() if k in known}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -158,7 +159,7 @@ def small_tables(
     )
     yield (
         "raw_files",
-        inventory.files,
+        [dict(file) for file in inventory.files],
         '"table" varchar, path varchar, layer varchar, row_count bigint, bytes bigint',
     )
     yield (
@@ -227,7 +228,7 @@ def empty_view(table: Table, *more: str) -> str:
 
 
 def _scans(
-    files: list[dict[str, Any]], table: Table, uri: Callable[[str], str], extra: str
+    files: list[FileEntry], table: Table, uri: Callable[[str], str], extra: str
 ) -> list[str]:
     """One scan for each run and format: within these all files of a table have the same columns.
 

@@ -30,7 +30,7 @@ def test_json_and_parquet_in_any_filesystem(store: Store) -> None:
     store.write_json("deep/er/run.json", value)
     store.write_json("deep/er/run.json", value | {"n": 1})  # again, in its place
     assert store.read_json("deep/er/run.json") == value | {"n": 1}
-    size = store.write_parquet("deep/t.parquet", TABLE, use_dictionary=False)
+    size = store.write_parquet("deep/t.parquet", TABLE, use_dictionary=False).bytes
     assert store.size("deep/t.parquet") == size > 0
     with store.open("deep/t.parquet") as file:
         parquet = pq.ParquetFile(file)
@@ -101,7 +101,7 @@ def test_damaged_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text('{"half": ')
     with pytest.raises(StorageError, match=r"m\.json is not valid JSON") as caught:
         Store(tmp_path).read_json("m.json")
-    assert "delete it and run again" in caught.value.hint
+    assert "neurons repair" in caught.value.hint
 
 
 def test_places_that_cannot_be(tmp_path: Path) -> None:

@@ -22,6 +22,15 @@ from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import (
+    ClassSetRecord,
+    FileEntry,
+    RunRecord,
+    ShardManifest,
+    adopt_file,
+    make_entry,
+    read_record,
+)
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
 
@@ -57,7 +66,8 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
             f"Dataset {config.dataset!r} has no run {config.run!r}.",
             f"Make it first: neurons extract --dataset {config.dataset} --model {config.model}",
         )
-    weights = store.read_json(f"{folder}/run.json")["identity"]["weights_sha256"]
+    run = read_record(store, f"{folder}/run.json", RunRecord)
+    weights = run["identity"]["weights_sha256"]
     identity = {
         "classes": list(config.classes),
         "templates": list(config.templates),
@@ -66,7 +76,7 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
     name = check_name(config.class_set or digest(identity), "class set")
     record = f"{folder}/class_sets/{name}.json"
     with hold_lock(store, f"{record}.lock"):
-        known = store.read_json(record) if store.exists(record) else None
+        known = read_record(store, record, ClassSetRecord) if store.exists(record) else None
         if known is not None:
             _refuse_another(known["identity"], identity, name)
         job = _ClassSet(store, folder, name, identity, known)
@@ -104,7 +114,7 @@ class _ClassSet:
         folder: str,
         name: str,
         identity: dict[str, Any],
-        known: dict[str, Any] | None,
+        known: ClassSetRecord | None,
     ) -> None:
         self.store, self.folder, self.name, self.identity = store, folder, name, identity
         self.shards = finished_shards(store, folder)
@@ -112,7 +122,7 @@ class _ClassSet:
             ordinal: digest([identity, ordinal, shard["written_at"], shard["files"]])
             for ordinal, shard in self.shards.items()
         }
-        self.files: dict[int, dict[str, Any]] = {
+        self.files: dict[int, FileEntry] = {
             file["ordinal"]: file
             for file in (known["files"] if known else [])
             if self.made_from.get(file["ordinal"]) == file["made_from"]
@@ -141,27 +151,20 @@ class _ClassSet:
         }
         self.store.write_record(f"{self.folder}/class_sets/{self.name}.json", value)
 
-    def _write_shard(self, clip: Clip, ordinal: int, classes: torch.Tensor) -> dict[str, Any]:
+    def _write_shard(self, clip: Clip, ordinal: int, classes: torch.Tensor) -> FileEntry:
         made_from = self.made_from[ordinal]
         place = f"{self.folder}/class_scores/{partition(class_set=self.name)}"
         # Named by what it was made from: a connection may still read what the record named before,
         # and what an interrupted attempt has finished is not done again.
         rel = f"{place}/{ordinal:05d}-{made_from}.parquet"
-        if not self.store.exists(rel):
+        entry = adopt_file(self.store, "class_scores", rel)
+        if entry is None:
             ids, embeddings = read_shard_embeddings(self.store, self.shards[ordinal])
             table = score_table(clip, ids, embeddings, self.identity["classes"], classes)
-            self.store.write_parquet(rel, table, use_dictionary=["example_id", "class_name"])
-        with self.store.open(rel) as file:
-            row_count = int(pq.read_metadata(file).num_rows)
-        return {
-            "table": "class_scores",
-            "path": rel,
-            "layer": None,
-            "row_count": row_count,
-            "bytes": self.store.size(rel),
-            "ordinal": ordinal,
-            "made_from": made_from,
-        }
+            dictionaries = ["example_id", "class_name"]
+            written = self.store.write_parquet(rel, table, use_dictionary=dictionaries)
+            entry = make_entry("class_scores", rel, len(table), written)
+        return {**entry, "ordinal": ordinal, "made_from": made_from}
 
 
 def refuse_another_model(clip: Clip, weights_sha256: str) -> None:
@@ -179,7 +182,7 @@ def refuse_another_model(clip: Clip, weights_sha256: str) -> None:
 
 
 def read_shard_embeddings(
-    store: Store, shard: dict[str, Any]
+    store: Store, shard: ShardManifest
 ) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
     """The examples and image embeddings of a shard of a run: int64 ``[N]`` and float16 ``[N, D]``.
 
@@ -195,11 +198,11 @@ def read_shard_embeddings(
     for path in files:
         try:
             with store.open(path) as file:
-                tables.append(pq.read_table(file))
+                tables.append(pq.read_table(file, page_checksum_verification=True))
         except (pa.ArrowInvalid, OSError) as error:
             raise StorageError(
                 f"The embeddings {store.uri(path)} cannot be read: {error}.",
-                "Delete the shard's manifest and extract again: it makes that shard anew.",
+                "Make that shard anew with: neurons repair",
             ) from error
     table = pa.concat_tables(tables).combine_chunks()
     values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -207,10 +210,10 @@ def read_shard_embeddings(
     return table["example_id"].to_numpy(), embeddings
 
 
-def finished_shards(store: Store, folder: str) -> dict[int, dict[str, Any]]:
+def finished_shards(store: Store, folder: str) -> dict[int, ShardManifest]:
     """Manifests of a run's shards that are done, by ordinal."""
     names = store.list(f"{folder}/manifests", ".json")
-    manifests = (store.read_json(f"{folder}/manifests/{name}") for name in names)
+    manifests = (read_record(store, f"{folder}/manifests/{name}", ShardManifest) for name in names)
     return {m["ordinal"]: m for m in manifests if m["status"] == "done"}
 
 

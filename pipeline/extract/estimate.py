@@ -16,6 +16,7 @@ from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.runs import check_config, open_run
 from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
 from pipeline.extract.writer import ShardWriter
+from pipeline.records import ShardManifest
 from pipeline.storage import Store
 
 SAMPLE_EXAMPLES = 512
@@ -83,8 +84,7 @@ def estimate(config: ExtractConfig) -> Estimate:
         left = [
             shard
             for shard in dataset.shards
-            if (done[shard] or {}).get("status") != "done"
-            and (index[shard] or {}).get("status") == "done"
+            if not _is_done(done[shard]) and _is_done(index[shard])
         ]
         if not left:
             raise WarehouseError(
@@ -122,10 +122,14 @@ def estimate(config: ExtractConfig) -> Estimate:
     return Estimate(
         run_id=run.run_id,
         shard_count=len(left),
-        example_count=sum((index[shard] or {})["written_count"] for shard in left),
+        example_count=sum(m["written_count"] for shard in left if (m := index[shard])),
         sampled_count=sampled,
         images_per_s=sampled / seconds,
         bytes_per_image=sum(by_image) / max(1, sampled),
         bytes_per_shard=sum(by_shard),
         free_bytes=store.free_bytes(),
     )
+
+
+def _is_done(manifest: ShardManifest | None) -> bool:
+    return manifest is not None and manifest["status"] == "done"

@@ -15,6 +15,7 @@ from pipeline.extract.layers import resolve_layers
 from pipeline.extract.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
 from pipeline.locks import hold_lock
+from pipeline.records import RunRecord, read_record
 from pipeline.storage import Store, partition
 
 CHOICES = {
@@ -114,7 +115,7 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
         with hold_lock(store, f"{folder}/run.lock"):  # two processes may open it at once
             if not store.exists(path):
                 store.write_record(path, _make_record(run_id, identity, config, clip, outputs))
-    known = store.read_json(path)["identity"]
+    known = read_record(store, path, RunRecord)["identity"]
     if differs := [key for key in identity if identity[key] != known.get(key)]:
         lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
         raise ConfigMismatchError(

@@ -27,6 +27,14 @@ from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import (
+    FileEntry,
+    RunRecord,
+    ShardManifest,
+    SimilarityRecord,
+    make_entry,
+    read_record,
+)
 from pipeline.schema import TABLES
 from pipeline.storage import Store, partition
 
@@ -71,7 +79,7 @@ def score_concepts(
             f"Dataset {config.dataset!r} has no run {config.run!r}.",
             f"Make it first: neurons extract --dataset {config.dataset}",
         )
-    run = store.read_json(f"{folder}/run.json")
+    run = read_record(store, f"{folder}/run.json", RunRecord)
     model = config.model or run["config"]["model"]
     identity = {
         "concepts": list(concepts),
@@ -80,7 +88,7 @@ def score_concepts(
     }
     record = f"{folder}/similarity.json"
     with hold_lock(store, f"{record}.lock"):
-        known = store.read_json(record) if store.exists(record) else None
+        known = read_record(store, record, SimilarityRecord) if store.exists(record) else None
         old = known["files"] if known and known["identity"] == identity else []
         shards = finished_shards(store, folder)
         if not shards:
@@ -104,16 +112,18 @@ def score_concepts(
                 for n in todo:
                     rel = f"{folder}/concept_scores/{n:05d}-{made_from[n]}.parquet"
                     table = _score_shard(clip, store, shards[n], concepts, embeddings)
-                    size = store.write_parquet(rel, table)
-                    files[n] = _entry("concept_scores", rel, len(table), size)
-                    files[n] |= {"ordinal": n, "made_from": made_from[n]}
+                    written = store.write_parquet(rel, table)
+                    entry = make_entry("concept_scores", rel, len(table), written)
+                    files[n] = {**entry, "ordinal": n, "made_from": made_from[n]}
                     progress.advance(1, f"{shards[n]['shard']}: {len(table)} concepts")
             finally:
                 progress.finish()
             value = {
                 "identity": identity,
-                "files": [prompts | {"ordinal": -1, "made_from": ""}]
-                + [files[n] for n in sorted(files)],
+                "files": [
+                    {**prompts, "ordinal": -1, "made_from": ""},
+                    *(files[n] for n in sorted(files)),
+                ],
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             store.write_record(record, value)
@@ -128,29 +138,25 @@ def score_concepts(
     )
 
 
-def _entry(table: str, rel: str, rows: int, size: int) -> dict[str, Any]:
-    return {"table": table, "path": rel, "layer": None, "row_count": rows, "bytes": size}
-
-
 def _write_embeddings(
     store: Store,
     folder: str,
     identity: dict[str, Any],
     concepts: Sequence[str],
     embeddings: torch.Tensor,
-) -> dict[str, Any]:
+) -> FileEntry:
     rel = f"{folder}/concept_embeddings/{digest(identity)}.parquet"
     table = pa.table(
         [pa.array(concepts, pa.string()), pa.array(embeddings.tolist(), pa.list_(pa.float32()))],
         schema=TABLES["concept_embeddings"].arrow_schema(),
     )
-    return _entry("concept_embeddings", rel, len(table), store.write_parquet(rel, table))
+    return make_entry("concept_embeddings", rel, len(table), store.write_parquet(rel, table))
 
 
 def _score_shard(
     clip: Clip,
     store: Store,
-    shard: dict[str, Any],
+    shard: ShardManifest,
     concepts: Sequence[str],
     embeddings: torch.Tensor,
 ) -> pa.Table:

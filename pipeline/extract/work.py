@@ -38,6 +38,7 @@ from pipeline.extract.stream import (
 )
 from pipeline.extract.writer import Results, ShardWriter
 from pipeline.progress import ProgressCallback
+from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.storage import Store
 
@@ -105,8 +106,8 @@ class ShardWork:
         self._leftovers = tuple(rel for rel in found if "/compact/" not in rel)
         folder = dataset_folder(dataset.name)
         for shard in self._todo.values():
-            manifest = read_manifest(self.store, folder, shard.ordinal) or {}
-            self._example_count += manifest.get("written_count", 0)
+            manifest = read_manifest(self.store, folder, shard.ordinal)
+            self._example_count += manifest["written_count"] if manifest else 0
         self.progress.start("extract", self._example_count)
 
     def left(self) -> list[Shard]:
@@ -214,7 +215,7 @@ class ShardWork:
                 "See the view rejects. Mend the shard, or raise --max-reject-frac.",
             )
 
-    def _commit(self, plan: ShardPlan, writer: ShardWriter, files: list[dict[str, Any]]) -> None:
+    def _commit(self, plan: ShardPlan, writer: ShardWriter, files: list[FileEntry]) -> None:
         """Write the rejects and, last, the manifest: done, or failed with the reason."""
         failed = plan.error is not None
         read = writer.added_count + len(plan.rejects)
@@ -231,19 +232,12 @@ class ShardWork:
             [pa.array(c, t) for c, t in zip(columns or [[]] * 6, schema.types, strict=True)],
             schema=schema,
         )
-        size = self.store.write_parquet(rel, table)
-        files.append(
-            {
-                "table": "run_rejects",
-                "path": rel,
-                "layer": None,
-                "row_count": len(table),
-                "bytes": size,
-            }
-        )
+        file = self.store.write_parquet(rel, table)
+        files.append(make_entry("run_rejects", rel, len(table), file))
         manifest = {
             "ordinal": plan.shard.ordinal,
             "shard": plan.shard.name,
+            "size_bytes": plan.shard.size_bytes,
             "run_id": self.run.run_id,
             "model_id": self.run.model_id,
             "is_random": self.run.is_random,

@@ -17,8 +17,9 @@ from pipeline.errors import ActivationError
 from pipeline.extract.hooks import Layer
 from pipeline.extract.reservoir import OCTAVES
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
+from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
-from pipeline.storage import Store, partition
+from pipeline.storage import PAGE_CHECKSUMS, Store, Written, partition
 
 UNITS_PER_ROW_GROUP = 128
 MIN_ROWS_PER_GROUP = 122_880
@@ -74,7 +75,7 @@ class ShardWriter:
     duplicates: torch.Tensor
     top_k: int
     memory_budget: int
-    files: list[dict[str, Any]] = field(default_factory=list)
+    files: list[FileEntry] = field(default_factory=list)
     added_count: int = 0
     canonical_count: int = 0
 
@@ -109,7 +110,7 @@ class ShardWriter:
         if self._held_bytes >= self.memory_budget:
             self._write_part()
 
-    def finish(self) -> list[dict[str, Any]]:
+    def finish(self) -> list[FileEntry]:
         """Write what is left and the partials. Returns the files, for the manifest."""
         self._write_part(is_whole=self._parts == 0)
         for output in self.outputs:
@@ -134,8 +135,8 @@ class ShardWriter:
             empty = torch.zeros(output.layer.unit_count, 0, dtype=output.dtype)
             values = torch.cat(columns, dim=1) if columns else empty  # unit-major, contiguous
             rel = self._part_file(f"activations/{partition(layer=name)}")
-            rows, size = write_activations(self.store, rel, values, ids.numpy(), output.store)
-            self._note("activations", rel, rows, size, name)
+            rows, written = write_activations(self.store, rel, values, ids.numpy(), output.store)
+            self.files.append(make_entry("activations", rel, rows, written, name))
             self._partials[name].append(
                 sketch(values, ids, is_duplicate, self.top_k, output.store == "positive", is_whole)
             )
@@ -151,8 +152,8 @@ class ShardWriter:
             schema=TABLES["embeddings"].arrow_schema(),
         )
         rel = self._part_file("embeddings")
-        size = self.store.write_parquet(rel, table, use_dictionary=False)
-        self._note("embeddings", rel, len(ids), size)
+        written = self.store.write_parquet(rel, table, use_dictionary=False)
+        self.files.append(make_entry("embeddings", rel, len(ids), written))
         self._parts += 1
 
     def _part_file(self, table: str, part: int | None = None) -> str:
@@ -166,11 +167,6 @@ class ShardWriter:
         while self.store.is_local and self.store.exists(rel := self._part_file(table, part)):
             self.store.delete(rel)
             part += 1
-
-    def _note(self, table: str, rel: str, rows: int, size: int, layer: str | None = None) -> None:
-        self.files.append(
-            {"table": table, "path": rel, "layer": layer, "row_count": rows, "bytes": size}
-        )
 
     def _write_partials(self, output: LayerOutput, partials: Partials) -> None:
         layer, ordinal = output.layer, self.shard.ordinal
@@ -236,13 +232,13 @@ class ShardWriter:
         folder = f"{name}/{partition(layer=layer.name)}"
         rel = shard_file(self.folder, folder, self.shard.ordinal, f"{self._attempt}.parquet")
         table = pa.Table.from_arrays(arrays, schema=schema)
-        size = self.store.write_parquet(rel, table, **options)
-        self._note(name, rel, len(table), size, layer.name)
+        written = self.store.write_parquet(rel, table, **options)
+        self.files.append(make_entry(name, rel, len(table), written, layer.name))
 
 
 def write_activations(
     store: Store, rel: str, values: torch.Tensor, example_ids: np.ndarray[Any, Any], keep: str
-) -> tuple[int, int]:
+) -> tuple[int, Written]:
     """Write one activation file, unit-major.
 
     Args:
@@ -253,7 +249,7 @@ def write_activations(
         keep: ``positive`` keeps values above zero, ``all`` keeps every one.
 
     Returns:
-        Rows and bytes written.
+        How many rows, and the file.
     """
     unit_type = pa.uint16() if len(values) <= 1 << 16 else pa.uint32()
     value_type = ARROW_TYPES[values.dtype]
@@ -272,6 +268,7 @@ def write_activations(
             use_dictionary=["unit"],
             column_encoding={"example_id": "DELTA_BINARY_PACKED", "activation": "PLAIN"},
             write_statistics=["unit", "example_id"],
+            **PAGE_CHECKSUMS,
         ) as writer:
             for columns in _row_groups(values, example_ids, keep):
                 table = pa.Table.from_arrays(
@@ -281,8 +278,8 @@ def write_activations(
                 writer.write_table(table, row_group_size=max(1, len(table)))
                 rows += len(table)
 
-    size = store.write_with(rel, write)
-    return rows, size
+    written = store.write_with(rel, write)
+    return rows, written
 
 
 def _row_groups(

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.dataset import Shard, dataset_folder, shard_file, shard_url, write_manifest
 from pipeline.errors import DamagedShardError, ExampleError
+from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.shards import Member, Sample, open_shard, read_samples
 from pipeline.sources.header import is_image_name, read_header
@@ -50,6 +51,8 @@ class SourceNotes:
     """Items of the source that this shard used up, for shards that we write."""
     source_digest: str | None = None
     """Hash of those items."""
+    tar_checksum: str | None = None
+    """Of the tar, for shards that we write."""
 
 
 def index_shard(
@@ -89,10 +92,7 @@ def index_shard(
         if (problem is not None and table != "rejects") or not index.has_table(table):
             store.delete(path)
             continue
-        row_count, size = _write_table(store, path, table, columns)
-        manifest["files"].append(
-            {"table": table, "path": path, "layer": None, "row_count": row_count, "bytes": size}
-        )
+        manifest["files"].append(_write_table(store, path, table, columns))
     seconds = {"read": read_seconds, "write": time.monotonic() - began - read_seconds}
     manifest["seconds"] = {stage: round(value, 3) for stage, value in seconds.items()}
     manifest["written_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -186,6 +186,8 @@ class _ShardIndex:
             "source_count": self.notes.source_count,
             "source_digest": self.notes.source_digest,
             "size_bytes": self.shard.size_bytes,
+            "url": self.shard.url,
+            "tar_checksum": self.notes.tar_checksum,
             "files": [],
         }
 
@@ -268,10 +270,8 @@ def _find_image(sample: Sample) -> Member:
     return sample.members[min(images, key=lambda extension: "." in extension)]
 
 
-def _write_table(
-    store: Store, path: str, name: str, columns: dict[str, list[Any]]
-) -> tuple[int, int]:
+def _write_table(store: Store, path: str, name: str, columns: dict[str, list[Any]]) -> FileEntry:
     import pyarrow as pa
 
     table = pa.table(columns, schema=TABLES[name].arrow_schema())
-    return table.num_rows, store.write_parquet(path, table)
+    return make_entry(name, path, table.num_rows, store.write_parquet(path, table))

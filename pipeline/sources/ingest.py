@@ -14,6 +14,7 @@ from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ConfigError, ShardError, StorageError
 from pipeline.locks import take_lock
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import ShardManifest
 from pipeline.sources.register import is_done
 from pipeline.storage import Store
 
@@ -215,7 +216,7 @@ def _take_options(step: IngestStep, known: tuple[str, ...]) -> dict[str, Any]:
     return dict(step.options)
 
 
-def _failure(dataset: str, done_count: int, failed: list[dict[str, Any]]) -> ShardError:
+def _failure(dataset: str, done_count: int, failed: list[ShardManifest]) -> ShardError:
     shown = "\n".join(f"  {manifest['shard']}: {manifest['error']}" for manifest in failed[:10])
     more = f"\n  ... and {len(failed) - 10} more" if len(failed) > 10 else ""
     return ShardError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +80,7 @@ def register_shards(
     return grown, listed
 
 
-def is_done(manifest: dict[str, Any] | None) -> bool:
+def is_done(manifest: Mapping[str, Any] | None) -> bool:
     """Whether a shard's index is complete and good."""
     return manifest is not None and manifest["status"] == "done"
 

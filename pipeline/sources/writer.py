@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NoReturn
@@ -76,14 +76,15 @@ def ingest_examples(
                 _pass_over(stream, manifest, config.dataset)
                 progress.advance(1)
                 continue
-            count = None if manifest is None else int(manifest["source_count"])
+            count = None if manifest is None else manifest.get("source_count")
             if stream.is_empty():
                 break
             path = shard_file(folder, "shards", ordinal, ".tar")
             filler = _ShardFiller(stream, config, count)
-            size = store.write_with(path, filler.write)
-            dataset, (shard,) = register_shards(store, dataset, [(path, size)])
-            done = index_shard(store, config.dataset, shard, config.max_reject_frac, filler.notes())
+            written = store.write_with(path, filler.write)
+            dataset, (shard,) = register_shards(store, dataset, [(path, written.bytes)])
+            notes = replace(filler.notes(), tar_checksum=written.checksum)
+            done = index_shard(store, config.dataset, shard, config.max_reject_frac, notes)
             progress.advance(1, describe_manifest(done))
         if not dataset.shards:
             raise SourceError(
@@ -102,7 +103,7 @@ def make_reject(key: str, reason: str, detail: str, url: str | None = None) -> S
     return SourceExample(key, read_image, url=url)
 
 
-def describe_manifest(manifest: dict[str, Any]) -> str:
+def describe_manifest(manifest: Mapping[str, Any]) -> str:
     """One line about a shard that was indexed."""
     line = (
         f"{manifest['shard']} {manifest['status']}, {manifest['written_count']:,} examples, "
@@ -227,7 +228,7 @@ def _add_to_digest(digest: Any, item: SourceExample) -> None:
     digest.update(value.encode() + b"\n")
 
 
-def _pass_over(stream: Iterator[SourceExample], manifest: dict[str, Any], dataset: str) -> None:
+def _pass_over(stream: Iterator[SourceExample], manifest: Mapping[str, Any], dataset: str) -> None:
     """Take the items of a shard that is done, and make sure that they are the same."""
     digest, count = hashlib.sha256(), 0
     for item in islice(stream, manifest["source_count"]):
