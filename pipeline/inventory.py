@@ -63,9 +63,9 @@ class Inventory:
     def add_files(self, record: Mapping[str, Any]) -> None:
         """Take the files that a record lists, each with the format it was written in."""
         written = record.get("format", 1)
-        for file in record.get("files", []):
-            entry: FileEntry = {**file, "format": file.get("format", written)}
-            self.files.append(entry)
+        files: list[FileEntry] = record.get("files", [])
+        for file in files:
+            self.files.append({**file, "format": file.get("format", written)})
 
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""
