@@ -19,6 +19,7 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 
 from pipeline.check import CheckResult
+from pipeline.display import quote_markdown, show
 
 UPDATE_EVERY_S = 1.0
 """A bar is moved at most this often: each time is a request to the server."""
@@ -59,7 +60,7 @@ class ArtifactProgress:
         """Show an empty bar; none at all where nothing is to do or nobody knows how much."""
         self.finish()
         self._done, self._total = 0, total or 0
-        self._log.info("%s: begins%s", what, "" if total is None else f", {total} in all")
+        self._log.info("%s: begins%s", show(what), "" if total is None else f", {total} in all")
         if self._total:
             self._stop.clear()
             # Prefect keeps its settings and the current run in context variables, which a new
@@ -72,7 +73,7 @@ class ArtifactProgress:
         """Count; the bar follows within a second."""
         self._done += count
         if note:
-            self._log.info(note)
+            self._log.info("%s", show(note))
 
     def finish(self) -> None:
         """Send the last number and stop."""
@@ -90,7 +91,7 @@ class ArtifactProgress:
                     sent = self._done
                     update_progress_artifact(artifact_id, min(100.0, 100 * sent / self._total))
         except Exception as error:  # a picture of the work is not the work
-            self._log.warning("The progress bar cannot be updated any more: %s", error)
+            self._log.warning("The progress bar cannot be updated any more: %s", show(error))
 
 
 @dataclass(frozen=True)
@@ -116,21 +117,23 @@ def show_shards(key: str, rows: Sequence[ShardRow], what: str) -> None:
     shown = sorted(rows, key=lambda row: order[row.status])[:MAX_TABLE_ROWS]
     more = "" if len(shown) == len(rows) else f" The first {len(shown)} of {len(rows)} rows."
     create_table_artifact(
-        [_cells(row) for row in shown], key=key, description=f"Shards of {what}.{more}"
+        [_cells(row) for row in shown],
+        key=key,
+        description=f"Shards of {quote_markdown(what)}.{more}",
     )
 
 
 def _cells(row: ShardRow) -> dict[str, Any]:
     rate = "" if row.images_per_s is None else f"{row.images_per_s:.1f}"
     return {
-        "shard": row.shard,
+        "shard": show(row.shard),
         "status": row.status,
         "read": row.read,
         "written": row.written,
         "rejected": row.rejected,
         "images/s": rate,
         "seconds": round(row.seconds, 3),
-        "error": row.error or "",
+        "error": show(row.error or ""),
     }
 
 
@@ -147,7 +150,7 @@ def show_checks(key: str, results: Sequence[CheckResult], warehouse: str) -> Non
             for result in sorted(results, key=lambda result: -result.violation_count)
         ],
         key=key,
-        description=f"Checks of {warehouse}; rows are violations.",
+        description=f"Checks of {quote_markdown(warehouse)}; rows are violations.",
     )
 
 

@@ -13,6 +13,7 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import ArtifactProgress
 from flows.retries import TASK_OPTIONS
+from pipeline.display import say
 from pipeline.train.job import SMOKE, Shipped, train_nano
 from pipeline.train.run import TrainConfig
 
@@ -60,7 +61,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of weights and data.")] = TrainConfig.seed,
 ) -> None:
     """Train nano from packages alone. Repeat the command to go on after an interruption."""
-    typer.echo(train_nano_flow(folder, steps, precision, seed))
+    say(train_nano_flow(folder, steps, precision, seed))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Heavy imports (torch, DuckDB) are inside the commands, so that ``neurons --help`
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -26,6 +27,7 @@ from pipeline.config import (
     IngestStep,
     SimilarityConfig,
 )
+from pipeline.display import complain, guard_terminal, print_table, say
 from pipeline.errors import NeuronsError
 from pipeline.label_commands import label
 from pipeline.probe_commands import attack, stroop
@@ -81,7 +83,7 @@ RejectFrac = Annotated[
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -95,7 +97,7 @@ def options(
 
 
 _INTERRUPTED = 130
-_HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again.\n"
+_HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again."
 _USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
 """What wrong arguments raise. Newer versions of typer bring a click of their own: ask typer."""
 
@@ -113,22 +115,25 @@ def _run_app() -> int:
 
 def main() -> None:
     """Run the command line and turn our errors into messages."""
+    guard_terminal()
     try:
         status = _run_app()
         if status == _INTERRUPTED:
-            sys.stderr.write(_HOW_TO_GO_ON)
+            complain(_HOW_TO_GO_ON)
         sys.exit(status)
     except _USAGE_ERROR as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        complain(usage.getvalue().rstrip("\n"))
         sys.exit(2)
     except NeuronsError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        complain(f"{type(error).__name__}: {error}")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write(_HOW_TO_GO_ON)
+        complain(_HOW_TO_GO_ON)
         sys.exit(_INTERRUPTED)
     except Exception:  # a bug of ours: never to be taken for "checks failed"
-        traceback.print_exc()
+        complain(traceback.format_exc().rstrip("\n"))
         sys.exit(3)
 
 
@@ -153,7 +158,7 @@ def ingest(
     options = {k: v for k, v in (("images", images), ("captions", captions)) if v is not None}
     config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size)
     done = run_ingest(config, IngestStep(source.value, tuple(paths), options), choose_progress())
-    typer.echo(
+    say(
         f"{done.dataset}: {done.shard_count} shards, {done.read_count} read = "
         f"{done.written_count} written + {done.rejected_count} rejected; {done.text_count} texts; "
         f"{done.duplicate_count} repeated images"
@@ -169,7 +174,7 @@ def wit_urls(
     from pipeline.sources.wit_tsv import write_url_table
 
     count = write_url_table(paths, out, progress=choose_progress())
-    typer.echo(f"{out}: {count} image URLs")
+    say(f"{out}: {count} image URLs")
 
 
 @app.command()
@@ -180,20 +185,22 @@ def layers(
     ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""
-    from rich.table import Table
-
     from pipeline.extract.layers import PRESETS, list_layers
     from pipeline.extract.model import load_clip
 
-    table = Table("layer", "tower", "module", "units", "default", "stores", box=None)
-    for layer in list_layers(load_clip(model)):
-        default = f"{layer.spec.point}:{layer.spec.pooling}"
-        keeps = "positive" if layer.is_rectified else "all"
-        table.add_row(
-            layer.spec.path, layer.tower, layer.kind, str(layer.unit_count), default, keeps
+    rows = (
+        (
+            layer.spec.path,
+            layer.tower,
+            layer.kind,
+            layer.unit_count,
+            f"{layer.spec.point}:{layer.spec.pooling}",
+            "positive" if layer.is_rectified else "all",
         )
-    _print(table)
-    typer.echo("\nPresets: " + "; ".join(f"{name}: {text}" for name, text in PRESETS.items()))
+        for layer in list_layers(load_clip(model))
+    )
+    print_table(("layer", "tower", "module", "units", "default", "stores"), rows, limit=None)
+    say("", "Presets: " + "; ".join(f"{name}: {text}" for name, text in PRESETS.items()))
 
 
 @app.command()
@@ -246,13 +253,13 @@ def extract(
     if dry_run:
         from pipeline.extract.estimate import estimate
 
-        typer.echo(str(estimate(config)))
+        say(*str(estimate(config)).splitlines())
         return
     from pipeline.extract.run import extract as run_extract
 
     done = run_extract(config, choose_progress())
     rate = done.read_count / done.seconds if done.seconds else 0.0
-    typer.echo(
+    say(
         f"run {done.run_id}: {done.read_count} read = {done.written_count} written + "
         f"{done.rejected_count} rejected; {done.bytes_written / 1e6:.1f} MB, {done.seconds:.1f} s, "
         f"{rate:.0f} images/s; {done.skipped_shard_count} of {done.shard_count} shards were done"
@@ -293,7 +300,7 @@ def similarity(
             warehouse, one.dataset, one.run_id, model, tuple(template), device
         )
         done = score_similarity(config, choose_progress())
-        typer.echo(
+        say(
             f"{one.dataset}, run {one.run_id}: {done.concept_count} concepts, {done.example_count} "
             f"images, {done.row_count} likely pairs; {done.skipped_shard_count} of "
             f"{done.shard_count} shards were done"
@@ -307,8 +314,8 @@ def build(warehouse: Warehouse) -> None:
 
     done = run_build(warehouse, progress=choose_progress())
     for name, count in done.row_counts.items():
-        typer.echo(f"{name}: {count} rows")
-    typer.echo("nothing had changed" if done.was_current else "built")
+        say(f"{name}: {count} rows")
+    say("nothing had changed" if done.was_current else "built")
 
 
 @app.command()
@@ -320,10 +327,10 @@ def check(warehouse: Warehouse) -> None:
     results = run_check(warehouse, choose_progress())
     for result in results:
         mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
-        typer.echo(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")
+        say(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")
         for row in result.rows[:5]:
             shown = ", ".join(f"{k}={v}" for k, v in zip(result.columns, row, strict=True))
-            typer.echo(f"        {shown}")
+            say(f"        {shown}")
     if run_violations(results):
         raise typer.Exit(1)
 
@@ -337,7 +344,7 @@ def compact(
     from pipeline.compact import compact as run_compact
 
     done = run_compact(warehouse, run, choose_progress())
-    typer.echo(
+    say(
         f"{done.run_count} runs compacted, {done.skipped_run_count} were already: "
         f"{done.row_count} rows, {done.bytes_before / 1e6:.1f} MB -> {done.bytes_after / 1e6:.1f} MB"
     )
@@ -392,8 +399,7 @@ def run_config(
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
     done = run_job(load_config(config, warehouse, fallback), choose_progress())
-    for line in done.lines:
-        typer.echo(line)
+    say(*done.lines)
     if run_violations(done.checks):
         raise typer.Exit(1)
 
@@ -405,36 +411,29 @@ def demo(
     """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
     from pipeline.check import run_violations
     from pipeline.demo import FIRST_LINE, run_demo
-    from pipeline.query import print_table
 
-    typer.echo(FIRST_LINE)
+    say(FIRST_LINE)
     done = run_demo(warehouse, choose_progress())
-    for line in done.job.lines:
-        typer.echo(line)
-    typer.echo(
-        f"\nPlanted neurons that got their own concept as label: {done.right_count} of "
+    say(*done.job.lines)
+    say(
+        "",
+        f"Planted neurons that got their own concept as label: {done.right_count} of "
         f"{done.planted_count}; of those known to be good {done.asserted_right_count} of "
-        f"{done.asserted_count}.\n"
+        f"{done.asserted_count}.",
         f"Planted neurons whose strongest image is the right one in every form: "
-        f"{done.every_form_count} of {done.planted_count}."
+        f"{done.every_form_count} of {done.planted_count}.",
     )
     for neuron in done.neurons:
         planted = f"planted: {neuron.planted}" if neuron.planted else "free"
-        typer.echo(f"  unit {neuron.unit} ({planted}): {neuron.evidence}")
+        say(f"  unit {neuron.unit} ({planted}): {neuron.evidence}")
     for title, columns, rows in done.tables:
-        typer.echo(f"\n{title}")
+        say("", title)
         print_table(columns, iter(rows))
-    typer.echo(f"\nWarehouse  {done.warehouse}")
+    say("", f"Warehouse  {done.warehouse}")
     for sheet in done.sheets:
-        typer.echo(f"Picture    {sheet}")
+        say(f"Picture    {sheet}")
     if run_violations(done.checks):
         raise typer.Exit(1)
-
-
-def _print(renderable: Any) -> None:
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 200).print(renderable)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ bug of ours and shows its traceback.
 
 from __future__ import annotations
 
+from pipeline.display import show_lines
+
 
 class NeuronsError(Exception):
     """An error with a way out.
@@ -37,7 +39,9 @@ class NeuronsError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        """For people: ``message`` and ``hint`` hold the exact text."""
+        message = show_lines(self.message)
+        return f"{message}\n  {show_lines(self.hint)}" if self.hint else message
 
 
 class ConfigError(NeuronsError):

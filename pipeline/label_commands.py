@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.display import say
 from pipeline.errors import ConfigError
 from pipeline.progress import choose_progress
 
@@ -56,10 +57,10 @@ def export(
             seed,
             choose_progress(),
         )
-    typer.echo(
-        f"sheet {done.sheet}: {done.image_count} images from {done.bin_count} bins\n"
+    say(
+        f"sheet {done.sheet}: {done.image_count} images from {done.bin_count} bins",
         f"Open {done.folder / 'index.html'}, or fill {done.folder / 'labels.csv'}; then: "
-        f"neurons label import {done.folder}"
+        f"neurons label import {done.folder}",
     )
 
 
@@ -91,15 +92,15 @@ def import_(
     with connect(warehouse) as connection:
         neuron = find_neuron(connection, **where)
         done = import_labels(connection, Store(warehouse), neuron, labels, labeller)
-    typer.echo(
+    say(
         f"{labels.path}: {done.read_count} read = {done.imported_count} imported + "
         f"{done.unlabelled_count} not labelled + {len(done.rejects)} rejected"
         + ("; the same labels were there already" if done.was_current else "")
     )
     for line, reason in done.rejects[:5]:
-        typer.echo(f"  line {line}: {reason}")
+        say(f"  line {line}: {reason}")
     if done.unbinned_count:
-        typer.echo(
+        say(
             f"  {done.unbinned_count} are in no bin: the run does not store activations at or below zero"
         )
 

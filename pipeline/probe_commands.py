@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.config import ClassChoice, ExtractConfig
+from pipeline.display import print_table, say
 from pipeline.errors import ConfigError
 from pipeline.progress import choose_progress
 
@@ -122,12 +123,11 @@ def read_classes(names: list[str], file: Path | None) -> tuple[str, ...]:
 
 def _run_and_print(probe: Probe, config: ExtractConfig, choice: ClassChoice) -> None:
     from pipeline.probes import run_probe
-    from pipeline.query import print_table
 
     done = run_probe(probe, config, choice, choose_progress())
-    typer.echo(f"run {done.run_id}, class set {done.class_set}: {done.class_count} classes")
+    say(f"run {done.run_id}, class set {done.class_set}: {done.class_count} classes")
     if done.is_random:
-        typer.echo("The model's weights are RANDOM: these numbers show the machinery alone.")
+        say("The model's weights are RANDOM: these numbers show the machinery alone.")
     for table in done.tables:
-        typer.echo(f"\n{table.title}")
+        say("", table.title)
         print_table(table.columns, iter(table.rows))

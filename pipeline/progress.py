@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.display import guard_terminal, show
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -52,15 +54,15 @@ class LogProgress:
 
     def start(self, what: str, total: int | None) -> None:
         """Log what begins."""
-        self._what, self._total, self._done, self._began = what, total, 0, time.monotonic()
-        self.logger.info("%s: begins%s", what, "" if total is None else f", {total} in all")
+        self._what, self._total, self._done, self._began = show(what), total, 0, time.monotonic()
+        self.logger.info("%s: begins%s", self._what, "" if total is None else f", {total} in all")
 
     def advance(self, count: int, note: str = "") -> None:
         """Log the note, with how many are done."""
         self._done += count
         if note:
             of = "" if self._total is None else f"/{self._total}"
-            self.logger.info("%s %d%s: %s", self._what, self._done, of, note)
+            self.logger.info("%s %d%s: %s", self._what, self._done, of, show(note))
 
     def finish(self) -> None:
         """Log the number of steps and the seconds."""
@@ -88,14 +90,14 @@ class BarProgress:
 
         self.finish()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task(what, total=total, note="")
+        self._task = self._bar.add_task(show(what), total=total, note="")
         self._bar.start()
 
     def advance(self, count: int, note: str = "") -> None:
@@ -103,7 +105,7 @@ class BarProgress:
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, count)
             if note:
-                self._bar.update(self._task, note=note)
+                self._bar.update(self._task, note=show(note))
 
     def finish(self) -> None:
         """Leave the bar as it is and give the terminal back."""
@@ -116,6 +118,6 @@ def choose_progress() -> ProgressCallback:
     """A bar on a terminal, one line a shard in a log: what the command line shows."""
     if sys.stderr.isatty():
         return BarProgress()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    guard_terminal()
     logging.getLogger("pipeline").setLevel(logging.INFO)
     return LogProgress()

@@ -6,18 +6,17 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from pipeline.display import print_table, say
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.sheet import draw_sheet, save_sheet, top_row
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect, explain_damage
-
-_TABLE_ROWS = 1000
 
 
 def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
@@ -99,29 +98,6 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def print_table(names: Sequence[str], rows: Iterator[tuple[Any, ...]], file: Any = None) -> None:
-    """Print rows as aligned columns, to standard output by default; the first thousand of them."""
-    file = file or sys.stdout
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*names, box=None)
-    count = 0
-    for count, row in enumerate(rows, 1):
-        if count <= _TABLE_ROWS:
-            table.add_row(*(_cell(value) for value in row))
-    Console(file=file, width=None if file.isatty() else 240, markup=False).print(table)
-    if count > _TABLE_ROWS:
-        file.write(f"... {count - _TABLE_ROWS} more rows; use --format csv for all\n")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    text = "" if value is None else str(value)
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
 def show_top(
     warehouse: str, where: dict[str, Any], k: int, polarity: str, sheet: Path | None
 ) -> None:
@@ -163,15 +139,15 @@ def show_top(
         names = [column[0] for column in result.description or []]
         rows = result.fetchall()
         row = top_row(connection, Store(warehouse), {**neuron, "polarity": polarity}, min(k, 20))
-    sys.stdout.write(f"{row.title}\n{row.subtitle}\n")
+    say(row.title, row.subtitle)
     if rows:
         print_table(names, iter(rows), sys.stdout)
     else:
         beyond = "above" if polarity == "positive" else "below"
-        sys.stdout.write(f"No example: its activation is never {beyond} zero.\n")
+        say(f"No example: its activation is never {beyond} zero.")
     if sheet is not None:
         save_sheet(draw_sheet([row], f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
-        sys.stdout.write(f"Picture: {sheet}\n")
+        say(f"Picture: {sheet}")
 
 
 def find_neuron(

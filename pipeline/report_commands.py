@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.display import say
+
 Warehouse = Annotated[
     str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
 ]
@@ -26,7 +28,7 @@ def card(
     from pipeline.report.write import write_card
 
     where = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
-    typer.echo(write_card(warehouse, where, out))
+    say(*write_card(warehouse, where, out))
 
 
 def report(
@@ -38,4 +40,4 @@ def report(
     """Write one self-contained page about a run: labels, baselines, coverage, best and worst neurons."""
     from pipeline.report.write import write_report
 
-    typer.echo(write_report(warehouse, dataset, run, out))
+    say(*write_report(warehouse, dataset, run, out))

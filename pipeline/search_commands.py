@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.display import print_table, say
+
 if TYPE_CHECKING:
     from pipeline.search import Found
 
@@ -125,11 +127,9 @@ def neuron_sum(
 
 
 def _print(tables: Iterable[Found]) -> None:
-    from pipeline.query import print_table
-
     for number, table in enumerate(tables):
-        typer.echo(f"{chr(10) if number else ''}{table.title}")
-        for note in table.notes:
-            typer.echo(f"  {note}")
+        if number:
+            say("")
+        say(table.title, *(f"  {note}" for note in table.notes))
         if table.rows:
             print_table(table.columns, iter(table.rows))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from pipeline.display import show
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.storage import Store, storage_errors
 
@@ -85,16 +86,16 @@ def draw_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
     sheet = Image.new("RGB", (width, TEXT_PX + 3 * MARGIN_PX + len(rows) * height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT_PX)
     small = ImageFont.load_default(TEXT_PX - 3)
-    draw.text((MARGIN_PX, MARGIN_PX), title, INK, font)
+    draw.text((MARGIN_PX, MARGIN_PX), _drawable(title), INK, font)
     for number, row in enumerate(rows):
         top = TEXT_PX + 3 * MARGIN_PX + number * height
-        draw.text((MARGIN_PX, top), row.title, INK, font)
+        draw.text((MARGIN_PX, top), _drawable(row.title), INK, font)
         draw.text((MARGIN_PX, top + TEXT_PX + 2), _drawable(row.subtitle), FAINT, font)
         y = top + 2 * TEXT_PX + 2 * MARGIN_PX
         for place, (data, caption) in enumerate(zip(row.images, row.captions, strict=True)):
             x = MARGIN_PX + place * step
             sheet.paste(_thumbnail(data), (x, y))
-            draw.text((x, y + THUMBNAIL_PX + 2), caption, FAINT, small)
+            draw.text((x, y + THUMBNAIL_PX + 2), _drawable(caption), FAINT, small)
         if not row.images:
             draw.text((MARGIN_PX, y), "no examples", FAINT, font)
     return sheet
@@ -102,7 +103,7 @@ def draw_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
 
 def _drawable(text: str) -> str:
     """The bundled font has Latin letters only; others would be boxes."""
-    return "".join(c if ord(c) < 0x250 else "?" for c in text)
+    return "".join(c if ord(c) < 0x250 else "?" for c in show(text))
 
 
 def _thumbnail(data: bytes) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.config import MAX_REJECT_FRAC, IngestConfig
+from pipeline.display import say
 from pipeline.errors import ConfigError
 from pipeline.progress import choose_progress
 
@@ -206,7 +207,7 @@ def _ingest(
 
     config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size)
     done = ingest_items(config, "stimuli", items, choose_progress())
-    typer.echo(
+    say(
         f"{done.dataset}: {done.shard_count} shards, {done.read_count} read = "
         f"{done.written_count} written + {done.rejected_count} rejected; "
         f"{done.duplicate_count} repeated images"

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.check import CheckResult
 from pipeline.dataset import dataset_folder
+from pipeline.display import quote_markdown
 from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
 
@@ -117,7 +118,7 @@ def render_summary(summary: dict[str, Any], root: str) -> str:
     lines = [
         f"# {dataset}, run {run_id}",
         "",
-        f"Model `{summary['model_id']}`{noise}, {summary['preprocess']} preprocessing, "
+        f"Model {quote_markdown(summary['model_id'])}{noise}, {summary['preprocess']} preprocessing, "
         f"{summary['precision']}.",
         "",
         f"- Shards: {summary['shard_count']} done, {summary['failed_shard_count']} failed, "
@@ -164,7 +165,7 @@ def _table(title: str, rows: Sequence[dict[str, Any]], *columns: str) -> list[st
     if not rows:
         return [f"## {title}", "", "None.", ""]
     head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    cells = [" | ".join(str(row[name]).replace("|", "\\|") for name in columns) for row in rows]
+    cells = [" | ".join(quote_markdown(row[name]) for name in columns) for row in rows]
     return [f"## {title}", "", *head, *(f"| {line} |" for line in cells), ""]
 
 

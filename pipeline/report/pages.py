@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.display import show
 from pipeline.report.pictures import Picture, encode_webp
 
 if TYPE_CHECKING:
@@ -30,12 +31,18 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipeline.report", "templates"),
         autoescape=True,
+        finalize=_show,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
     return environment
+
+
+def _show(value: object) -> object:
+    """Text of users without what turns a line around or is seen by nobody; markup is ours."""
+    return show(value) if type(value) is str else value
 
 
 def data_uri(picture: Picture) -> str:

@@ -18,8 +18,8 @@ from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect
 
 
-def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> str:
-    """Write a neuron's card; the file's suffix says in which form. Returns a line for a person.
+def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str, str]:
+    """Write a neuron's card; the file's suffix says in which form. Returns two lines for a person.
 
     Args:
         warehouse: Folder or URL.
@@ -43,11 +43,13 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> str:
     told = (
         f"{card.label.concept} ({card.label.category})" if card.label.is_labelled else "unlabelled"
     )
-    return f"{card.layer}  unit {card.unit}: {told}\nPicture: {out}"
+    return f"{card.layer}  unit {card.unit}: {told}", f"Picture: {out}"
 
 
-def write_report(warehouse: str, dataset: str | None, run: str | None, out: Path) -> str:
-    """Write the page about a run. Returns a line for a person.
+def write_report(
+    warehouse: str, dataset: str | None, run: str | None, out: Path
+) -> tuple[str, str]:
+    """Write the page about a run. Returns two lines for a person.
 
     Args:
         warehouse: Folder or URL.
@@ -66,7 +68,8 @@ def write_report(warehouse: str, dataset: str | None, run: str | None, out: Path
     _write_page(render_report(report), out)
     return (
         f"{report.dataset}, run {report.run_id}: {report.labelled_count} of "
-        f"{report.neuron_count} neurons are labelled\nPage: {out}"
+        f"{report.neuron_count} neurons are labelled",
+        f"Page: {out}",
     )
 
 

@@ -1,0 +1,177 @@
+r"""What people see: text that comes from data is made safe to show, and all printing is done here.
+
+A caption, a key or a file name may hold what a terminal obeys (ESC, C1, a carriage return), what turns a
+line around (U+202E) or what nobody sees (zero-width characters). In everything that is meant for
+people such a character is shown as an escape, ``\x1b`` or ``\u202e``; a backslash of the text itself stays as
+it is. Zero-width joiner and non-joiner stay too: emoji and Persian and Indic scripts need them. Output
+for machines (CSV, JSON, Parquet) is exact: see `shown_on_terminal` and `show_json`.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+_FLAGS = "\U0001f3f4\U000e0067\U000e0062(?:{})\U000e007f".format(
+    "|".join("".join(chr(0xE0000 + ord(c)) for c in name) for name in ("eng", "sct", "wls"))
+)
+"""England, Scotland, Wales: the flags that are spelt with tags, which are invisible elsewhere."""
+
+_PLANE_ENDS = "".join(chr(plane << 16 | low) for plane in range(1, 15) for low in (0xFFFE, 0xFFFF))
+
+_UNSAFE = (
+    r"\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+    r"\xad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u3164\uffa0\ufeff"  # seen by nobody
+    r"\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f"  # turn text around, or format it unseen
+    r"\u2028\u2029"  # ends of lines and paragraphs
+    r"\ufdd0-\ufdef\ufff0-\ufffb\ufffe\uffff" + _PLANE_ENDS +  # no characters
+    r"\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # formats of rare scripts
+    r"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"  # halves of characters; private ones
+    r"\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags and their kind
+)  # fmt: skip
+
+_FIND_UNSAFE = re.compile(f"({_FLAGS})|[{_UNSAFE}]")
+_FIND_UNSAFE_IN_LINES = re.compile(f"({_FLAGS}|\n)|[{_UNSAFE}]")
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+_FIND_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&#!]|(?<![^\W_])_|_(?![^\W_])")
+
+_TABLE_ROWS = 1000
+_CELL_CHARACTERS = 120
+_PIPE_COLUMNS = 240
+"""Width of a table that goes into a file or a pipe."""
+
+
+def show(value: object) -> str:
+    """A value as one line of text in which nothing is obeyed or hidden."""
+    return _FIND_UNSAFE.sub(_escape, str(value))
+
+
+def show_lines(text: str) -> str:
+    """Text of several lines: as `show`, but lines end, and none but the first begins at the margin.
+
+    So a file name with a line end cannot pass for a message of ours.
+    """
+    first, *rest = _FIND_UNSAFE_IN_LINES.sub(_escape, text).split("\n")
+    if any(line and not line.startswith("  ") for line in rest):
+        rest = [f"  {line}" if line else line for line in rest]
+    return "\n".join([first, *rest])
+
+
+def show_json(text: str) -> str:
+    """JSON as it was, to a parser; to the eye, with escapes of JSON for what is unsafe."""
+    return _FIND_UNSAFE_IN_LINES.sub(_escape_json, text)
+
+
+def quote_markdown(value: object) -> str:
+    """A value as literal text inside Markdown: in a sentence, a list or a cell of a table."""
+    return _FIND_MARKDOWN.sub(r"\\\g<0>", show(value))
+
+
+def _escape(match: re.Match[str]) -> str:
+    if match[1]:
+        return match[1]
+    code = ord(match[0])
+    if code < 0x100:
+        return _SHORT.get(match[0], f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escape_json(match: re.Match[str]) -> str:
+    if match[1]:
+        return match[1]
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[n] << 8 | units[n + 1]:04x}" for n in range(0, len(units), 2))
+
+
+def say(*lines: object) -> None:
+    """Print lines to standard output, each as `show` makes it."""
+    sys.stdout.write("".join(f"{show(line)}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """Print a message of one or several lines to standard error."""
+    sys.stderr.write(f"{show_lines(text)}\n")
+    sys.stderr.flush()
+
+
+def print_table(
+    names: Sequence[str],
+    rows: Iterator[tuple[Any, ...]],
+    file: Any = None,
+    limit: int | None = _TABLE_ROWS,
+) -> None:
+    """Print rows as aligned columns, to standard output by default; the first thousand of them."""
+    file = file or sys.stdout
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    table = Table(*(Column(Text(show(name))) for name in names), box=None)
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if limit is None or count <= limit:
+            table.add_row(*(Text(_cell(value)) for value in row))
+    Console(file=file, width=None if file.isatty() else _PIPE_COLUMNS).print(table)
+    if limit is not None and count > limit:
+        file.write(f"... {count - limit} more rows; use --format csv for all\n")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = "" if value is None else str(value)
+    return show(text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 3] + "...")
+
+
+class _Shown(io.TextIOBase):
+    """Writes to a terminal what `show_json`'s kin would: line ends as they are, all else escaped."""
+
+    def __init__(self, terminal: Any) -> None:
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        self._terminal.write(_FIND_UNSAFE_IN_LINES.sub(_escape, text))
+        return len(text)
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown_on_terminal(file: Any) -> Any:
+    """The file itself, which gets every byte as it is; but a terminal gets escapes of what is unsafe."""
+    return _Shown(file) if file.isatty() else file
+
+
+class ShownFormatter(logging.Formatter):
+    """Lines of a log, each as `show_lines` makes it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or the lines with a traceback."""
+        return show_lines(super().format(record))
+
+
+@functools.cache
+def guard_terminal() -> None:
+    """Once a process: what libraries log and warn of is shown as our own text is, and nothing that a
+    terminal's encoding lacks is an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler()
+    handler.setFormatter(ShownFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    plain = warnings.formatwarning
+
+    def format_shown(*arguments: Any, **options: Any) -> str:
+        return show_lines(plain(*arguments, **options).rstrip("\n")) + "\n"
+
+    warnings.formatwarning = format_shown
