@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.display import show_lines
+
 _said: set[str] = set()
 
 
@@ -15,4 +17,4 @@ def warn_once(text: str) -> None:
     """
     if text not in _said:
         _said.add(text)
-        logging.getLogger("pipeline").warning("%s", text)
+        logging.getLogger("pipeline").warning("%s", show_lines(text))
