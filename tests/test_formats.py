@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import tarfile
+from pathlib import Path
+
+import pytest
 
 from pipeline.schema import FORMAT, TABLES, Column
-from pipeline.warehouse import raw_view
+from pipeline.warehouse import connect, raw_view
 
 
 class _Files:
@@ -40,3 +44,33 @@ def test_every_record_says_its_format(tmp_path):
     store.write_record("a.json", {"x": 1})
     record = store.read_json("a.json")
     assert (record["format"], record["x"]) == (FORMAT, 1)
+
+
+@pytest.fixture(scope="module")
+def old_warehouse(tmp_path_factory) -> str:
+    """Sixteen pictures and a broken one, through nano: made by version 0.1.0, before records had a format."""
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(Path(__file__).parent / "data" / "warehouse-format-1.tar.gz") as tar:
+        tar.extractall(folder, filter="data")
+    return str(folder)
+
+
+def test_a_warehouse_of_the_first_format_answers_as_it_did(old_warehouse):
+    with connect(old_warehouse) as connection:
+        counts = connection.execute(
+            """
+            select
+                (select count(*) from examples), (select count(*) from texts),
+                (select count(*) from rejects), (select count(*) from activations),
+                (select count(*) from top_examples), (select count(*) from neuron_samples)
+            """
+        ).fetchall()[0]
+        sums = connection.execute(
+            """
+            select
+                (select sum(activation::double) from activations),
+                (select sum(mean) from neuron_stats)
+            """
+        ).fetchall()[0]
+    assert counts == (16, 16, 1, 3581, 5632, 3584)
+    assert sums == pytest.approx((2222.1543382406235, 138.8756844624877), rel=1e-9)
