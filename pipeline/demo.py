@@ -239,7 +239,9 @@ def _compare(summary: DemoSummary) -> None:
         summary.asserted_right_count += is_right and planted.is_asserted
     shown = [p for name in SHOWN for p in both if p.concept == name]
     supervised = {p.channel for p in load_planted()}
-    free = next((row for row in rows if row[0] not in supervised and row[6]), None)
+    # One that several methods agree on: a label of one method alone says little.
+    found = sorted((r for r in rows if r[0] not in supervised and r[6]), key=lambda r: -r[5])
+    free = next(iter(found), None)
     summary.neurons = [_neuron(labels[p.channel], p) for p in shown]
     if free is not None:
         summary.neurons.append(_neuron(free, None))
