@@ -140,6 +140,15 @@ create or replace macro attack_outcome(before, after, target) as
         else 'changed_away'
     end;
 
+-- decided_concept(concept, two_smallest): the concept that a method puts first, or null
+-- if it did not choose: two_smallest are its own and the next one's figures, in nats,
+-- smaller ones being better, and they differ by less than 0.001.
+create or replace macro decided_concept(concept, two_smallest) as
+    case
+        when len(two_smallest) < 2 or two_smallest[2] - two_smallest[1] >= 1e-3
+            then concept
+    end;
+
 -- image_half(image_sha256): the half that an image belongs to. Concepts are chosen on
 -- the screening half and confirmed on the testing half (Quiroga et al. 2005); ranks are
 -- stored within halves, so the split is fixed. The same image is always in the same

@@ -15,7 +15,10 @@
 -- count by the word of the label_origins: not by the model's own similarity, unless
 -- that is asked for. A neuron without a label says why: 'no activity' (no top example),
 -- 'no concept in top examples' or 'not significant'. Only excitation gives labels;
--- inhibition stands in neuron_concepts.
+-- inhibition stands in neuron_concepts. AUROC and soft-WPMI count in agreement only
+-- where they choose: whose best concept is less than 0.001 nats (of the p of z; of
+-- soft-WPMI, which saturates at the logarithm of the number of neurons) ahead of the
+-- next name has chosen none.
 --
 -- column              type     unit       meaning
 -- dataset             varchar             name of the dataset
@@ -38,7 +41,7 @@
 -- margin              double   -1..1      score - runner_up_score; null if none
 -- agreement           bigint   1..3       methods that choose the label on screening
 -- enrichment_concept  varchar             choice by enrichment in the top examples
--- auroc_concept       varchar             choice by screening_z over all images
+-- auroc_concept       varchar             choice by screening_z over all, or null
 -- soft_wpmi_concept   varchar             choice by soft-WPMI over all prompts, or null
 -- is_labelled         boolean             whether the neuron has a label
 -- reason              varchar             null if labelled; else as told above
@@ -152,29 +155,45 @@ runners_up as (
 ),
 
 by_auroc as (
+    -- By name: one word may stand in two categories.
     select
-        neuron_concepts.dataset,
-        neuron_concepts.run_id,
-        neuron_concepts.layer,
-        neuron_concepts.unit,
-        arg_min(
-            neuron_concepts.concept,
-            (
-                -neuron_concepts.screening_z,
-                -neuron_concepts.screening_auroc,
-                neuron_concepts.concept
-            )
+        best_of_names.dataset,
+        best_of_names.run_id,
+        best_of_names.layer,
+        best_of_names.unit,
+        decided_concept(
+            arg_min(
+                best_of_names.concept,
+                (-best_of_names.z, -best_of_names.auroc, best_of_names.concept)
+            ),
+            min(normal_log_tail(greatest(best_of_names.z, 0.0)), 2)
         ) as concept,
-    from neuron_concepts
-    cross join settings
-    where
-        neuron_concepts.screening_z is not null
-        and list_contains(settings.label_origins, neuron_concepts.origin)
+    from (
+        select
+            neuron_concepts.dataset,
+            neuron_concepts.run_id,
+            neuron_concepts.layer,
+            neuron_concepts.unit,
+            neuron_concepts.concept,
+            max(neuron_concepts.screening_z) as z,
+            max(neuron_concepts.screening_auroc) as auroc,
+        from neuron_concepts
+        cross join settings
+        where
+            neuron_concepts.screening_z is not null
+            and list_contains(settings.label_origins, neuron_concepts.origin)
+        group by
+            neuron_concepts.dataset,
+            neuron_concepts.run_id,
+            neuron_concepts.layer,
+            neuron_concepts.unit,
+            neuron_concepts.concept
+    ) as best_of_names
     group by
-        neuron_concepts.dataset,
-        neuron_concepts.run_id,
-        neuron_concepts.layer,
-        neuron_concepts.unit
+        best_of_names.dataset,
+        best_of_names.run_id,
+        best_of_names.layer,
+        best_of_names.unit
 ),
 
 by_soft_wpmi as (
@@ -183,8 +202,11 @@ by_soft_wpmi as (
         raw_soft_wpmi.run_id,
         raw_soft_wpmi.layer,
         raw_soft_wpmi.unit::integer as unit,
-        arg_min(
-            raw_soft_wpmi.concept, (-raw_soft_wpmi.screening, raw_soft_wpmi.concept)
+        decided_concept(
+            arg_min(
+                raw_soft_wpmi.concept, (-raw_soft_wpmi.screening, raw_soft_wpmi.concept)
+            ),
+            min(-raw_soft_wpmi.screening::double, 2)
         ) as concept,
     from raw_soft_wpmi
     where raw_soft_wpmi.screening is not null

@@ -6,9 +6,13 @@
 --
 -- The permuted figures are of the same SQL after every image handed its concepts to
 -- another image of its half (label_null_repeats times, seeded); null before neurons
--- build. Their share should be at or below label_max_q. The constant label is the one
--- concept that, given to every labelled neuron, has the best mean AUROC on the
--- screening half; its score is on the testing half, as the labels' is.
+-- build. There every label is false, so next to none is what they should show: where
+-- all are false, Benjamini and Hochberg's procedure labels any neuron at all in at most
+-- the share label_max_q of the permutations (permuted_any_frac; it takes some twenty to
+-- see that). Of the labels that stand, chance_count are to be expected by chance: the
+-- share label_max_q of them, or as many as the permutations show, if that is more. The
+-- constant label is the one concept that, given to every labelled neuron, has the best
+-- mean AUROC on the screening half; its score is on the testing half, as theirs is.
 --
 -- column                 type     unit    meaning
 -- dataset                varchar          name of the dataset
@@ -21,7 +25,9 @@
 -- permuted_count         double   count   neurons labelled then, mean over the repeats
 -- permuted_max_count     bigint   count   and the most of any repeat
 -- permuted_frac          double   0..1    share of neurons labelled then, mean
--- max_q                  double   0..1    what that share should not exceed
+-- permuted_any_frac      double   0..1    share of the repeats that label any neuron
+-- max_q                  double   0..1    what permuted_any_frac should not exceed
+-- chance_count           double   count   labels to expect by chance, of labelled_count
 -- label_score            double   0..1    mean AUROC of the labels
 -- constant_concept       varchar          the best constant label
 -- constant_category      varchar          its family
@@ -47,6 +53,7 @@ nulls as (
         count(*) as repeat_count,
         avg(raw_label_nulls.labelled_count) as mean_count,
         max(raw_label_nulls.labelled_count) as max_count,
+        avg((raw_label_nulls.labelled_count > 0)::integer) as any_frac,
     from raw_label_nulls
     group by raw_label_nulls.dataset, raw_label_nulls.run_id
 ),
@@ -108,7 +115,12 @@ select
     nulls.mean_count as permuted_count,
     nulls.max_count as permuted_max_count,
     nulls.mean_count / labels.neuron_count as permuted_frac,
+    nulls.any_frac as permuted_any_frac,
     settings.label_max_q as max_q,
+    greatest(
+        settings.label_max_q * labels.labelled_count,
+        least(coalesce(nulls.mean_count, 0), labels.labelled_count)
+    ) as chance_count,
     labels.label_score,
     best_constants.concept as constant_concept,
     best_constants.category as constant_category,

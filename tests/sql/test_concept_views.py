@@ -337,6 +337,28 @@ def test_agreement_counts_the_methods_that_choose_the_label():
     assert (pair["screening_soft_wpmi"], pair["soft_wpmi"]) == (3.0, 1.0)
 
 
+@pytest.mark.parametrize(("behind", "is_counted"), [(0.0009, False), (0.0011, True)])
+def test_a_method_that_is_all_but_tied_has_not_chosen(behind, is_counted):
+    """Soft-WPMI saturates at the logarithm of the number of neurons: there it tells nothing apart."""
+    con = labelled_world()
+    most = float(np.log(768))
+    scores = [("cat", most), ("tiger", most - behind), ("wolf", 1.0)]
+    insert(con, "raw_soft_wpmi", [("d", "r", "l", 0, name, s, 1.0) for name, s in scores])
+    (row,) = fetch(con, "select * from neuron_labels where unit = 0")
+    assert row["soft_wpmi_concept"] == ("cat" if is_counted else None)
+    assert row["agreement"] == (3 if is_counted else 2)
+
+
+def test_names_that_the_same_images_show_are_no_choice_by_auroc():
+    con = open_world()
+    shows = [{"b", "c"} if n % 10 == 0 else set() for n in range(100)]
+    values = np.array([[float("b" in s) for s in shows]])
+    halves = ["screening" if n % 20 == 0 or n % 3 == 0 else "testing" for n in range(100)]
+    fill(con, values, shows, halves, keep="positive")
+    (row,) = fetch(con, "select concept, auroc_concept, agreement from neuron_labels")
+    assert tuple(row.values()) == ("b", None, 1)
+
+
 def test_ties_are_broken_by_name_then_category():
     con = open_world()
     shows = [{"b", "c"} if n % 10 == 0 else set() for n in range(100)]
@@ -356,6 +378,8 @@ def test_baselines_stand_beside_the_labels():
     assert (row["permuted_repeat_count"], row["permuted_count"]) == (2, 0.5)
     assert row["permuted_max_count"] == 1
     assert row["permuted_frac"] == pytest.approx(0.5 / 7)
+    assert (row["permuted_any_frac"], row["max_q"]) == (0.5, 0.05)
+    assert row["chance_count"] == 0.5  # as the permutations show: more than 5 % of 2
     pairs = fetch(con, "select * from neuron_concepts where unit in (0, 5)")
     mean = {
         c: np.mean([p["auroc"] for p in pairs if p["concept"] == c]) for c in ("cat", "dog", "big")
