@@ -163,6 +163,9 @@ def ingest(
         f"{done.written_count} written + {done.rejected_count} rejected; {done.text_count} texts; "
         f"{done.duplicate_count} repeated images"
     )
+    if done.notice_counts:
+        told = ", ".join(f"{reason} {count:,}" for reason, count in done.notice_counts.items())
+        typer.echo(f"Left out or passed over, see the view notices: {told}")
 
 
 @app.command("wit-urls")

@@ -8,6 +8,7 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/dataset.json                        the registered, append-only list of shards
     dataset=D/shards/N.tar                        shards that an ingest wrote (others stay where they are)
     dataset=D/{examples,texts,rejects}/N.parquet  the index
+    dataset=D/notices/N.parquet                   what was left out of used examples; only where there is some
     dataset=D/stimuli/N.parquet                   what controlled stimuli show; only where a shard has some
     dataset=D/duplicates/N.parquet                images that an earlier example already showed
     dataset=D/manifests/N.json                    written last: the index of shard N is done
@@ -135,10 +136,25 @@ _REJECT_COLUMNS = (
         "index 0..",
         "place of the sample in its shard (stage source: in the source's list); null for a shard",
     ),
-    Column("shard_key", "string", "", "the sample's key; null when the whole shard is meant"),
+    Column(
+        "shard_key",
+        "string",
+        "",
+        "the sample's key, or the name of a further image; null when the whole shard is meant",
+    ),
     Column("stage", "string", "", "where: source, index, decode, text, forward; shard: all of it"),
     Column("reason", "string", "", "a word to count by, such as image_truncated"),
     Column("detail", "string", "", "what was seen, for a person"),
+)
+
+_NOTICE_COLUMNS = (
+    Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
+    Column("position", "int32", "index 0..", "place of the example in its shard; null: no example"),
+    Column("shard_key", "string", "", "the example's key; null: no example"),
+    Column("stage", "string", "", "where: source or index"),
+    Column("reason", "string", "", "a word to count by, such as text_left_out or hidden_file"),
+    Column("detail", "string", "", "what was seen, for a person"),
+    Column("notice_count", "int64", "count", "how many texts or files the row tells of"),
 )
 
 STIMULUS_COLUMNS = (
@@ -228,10 +244,20 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "rejects",
-            grain="one row per sample that the index rejected",
-            key=("dataset", "shard_ordinal", "position", "stage"),
+            grain="one row per sample or further image of a sample that the index rejected",
+            key=("dataset", "shard_ordinal", "position", "stage", "shard_key"),
             meaning="What could not be indexed, and why.",
             columns=_REJECT_COLUMNS,
+        ),
+        Table(
+            "notices",
+            grain="one row per example and reason, and one per shard and reason for what has no example",
+            key=("dataset", "shard_ordinal", "position", "stage", "reason"),
+            meaning=(
+                "What was left out of an example that is used, such as a text that cannot be read, and "
+                "which files were passed over; a shard without any has no such file."
+            ),
+            columns=_NOTICE_COLUMNS,
         ),
         Table(
             "duplicates",

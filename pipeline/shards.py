@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,14 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import DamagedShardError, ExampleError, ShardError, StorageError
+from pipeline.names import find_hidden, is_image_name
 from pipeline.schema import EXAMPLE_ID_BITS
 
 MAX_SAMPLES = 1 << EXAMPLE_ID_BITS
 """Samples that a shard may hold, so that example_id stays unique."""
+
+_KEPT_MEMBERS = 64
+"""Members of one sample whose bytes are kept while its others are read; those of the rest are read again."""
 
 _BLOCK = tarfile.BLOCKSIZE
 _NAME = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)
@@ -35,11 +40,13 @@ class Member(NamedTuple):
 
     name: str
     offset: int
-    """Where its bytes begin in the tar."""
+    """Where its bytes begin in the tar; those of a hard link are its target's."""
     size: int
     """Its length in bytes."""
-    data: bytes | None
-    """Its bytes; None if ``wanted`` declined its extension."""
+    data: bytes | None = None
+    """Its bytes; None if ``wanted`` declined its extension, or if it has a problem."""
+    problem: str | None = None
+    """Why it has no bytes to read, such as a link to nothing; None if it has."""
 
 
 @dataclass
@@ -47,12 +54,20 @@ class Sample:
     """Neighbouring members of a tar that share a key."""
 
     position: int
-    """0-based place in the shard; a key that comes back later is a new sample with an error."""
+    """Place in the shard, see `read_samples`."""
     key: str
     members: dict[str, Member] = field(default_factory=dict)
     """By lower-case extension, in the order of the tar."""
     error: ExampleError | None = None
     """Why the sample cannot be used, if the tar itself says so."""
+    repeated: list[tuple[str, Member]] = field(default_factory=list)
+    """Members whose extension an earlier one of the sample has already; they are not read."""
+
+    @property
+    def images(self) -> list[str]:
+        """Extensions of its images: first the one that is the example, see `read_samples`."""
+        found = [extension for extension in self.members if is_image_name(extension)]
+        return sorted(found, key=lambda extension: "." in extension)
 
 
 def split_name(name: str) -> tuple[str, str] | None:
@@ -66,53 +81,189 @@ def split_name(name: str) -> tuple[str, str] | None:
 
 
 def read_samples(
-    file: IO[bytes], shard: str, wanted: Callable[[str], bool] = lambda extension: True
+    file: IO[bytes],
+    shard: str,
+    wanted: Callable[[str], bool] = lambda extension: True,
+    hidden: Counter[str] | None = None,
 ) -> Iterator[Sample]:
     """Read a tar from its beginning, one sample in memory at a time.
 
-    Folders and webdataset's own ``__name__`` members are passed over. A member without an
-    extension, a link, a repeated member and a repeated key each give a sample with an ``error``.
+    Members that share a name up to its first dot are a sample. If it holds several images, the one
+    with a plain extension is its image; every other one that has a text of the same full name, and
+    every one if none is plain, becomes a sample of its own: ``a.1.jpg`` with ``a.1.txt``, else with the
+    texts that belong to none of the images. Images that are left stay among its ``members``.
+
+    Folders, webdataset's own ``__name__`` members and what `find_hidden` knows are passed over. A
+    member without an extension, a repeated image and a repeated key each give a sample with an
+    ``error``. A hard link has the bytes of the member it links to.
+
+    A sample's ``position`` is the number of changes of name before it, hidden members included, so
+    it is what it was before hidden members were passed over; further samples made of one are numbered
+    on behind the last.
 
     Args:
         file: A seekable file at byte 0 of an uncompressed tar.
         shard: What to call the tar in errors.
         wanted: Which extensions to keep the bytes of.
+        hidden: Counts the members that are passed over, by kind.
 
     Raises:
         DamagedShardError: The tar is cut, corrupt, empty, or holds more than 1,048,576 samples. All
             samples given before that are whole.
     """
+    hidden = Counter() if hidden is None else hidden
     seen: set[str] = set()
-    sample: Sample | None = None
-    open_key: str | None = None  # None also after a member without an extension
-    finished = 0
+    later: list[Sample] = []
+    strays: list[Sample] = []
+    group: Sample | None = None
+    last_key: str | None = None
+    starts = finished = 0
+
+    def close() -> Iterator[Sample]:
+        parts = [] if group is None else _part_images(group, seen)
+        for part in parts[1:]:  # their bytes are read again when their turn comes
+            for extension, member in part.members.items():
+                part.members[extension] = member._replace(data=None)
+            later.append(part)
+        ready = sorted(parts[:1] + strays, key=lambda sample: sample.position)
+        strays.clear()
+        yield from give(ready)
+
+    def give(samples: Iterable[Sample]) -> Iterator[Sample]:
+        nonlocal finished
+        for sample in samples:
+            _load_members(file, sample, wanted)
+            yield sample
+            finished += 1
+
     try:
-        for info, member in _read_members(file, wanted):
+        for info, member in _read_members(file):
             split = split_name(info.name)
-            key, extension = split if split else (info.name, "")
-            if sample is None or split is None or key != open_key:
-                if sample is not None:
-                    yield sample
-                    finished += 1
-                if finished == MAX_SAMPLES:
-                    raise _DamageError(
-                        "too_many_samples", info.offset, f"holds more than {MAX_SAMPLES:,} samples"
-                    )
-                sample = Sample(finished, key)
-                open_key = key if split else None
-                if open_key in seen:
-                    sample.error = ExampleError(
-                        "duplicate_key", f"an earlier sample of this shard has the key {key!r}"
-                    )
-                if open_key is not None:
-                    seen.add(open_key)
-            sample.error = sample.error or _member_error(info, extension, sample)
-            sample.members.setdefault(extension, member)
-        if sample is None:
-            raise _DamageError("tar_empty", 0, "holds no sample")
+            key = split[0] if split else None
+            if starts == 0 or key is None or key != last_key:
+                starts += 1
+                last_key = key
+                if starts > MAX_SAMPLES:
+                    raise _too_many(info.offset)
+            kind = find_hidden(info.name)
+            if kind is not None:
+                hidden[kind] += 1
+                continue
+            if split is None:
+                problem = ExampleError("no_extension", f"member {info.name!r} has no extension")
+                strays.append(Sample(starts - 1, info.name, error=problem))
+                continue
+            if group is None or key != group.key:
+                yield from close()
+                group = Sample(starts - 1, split[0])
+            _add_member(file, group, split[1], member, wanted)
+        yield from close()
+        if starts + len(later) > MAX_SAMPLES:
+            raise _too_many(0)
+        for position, sample in enumerate(later, starts):
+            sample.position = position
+            yield from give([sample])
+        if finished == 0:
+            among = f" among {hidden.total():,} hidden files" if hidden else ""
+            raise _DamageError("tar_empty", 0, f"holds no sample{among}")
     except _DamageError as damage:
         raise damage.describe(shard, finished) from damage.__cause__
-    yield sample
+
+
+def _add_member(
+    file: IO[bytes],
+    sample: Sample,
+    extension: str,
+    member: Member,
+    wanted: Callable[[str], bool],
+) -> None:
+    """Take a member into a sample, with its bytes unless the sample is large."""
+    if extension in sample.members:
+        sample.repeated.append((extension, member))
+        return
+    has_image = is_image_name(extension) and any(map(is_image_name, sample.members))
+    if wanted(extension) and not has_image and len(sample.members) < _KEPT_MEMBERS:
+        member = _load(file, member)
+    sample.members[extension] = member
+
+
+def _load(file: IO[bytes], member: Member) -> Member:
+    if member.data is not None or member.problem is not None:
+        return member
+    file.seek(member.offset)
+    data = file.read(member.size)
+    if len(data) < member.size:
+        where = member.offset + len(data)
+        raise _DamageError("tar_truncated", where, f"ends inside {member.name!r}")
+    return member._replace(data=data)
+
+
+def _load_members(file: IO[bytes], sample: Sample, wanted: Callable[[str], bool]) -> None:
+    """Read what is wanted of a sample; of the images of a large one the first alone."""
+    spared = set(sample.images[1:]) if len(sample.members) > _KEPT_MEMBERS else set()
+    for extension, member in sample.members.items():
+        if wanted(extension) and extension not in spared:
+            sample.members[extension] = _load(file, member)
+
+
+def _part_images(sample: Sample, seen: set[str]) -> list[Sample]:
+    """The samples that one is, by the rule of `read_samples`; ``seen`` grows by their keys."""
+    stems = list(dict.fromkeys(map(_stem, sample.images)))
+    if "" in stems:
+        texts = {_stem(extension) for extension in sample.members if _is_text(extension)}
+        stems = [stem for stem in stems if stem and stem in texts]
+    elif len(stems) == 1 and sample.key not in seen:
+        stems = []  # the only image, under the sample's key
+    rest: dict[str, Member] = {}
+    parts: dict[str, dict[str, Member]] = {stem: {} for stem in stems}
+    for extension, member in sample.members.items():
+        owner = _find_owner(extension, parts)
+        place = rest if owner is None else parts[owner]
+        place[extension if owner is None else extension[len(owner) + 1 :]] = member
+    shared = {extension: member for extension, member in rest.items() if _is_text(extension)}
+    found = {}
+    if not stems or any(map(is_image_name, rest)):
+        found[""] = Sample(sample.position, sample.key, rest)
+        shared = {}
+    for stem, members in parts.items():
+        texts_of = {} if any(map(_is_text, members)) else shared
+        found[stem] = Sample(sample.position, f"{sample.key}.{stem}", members | texts_of)
+    for extension, member in sample.repeated:
+        one = found.get(_find_owner(extension, parts) or "")
+        if one is not None:
+            one.repeated.append((extension, member))
+    for one in found.values():
+        one.error = _find_error(one, seen)
+        seen.add(one.key)
+    seen.add(sample.key)
+    return list(found.values())
+
+
+def _find_owner(extension: str, stems: Container[str]) -> str | None:
+    """The longest of the full names, less the key, that a member's begins with."""
+    stem = _stem(extension)
+    while stem and stem not in stems:
+        stem = _stem(stem)
+    return stem or None
+
+
+def _find_error(sample: Sample, seen: set[str]) -> ExampleError | None:
+    names = ", ".join(repr(member.name) for member in list(sample.members.values())[:5])
+    if sample.key in seen:
+        what = f"an earlier sample of this shard has the key {sample.key!r}; this one is {names}"
+        return ExampleError("duplicate_key", what)
+    for extension, member in sample.repeated:
+        if is_image_name(extension):
+            return ExampleError("duplicate_member", f"member {member.name!r} comes twice")
+    return None
+
+
+def _stem(extension: str) -> str:
+    return extension.rpartition(".")[0]
+
+
+def _is_text(extension: str) -> bool:
+    return extension.rsplit(".", 1)[-1] in ("txt", "json")
 
 
 def expand_shards(paths: Sequence[str]) -> list[str]:
@@ -207,27 +358,25 @@ _HINTS = {
 }
 
 
-def _read_members(
-    file: IO[bytes], wanted: Callable[[str], bool]
-) -> Iterator[tuple[tarfile.TarInfo, Member]]:
-    """Give each member that is not a folder, with its bytes, and verify the end of the archive."""
+def _read_members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, Member]]:
+    """Give each member that is not a folder, without bytes, and verify the end of the archive."""
     tar: tarfile.TarFile | None = None
+    places: dict[str, tuple[int, int]] = {}
     try:
         tar = tarfile.open(fileobj=file, mode="r:", encoding="utf-8")  # noqa: SIM115
         while (info := tar.next()) is not None:
             cast(Any, tar).members = []  # otherwise tarfile remembers every member
             if info.isdir() or _META.match(info.name):
                 continue
-            data = None
-            split = split_name(info.name)
-            if info.isreg() and wanted(split[1] if split else ""):
-                file.seek(info.offset_data)
-                data = file.read(info.size)
-                if len(data) < info.size:
-                    raise _DamageError(
-                        "tar_truncated", info.offset_data + len(data), f"ends inside {info.name!r}"
-                    )
-            yield info, Member(info.name, info.offset_data, info.size, data)
+            member = Member(info.name, info.offset_data, info.size)
+            if info.islnk():
+                member = _follow_link(info, places)
+            elif not info.isreg() or info.issparse():
+                what = "is a link" if info.issym() else "has no plain bytes"
+                member = member._replace(problem=f"member {info.name!r} {what}")
+            else:
+                places[_plain_name(info.name)] = (info.offset_data, info.size)
+            yield info, member
     except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
         offset = getattr(tar, "offset", 0)
         at, size = file.tell(), file.seek(0, os.SEEK_END)
@@ -237,6 +386,20 @@ def _read_members(
         what = f"has a header that is damaged ({error})"
         raise _DamageError("tar_damaged_header", offset, what) from error
     _check_end(file, cast(int, cast(Any, tar).offset))
+
+
+def _follow_link(info: tarfile.TarInfo, places: dict[str, tuple[int, int]]) -> Member:
+    """A hard link has the bytes of the earlier member that it names, as GNU tar writes them."""
+    place = places.get(_plain_name(info.linkname))
+    if place is None:
+        what = f"member {info.name!r} links to {info.linkname!r}, which is not before it"
+        return Member(info.name, info.offset_data, 0, problem=what)
+    places[_plain_name(info.name)] = place
+    return Member(info.name, *place)
+
+
+def _plain_name(name: str) -> str:
+    return name.removeprefix("./")
 
 
 def _check_end(file: IO[bytes], offset: int) -> None:
@@ -260,16 +423,8 @@ def _check_end(file: IO[bytes], offset: int) -> None:
             raise _DamageError("tar_trailing_data", at, "goes on after the mark of a tar's end")
 
 
-def _member_error(info: tarfile.TarInfo, extension: str, sample: Sample) -> ExampleError | None:
-    if not extension:
-        return ExampleError("no_extension", f"member {info.name!r} has no extension")
-    if not info.isreg() or info.issparse():
-        return ExampleError(
-            "linked_member", f"member {info.name!r} is a link or has no plain bytes"
-        )
-    if extension in sample.members:
-        return ExampleError("duplicate_member", f"member {info.name!r} comes twice")
-    return None
+def _too_many(offset: int) -> _DamageError:
+    return _DamageError("too_many_samples", offset, f"holds more than {MAX_SAMPLES:,} samples")
 
 
 def _has_repeats(urls: list[str]) -> bool:

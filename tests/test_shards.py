@@ -197,8 +197,15 @@ def test_samples_with_errors(tmp_path: Path) -> None:
         link = tarfile.TarInfo("d/e.jpg")
         link.type, link.linkname = tarfile.LNKTYPE, "a.jpg"
         tar.addfile(link)
+        link.name, link.linkname = "d/f.jpg", "nowhere.jpg"
+        tar.addfile(link)
     with open_shard(str(path)) as file:
-        found = [(s.position, s.key, s.error and s.error.reason) for s in read_samples(file, "x")]
+        samples = list(read_samples(file, "x"))
+    assert samples[6].members["jpg"].data == b"1"
+    assert samples[7].members["jpg"].problem == (
+        "member 'd/f.jpg' links to 'nowhere.jpg', which is not before it"
+    )
+    found = [(s.position, s.key, s.error and s.error.reason) for s in samples]
     assert found == [
         (0, "a", None),
         (1, "b", None),
@@ -206,7 +213,8 @@ def test_samples_with_errors(tmp_path: Path) -> None:
         (3, "README", "no_extension"),
         (4, "README", None),
         (5, "c", "duplicate_member"),
-        (6, "d/e", "linked_member"),
+        (6, "d/e", None),
+        (7, "d/f", None),
     ]
 
 

@@ -13,8 +13,8 @@ import fsspec
 
 from pipeline.config import IngestConfig
 from pipeline.errors import ExampleError, SourceError
+from pipeline.names import is_image_name
 from pipeline.progress import ProgressCallback
-from pipeline.sources.header import is_image_name
 from pipeline.sources.published import read_published_name
 from pipeline.sources.texts import TEXT_KINDS, SourceText, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject

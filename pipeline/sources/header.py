@@ -9,13 +9,7 @@ from typing import Any, NamedTuple, cast
 from PIL import Image
 
 from pipeline.errors import ExampleError
-
-IMAGE_EXTENSIONS = frozenset(
-    ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
-)
-"""Extensions of members and files that are taken for images."""
-
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+from pipeline.names import FORMATS
 
 
 class ImageHeader(NamedTuple):
@@ -24,11 +18,6 @@ class ImageHeader(NamedTuple):
     width_px: int
     height_px: int
     mime_type: str
-
-
-def is_image_name(extension: str) -> bool:
-    """Whether an extension without its leading dot, ``jpg`` or ``v2.jpg``, is an image's."""
-    return extension.rsplit(".", 1)[-1].lower() in IMAGE_EXTENSIONS
 
 
 def sniff_extension(data: bytes) -> str:
@@ -59,8 +48,8 @@ def read_header(data: bytes) -> ImageHeader:
     if not data:
         raise ExampleError("empty_file", "the image has 0 bytes")
     Image.init()
-    problem = f"begins with {data[:8]!r}, which is no {', '.join(_FORMATS)} header"
-    for name in _FORMATS:
+    problem = f"begins with {data[:8]!r}, which is no {', '.join(FORMATS)} header"
+    for name in FORMATS:
         if name not in Image.OPEN:
             continue
         opener, accept = Image.OPEN[name]

@@ -60,7 +60,7 @@ def read_notes(shard: Shard) -> SourceNotes:
         statuses[status] += 1
         if status != "success":
             key = None if row["key"] is None else str(row["key"])
-            detail = f"{row['error_message'] or status}: {row['url']}"
+            detail = f"{row.get('error_message') or status}: {row['url']}"
             rejects.append(SourceReject(position, key, status, detail))
     listed = {
         "count": statuses.total(),
@@ -76,7 +76,7 @@ def read_notes(shard: Shard) -> SourceNotes:
             f"Shard {shard.url}: its stats and its Parquet file disagree ({numbers}).\n"
             f"  Delete its three files and let img2dataset make them again.",
         )
-    return SourceNotes(tuple(rejects), stats["successes"], problem)
+    return SourceNotes(tuple(rejects), sample_count=stats["successes"], problem=problem)
 
 
 def _read_stats(tar: str) -> dict[str, int]:
@@ -102,15 +102,18 @@ def _read_rows(tar: str) -> list[dict[str, Any]]:
     path = tar.removesuffix(".tar") + ".parquet"
     data = _read_beside(path, tar)
     try:
-        table = pq.read_table(io.BytesIO(data), columns=["key", "url", "status", "error_message"])
-        if table.num_columns < 4:
-            raise ValueError(f"it has only the columns {table.column_names}")
-        rows: list[dict[str, Any]] = table.to_pylist()
+        file = pq.ParquetFile(io.BytesIO(data))
+        there = file.schema_arrow.names
+        missing = [name for name in ("key", "url", "status") if name not in there]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]}, only {', '.join(there)}")
+        wanted = [name for name in ("key", "url", "status", "error_message") if name in there]
+        rows: list[dict[str, Any]] = file.read(columns=wanted).to_pylist()
         return rows
     except (pa.ArrowException, ValueError, OSError) as error:
         raise SourceError(
             f"{path} is not a Parquet file of img2dataset: {error}.",
-            "Expected the columns key, url, status and error_message. Delete the shard's three "
+            "Expected the columns key, url and status. Delete the shard's three "
             "files and let img2dataset make them again.",
         ) from error
 

@@ -12,12 +12,23 @@ from typing import Any
 
 from pipeline.dataset import Shard, dataset_folder, shard_file, shard_url, write_manifest
 from pipeline.errors import DamagedShardError, ExampleError
+from pipeline.names import is_image_name
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.shards import Member, Sample, open_shard, read_samples
-from pipeline.sources.header import is_image_name, read_header
+from pipeline.sources.captions import clean_text
+from pipeline.sources.header import read_header
+from pipeline.sources.notices import (
+    HIDDEN_FILE,
+    TEXT_EMPTY,
+    TEXT_NOT_USED,
+    TEXT_UNREADABLE,
+    Notice,
+    Notices,
+    describe_counts,
+)
 from pipeline.sources.stimulus import read_stimulus
-from pipeline.sources.texts import clean_text, parse_record, rank_texts, read_texts, read_url
+from pipeline.sources.texts import parse_record, rank_texts, read_texts, read_url
 from pipeline.storage import Store
 
 _DETAIL_LENGTH = 500
@@ -38,11 +49,25 @@ class SourceReject:
 
 
 @dataclass(frozen=True)
+class SourceNotice:
+    """What the source tells of one of its items, or of its files as a whole."""
+
+    position: int | None
+    """0-based place of the sample in the tar; None for what has no sample."""
+    key: str | None
+    """The sample's key."""
+    notice: Notice
+    """What is told."""
+
+
+@dataclass(frozen=True)
 class SourceNotes:
     """What the source knows about a shard beyond its tar."""
 
     rejects: tuple[SourceReject, ...] = ()
     """Items of the source that are not in the tar. They never make a shard fail."""
+    notices: tuple[SourceNotice, ...] = ()
+    """What the source tells of samples of the tar, and of files that it passed over."""
     sample_count: int | None = None
     """How many samples the tar must hold; None if the source does not say."""
     problem: tuple[str, str] | None = None
@@ -58,11 +83,13 @@ class SourceNotes:
 def index_shard(
     store: Store, dataset: str, shard: Shard, max_reject_frac: float, notes: SourceNotes
 ) -> dict[str, Any]:
-    """Read a tar once and write its index: examples, texts, rejects, then the manifest.
+    """Read a tar once and write its index: examples, texts, rejects, notices, then the manifest.
 
-    ``read_count`` is the samples of the tar plus the rejects of the source; it is always
-    ``written_count + rejected_count``. A shard fails as a whole if its tar is damaged, if the count
-    disagrees with the source, or if more than ``max_reject_frac`` of its samples are rejected; then
+    ``read_count`` is the samples of the tar, their further images, and the rejects of the source; it is
+    always ``written_count + rejected_count``. A shard fails as a whole if its tar is damaged, if the
+    count disagrees with the source, or if more than ``max_reject_frac`` of its samples are rejected
+    (further images, and what the source could not give, do not count). An empty tar is damaged
+    unless the source says that it holds no sample. If a shard fails,
     nothing of it is written, all that was read counts as rejected, and one more reject row without
     key and position tells why.
 
@@ -77,12 +104,14 @@ def index_shard(
     url = shard_url(store, shard)
     try:
         with open_shard(url) as file:
-            for sample in read_samples(file, url, _is_wanted):
+            for sample in read_samples(file, url, _is_wanted, index.hidden):
                 index.add(sample)
         problem = index.find_problem(max_reject_frac)
     except DamagedShardError as error:
-        problem = (error.reason, str(error))
+        is_right = error.reason == "tar_empty" and notes.sample_count == 0
+        problem = index.find_problem(1.0) if is_right else (error.reason, str(error))
     read_seconds = time.monotonic() - began
+    index.tell_passed_over()
     if problem is not None:
         index.fail(*problem)
     manifest = index.manifest(problem)
@@ -108,13 +137,16 @@ class _ShardIndex:
     notes: SourceNotes
     sample_count: int = 0
     rejected_samples: int = 0
+    extra_images: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    notice_reasons: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
     tables: dict[str, dict[str, list[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.tables = {
             name: {column: [] for column in TABLES[name].column_names}
-            for name in ("examples", "texts", "rejects", "stimuli")
+            for name in ("examples", "texts", "rejects", "notices", "stimuli")
         }
         for item in self.notes.rejects:
             self._reject(item.position, item.key, "source", item.reason, item.detail)
@@ -127,6 +159,19 @@ class _ShardIndex:
         except ExampleError as error:
             self.rejected_samples += 1
             self._reject(sample.position, sample.key, "index", error.reason, error.detail)
+        for extension in sample.images[1:]:
+            name, beside = sample.members[extension].name, sample.members[sample.images[0]].name
+            self.extra_images += 1
+            what = f"{name} stands beside {beside} and has no text of its own name"
+            self._reject(sample.position, name, "index", "extra_image", what)
+
+    def tell_passed_over(self) -> None:
+        """Tell of hidden members, and what the source tells."""
+        passed = Counter({(HIDDEN_FILE, kind): count for kind, count in self.hidden.items()})
+        for notice in describe_counts(passed):
+            self._tell(None, None, "index", notice)
+        for told in self.notes.notices:
+            self._tell(told.position, told.key, "source", told.notice)
 
     def find_problem(self, max_reject_frac: float) -> tuple[str, str] | None:
         """Why the shard fails as a whole, as (reason, what to tell), or None."""
@@ -154,19 +199,20 @@ class _ShardIndex:
 
     def fail(self, reason: str, detail: str) -> None:
         """Keep the rejects alone, with one more for the shard."""
-        for table in ("examples", "texts", "stimuli"):
+        for table in ("examples", "texts", "notices", "stimuli"):
             self.tables[table] = {column: [] for column in self.tables[table]}
         self._reject(None, None, "index", reason, detail)
 
     def has_table(self, table: str) -> bool:
-        """Whether a table is written: stimuli only if there are any, all others even if empty."""
-        return table != "stimuli" or bool(self.tables[table]["example_id"])
+        """Whether a table is written: some only if they have rows, the others even if empty."""
+        return table not in ("notices", "stimuli") or any(self.tables[table].values())
 
     def manifest(self, problem: tuple[str, str] | None) -> dict[str, Any]:
         """The manifest without its files and times."""
-        read_count = self.sample_count + len(self.notes.rejects)
+        beside = self.extra_images + len(self.notes.rejects)
+        read_count = self.sample_count + beside
         written_count = len(self.tables["examples"]["example_id"])
-        rejected_count = self.rejected_samples + len(self.notes.rejects)
+        rejected_count = self.rejected_samples + beside
         if problem is not None:
             rejected_count = read_count
         if read_count != written_count + rejected_count:
@@ -183,6 +229,7 @@ class _ShardIndex:
             "written_count": written_count,
             "rejected_count": rejected_count,
             "reject_reasons": dict(sorted(self.reasons.items())),
+            "notice_reasons": dict(sorted(self.notice_reasons.items())) if problem is None else {},
             "source_count": self.notes.source_count,
             "source_digest": self.notes.source_digest,
             "size_bytes": self.shard.size_bytes,
@@ -199,8 +246,11 @@ class _ShardIndex:
         image = _find_image(sample)
         data = image.data or b""
         header = read_header(data)
-        record = parse_record(_data(sample, "json"))
-        texts = read_texts(record, _data(sample, "txt"))
+        notices = Notices()
+        _tell_unread(sample, notices)
+        record = parse_record(_data(sample, "json"), notices)
+        plain = {e: m.data for e, m in sample.members.items() if _is_plain_text(e) and m.data}
+        texts = read_texts(record, plain, notices)
         stimulus = read_stimulus(record)
         example_id = self.shard.example_id(sample.position)
         row = (
@@ -216,6 +266,8 @@ class _ShardIndex:
             read_url(record),
         )
         self._append("examples", row)
+        for notice in notices:
+            self._tell(sample.position, sample.key, "index", notice)
         if stimulus is not None:
             self._append("stimuli", (example_id, *stimulus))
         for rank, text in rank_texts(texts):
@@ -239,6 +291,11 @@ class _ShardIndex:
         key = None if key is None else clean_text(key)
         self._append("rejects", (self.shard.ordinal, position, key, stage, reason, detail))
 
+    def _tell(self, position: int | None, key: str | None, stage: str, notice: Notice) -> None:
+        self.notice_reasons[notice.reason] += notice.count
+        row = (self.shard.ordinal, position, key, stage, notice.reason, clean_text(notice.detail))
+        self._append("notices", (*row, notice.count))
+
     def _append(self, table: str, row: Iterable[object]) -> None:
         for column, value in zip(self.tables[table].values(), row, strict=True):
             column.append(value)
@@ -250,7 +307,11 @@ class _ShardIndex:
 
 
 def _is_wanted(extension: str) -> bool:
-    return extension in ("json", "txt") or is_image_name(extension)
+    return extension == "json" or _is_plain_text(extension) or is_image_name(extension)
+
+
+def _is_plain_text(extension: str) -> bool:
+    return extension.rsplit(".", 1)[-1] == "txt"
 
 
 def _data(sample: Sample, extension: str) -> bytes | None:
@@ -258,16 +319,26 @@ def _data(sample: Sample, extension: str) -> bytes | None:
     return None if member is None else member.data
 
 
-def _find_image(sample: Sample) -> Member:
-    """The sample's image: the first member in the tar whose extension is an image's.
+def _tell_unread(sample: Sample, notices: Notices) -> None:
+    """Tell of texts that have no bytes, or come twice."""
+    for extension, member in sample.members.items():
+        if member.problem and (extension == "json" or _is_plain_text(extension)):
+            notices.add(TEXT_UNREADABLE, member.problem)
+        elif _is_plain_text(extension) and not member.size:
+            notices.add(TEXT_EMPTY, f"{member.name} has 0 bytes")
+    for extension, member in sample.repeated:
+        if extension == "json" or _is_plain_text(extension):
+            notices.add(TEXT_NOT_USED, f"member {member.name!r} comes twice; the first is read")
 
-    A plain extension such as ``jpg`` goes before a compound one such as ``thumb.jpg``.
-    """
-    images = [extension for extension in sample.members if is_image_name(extension)]
-    if not images:
+
+def _find_image(sample: Sample) -> Member:
+    if not sample.images:
         there = ", ".join(sample.members)
         raise ExampleError("no_image", f"the sample has no image, only: {there}")
-    return sample.members[min(images, key=lambda extension: "." in extension)]
+    image = sample.members[sample.images[0]]
+    if image.problem is not None:
+        raise ExampleError("linked_member", image.problem)
+    return image
 
 
 def _write_table(store: Store, path: str, name: str, columns: dict[str, list[Any]]) -> FileEntry:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,8 @@ class IngestSummary:
     text_count: int
     duplicate_count: int
     """Examples whose image an earlier example already showed."""
+    notice_counts: Mapping[str, int]
+    """What was left out of examples that are used, and files passed over, by reason."""
     seconds: float
     """Wall time of this run."""
 
@@ -135,8 +138,16 @@ def _ingest(
             if file["table"] == "texts"
         ),
         duplicate_count=duplicate_count,
+        notice_counts=_count_notices(manifests),
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _count_notices(manifests: Iterable[dict[str, Any]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for manifest in manifests:
+        total.update(manifest.get("notice_reasons", {}))
+    return dict(sorted(total.items()))
 
 
 def _check(config: IngestConfig, step: IngestStep) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import ExampleError
 from pipeline.schema import STIMULUS_COLUMNS
-from pipeline.sources.texts import clean_text
+from pipeline.sources.captions import clean_text
 
 Stimulus = Mapping[str, str | float | None]
 """Columns of ``schema.STIMULUS_COLUMNS`` by name; absent ones are null."""

@@ -1,14 +1,26 @@
-"""The texts of an example: from a sample's JSON and .txt members to rows of ``texts``."""
+"""The texts of an example: from a sample's JSON and .txt members to rows of ``texts``.
+
+A text never costs its image: what cannot be read or is no text is left out and told.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.errors import ExampleError
+from pipeline.sources.captions import NOT_TEXTS, clean_text, iter_captions
+from pipeline.sources.decoding import decode_text
+from pipeline.sources.languages import is_language, normalise_language, read_language
+from pipeline.sources.notices import (
+    TEXT_EMPTY,
+    TEXT_LEFT_OUT,
+    TEXT_MENDED,
+    TEXT_NOT_USED,
+    TEXT_UNREADABLE,
+    Notices,
+)
 
 TEXT_KINDS = (
     "caption",
@@ -24,36 +36,23 @@ TEXT_KINDS = (
 SourceText = Mapping[str, str | None]
 """One text in our normal form: language, text_kind, text and, if it has one, page_title."""
 
-_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_OLD_CODES = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro"}
+_SHORT_KINDS = ("caption", "alt", "attribution")
+"""Kinds that may hold a program's word for nothing; a page may well be called NaN."""
 
-
-def normalise_language(tag: object) -> str:
-    """A BCP 47 tag from any spelling: ``PT_br`` is ``pt-BR``; ``und`` if there is none.
-
-    Withdrawn codes become their successors (``iw`` is ``he``), as in CLDR.
-    """
-    text = str(tag or "").strip().replace("_", "-")
-    if not _TAG.fullmatch(text):
-        return "und"
-    first, *rest = text.split("-")
-    parts = [_OLD_CODES.get(first.lower(), first.lower())]
-    for part in rest:
-        is_region = len(part) == 2 and part.isalpha()
-        is_script = len(part) == 4 and part.isalpha()
-        parts.append(part.upper() if is_region else part.title() if is_script else part.lower())
-    return "-".join(parts)
+_CAPTION_FIELDS = ("caption", "captions", "text", "TEXT")
+"""Members of a sample's JSON that may hold its captions: the first that gives a text is read."""
 
 
 def make_text(
-    text: str, language: object = None, text_kind: str = "caption", page_title: str | None = None
+    text: str, language: object = None, text_kind: str = "caption", page_title: object = None
 ) -> dict[str, str | None]:
     """One text in our normal form."""
+    is_title = isinstance(page_title, str) and bool(page_title.strip())
     return {
         "language": normalise_language(language),
         "text_kind": text_kind,
         "text": text,
-        "page_title": page_title or None,
+        "page_title": clean_text(str(page_title)) if is_title else None,
     }
 
 
@@ -67,48 +66,58 @@ def drop_repeats(texts: Sequence[SourceText]) -> list[SourceText]:
     return list(kept.values())
 
 
-def parse_record(data: bytes | None) -> dict[str, Any]:
-    """The JSON member of a sample; an empty record if it has none.
+def parse_record(data: bytes | None, notices: Notices, what: str = ".json") -> dict[str, Any]:
+    """The JSON member of a sample; an empty record if it has none or cannot be read.
 
-    Raises:
-        ExampleError: ``bad_json`` if it does not parse or is not an object.
+    JSON that is no object, such as a list of texts, is taken for the caption.
+
+    Args:
+        data: The member.
+        notices: Told of what cannot be read.
+        what: What to call the member.
     """
     if data is None:
         return {}
+    text = decode_text(data, notices, what)
+    if text is None:
+        return {}
+    if not text.strip("\0 \t\r\n"):
+        notices.add(TEXT_EMPTY, f"{what} is empty")
+        return {}
     try:
-        record = json.loads(data)
+        record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ExampleError("bad_json", f"the .json member does not parse: {error}") from error
-    if not isinstance(record, dict):
-        kind = type(record).__name__
-        raise ExampleError("bad_json", f"the .json member is a {kind}, expected an object")
-    return record
+        notices.add(TEXT_UNREADABLE, f"{what} does not parse: {error}")
+        return {}
+    return record if isinstance(record, dict) else {"caption": record}
 
 
-def read_texts(record: Mapping[str, Any], plain: bytes | None) -> list[SourceText]:
+def read_texts(
+    record: Mapping[str, Any], plain: Mapping[str, bytes], notices: Notices
+) -> list[SourceText]:
     """The texts of a sample, in order.
 
-    Our normal form has a list ``texts``. Otherwise ``caption`` (a text or a list of texts) is read,
-    in the language that ``language`` or ``LANGUAGE`` names, and only without it the .txt member.
-    Blank texts are left out.
+    Our normal form has a list ``texts``. Otherwise the first of ``caption``, ``captions``, ``text``
+    and ``TEXT`` that gives a text is read, in the language that ``language`` or ``LANGUAGE`` names, and
+    only without it the .txt members.
 
-    Raises:
-        ExampleError: ``bad_json`` for texts of another form, ``bad_text`` for a .txt not in UTF-8.
+    Args:
+        record: The JSON member.
+        plain: The .txt members, by extension: ``txt``, or ``de.txt`` for one in German.
+        notices: Told of what is left out.
     """
-    if record.get("texts") is not None:
-        return [text for text in _own_texts(record["texts"]) if (text["text"] or "").strip()]
-    language = record.get("language") or record.get("LANGUAGE")
-    captions = record.get("caption")
-    captions = captions if isinstance(captions, list) else [captions]
-    words = [_as_text(caption) for caption in captions if caption is not None]
-    if not any(word.strip() for word in words) and plain is not None:
-        try:
-            words = [plain.decode("utf-8-sig").strip()]
-        except UnicodeDecodeError as error:
-            raise ExampleError("bad_text", f"the .txt member is not UTF-8: {error}") from error
+    if isinstance(record.get("texts"), list):
+        return list(_own_texts(record, notices))
+    found = _read_captions(record, notices)
+    beside = _read_plain(plain, Notices() if found else notices)
     title = record.get("page_title")
-    title = clean_text(title) if isinstance(title, str) else None
-    return [make_text(word, language, page_title=title) for word in words if word.strip()]
+    if not found:
+        return [make_text(text, language, page_title=title) for text, language in beside]
+    said = {text for text, _ in found}
+    for text, _ in beside:
+        if text not in said:
+            notices.add(TEXT_NOT_USED, f"a .txt says otherwise than the .json: {text[:60]!r}")
+    return [make_text(text, language, page_title=title) for text, language in found]
 
 
 def rank_texts(texts: Sequence[SourceText]) -> Iterator[tuple[int, SourceText]]:
@@ -120,38 +129,61 @@ def rank_texts(texts: Sequence[SourceText]) -> Iterator[tuple[int, SourceText]]:
         yield counts[place], text
 
 
-def clean_text(text: str) -> str:
-    """The text without lone surrogates, which JSON allows and Parquet does not."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def read_url(record: Mapping[str, Any]) -> str | None:
-    """Where the image came from, as ``url`` or ``image_url`` says."""
-    url = record.get("url") or record.get("image_url")
-    return clean_text(url) if isinstance(url, str) else None
+    """Where the image came from, as ``url``, ``image_url`` or ``URL`` says."""
+    for field in ("url", "image_url", "URL"):
+        url = record.get(field)
+        if isinstance(url, str) and url.strip() and url.strip() not in NOT_TEXTS:
+            return clean_text(url)
+    return None
 
 
-def _own_texts(texts: object) -> Iterator[SourceText]:
-    if not isinstance(texts, list):
-        raise ExampleError("bad_json", "'texts' in the .json member is not a list")
-    for text in texts:
-        if not isinstance(text, dict) or not isinstance(text.get("text"), str):
-            raise ExampleError("bad_json", "'texts' has an entry without a 'text'")
-        kind = text.get("text_kind") or "caption"
+def _read_captions(record: Mapping[str, Any], notices: Notices) -> list[tuple[str, str]]:
+    language = next((record[k] for k in ("language", "LANGUAGE", "lang") if record.get(k)), None)
+    for field in ("texts", *_CAPTION_FIELDS):
+        if field in record and (found := list(iter_captions(record[field], notices, language))):
+            return found
+    return []
+
+
+def _read_plain(plain: Mapping[str, bytes], notices: Notices) -> list[tuple[str, str]]:
+    found = []
+    for extension, data in sorted(plain.items(), key=lambda item: "." in item[0]):
+        text = decode_text(data, notices, f".{extension}")
+        if text is None:
+            continue
+        tag = extension.removesuffix("txt").strip(".").rsplit(".", 1)[-1]
+        language = normalise_language(tag) if is_language(tag) else "und"
+        clean = clean_text(text).strip()
+        if not clean:
+            notices.add(TEXT_EMPTY, f".{extension} is blank")
+        elif clean in NOT_TEXTS:
+            notices.add(TEXT_LEFT_OUT, f".{extension} holds the word {clean!r}")
+        else:
+            if "\0" in text.strip():
+                notices.add(TEXT_MENDED, f"NUL in .{extension}")
+            found.append((clean, language))
+    return found
+
+
+def _own_texts(record: Mapping[str, Any], notices: Notices) -> Iterator[SourceText]:
+    """The list ``texts``; a stimulus may well say ``None``, since that is what is written in it."""
+    outer = record.get("language")
+    for entry in record["texts"]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+            found = iter_captions(entry, notices, outer)
+            yield from (make_text(text, language) for text, language in found)
+            continue
+        text, kind = clean_text(entry["text"]), entry.get("text_kind") or "caption"
         if kind not in TEXT_KINDS:
             known = ", ".join(TEXT_KINDS)
-            raise ExampleError("bad_json", f"text_kind {kind!r} is none of {known}")
-        title = text.get("page_title")
-        yield make_text(
-            clean_text(text["text"]),
-            text.get("language"),
-            kind,
-            clean_text(title) if isinstance(title, str) else None,
-        )
-
-
-def _as_text(caption: object) -> str:
-    if isinstance(caption, str | int | float):
-        return clean_text(str(caption))
-    kind = type(caption).__name__
-    raise ExampleError("bad_json", f"'caption' is a {kind}, expected a text or a list of texts")
+            notices.add(TEXT_LEFT_OUT, f"text_kind {str(kind)[:40]!r} is none of {known}")
+        elif not text.strip():
+            notices.add(TEXT_EMPTY, "an entry of texts is blank")
+        elif kind in _SHORT_KINDS and text.strip() in NOT_TEXTS and not record.get("stimulus"):
+            notices.add(TEXT_LEFT_OUT, f"the text is the word {text.strip()!r}")
+        else:
+            if text != entry["text"]:
+                notices.add(TEXT_MENDED, f"NUL or a lone surrogate in {text[:60]!r}")
+            tag = entry.get("language")
+            yield make_text(text, read_language(tag), kind, entry.get("page_title"))

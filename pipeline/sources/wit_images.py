@@ -8,10 +8,11 @@ from typing import Any
 
 import fsspec
 
-from pipeline.errors import ExampleError, SourceError
+from pipeline.errors import DamagedShardError, SourceError
+from pipeline.names import is_image_name
 from pipeline.progress import ProgressCallback
 from pipeline.shards import expand_shards, open_shard, read_samples
-from pipeline.sources.header import is_image_name
+from pipeline.sources.notices import Notices
 from pipeline.sources.texts import parse_record, read_url
 
 _BATCH_ROWS = 10_000
@@ -139,20 +140,25 @@ def _list_images(fs: Any, root: str, is_url: bool) -> Iterator[tuple[str, str, s
 def _read_tars(urls: list[str], progress: ProgressCallback) -> Iterator[tuple[str, str, int, int]]:
     progress.start("tars of images", len(urls))
     for tar in urls:
-        with open_shard(tar) as file:
-            for sample in read_samples(file, tar, lambda extension: extension == "json"):
-                record = sample.members.get("json")
-                image = next((m for ext, m in sample.members.items() if is_image_name(ext)), None)
-                if sample.error is not None or record is None or image is None:
-                    continue
-                try:
-                    url = read_url(parse_record(record.data))
-                except ExampleError:
-                    continue
-                if url is not None:
-                    yield url, tar, image.offset, image.size
+        try:
+            yield from _read_tar(tar)
+        except DamagedShardError as error:
+            if error.reason != "tar_empty":  # img2dataset leaves such where no download succeeded
+                raise
         progress.advance(1, tar)
     progress.finish()
+
+
+def _read_tar(tar: str) -> Iterator[tuple[str, str, int, int]]:
+    with open_shard(tar) as file:
+        for sample in read_samples(file, tar, lambda extension: extension == "json"):
+            record = sample.members.get("json")
+            if sample.error is not None or record is None or not sample.images:
+                continue
+            image = sample.members[sample.images[0]]
+            url = read_url(parse_record(record.data, Notices()))
+            if url is not None and image.problem is None:
+                yield url, tar, image.offset, image.size
 
 
 def _insert(con: Any, table: str, rows: Iterable[tuple[object, ...]]) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipeline.errors import ConfigError, ExampleError, SourceError
 from pipeline.nano.concepts import load_concepts
-from pipeline.sources.texts import make_text, normalise_language
+from pipeline.sources.languages import normalise_language
+from pipeline.sources.texts import make_text
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.lettering import draw_text, encode_png, text_mask

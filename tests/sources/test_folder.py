@@ -70,13 +70,13 @@ def test_sidecars_and_csv(tmp_path: Path) -> None:
 def test_jsonl(tmp_path: Path) -> None:
     folder = fill(tmp_path / "in", 2)
     rows = [
-        {"image": "000.jpg", "text": "null", "page_title": "P"},
+        {"image": "000.jpg", "text": "a", "page_title": "P"},
         {"file": "001.jpg", "text": "b"},
     ]
     captions = tmp_path / "captions.jsonl"
     captions.write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n\n")
     ingest_paths(tmp_path, "folder", folder, options={"captions": str(captions)})
-    assert [row["text"] for row in read_rows(tmp_path, "texts")] == ["null", "b"]
+    assert [row["text"] for row in read_rows(tmp_path, "texts")] == ["a", "b"]
     assert read_rows(tmp_path, "texts")[0]["page_title"] == "P"
     assert [row["reason"] for row in read_rows(tmp_path, "rejects")] == ["bad_caption_row"]
 

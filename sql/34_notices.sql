@@ -1,0 +1,35 @@
+-- view:    notices
+-- grain:   one row per example and reason, and one per shard and reason for what has
+--          no example
+-- key:     none
+-- reads:   stg_notices, stg_shards
+-- purpose: What was left out of examples that are used, such as a text that cannot be
+--          read, and which files were passed over.
+--
+-- column         type     unit         meaning
+-- dataset        varchar               name of the dataset
+-- example_id     bigint   id           the example; null: no example
+-- shard          varchar               name of the tar
+-- shard_ordinal  integer  ordinal 0..  which shard of the dataset
+-- position       integer  index 0..    place of the example in its shard; null: none
+-- shard_key      varchar               the example's key; null: none
+-- stage          varchar               source or index
+-- reason         varchar               a word to count by
+-- detail         varchar               what was seen
+-- notice_count   bigint   count        how many texts or files the row tells of
+select
+    stg_notices.dataset,
+    (stg_notices.shard_ordinal::bigint << 20) + stg_notices.position as example_id,
+    stg_shards.shard,
+    stg_notices.shard_ordinal,
+    stg_notices.position,
+    stg_notices.shard_key,
+    stg_notices.stage,
+    stg_notices.reason,
+    stg_notices.detail,
+    stg_notices.notice_count,
+from stg_notices
+inner join stg_shards
+    on
+        stg_notices.dataset = stg_shards.dataset
+        and stg_notices.shard_ordinal = stg_shards.shard_ordinal;

@@ -1,0 +1,16 @@
+-- view:    warn_notices
+-- grain:   one row per dataset and reason
+-- key:     dataset, reason
+-- reads:   notices
+-- purpose: What was left out of examples that are used, and files passed over, counted.
+--
+-- column        type     unit   meaning
+-- dataset       varchar         name of the dataset
+-- reason        varchar         a word to count by
+-- notice_count  bigint   count  texts or files
+select
+    notices.dataset,
+    notices.reason,
+    sum(notices.notice_count)::bigint as notice_count,
+from notices
+group by notices.dataset, notices.reason;
