@@ -69,6 +69,8 @@ class ShardManifest(TypedDict):
     written_count: int
     rejected_count: int
     reject_reasons: dict[str, int]
+    notice_reasons: NotRequired[dict[str, int]]
+    """A dataset's: what was left out or passed over, by reason."""
     files: list[FileEntry]
     seconds: dict[str, float]
     """By stage."""

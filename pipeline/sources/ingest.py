@@ -143,7 +143,7 @@ def _ingest(
     )
 
 
-def _count_notices(manifests: Iterable[dict[str, Any]]) -> dict[str, int]:
+def _count_notices(manifests: Iterable[ShardManifest]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for manifest in manifests:
         total.update(manifest.get("notice_reasons", {}))
