@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from open_clip import get_model_preprocess_cfg
@@ -74,7 +75,12 @@ class ImageSpec:
     @classmethod
     def from_model(cls, model: torch.nn.Module) -> ImageSpec:
         """Read it from an open_clip model (``model.visual.preprocess_cfg``)."""
-        cfg = PreprocessCfg(**get_model_preprocess_cfg(model))
+        return cls.from_preprocess(get_model_preprocess_cfg(model))
+
+    @classmethod
+    def from_preprocess(cls, fields: dict[str, Any]) -> ImageSpec:
+        """Read it from the fields of open_clip's ``PreprocessCfg``."""
+        cfg = PreprocessCfg(**fields)
         height, width = cfg.size if isinstance(cfg.size, (tuple, list)) else (cfg.size, cfg.size)
         return cls(
             (int(height), int(width)),

@@ -1,30 +1,48 @@
-"""Loading CLIP: any model that open_clip knows, from a tag, a checkpoint file, or seeded at random."""
+"""Loading CLIP: name -> blueprint -> network -> weights, checked, once per process.
+
+``model_id`` takes a name apart; ``setup`` finds out what the weights were trained with; ``weights``,
+``checkpoint`` and ``fit`` find, read and load them; ``network`` builds and looks at what was built. What
+runs is what the blueprint says, and whether weights were loaded is counted, not taken from the name.
+"""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
 
-from pipeline.errors import DeviceError, ModelError
+from pipeline.errors import MissingDependencyError, ModelError, NeuronsError
+from pipeline.extract.checkpoint import Checkpoint, read_checkpoint
+from pipeline.extract.device import choose_device
+from pipeline.extract.fit import load_weights
+from pipeline.extract.model_id import FOLDER_PREFIX, NANO, NANO_FOLDER, ModelId, parse_model_id
+from pipeline.extract.network import (
+    build_network,
+    find_towers,
+    heed_open_clip,
+    name_activations,
+    require_transformers,
+)
+from pipeline.extract.setup import (
+    CONFIG_FILE,
+    Blueprint,
+    Setup,
+    read_config,
+    resolve_config,
+    resolve_file,
+    resolve_random,
+    resolve_tag,
+)
+from pipeline.extract.weights import fetch_hub, fetch_hub_config, fetch_tag, find_in_folder
 
-RANDOM = "random"
 RANDOM_SEED = 0
 """Seed of ``ARCH:random``: the same architecture always gets the same weights."""
-
-MODELS_FOLDER = Path(__file__).parent.parent / "models"
-NANO = "nano"
-NANO_FOLDER = Path(__file__).parent.parent / "nano"
-"""The embedded model: a small CLIP of our own, with planted neurons; see its MODEL_CARD.md."""
 
 
 @dataclass(frozen=True)
@@ -35,86 +53,46 @@ class Clip:
         model_id: ``architecture:pretrained``; a checkpoint by its name alone, since it may move.
         asked_for: The model as it was named, with the path of a checkpoint.
         model: An open_clip ``torch.nn.Module``, in evaluation mode, float32, without gradients.
-        preprocess: open_clip's own transform, PIL image -> float32 ``[3, H, W]``.
         tokenizer: texts -> int64 ``[N, context_length]``.
+        setup: What the weights were trained with, and the network is built with.
+        activations: Activation functions that were found in the tower ``visual`` and in ``text``.
         weights_sha256: Hash over names, shapes and bytes of all weights.
-        is_random: Whether the weights are seeded noise and its neurons therefore mean nothing.
+        is_random: Whether no weights were loaded: they are seeded noise and its neurons mean nothing.
         device: Where the model lives.
+        lock: Held by whoever runs the model: hooks see every pass, so two users take turns.
     """
 
     model_id: str
     asked_for: str
     model: Any
-    preprocess: Callable[[Any], torch.Tensor]
     tokenizer: Callable[[list[str]], torch.Tensor]
+    setup: Setup
+    activations: dict[str, str]
     weights_sha256: str
     is_random: bool
     device: torch.device
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
+    @property
+    def preprocess(self) -> Callable[[Any], torch.Tensor]:
+        """open_clip's own transform, PIL image -> float32 ``[3, H, W]``."""
+        return self.setup.image.transform
 
-@cache
-def _register_models() -> None:
-    open_clip.add_model_config(MODELS_FOLDER)
-
-
-def split_model_id(model_id: str) -> tuple[str, str]:
-    """Split ``ARCH:PRETRAINED`` into its two parts; ``nano`` and ``hf-hub:`` names have no second.
-
-    ``nano:random`` is nano's architecture, untrained.
-
-    Raises:
-        ModelError: There is no ``:``, or no such architecture; the closest are named.
-    """
-    _register_models()
-    if model_id == NANO or model_id.startswith(("hf-hub:", "local-dir:")):
-        return model_id, ""
-    arch, _, pretrained = model_id.partition(":")
-    if arch == NANO and pretrained == RANDOM:
-        return arch, pretrained
-    known = open_clip.list_models()
-    if arch not in known:
-        close = difflib.get_close_matches(arch, known, n=3, cutoff=0.4) or known[:3]
-        raise ModelError(
-            f"open_clip has no architecture {arch!r} (model {model_id!r}).",
-            f"Closest: {', '.join(map(repr, close))}. Write nano, or ARCH:PRETRAINED as in RN50x4:openai.",
-        )
-    if not pretrained:
-        tags = open_clip.list_pretrained_tags_by_model(arch)
-        raise ModelError(
-            f"Model {model_id!r} does not say which weights.",
-            f"Write {arch}:TAG with a tag of {tags}, {arch}:/path/to/checkpoint, or {arch}:random.",
-        )
-    return arch, pretrained
-
-
-def choose_device(device: str) -> torch.device:
-    """The torch device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        DeviceError: It was named and is not there. It is never replaced in silence.
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise DeviceError(
-            f"{device!r} is not a device.", "Use cpu, cuda, cuda:1, mps or auto."
-        ) from error
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not present.get(chosen.type, False):
-        raise DeviceError(
-            f"Device {device!r} is not available on this machine "
-            f"(torch {torch.__version__}, {torch.cuda.device_count()} CUDA devices).",
-            "Check the driver and that torch is a CUDA build, or run with --device cpu.",
-        )
-    return chosen
+    def identity(self) -> dict[str, Any]:
+        """All that decides what the model computes, as it stands in ``run.json``."""
+        image = self.setup.image
+        return {
+            "model_id": self.model_id,
+            "weights_sha256": self.weights_sha256,
+            "image_activation": self.activations["visual"],
+            "text_activation": self.activations["text"],
+            "image_size_px": list(image.size_px),
+            "image_mean": list(image.mean),
+            "image_std": list(image.std),
+            "interpolation": image.interpolation,
+            "resize_mode": image.resize_mode,
+            "fill_color": image.fill_color,
+        }
 
 
 def hash_weights(model: torch.nn.Module) -> str:
@@ -127,55 +105,6 @@ def hash_weights(model: torch.nn.Module) -> str:
     return total.hexdigest()
 
 
-def _create(arch: str, pretrained: str) -> tuple[Any, Any]:
-    weights = None if pretrained in ("", RANDOM) else pretrained
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_SEED)
-        model, _, preprocess = open_clip.create_model_and_transforms(
-            _place(arch),
-            pretrained=weights,
-            load_weights=pretrained != RANDOM,
-            pretrained_text=False,
-        )
-    return model, preprocess
-
-
-def _place(arch: str) -> str:
-    """What open_clip calls an architecture: nano is a folder of this package."""
-    return f"local-dir:{NANO_FOLDER}" if arch == NANO else arch
-
-
-def _create_tokenizer(arch: str) -> Any:
-    if arch == NANO:
-        return open_clip.get_tokenizer(_place(arch), bpe_path=str(NANO_FOLDER / "bpe.txt.gz"))
-    return open_clip.get_tokenizer(arch)
-
-
-def _explain(model_id: str, pretrained: str, error: Exception) -> ModelError:
-    """Say which of the three things went wrong: the tag, the download, or the fit."""
-    arch = model_id.partition(":")[0]
-    text = str(error)
-    if pretrained and Path(pretrained).exists():
-        seen = " ".join(text.split())[:300]
-        if "Weights only load failed" in text:  # torch's advice would run code from the file
-            seen = "torch finds more in it than weights, or it is no checkpoint at all."
-        return ModelError(
-            f"Checkpoint {pretrained!r} does not fit {arch}: {seen}",
-            f"Name the architecture it was trained with, or see its keys with torch.load. "
-            f"Layers of {arch}: neurons layers {arch}:random",
-        )
-    tags = open_clip.list_pretrained_tags_by_model(arch)
-    if pretrained in tags or model_id.startswith("hf-hub:"):
-        return ModelError(
-            f"The weights of {model_id!r} could not be downloaded: {' '.join(text.split())[:200]}",
-            f"Check the network, or fetch the file elsewhere and give {arch}:/path/to/checkpoint.",
-        )
-    return ModelError(
-        f"{arch} has no pretrained weights {pretrained!r}, and there is no such file.",
-        f"Tags of {arch}: {', '.join(tags) or 'none'}; or {arch}:/path/to/checkpoint; or {arch}:random.",
-    )
-
-
 _LOADED: dict[tuple[str, str], Clip] = {}
 _LOADING = threading.Lock()
 
@@ -184,42 +113,115 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
     """Load a model once per process.
 
     Args:
-        model_id: ``nano`` (embedded), ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``,
-            ``ARCH:random`` (also ``nano:random``), or ``hf-hub:organisation/name``.
+        model_id: See ``model_id``: ``nano`` (embedded), ``ARCH:TAG``, ``ARCH:TAG@/path/to/file``,
+            ``ARCH:/path/to/file``, ``ARCH:random``, ``hf-hub:ORG/NAME`` or ``local-dir:/path``.
         device: See :func:`choose_device`.
 
     Raises:
-        ModelError: Unknown architecture or tag, failed download, or a checkpoint that does not fit.
+        ModelError: An unknown name, a failed download, weights that do not fit, or nothing says what
+            they were trained with.
+        MissingDependencyError: It needs ``transformers``.
         DeviceError: The device is not there.
     """
     place = choose_device(device)
-    arch, pretrained = split_model_id(model_id)
-    file = Path(pretrained)
-    stamp = str(file.stat().st_mtime_ns) if pretrained and file.is_file() else ""
+    name = parse_model_id(model_id)
     with _LOADING:
-        key = (model_id + stamp, str(place))
-        if key in _LOADED:
-            return _LOADED[key]
-        _LOADED.clear()  # one model at a time: a second would only take memory
-        root, level = logging.getLogger(), logging.getLogger().level
-        root.setLevel(logging.CRITICAL)  # open_clip logs to the root what we raise or record
-        try:
-            model, preprocess = _create(arch, pretrained)
-            tokenizer = _create_tokenizer(arch)
-        except Exception as error:
-            raise _explain(model_id, pretrained, error) from error
-        finally:
-            root.setLevel(level)
-        model.eval().requires_grad_(False)
-        clip = Clip(
-            model_id=f"{arch}:{file.name}" if stamp else model_id,
-            asked_for=model_id,
-            model=model.to(place, memory_format=torch.channels_last),
-            preprocess=preprocess,
-            tokenizer=tokenizer,
-            weights_sha256=hash_weights(model),
-            is_random=pretrained == RANDOM,
-            device=place,
+        key = (f"{model_id}\0{_stamp(name)}", str(place))
+        if key not in _LOADED:
+            clip = _load(name, place)
+            _LOADED.clear()  # one model at a time: a second would only take memory
+            _LOADED[key] = clip
+        return _LOADED[key]
+
+
+def _stamp(name: ModelId) -> str:
+    """Changes when a file that the model is made of changes."""
+    paths: list[Path] = []
+    if name.source == "file":
+        paths = [Path(name.file), Path(name.file).parent / CONFIG_FILE]
+    elif name.source == "folder" and name.arch != NANO:
+        folder = Path(name.text.removeprefix(FOLDER_PREFIX))
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return "".join(
+        f"{path.name} {path.stat().st_mtime_ns} {path.stat().st_size} "
+        for path in paths
+        if path.is_file()
+    )
+
+
+def _load(name: ModelId, place: torch.device) -> Clip:
+    blueprint, checkpoint = _resolve(name)
+    try:
+        with heed_open_clip(name.text), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(RANDOM_SEED)
+            model: Any = build_network(blueprint)
+            loaded = load_weights(model, checkpoint, name.arch) if checkpoint else 0
+            tokenizer = _make_tokenizer(name)
+    except NeuronsError:
+        raise
+    except Exception as error:  # whatever open_clip, timm or transformers raise
+        raise ModelError(
+            f"open_clip cannot build {name.text!r}: {' '.join(str(error).split())[:300]}",
+            "Its configuration may be made for another version of open_clip or timm.",
+        ) from error
+    return Clip(
+        model_id=name.model_id,
+        asked_for=name.text,
+        model=model.to(place, memory_format=torch.channels_last),
+        tokenizer=tokenizer,
+        setup=blueprint.setup,
+        activations={tower: name_activations(m) for tower, m in find_towers(model).items()},
+        weights_sha256=hash_weights(model),
+        is_random=loaded == 0,
+        device=place,
+    )
+
+
+def _resolve(name: ModelId) -> tuple[Blueprint, Checkpoint | None]:
+    """What to build, and the weights that go into it; None only if seeded noise was asked for."""
+    if name.source == "random":
+        return resolve_random(name.arch), None
+    if name.source == "tag":
+        return resolve_tag(name.arch, name.tag), read_checkpoint(fetch_tag(name))
+    if name.source == "hub":
+        config = fetch_hub_config(name)
+        blueprint = resolve_config(config, f"The configuration of {name.text!r}")
+        return blueprint, read_checkpoint(fetch_hub(name))
+    if name.source == "file":
+        checkpoint = read_checkpoint(name.file)
+        return resolve_file(name, checkpoint.says_quick_gelu), checkpoint
+    folder = NANO_FOLDER if name.arch == NANO else Path(name.text.removeprefix(FOLDER_PREFIX))
+    config_file = folder / CONFIG_FILE
+    if not config_file.is_file():
+        raise ModelError(
+            f"The folder {str(folder)!r} has no {CONFIG_FILE}."
+            if folder.is_dir()
+            else f"There is no folder {str(folder)!r} (model {name.text!r}).",
+            f"local-dir: names a folder with {CONFIG_FILE} and weights; for a file alone, write "
+            "ARCH:TAG@/path/to/file.",
         )
-        _LOADED[key] = clip
-        return clip
+    where = f"{str(config_file)!r}"
+    blueprint = resolve_config(read_config(config_file, where), where)
+    return blueprint, read_checkpoint(find_in_folder(name, folder))
+
+
+def _make_tokenizer(name: ModelId) -> Any:
+    try:
+        return _create_tokenizer(name.arch)
+    except ImportError:
+        require_transformers(f"The tokenizer of {name.text!r}")
+        raise
+    except MissingDependencyError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The tokenizer of {name.text!r} cannot be made: {' '.join(str(error).split())[:300]}",
+            "Check the network: the tokenizers of some models are downloaded apart from the weights.",
+        ) from error
+
+
+def _create_tokenizer(arch: str) -> Any:
+    if arch == NANO:
+        folder = f"{FOLDER_PREFIX}{NANO_FOLDER}"
+        return open_clip.get_tokenizer(folder, bpe_path=str(NANO_FOLDER / "bpe.txt.gz"))
+    return open_clip.get_tokenizer(arch)

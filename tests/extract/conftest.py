@@ -13,7 +13,7 @@ import torch
 from making import make_record
 from running import ingest_shards, make_picture, make_pictures
 
-from pipeline.extract.model import split_model_id
+from pipeline.extract.model_id import register_models
 
 RESNET = {
     "embed_dim": 16,
@@ -54,7 +54,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name, config in models.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
-    split_model_id("RN-demo:random")  # registers the models of the package
+    register_models()
 
 
 @pytest.fixture(scope="session")

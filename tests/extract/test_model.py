@@ -9,7 +9,8 @@ from PIL import Image
 
 import pipeline
 from pipeline.errors import DeviceError, ModelError
-from pipeline.extract.model import Clip, choose_device, hash_weights, load_clip
+from pipeline.extract.device import choose_device
+from pipeline.extract.model import Clip, hash_weights, load_clip
 
 
 def embed(clip: Clip) -> torch.Tensor:
@@ -67,7 +68,7 @@ def test_checkpoint_that_does_not_fit(tmp_path: Path) -> None:
 def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "picture.pt"
     file.write_bytes(b"GIF89a")
-    with pytest.raises(ModelError, match=r"Checkpoint '.*picture.pt' does not fit RN-small"):
+    with pytest.raises(ModelError, match=r"Checkpoint '.*picture.pt' is no file of weights"):
         load_clip(f"RN-small:{file}")
 
 

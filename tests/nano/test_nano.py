@@ -10,7 +10,8 @@ import torch
 
 import pipeline
 from pipeline.errors import ModelError
-from pipeline.extract.model import NANO_FOLDER, load_clip
+from pipeline.extract.model import load_clip
+from pipeline.extract.model_id import NANO_FOLDER
 from pipeline.nano.concepts import load_concepts
 from pipeline.nano.planted import load_planted
 from pipeline.train.evaluate import draw_set, held_out_fonts, make_encoder, write_set
@@ -112,5 +113,5 @@ def test_neurons_answer_to_picture_and_word_and_controls_to_one_of_them(nano, fi
 
 
 def test_a_name_that_is_almost_nano_is_refused_with_a_hint():
-    with pytest.raises(ModelError, match="Write nano, or ARCH:PRETRAINED"):
+    with pytest.raises(ModelError, match="Write nano, or ARCH:TAG"):
         pipeline.load_clip("nanno")

@@ -1,0 +1,155 @@
+"""Reading a file of weights, whatever wrote it, and running nothing of it.
+
+What a file is, its first bytes say, not its name: safetensors; torch's zip or its older pickle, read with
+``weights_only=True`` and a few harmless classes that people keep beside weights; a TorchScript archive
+(``torchscript``). Everything else is told as what it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import pickle
+import re
+import types
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy._core import multiarray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from pipeline.errors import ModelError
+from pipeline.extract.torchscript import read_archive
+
+SAVE_ALONE = "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is in a file of weights."""
+
+    path: str
+    content: Any
+    """A mapping with tensors in it, somewhere."""
+    says_quick_gelu: bool | None = None
+    """What the file's own code runs; None if it has no code."""
+    is_torchscript: bool = False
+
+
+def read_checkpoint(path: str) -> Checkpoint:
+    """Read a file of weights, on the CPU.
+
+    Raises:
+        ModelError: It is none, it is cut, or it holds what only code could read. Says which.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise ModelError(
+            f"Checkpoint {path!r} is a folder.",
+            f"Name the file in it; or, if it holds open_clip_config.json and weights, local-dir:{path}",
+        )
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            head = opened.read(512)
+    except OSError as error:
+        raise ModelError(
+            f"Checkpoint {path!r} cannot be read: {error.strerror}.", "Check the path."
+        ) from error
+    _refuse_other_things(path, head, size)
+    try:
+        if head[8:9] == b"{":
+            return Checkpoint(path, load_file(path))
+        if not head.startswith(b"PK"):
+            return Checkpoint(path, _load_torch(path, mmap=False))
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any(re.fullmatch(r"[^/]+/constants\.pkl", name) for name in names):
+            state, says_quick_gelu = read_archive(path)
+            return Checkpoint(path, state, says_quick_gelu, is_torchscript=True)
+        if any(name.endswith(".npy") for name in names):
+            raise ModelError(
+                f"Checkpoint {path!r} is a NumPy archive, as big_vision writes them.",
+                "Take the converted weights: the tags of open_clip's SigLIP models.",
+            )
+        return Checkpoint(path, _load_torch(path, mmap=True))
+    except zipfile.BadZipFile as error:
+        raise _cut(path, size, str(error)) from error
+    except SafetensorError as error:
+        raise _cut(path, size, str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise _explain_pickle(path, size, error) from error
+    except (EOFError, RuntimeError, ValueError, OSError) as error:
+        raise _cut(path, size, " ".join(str(error).split())[:200]) from error
+
+
+def _load_torch(path: str, mmap: bool) -> Any:
+    """``weights_only=True``, and what may lie beside weights: never code."""
+    with torch.serialization.safe_globals(list(_harmless())):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+
+
+def _harmless() -> Iterator[Any]:
+    """Classes that only hold values. Making one of them has no effect outside of itself."""
+    yield from (argparse.Namespace, types.SimpleNamespace, np.dtype, np.ndarray)
+    yield from {type(np.dtype(code)) for code in "?bBhHiIlLqQefdgFDGSUMm"}
+    yield from (pathlib.PurePosixPath, pathlib.PureWindowsPath)
+    # written on Linux or by another Python: made as what only names a path
+    for name in ("PosixPath", "WindowsPath"):
+        pure = pathlib.PureWindowsPath if name.startswith("W") else pathlib.PurePosixPath
+        yield from ((pure, f"pathlib.{name}"), (pure, f"pathlib._local.{name}"))
+    for name in ("scalar", "_reconstruct"):
+        function = getattr(multiarray, name)
+        yield from ((function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core"))
+
+
+def _refuse_other_things(path: str, head: bytes, size: int) -> None:
+    text = head.lstrip().lower()
+    what = ""
+    if size == 0:
+        what = "is empty"
+    elif head.startswith(b"version https://git-lfs"):
+        raise ModelError(
+            f"Checkpoint {path!r} is a pointer of git-lfs, not the file itself.",
+            "Fetch it: git lfs pull, in the folder of the repository.",
+        )
+    elif text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        what = "is a page of HTML or XML, not weights: the download brought an error message"
+    elif size < 16:
+        what = f"is no file of weights: it is {size} bytes, {head!r}"
+    elif text.startswith((b"{", b"[")) and head[8:9] != b"{":
+        what = "is JSON, not weights"
+    elif not (head.startswith((b"PK", b"\x80")) or head[8:9] == b"{"):
+        what = f"is no file of weights: it begins with {head[:16]!r}"
+    if what:
+        raise ModelError(
+            f"Checkpoint {path!r} {what}.",
+            "Download it again. Files of torch.save, safetensors and TorchScript archives are read.",
+        )
+
+
+def _cut(path: str, size: int, seen: str) -> ModelError:
+    return ModelError(
+        f"Checkpoint {path!r} is cut or damaged: its {size} bytes are not a whole file ({seen}).",
+        "Download or copy it again, and compare its size and SHA-256 with where it came from.",
+    )
+
+
+def _explain_pickle(path: str, size: int, error: Exception) -> ModelError:
+    """torch's own advice would run code from the file."""
+    text = str(error)
+    if found := re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"found: ([\w.]+)", text):
+        return ModelError(
+            f"Checkpoint {path!r} holds more than weights: only with {found[1]} could it be read, and "
+            "a file of weights needs no code.",
+            f"{SAVE_ALONE}; of a checkpoint that wraps them: torch.save(checkpoint['state_dict'], FILE)",
+        )
+    if "Weights only load failed" in text and "persistent" not in text and "Unsupported" in text:
+        return ModelError(f"Checkpoint {path!r} holds more than weights.", f"{SAVE_ALONE}")
+    return _cut(path, size, " ".join(text.split())[:120])
