@@ -30,6 +30,11 @@ from pipeline.views import load_statements, load_views
 RANKS_FORM = "within halves"
 """What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""
 
+SETUP = (
+    "image_activation", "text_activation", "image_mean", "image_std", "interpolation", "resize_mode",
+)  # fmt: skip
+"""What a run's model was set up with; records of format 1 do not say it."""
+
 SECONDS = ("read", "decode", "forward", "write", "wall")
 """What a run's manifests tell the time of."""
 
@@ -189,6 +194,9 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
             "model_id": model_id,
             "weights_sha256": identity["weights_sha256"],
             "is_random": record["model"]["is_random"],
+            **{k: identity.get(k) for k in SETUP},
+            "image_height_px": identity.get("image_size_px", [None])[0],
+            "image_width_px": identity.get("image_size_px", [None])[-1],
             **{k: identity[k] for k in ("preprocess", "precision", "activation_dtype", "top_k")},
             "layers": identity["layers"],
             "versions": json.dumps(record["versions"]),

@@ -17,6 +17,12 @@ class FoundRun:
     run_id: str
     model_id: str
     weights_sha256: str
+    text_activation: str | None = None
+
+    @property
+    def model(self) -> tuple[str, str | None]:
+        """What embeds texts in one way: weights, and the activation function that runs them."""
+        return self.weights_sha256, self.text_activation
 
 
 def find_runs(
@@ -33,7 +39,8 @@ def find_runs(
     rows = connection.execute(
         """
         select distinct
-            stg_runs.dataset, stg_runs.run_id, stg_runs.model_id, stg_runs.weights_sha256
+            stg_runs.dataset, stg_runs.run_id, stg_runs.model_id, stg_runs.weights_sha256,
+            stg_runs.text_activation
         from stg_runs
         inner join stg_layers using (dataset, run_id)
         where

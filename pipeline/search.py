@@ -92,8 +92,8 @@ def find_neurons(search: Search) -> Iterator[Found]:
         runs = find_runs(connection, search.dataset, search.run, search.layer)
         if "concepts" in ways:
             yield from _by_concepts(connection, search, runs)
-        for weights in dict.fromkeys(run.weights_sha256 for run in runs):  # loads each model once
-            some = [run for run in runs if run.weights_sha256 == weights]
+        for model in dict.fromkeys(run.model for run in runs):  # loads each model once
+            some = [run for run in runs if run.model == model]
             if set(ways) & {"similarity", "weights"}:
                 direction = _direction(search, some[0])
                 if "similarity" in ways:
@@ -228,7 +228,7 @@ def _direction(search: Search, run: FoundRun) -> TextDirection:
     path = f"{dataset_folder(run.dataset)}/{partition(run_id=run.run_id)}/run.json"
     record = read_record(Store(search.warehouse or ""), path, RunRecord)
     model = search.model or record["config"]["model"]
-    clip = load_run_model(model, run.weights_sha256, search.device)
+    clip = load_run_model(model, record["identity"], search.device)
     return find_direction(clip, search.text, search.templates)
 
 

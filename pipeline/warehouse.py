@@ -131,7 +131,10 @@ def small_tables(
         "raw_runs",
         inventory.runs,
         "dataset varchar, run_id varchar, model_id varchar, weights_sha256 varchar, "
-        "is_random boolean, preprocess varchar, precision varchar, activation_dtype varchar, "
+        "is_random boolean, image_activation varchar, text_activation varchar, "
+        "image_height_px integer, image_width_px integer, image_mean double[], "
+        "image_std double[], interpolation varchar, resize_mode varchar, "
+        "preprocess varchar, precision varchar, activation_dtype varchar, "
         "top_k bigint, layers varchar[], versions varchar, is_compacted boolean, "
         "created_at timestamptz",
     )

@@ -10,6 +10,14 @@
 -- model_id          varchar             architecture:pretrained
 -- weights_sha256    varchar      hex    hash of all weights
 -- is_random         boolean             weights are seeded noise
+-- image_activation  varchar             activation functions of the image tower
+-- text_activation   varchar             activation functions of the text tower
+-- image_height_px   integer      px     height of the image tower's input
+-- image_width_px    integer      px     width of the image tower's input
+-- image_mean        double[]            subtracted from R, G and B in 0..1
+-- image_std         double[]            what R, G and B are divided by
+-- interpolation     varchar             of the resize
+-- resize_mode       varchar             shortest, longest or squash
 -- preprocess        varchar             fast or exact
 -- precision         varchar             float32, or the type of the autocast
 -- activation_dtype  varchar             type of the stored activations
@@ -24,6 +32,14 @@ select
     raw_runs.model_id,
     raw_runs.weights_sha256,
     raw_runs.is_random,
+    raw_runs.image_activation,
+    raw_runs.text_activation,
+    raw_runs.image_height_px,
+    raw_runs.image_width_px,
+    raw_runs.image_mean,
+    raw_runs.image_std,
+    raw_runs.interpolation,
+    raw_runs.resize_mode,
     raw_runs.preprocess,
     raw_runs.precision,
     raw_runs.activation_dtype,

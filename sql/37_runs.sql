@@ -10,6 +10,14 @@
 -- model_id             varchar             architecture:pretrained
 -- weights_sha256       varchar      hex    hash of all weights
 -- is_random            boolean             weights are seeded noise
+-- image_activation     varchar             activation functions of the image tower
+-- text_activation      varchar             activation functions of the text tower
+-- image_height_px      integer      px     height of the image tower's input
+-- image_width_px       integer      px     width of the image tower's input
+-- image_mean           double[]            subtracted from R, G and B in 0..1
+-- image_std            double[]            what R, G and B are divided by
+-- interpolation        varchar             of the resize
+-- resize_mode          varchar             shortest, longest or squash
 -- preprocess           varchar             fast or exact
 -- precision            varchar             float32, or the type of the autocast
 -- activation_dtype     varchar             type of the stored activations
@@ -69,6 +77,14 @@ select
     stg_runs.model_id,
     stg_runs.weights_sha256,
     stg_runs.is_random,
+    stg_runs.image_activation,
+    stg_runs.text_activation,
+    stg_runs.image_height_px,
+    stg_runs.image_width_px,
+    stg_runs.image_mean,
+    stg_runs.image_std,
+    stg_runs.interpolation,
+    stg_runs.resize_mode,
     stg_runs.preprocess,
     stg_runs.precision,
     stg_runs.activation_dtype,

@@ -17,7 +17,8 @@ def con():
         create table stg_runs as
         select
             unnest(['a', 'a', 'b']) as dataset, unnest(['x', 'y', 'x']) as run_id,
-            unnest(['m', 'n', 'm']) as model_id, unnest(['1', '2', '1']) as weights_sha256;
+            unnest(['m', 'n', 'm']) as model_id, unnest(['1', '2', '1']) as weights_sha256,
+            null as text_activation;
         create table stg_layers as
         select
             dataset, run_id, unnest(['relu:input:max', run_id || ':output:cls']) as layer,

@@ -7,6 +7,7 @@ text over all images; and, for towers with an attention pool, the weights alone.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +51,12 @@ def background_texts() -> list[str]:
     return ordered[:BACKGROUND_SIZE]
 
 
-def load_run_model(model: str, weights_sha256: str | None, device: str) -> Clip:
+def load_run_model(model: str, run: Mapping[str, Any] | None, device: str) -> Clip:
     """The model of a run.
 
     Args:
         model: Named as for ``extract``.
-        weights_sha256: Of the run; None takes any model.
+        run: The run's identity; None takes any model.
         device: Where the text tower runs.
 
     Raises:
@@ -63,8 +64,8 @@ def load_run_model(model: str, weights_sha256: str | None, device: str) -> Clip:
         ConfigMismatchError: It is not the run's.
     """
     clip = load_clip(model, device)
-    if weights_sha256 is not None:
-        refuse_another_model(clip, weights_sha256)
+    if run is not None:
+        refuse_another_model(clip, run)
     return clip
 
 

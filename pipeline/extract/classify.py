@@ -6,6 +6,7 @@ all of a classification or what was there before.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,12 +67,11 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
             f"Dataset {config.dataset!r} has no run {config.run!r}.",
             f"Make it first: neurons extract --dataset {config.dataset} --model {config.model}",
         )
-    run = read_record(store, f"{folder}/run.json", RunRecord)
-    weights = run["identity"]["weights_sha256"]
+    run = read_record(store, f"{folder}/run.json", RunRecord)["identity"]
     identity = {
         "classes": list(config.classes),
         "templates": list(config.templates),
-        "weights_sha256": weights,
+        "weights_sha256": run["weights_sha256"],
     }
     name = check_name(config.class_set or digest(identity), "class set")
     record = f"{folder}/class_sets/{name}.json"
@@ -86,7 +86,9 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
                 "Run neurons extract first.",
             )
         if job.todo or known is None:
-            job.score(load_clip(config.model, config.device), progress)
+            clip = load_clip(config.model, config.device)
+            refuse_another_model(clip, run)
+            job.score(clip, progress)
     return ClassifySummary(
         name,
         len(job.shards),
@@ -131,7 +133,6 @@ class _ClassSet:
 
     def score(self, clip: Clip, progress: ProgressCallback) -> None:
         """Score the shards that are left, then write the record."""
-        refuse_another_model(clip, self.identity["weights_sha256"])
         classes = embed_classes(clip, self.identity["classes"], self.identity["templates"])
         progress.start(f"classify {self.name}", len(self.todo))
         try:
@@ -167,16 +168,21 @@ class _ClassSet:
         return {**entry, "ordinal": ordinal, "made_from": made_from}
 
 
-def refuse_another_model(clip: Clip, weights_sha256: str) -> None:
+def refuse_another_model(clip: Clip, run: Mapping[str, Any]) -> None:
     """Refuse a model whose embeddings a run's cannot be compared with.
 
+    Args:
+        clip: The model.
+        run: The run's identity. What a record of an earlier version does not say is not compared.
+
     Raises:
-        ConfigMismatchError: Its weights have another hash than the run's.
+        ConfigMismatchError: It has other weights, or runs them in another way.
     """
-    if clip.weights_sha256 != weights_sha256:
+    mine = {name: value for name, value in clip.identity().items() if name != "model_id"}
+    if differs := [name for name in mine if run.get(name, mine[name]) != mine[name]]:
+        lines = "; ".join(f"{n}: the run's {run[n]!r}, this one's {mine[n]!r}" for n in differs)
         raise ConfigMismatchError(
-            f"{clip.asked_for} is not the model of this run: its weights have the hash "
-            f"{clip.weights_sha256[:12]}, the run's {weights_sha256[:12]}.",
+            f"{clip.asked_for} is not the model of this run ({lines}).",
             "Name the model that the run was made with, or extract with this one first.",
         )
 

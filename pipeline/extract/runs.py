@@ -98,8 +98,7 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     outputs = choose_outputs(config, clip)
     identity: dict[str, Any] = {
         "dataset": config.dataset,
-        "model_id": clip.model_id,
-        "weights_sha256": clip.weights_sha256,
+        **clip.identity(),
         "layers": [output.layer.name for output in outputs],
         "store": [output.store for output in outputs],
         "preprocess": config.preprocess,
@@ -140,6 +139,7 @@ def _make_record(
             "model_id": clip.model_id,
             "weights_sha256": clip.weights_sha256,
             "is_random": clip.is_random,
+            "setup_said_by": clip.setup.said_by,
         },
         "layers": [
             {

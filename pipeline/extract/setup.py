@@ -31,6 +31,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from pipeline.errors import ModelError
 from pipeline.extract.decode import ImageSpec
 from pipeline.extract.model_id import NANO, NANO_FOLDER, ModelId, list_tags
+from pipeline.warn import warn_once
 
 CONFIG_FILE = "open_clip_config.json"
 _WITHOUT_MEANING = (
@@ -54,7 +55,7 @@ class Setup:
 
     def __str__(self) -> str:
         """All but the source, in a line."""
-        return f"{'QuickGELU' if self.quick_gelu else 'GELU'}, {describe_image(self.image)}"
+        return f"{_words(self.quick_gelu)}, {describe_image(self.image)}"
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,13 @@ def resolve_file(name: ModelId, says_quick_gelu: bool | None) -> Blueprint:
         said_by = f"all weights of {name.arch} that open_clip knows agree"
         if says_quick_gelu is not None:
             said_by = "the code in the file, and " + said_by
+        elif blueprint.setup.quick_gelu != bool(_config(name.arch).get("quick_gelu", False)):
+            warn_once(
+                f"{name.text}: taken for weights like the published ones of {name.arch}, which run "
+                f"{_words(blueprint.setup.quick_gelu)}. If that is right, write "
+                f"{name.arch}:{next(iter(found))}@{name.file}; if not, put their {CONFIG_FILE} beside "
+                "the file."
+            )
         return _blueprint(blueprint.config, blueprint.setup.quick_gelu, blueprint.setup, said_by)
     if tag := _recognise(name, found):
         return found[tag]
@@ -185,6 +193,10 @@ def read_config(path: Path, where: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{where} cannot be read: {error}.", "It must be JSON.") from error
+
+
+def _words(quick_gelu: bool) -> str:
+    return "QuickGELU" if quick_gelu else "GELU"
 
 
 def _config(arch: str) -> dict[str, Any]:
@@ -217,10 +229,9 @@ def _agree(name: ModelId, blueprint: Blueprint, says_quick_gelu: bool | None) ->
     setup = blueprint.setup
     if says_quick_gelu is None or says_quick_gelu == setup.quick_gelu:
         return blueprint
-    words = {True: "QuickGELU", False: "GELU"}
     raise ModelError(
-        f"The code in {name.file!r} runs {words[says_quick_gelu]}; {setup.said_by} says "
-        f"{words[setup.quick_gelu]}.",
+        f"The code in {name.file!r} runs {_words(says_quick_gelu)}; {setup.said_by} says "
+        f"{_words(setup.quick_gelu)}.",
         f"Give the tag whose weights these are: {name.arch}:TAG@{name.file}",
     )
 
@@ -257,7 +268,7 @@ def _comparable(config: dict[str, Any]) -> dict[str, Any]:
 def _resolve_without_tags(name: ModelId, says_quick_gelu: bool | None) -> Blueprint:
     if tags := list_tags(name.arch):
         raise ModelError(
-            f"The code in {name.file!r} runs {'QuickGELU' if says_quick_gelu else 'GELU'}, which no "
+            f"The code in {name.file!r} runs {_words(bool(says_quick_gelu))}, which no "
             f"weights of {name.arch} that open_clip knows were trained with.",
             f"Say what it is: {name.arch}:TAG@{name.file} with a tag of {tags}, or put its "
             f"{CONFIG_FILE} beside it.",

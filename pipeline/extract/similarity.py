@@ -104,7 +104,7 @@ def score_concepts(
         todo = [ordinal for ordinal in shards if ordinal not in files]
         if todo:
             clip = load_clip(model, config.device)
-            refuse_another_model(clip, identity["weights_sha256"])
+            refuse_another_model(clip, run["identity"])
             embeddings = embed_classes(clip, concepts, config.templates)
             prompts = _write_embeddings(store, folder, identity, concepts, embeddings)
             progress.start(f"similarity {config.run}", len(todo))

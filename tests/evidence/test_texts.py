@@ -53,7 +53,7 @@ def test_texts_that_cannot_be_asked():
     with pytest.raises(ConfigError, match="0 places"):
         embed_text(clip, "guitar", ("a photo",), background_texts())
     with pytest.raises(ConfigMismatchError, match="is not the model of this run"):
-        load_run_model("nano", "0" * 64, "cpu")
+        load_run_model("nano", {"weights_sha256": "0" * 64}, "cpu")
 
 
 def test_similarities_are_of_the_stored_embeddings(tiny_warehouse):

@@ -182,6 +182,7 @@ def test_goh2021_of_a_model_with_several_blocks(
         "model_id": f"RN-small:{checkpoints['RN-small'].name}",
         "weights_sha256": load_clip(model).weights_sha256,
         "is_random": False,
+        "setup_said_by": "architecture RN-small",
     }
     matrix = activation_matrix(dataset, "all")
     assert 0.02 < (matrix < 0).mean() < 0.98  # inhibition, which a ReLU would have hidden
@@ -407,12 +408,12 @@ def test_shards_without_a_single_example(tmp_path: Path) -> None:
     assert estimate(make_config(tmp_path, run="new")).example_count == 3
 
 
-def test_nan_weights(dataset: Path, tmp_path: Path) -> None:
+def test_weights_that_overflow(dataset: Path, tmp_path: Path) -> None:
     state = load_clip(MODEL).model.state_dict()
-    state["visual.layer1.0.conv1.weight"][0, 0, 0, 0] = float("nan")
-    torch.save(state, tmp_path / "nan.pt")
+    state["visual.layer1.0.conv1.weight"].fill_(3e38)  # finite, and no sum of them is
+    torch.save(state, tmp_path / "huge.pt")
     with pytest.raises(ShardError, match="4 of 4 shards failed") as caught:
-        run_extract(dataset, model=f"RN-demo:{tmp_path / 'nan.pt'}")
+        run_extract(dataset, model=f"RN-demo:{tmp_path / 'huge.pt'}")
     assert "Shard '00000': 23 of 23 examples were rejected (not_finite 23)" in str(caught.value)
     assert "not_finite 5, image_truncated 1" in str(caught.value)
     rows = read_run(dataset, "run_rejects").to_pylist()
@@ -424,7 +425,7 @@ def test_nan_weights(dataset: Path, tmp_path: Path) -> None:
     assert {m["status"] for m in run_manifests(dataset)} == {"failed"}
     assert all(m["read_count"] == m["rejected_count"] for m in run_manifests(dataset))
     with pytest.raises(ActivationError, match="NaN or infinity"):
-        estimate(make_config(dataset, model=f"RN-demo:{tmp_path / 'nan.pt'}", run="new"))
+        estimate(make_config(dataset, model=f"RN-demo:{tmp_path / 'huge.pt'}", run="new"))
 
 
 def test_beyond_float16_stops_the_run_and_float32_does_it(dataset: Path, tmp_path: Path) -> None:
