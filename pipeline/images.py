@@ -1,14 +1,19 @@
-"""The bytes of any image of a dataset: one range read from its tar, and proof that it is the same image."""
+"""The bytes of any image of a dataset, with proof that it is the same image; and the text that goes with it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import fsspec
 
 from pipeline.dataset import full_url
 from pipeline.errors import WarehouseError
 from pipeline.storage import Store
+
+if TYPE_CHECKING:
+    import duckdb
 
 IMAGE_COLUMNS = "shards.url, examples.image_offset, examples.image_bytes, examples.image_sha256"
 """What a query selects for `read_image`, from the views ``shards`` and ``examples``."""
@@ -43,3 +48,25 @@ def read_image(store: Store, url: str, offset: int, size: int, sha256: str) -> b
             "numbers and labels here are of the images that were indexed.",
         )
     return data
+
+
+def read_primary_texts(
+    connection: duckdb.DuckDBPyConnection, dataset: str, ids: Iterable[int]
+) -> dict[int, str]:
+    """The primary text of each of these examples that has one (view ``primary_texts``).
+
+    Asked for by their ids, which DuckDB looks for before it sorts texts; through a join it sorts all.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        dataset: Its name.
+        ids: Which examples.
+    """
+    rows = connection.execute(
+        """
+        select example_id, text from primary_texts
+        where dataset = $dataset and list_contains($ids::bigint[], example_id)
+        """,
+        {"dataset": dataset, "ids": list(ids)},
+    ).fetchall()
+    return dict(rows)

@@ -14,6 +14,7 @@ import duckdb
 
 from pipeline.display import print_table, say
 from pipeline.errors import ConfigError, WarehouseError
+from pipeline.images import read_primary_texts
 from pipeline.sheet import draw_sheet, save_sheet, top_row
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect, explain_damage
@@ -120,13 +121,7 @@ def show_top(
             """
             select
                 top.example_rank as rank, top.activation, top.activation_sd as sd,
-                top.example_id, examples.shard, examples.shard_key,
-                (
-                    select text from texts
-                    where texts.dataset = top.dataset and texts.example_id = top.example_id
-                    order by text_kind <> 'caption', language <> 'en', language, text_rank
-                    limit 1
-                ) as text
+                top.example_id, examples.shard, examples.shard_key
             from top_examples as top
             inner join examples using (dataset, example_id)
             where
@@ -136,8 +131,10 @@ def show_top(
             """,
             values,
         )
-        names = [column[0] for column in result.description or []]
-        rows = result.fetchall()
+        names = [*(column[0] for column in result.description or []), "text"]
+        found = result.fetchall()
+        texts = read_primary_texts(connection, neuron["dataset"], [row[3] for row in found])
+        rows = [(*row, texts.get(row[3])) for row in found]
         row = top_row(connection, Store(warehouse), {**neuron, "polarity": polarity}, min(k, 20))
     say(row.title, row.subtitle)
     if rows:

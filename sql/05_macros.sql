@@ -31,6 +31,30 @@ create or replace macro base_language(tag, unknown) as
         else split_part(replace(lower(tag), '_', '-'), '-', 1)
     end;
 
+-- text_place(text_kind, language, text_rank, text): the place of a text among those of
+-- its image, smallest first: the first one is its primary text (view primary_texts).
+-- pipeline/extract/stream.py has the same order, for text towers.
+create or replace macro text_place(text_kind, language, text_rank, text) as
+    (
+        list_position(
+            [
+                'caption',
+                'alt',
+                'attribution',
+                'page_title',
+                'section_title',
+                'section',
+                'page'
+            ],
+            text_kind
+        ),
+        base_language(language, 'und') <> 'en',
+        language <> 'und',
+        language,
+        text_rank,
+        text
+    );
+
 -- The hypergeometric distribution: of population examples, marked show a concept; drawn
 -- of them are the top examples, without replacement; X is how many of these show it.
 -- It is symmetric in drawn and marked, so the sums run over the smaller one.

@@ -31,7 +31,8 @@ CHUNK_EXAMPLES = 16
 CHUNK_BYTES = 32 << 20
 TEXT_ORDER = ("caption", "alt", "attribution", "page_title", "section_title", "section", "page")
 """The primary text of an example is its first by kind in this order, then English, then a text of
-unknown language, then by language tag, then by text_rank."""
+unknown language, then by language tag, then by text_rank, then by the text itself: the order of the
+macro ``text_place`` in ``sql/05_macros.sql``."""
 
 
 STAGES = ("read", "decode", "forward", "wait", "write")
@@ -129,8 +130,9 @@ def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
             qualify row_number() over (
                 partition by example_id
                 order by
-                    coalesce(list_position($kinds, text_kind), 99),
-                    language not like 'en%', language <> 'und', language, text_rank
+                    list_position($kinds, text_kind),
+                    not regexp_matches(language, '^(en|simple)(-|$)'),
+                    language <> 'und', language, text_rank, text
             ) = 1
             """,
             {"kinds": list(TEXT_ORDER)},

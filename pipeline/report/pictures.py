@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
-from pipeline.images import IMAGE_COLUMNS, read_image
+from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
 from pipeline.sheet import open_upright, put_on_paper
 from pipeline.storage import Store
 
@@ -33,6 +33,8 @@ class Picture:
     """What it shows or says, for those who do not see it: its text, or else its key."""
     activation_sd: float | None = None
     """Of the neuron that it stands beside; null for a neuron without spread."""
+    text: str | None = None
+    """Its primary text: what a text tower reads of it; null without any."""
     is_labelled: bool = False
     """Whether it shows the neuron's concept, by the word that labels rest on."""
 
@@ -47,29 +49,15 @@ class Picture:
 _IMAGES = f"""
 with wanted as (
     select unnest($ids::bigint[]) as example_id
-),
-
-written as (
-    select
-        texts.example_id,
-        min_by(
-            texts.text,
-            (texts.text_kind <> 'caption', texts.language <> 'en', texts.language, texts.text_rank)
-        ) as text
-    from texts
-    inner join wanted using (example_id)
-    where texts.dataset = $dataset
-    group by texts.example_id
 )
 
 select
     examples.example_id, {IMAGE_COLUMNS},
-    coalesce(written.text, stimuli.text, stimuli.concept, examples.shard_key)
-    || coalesce(', ' || stimuli.facet, '') as name,
+    coalesce(stimuli.text, stimuli.concept, examples.shard_key) as name,
+    coalesce(', ' || stimuli.facet, '') as form,
 from examples
 inner join wanted using (example_id)
 inner join shards using (dataset, shard_ordinal)
-left join written using (example_id)
 left join stimuli using (dataset, example_id)
 where examples.dataset = $dataset
 """
@@ -91,9 +79,15 @@ def read_pictures(
     """
     wanted = sorted(set(ids))
     rows = connection.execute(_IMAGES, {"dataset": dataset, "ids": wanted}).fetchall()
+    texts = read_primary_texts(connection, dataset, wanted)
     return {
-        example_id: Picture(example_id, make_thumbnail(read_image(store, *place)), name)
-        for example_id, *place, name in rows
+        example_id: Picture(
+            example_id,
+            make_thumbnail(read_image(store, *place)),
+            texts.get(example_id, name) + form,
+            text=texts.get(example_id),
+        )
+        for example_id, *place, name, form in rows
     }
 
 
