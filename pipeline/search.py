@@ -196,6 +196,7 @@ def _by_concepts(
             from neuron_concepts as pairs
             where
                 dataset = $dataset and run_id = $run_id and direction = $polarity
+                and not is_circular
                 and list_contains($concepts, [concept, category])
                 and coalesce($layer in (layer, split_part(layer, ':', 1)), true)
             qualify
@@ -216,9 +217,16 @@ def _by_concepts(
             },
         ).fetchall()
         columns = ("origin", "layer", "unit", "concept", "auroc", "z", "q", "images", "label")
-        note = f"Concepts: {named}."
-        few = () if rows else ("Not tested in this run: too few of its images show it.",)
-        yield Found(f"{title}, {_name(run)}", columns, tuple(rows), (note, *few))
+        notes = [f"Concepts: {named}."]
+        layers = choose_layers(connection, run, search.layer)
+        if circular := [layer.layer for layer in layers if layer.tower == "text"]:
+            notes.append(
+                f"Left out by texts and stimulus: {', '.join(circular)} of the text tower, which read "
+                "the very texts that tell a concept."
+            )
+        if not rows and len(circular) < len(layers):
+            notes.append("Not tested in this run: too few of its images show it.")
+        yield Found(f"{title}, {_name(run)}", columns, tuple(rows), tuple(notes))
 
 
 def _direction(search: Search, run: FoundRun) -> TextDirection:

@@ -75,6 +75,13 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
         concepts = _choose_concepts(connection, question.concept)
         origin, shown = _read_shown(connection, run, concepts, question.origin)
         layers = choose_layers(connection, run, question.layer)
+        layers = [one for one in layers if one.tower != "text" or origin == "similarity"]
+        if not layers:
+            raise WarehouseError(
+                "A text tower's layer read the very texts that tell the concept: a sum of its "
+                "neurons says nothing.",
+                "Name a layer of the image tower with --layer, or --origin similarity.",
+            )
         found = find_sum(connection, layers, shown, question.neurons)
         labels = {layer: read_labels(connection, layer) for layer in layers}
     rows = [

@@ -1,7 +1,7 @@
 -- view:    neuron_concepts
 -- grain:   one row per (run, layer, unit, concept, category, origin) that is tested
 -- key:     dataset, run_id, layer, unit, concept, category, origin
--- reads:   concept_ranks, neuron_enrichments, raw_soft_wpmi, neuron_stats
+-- reads:   concept_ranks, neuron_enrichments, raw_soft_wpmi, neuron_stats, stg_layers
 -- purpose: How much each neuron tells of each concept, by three independent methods.
 -- cite:    Oikarinen & Weng 2023, arXiv:2204.10965, section 3 (soft-WPMI)
 --
@@ -11,7 +11,9 @@
 -- no row in neuron_enrichments). Figures are of the testing half; those of the
 -- screening half, which concepts are chosen by, say so. Inhibition is direction
 -- negative: images that show the concept excite the neuron less. q is Benjamini and
--- Hochberg's over all pairs of the run and origin, from the two-sided p of z.
+-- Hochberg's over all pairs of the run and origin, from the two-sided p of z. A layer of
+-- a text tower read the very texts that tell the concept (is_circular): such pairs say
+-- little about the model, and are corrected among themselves.
 --
 -- column                    type     unit       meaning
 -- dataset                   varchar             name of the dataset
@@ -22,6 +24,7 @@
 -- concept                   varchar             name of the concept
 -- category                  varchar             family that it belongs to
 -- origin                    varchar             texts, stimulus or similarity
+-- is_circular               boolean             told by the text that the layer read
 -- positive_count            bigint   count      images that show it
 -- other_count               bigint   count      images that do not
 -- auroc                     double   0..1       P(shown > not shown), ties count half
@@ -54,6 +57,7 @@ tested as (
         concept_ranks.concept,
         concept_ranks.category,
         concept_ranks.origin,
+        is_circular(stg_layers.tower, concept_ranks.origin) as is_circular,
         concept_ranks.positive_count,
         concept_ranks.other_count,
         concept_ranks.auroc,
@@ -67,6 +71,11 @@ tested as (
         concept_ranks.screening_auroc,
         concept_ranks.screening_z,
     from concept_ranks
+    inner join stg_layers
+        on
+            concept_ranks.dataset = stg_layers.dataset
+            and concept_ranks.run_id = stg_layers.run_id
+            and concept_ranks.layer = stg_layers.layer
 ),
 
 ranked as (
@@ -79,6 +88,7 @@ ranked as (
         tested.concept,
         tested.category,
         tested.origin,
+        tested.is_circular,
         tested.positive_count,
         tested.other_count,
         tested.auroc,
@@ -91,9 +101,13 @@ ranked as (
         exp(tested.log_p) * count(*) over all_pairs / count(*) over smaller as raw_q,
     from tested
     window
-        all_pairs as (partition by tested.dataset, tested.run_id, tested.origin),
+        all_pairs as (
+            partition by
+                tested.dataset, tested.run_id, tested.origin, tested.is_circular
+        ),
         smaller as (
-            partition by tested.dataset, tested.run_id, tested.origin
+            partition by
+                tested.dataset, tested.run_id, tested.origin, tested.is_circular
             order by tested.log_p asc
         )
 ),
@@ -108,6 +122,7 @@ corrected as (
         ranked.concept,
         ranked.category,
         ranked.origin,
+        ranked.is_circular,
         ranked.positive_count,
         ranked.other_count,
         ranked.auroc,
@@ -121,7 +136,8 @@ corrected as (
     from ranked
     window
         larger as (
-            partition by ranked.dataset, ranked.run_id, ranked.origin
+            partition by
+                ranked.dataset, ranked.run_id, ranked.origin, ranked.is_circular
             order by ranked.log_p desc
         )
 )
@@ -135,6 +151,7 @@ select
     corrected.concept,
     corrected.category,
     corrected.origin,
+    corrected.is_circular,
     corrected.positive_count,
     corrected.other_count,
     corrected.auroc,

@@ -14,11 +14,14 @@
 -- one form of a concept only, and label more that merely lean towards one.) Concepts
 -- count by the word of the label_origins: not by the model's own similarity, unless
 -- that is asked for. A neuron without a label says why: 'no activity' (no top example),
--- 'no concept in top examples' or 'not significant'. Only excitation gives labels;
--- inhibition stands in neuron_concepts. AUROC and soft-WPMI count in agreement only
--- where they choose: whose best concept is less than 0.001 nats (of the p of z; of
--- soft-WPMI, which saturates at the logarithm of the number of neurons) ahead of the
--- next name has chosen none.
+-- 'no concept in top examples', 'not significant', or 'circular': it would have a label,
+-- but its layer is of a text tower, which read the very texts that tell the concept.
+-- Circular choices are corrected among themselves, so they make no other q smaller;
+-- enrichment_concept says what was chosen. Only excitation gives labels; inhibition
+-- stands in neuron_concepts. AUROC and soft-WPMI count in agreement only where they
+-- choose: whose best concept is less than 0.001 nats (of the p of z; of soft-WPMI, which
+-- saturates at the logarithm of the number of neurons) ahead of the next name has chosen
+-- none.
 --
 -- column              type     unit       meaning
 -- dataset             varchar             name of the dataset
@@ -44,6 +47,7 @@
 -- auroc_concept       varchar             choice by screening_z over all, or null
 -- soft_wpmi_concept   varchar             choice by soft-WPMI over all prompts, or null
 -- is_labelled         boolean             whether the neuron has a label
+-- is_circular         boolean             significant, but told by the texts it read
 -- reason              varchar             null if labelled; else as told above
 with
 
@@ -95,7 +99,13 @@ choices as (
         label_candidates.top_size,
         label_candidates.lift,
         10 ^ label_candidates.top_log10_p as p_value,
+        is_circular(stg_layers.tower, label_candidates.origin) as is_circular,
     from label_candidates
+    inner join stg_layers
+        on
+            label_candidates.dataset = stg_layers.dataset
+            and label_candidates.run_id = stg_layers.run_id
+            and label_candidates.layer = stg_layers.layer
     where label_candidates.is_choice
 ),
 
@@ -106,12 +116,16 @@ ranked as (
         choices.layer,
         choices.unit,
         choices.p_value,
+        choices.is_circular,
         choices.p_value * count(*) over all_choices / count(*) over smaller as raw_q,
     from choices
     window
-        all_choices as (partition by choices.dataset, choices.run_id),
+        all_choices as (
+            partition by choices.dataset, choices.run_id, choices.is_circular
+        ),
         smaller as (
-            partition by choices.dataset, choices.run_id order by choices.p_value asc
+            partition by choices.dataset, choices.run_id, choices.is_circular
+            order by choices.p_value asc
         )
 ),
 
@@ -125,7 +139,8 @@ corrected as (
     from ranked
     window
         larger as (
-            partition by ranked.dataset, ranked.run_id order by ranked.p_value desc
+            partition by ranked.dataset, ranked.run_id, ranked.is_circular
+            order by ranked.p_value desc
         )
 ),
 
@@ -238,7 +253,14 @@ evidence as (
         runners_up.runner_up_score,
         by_auroc.concept as auroc_concept,
         by_soft_wpmi.concept as soft_wpmi_concept,
-        coalesce(corrected.q_value <= settings.label_max_q, false) as is_labelled,
+        coalesce(
+            corrected.q_value <= settings.label_max_q and not choices.is_circular,
+            false
+        ) as is_labelled,
+        coalesce(
+            corrected.q_value <= settings.label_max_q and choices.is_circular,
+            false
+        ) as is_circular,
         active.unit is not null as is_active,
         nearest.unit is not null as has_concepts,
     from units
@@ -321,8 +343,10 @@ select
     evidence.auroc_concept,
     evidence.soft_wpmi_concept,
     evidence.is_labelled,
+    evidence.is_circular,
     case
         when evidence.is_labelled then null
+        when evidence.is_circular then 'circular'
         when not evidence.is_active then 'no activity'
         when not evidence.has_concepts then 'no concept in top examples'
         else 'not significant'

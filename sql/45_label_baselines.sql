@@ -20,7 +20,8 @@
 -- run_id                 varchar          the run
 -- neuron_count           bigint   count   neurons of all layers
 -- labelled_count         bigint   count   of these, labelled
--- labelled_frac          double   0..1    their share
+-- circular_count         bigint   count   not labelled: told by the texts they read
+-- labelled_frac          double   0..1    share of all neurons that are labelled
 -- permuted_repeat_count  bigint   count   times that the concepts were permuted
 -- permuted_count         double   count   neurons labelled then, mean over the repeats
 -- permuted_max_count     bigint   count   and the most of any repeat
@@ -41,6 +42,7 @@ labels as (
         neuron_labels.run_id,
         count(*) as neuron_count,
         count(*) filter (where neuron_labels.is_labelled) as labelled_count,
+        count(*) filter (where neuron_labels.is_circular) as circular_count,
         avg(neuron_labels.score) as label_score,
     from neuron_labels
     group by neuron_labels.dataset, neuron_labels.model_id, neuron_labels.run_id
@@ -110,6 +112,7 @@ select
     labels.run_id,
     labels.neuron_count,
     labels.labelled_count,
+    labels.circular_count,
     labels.labelled_count / labels.neuron_count as labelled_frac,
     coalesce(nulls.repeat_count, 0) as permuted_repeat_count,
     nulls.mean_count as permuted_count,

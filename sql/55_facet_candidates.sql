@@ -1,7 +1,7 @@
 -- view:    facet_candidates
 -- grain:   one row per (neuron, concept, category, origin) that is a candidate
 -- key:     dataset, run_id, layer, unit, concept, category, origin
--- reads:   neuron_concepts, label_candidates, settings
+-- reads:   neuron_concepts, label_candidates, stg_layers, settings
 -- purpose: The concepts that the Halle Berry test asks each neuron for.
 -- cite:    Quiroga et al. 2005, doi:10.1038/nature03687 (screening and testing)
 --
@@ -9,7 +9,8 @@
 -- (the choice of label_candidates), if there is one; the others have the largest
 -- screening_z. A concept in one category counts once, by the origin that ranks first.
 -- Concepts that excite the neuron no more than others do (screening_auroc at or below
--- 0.5) are none.
+-- 0.5) are none. Layers of a text tower have no candidates: they see a text, which is
+-- the same in whatever form the image shows the concept.
 --
 -- column          type     unit       meaning
 -- dataset         varchar             name of the dataset
@@ -38,6 +39,12 @@ eligible as (
         coalesce(label_candidates.is_choice, false) as is_choice,
     from neuron_concepts
     cross join settings
+    left join stg_layers as text_layers
+        on
+            neuron_concepts.dataset = text_layers.dataset
+            and neuron_concepts.run_id = text_layers.run_id
+            and neuron_concepts.layer = text_layers.layer
+            and text_layers.tower = 'text'
     left join label_candidates
         on
             neuron_concepts.dataset = label_candidates.dataset
@@ -48,7 +55,8 @@ eligible as (
             and neuron_concepts.category = label_candidates.category
             and neuron_concepts.origin = label_candidates.origin
     where
-        list_contains(settings.label_origins, neuron_concepts.origin)
+        text_layers.layer is null
+        and list_contains(settings.label_origins, neuron_concepts.origin)
         and neuron_concepts.screening_auroc > 0.5
         and neuron_concepts.screening_z is not null
 ),

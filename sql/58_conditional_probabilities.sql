@@ -2,7 +2,7 @@
 -- grain:   one row per neuron, origin, labeller, concept, category and SD bin
 -- key:     dataset, run_id, layer, unit, origin, labeller, concept, category, sd_bin
 -- reads:   human_labels, neuron_samples, neuron_labels, run_concepts, stg_examples,
---          stg_texts, stg_stimuli, settings
+--          stg_texts, stg_stimuli, stg_layers, settings
 -- purpose: P(category | activation): how selective a neuron is, bin by bin.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (the Trump neuron); Wilson 1927,
 --          doi:10.1080/01621459.1927.10502953
@@ -22,6 +22,7 @@
 -- layer             varchar             module path, point and pooling
 -- unit              integer  index 0..  position of the neuron inside its layer
 -- origin            varchar             human, texts, stimulus or similarity
+-- is_circular       boolean             told by the text that a text tower read
 -- labeller          varchar             human: who; otherwise null
 -- concept           varchar             the concept; null: the category as a whole
 -- category          varchar             the category, or what the person wrote
@@ -431,6 +432,7 @@ select
     final.layer,
     final.unit,
     final.origin,
+    is_circular(stg_layers.tower, final.origin) as is_circular,
     final.labeller,
     final.concept,
     final.category,
@@ -443,4 +445,9 @@ select
     wilson_low(final.hit_count, final.sample_count) as probability_low,
     wilson_high(final.hit_count, final.sample_count) as probability_high,
 from final
+inner join stg_layers
+    on
+        final.dataset = stg_layers.dataset
+        and final.run_id = stg_layers.run_id
+        and final.layer = stg_layers.layer
 cross join settings;

@@ -23,6 +23,7 @@
 -- language_count          bigint   count  languages of the texts
 -- neuron_count            bigint   count  neurons of all layers
 -- labelled_count          bigint   count  of these, labelled
+-- circular_count          bigint   count  not labelled: told by the texts they read
 -- permuted_count          double   count  labelled with permuted concepts, mean
 -- label_score             double   0..1   mean AUROC of the labels
 -- constant_score          double   0..1   the same of the best constant label
@@ -64,6 +65,7 @@ select
     run_coverage.language_count,
     coalesce(label_baselines.neuron_count, 0) as neuron_count,
     coalesce(label_baselines.labelled_count, 0) as labelled_count,
+    coalesce(label_baselines.circular_count, 0) as circular_count,
     label_baselines.permuted_count,
     label_baselines.label_score,
     label_baselines.constant_score,

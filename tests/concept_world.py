@@ -16,7 +16,7 @@ TABLES = {
     "stg_run_examples": "dataset varchar, run_id varchar, model_id varchar, example_id bigint, "
     "is_duplicate boolean",
     "stg_layers": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
-    "unit_count integer",
+    "unit_count integer, tower varchar",
     "stg_activations": "dataset varchar, run_id varchar, layer varchar, unit integer, "
     "example_id bigint, activation float, rank2 bigint, is_ranked boolean",
     "raw_compact_stats": "dataset varchar, run_id varchar, layer varchar, unit uinteger, "
@@ -88,6 +88,7 @@ def fill(
     layer: str = "l",
     origin: str = "texts",
     categories: dict[str, str] | None = None,
+    tower: str = "visual",
 ) -> None:
     """One layer of one run.
 
@@ -103,12 +104,13 @@ def fill(
         layer: Name of the layer.
         origin: ``texts``, ``stimulus`` or ``similarity``.
         categories: Family of each concept; ``object`` by default.
+        tower: ``visual`` or ``text``: what the layer belongs to.
     """
     families = categories or {}
     units, count = activations.shape
     values = activations.astype(np.float32)
     insert(con, "stg_runs", [(dataset, run, "m", False)])
-    insert(con, "stg_layers", [(dataset, "m", run, layer, units)])
+    insert(con, "stg_layers", [(dataset, "m", run, layer, units, tower)])
     insert(con, "stg_examples", [(dataset, n, halves[n]) for n in range(count)])
     insert(con, "stg_run_examples", [(dataset, run, "m", n, n in duplicates) for n in range(count)])
     stored = values > 0 if keep == "positive" else np.ones_like(values, bool)

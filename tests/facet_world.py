@@ -15,7 +15,7 @@ SQL = Path(__file__).parents[1] / "sql"
 TABLES = {
     "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_random boolean",
     "stg_layers": "dataset varchar, run_id varchar, model_id varchar, layer varchar, "
-    "unit_count integer",
+    "unit_count integer, tower varchar",
     "stg_examples": "dataset varchar, example_id bigint, half varchar",
     "stg_run_examples": "dataset varchar, run_id varchar, example_id bigint, is_duplicate boolean",
     "stg_activations": "dataset varchar, run_id varchar, layer varchar, unit integer, "
@@ -118,7 +118,7 @@ class FacetWorld:
         self, matrix: np.ndarray, run: str = "r", layer: str = "l", keep_all: bool = False
     ) -> None:
         """Float ``[U, N]``; zeros and below are left out unless all are kept."""
-        self.insert("stg_layers", [("d", run, f"model-{run}", layer, len(matrix))])
+        self.insert("stg_layers", [("d", run, f"model-{run}", layer, len(matrix), "visual")])
         units, images = np.nonzero(np.ones(matrix.shape) if keep_all else matrix > 0)
         values = matrix[units, images].astype(np.float32)
         frame = {"unit": units.astype(np.int32), "example_id": images, "activation": values}

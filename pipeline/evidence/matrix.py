@@ -28,6 +28,8 @@ class RunLayer:
     model_id: str
     layer: str
     unit_count: int
+    tower: str = "visual"
+    """``visual`` or ``text``: a text tower reads the texts that tell what an image shows."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def list_layers(
     """The layers of all runs, or of one, in order of dataset, run and layer."""
     rows = connection.execute(
         """
-        select dataset, run_id, model_id, layer, unit_count from stg_layers
+        select dataset, run_id, model_id, layer, unit_count, tower from stg_layers
         where coalesce(dataset = $dataset, true) and coalesce(run_id = $run_id, true)
         order by dataset, run_id, layer
         """,

@@ -65,6 +65,7 @@ _REASONS = {
     "no activity": "it has no top example: its activation is never above zero",
     "no concept in top examples": "no concept is enriched among its top images",
     "not significant": "what was chosen on the screening half is not significant on the testing half",
+    "circular": "circular: it is of the text tower, which read the very texts that tell the concept",
 }
 
 _FORMS = {

@@ -320,6 +320,41 @@ def test_q_is_over_the_neurons_that_have_a_choice():
         assert row["q_value"] == pytest.approx(by_unit[row["unit"]], rel=1e-9)
 
 
+def test_labels_of_a_text_tower_are_circular_and_do_not_count():
+    """It read the very texts that tell the concepts; the image tower's q do not change beside it."""
+    query = "select unit, concept, q_value from neuron_labels where layer = 'l' order by unit"
+    alone = labelled_world()
+    expected = fetch(alone, query)
+    stored = alone.execute("select unit, example_id, activation from stg_activations").fetchall()
+    both = labelled_world()
+    insert(both, "stg_layers", [("d", "m", "r", "t", 7, "text")])
+    insert(both, "stg_activations", [("d", "r", "t", *row, None, False) for row in stored])
+    both.execute("insert into neuron_stats select * replace ('t' as layer) from neuron_stats")
+    both.execute("insert into top_examples select * replace ('t' as layer) from top_examples")
+    assert fetch(both, query) == expected
+    rows = fetch(both, "select * from neuron_labels where layer = 't' order by unit")
+    assert not any(row["is_labelled"] or row["concept"] or row["q_value"] for row in rows)
+    assert [(r["unit"], r["enrichment_concept"]) for r in rows if r["is_circular"]] == [
+        (0, "cat"),
+        (5, "dog"),
+    ]
+    assert {r["reason"] for r in rows if r["is_circular"]} == {"circular"}
+    (sums,) = fetch(both, "select * from label_baselines")
+    assert (sums["neuron_count"], sums["labelled_count"], sums["circular_count"]) == (14, 2, 2)
+    pairs = fetch(both, "select distinct layer, is_circular from neuron_concepts order by layer")
+    assert [tuple(pair.values()) for pair in pairs] == [("l", False), ("t", True)]
+    pairs = "select unit, concept, q_value from neuron_concepts where layer = 'l' order by all"
+    assert fetch(both, pairs) == fetch(alone, pairs)
+
+
+def test_what_the_model_itself_finds_in_images_is_not_circular():
+    """A text tower never saw the image: labels by similarity stand."""
+    con = labelled_world(origin="similarity", label_origins=["similarity"])
+    con.execute("update stg_layers set tower = 'text'")
+    rows = fetch(con, "select unit, is_circular from neuron_labels where is_labelled order by unit")
+    assert [tuple(row.values()) for row in rows] == [(0, False), (5, False)]
+
+
 def test_agreement_counts_the_methods_that_choose_the_label():
     con = labelled_world()
     insert(

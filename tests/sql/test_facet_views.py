@@ -193,8 +193,19 @@ def world_with_runs(*random: str, units: int = 10) -> FacetWorld:
     world = FacetWorld()
     for run in ("r", *random):
         world.add_run(run, is_random=run != "r")
-        world.insert("stg_layers", [("d", run, f"model-{run}", "l", units)])
+        world.insert("stg_layers", [("d", run, f"model-{run}", "l", units, "visual")])
     return world
+
+
+def test_a_text_tower_has_no_candidates():
+    """It sees no form of an image."""
+    world = FacetWorld()
+    world.insert(
+        "stg_layers", [("d", "r", "model-r", name, 1, name) for name in ("visual", "text")]
+    )
+    for layer in ("visual", "text"):
+        world.add_candidate(0, "cat", layer=layer)
+    assert world.rows("select layer from facet_candidates") == [("visual",)]
 
 
 def test_p_counts_the_surrogates_that_reach_the_auroc():
@@ -303,7 +314,8 @@ def test_another_layer_or_width_is_no_comparison():
     world = world_with_runs()
     add_neuron(world, 0, 0.96)
     world.add_run("s", is_random=True)
-    world.insert("stg_layers", [("d", "s", "model-s", "other", 10), ("d", "s", "model-s", "l", 11)])
+    others = [("other", 10, "visual"), ("l", 11, "visual")]
+    world.insert("stg_layers", [("d", "s", "model-s", *layer) for layer in others])
     add_neuron(world, 0, 0.96, run="s")
     query = "select distinct untrained_run_count from multimodality_summary where run_id = 'r'"
     assert world.rows(query) == [(0,)]

@@ -29,6 +29,7 @@ GIVEN = {
     "stg_texts": "dataset varchar, example_id bigint, text_kind varchar",
     "stg_stimuli": "dataset varchar, example_id bigint, concept varchar",
     "stg_examples": "dataset varchar, example_id bigint, half varchar",
+    "stg_layers": "dataset varchar, run_id varchar, layer varchar, tower varchar",
 }
 PLACE = ("d", "m", "r", "l")
 
@@ -52,6 +53,7 @@ def make_connection(width=1.0, offset=0.0):
     for name in ("29_neuron_samples", "57_human_labels", "58_conditional_probabilities"):
         body = (SQL / f"{name}.sql").read_text(encoding="utf-8")
         con.execute(f"create view {name[3:]} as {body}")
+    insert(con, "stg_layers", [("d", "r", "l", "visual")])
     return con
 
 
@@ -307,3 +309,12 @@ def test_conditional_probabilities_of_given_rows():
         "order by all"
     ).fetchall()
     assert edges == [(0, 0.0, 1.0), (1, 1.0, 2.0), (2, 2.0, 3.0)]
+    circular = "select distinct origin, is_circular from conditional_probabilities order by all"
+    assert {told for _, told in con.execute(circular).fetchall()} == {False}
+    con.execute("update stg_layers set tower = 'text'")
+    assert con.execute(circular).fetchall() == [
+        ("human", False),
+        ("similarity", False),
+        ("stimulus", True),
+        ("texts", True),
+    ]
