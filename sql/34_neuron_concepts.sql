@@ -7,13 +7,13 @@
 --
 -- Three methods: the AUROC over all images, with its Mann-Whitney z; soft-WPMI, from
 -- CLIP's own similarity of the neuron's top images to the concept's prompts (null
--- without neurons similarity); enrichment among the neuron's top images (0 of them:
--- no row in neuron_enrichments). Figures are of the testing half; those of the
--- screening half, which concepts are chosen by, say so. Inhibition is direction
--- negative: images that show the concept excite the neuron less. q is Benjamini and
--- Hochberg's over all pairs of the run and origin, from the two-sided p of z. A layer of
--- a text tower read the very texts that tell the concept (is_circular): such pairs say
--- little about the model, and are corrected among themselves.
+-- without neurons similarity); enrichment among the neuron's top images (0 of them: no
+-- row in neuron_enrichments). Figures are of the testing half; those of the screening
+-- half, which concepts are chosen by, say so. Inhibition is direction negative: images
+-- that show the concept excite the neuron less. q is Benjamini and Hochberg's over all
+-- pairs of the run and origin, from the two-sided p of z. A layer of a text tower read
+-- the very texts that tell the concept (is_circular): such pairs say little about the
+-- model, and are corrected among themselves.
 --
 -- column                    type     unit       meaning
 -- dataset                   varchar             name of the dataset

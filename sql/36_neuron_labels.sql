@@ -8,20 +8,20 @@
 --          doi:10.1038/nature03687 (screening and testing)
 --
 -- On the screening half one concept is chosen (label_candidates). On the testing half
--- that one pair is tested: is it enriched there too? q is Benjamini and Hochberg's over
--- the neurons of the run that have a choice, from the hypergeometric p; the neuron is
--- labelled if q is at most label_max_q. (The p of z would miss a neuron that answers to
--- one form of a concept only, and label more that merely lean towards one.) Concepts
--- count by the word of the label_origins: not by the model's own similarity, unless
--- that is asked for. A neuron without a label says why: 'no activity' (no top example),
--- 'no concept in top examples', 'not significant', or 'circular': it would have a label,
--- but its layer is of a text tower, which read the very texts that tell the concept.
--- Circular choices are corrected among themselves, so they make no other q smaller;
--- enrichment_concept says what was chosen. Only excitation gives labels; inhibition
--- stands in neuron_concepts. AUROC and soft-WPMI count in agreement only where they
--- choose: whose best concept is less than 0.001 nats (of the p of z; of soft-WPMI, which
--- saturates at the logarithm of the number of neurons) ahead of the next name has chosen
--- none.
+-- that one pair is tested: is it enriched there too? q is Benjamini and Hochberg's
+-- over the neurons of the run that have a choice, from the hypergeometric p; the
+-- neuron is labelled if q is at most label_max_q. (The p of z would miss a neuron that
+-- answers to one form of a concept only, and label more that merely lean towards one.)
+-- Concepts count by the word of the label_origins: not by the model's own similarity,
+-- unless that is asked for. A neuron without a label says why: 'no activity' (no top
+-- example), 'no concept in top examples', 'not significant', or 'circular': it would
+-- have a label, but its layer is of a text tower, which read the very texts that tell
+-- the concept. Circular choices are corrected among themselves, so they make no other
+-- q smaller; enrichment_concept says what was chosen. Only excitation gives labels;
+-- inhibition stands in neuron_concepts. AUROC and soft-WPMI count in agreement only
+-- where they choose: whose best concept is less than 0.001 nats (of the p of z; of
+-- soft-WPMI, which saturates at the logarithm of the number of neurons) ahead of the
+-- next name has chosen none.
 --
 -- column              type     unit       meaning
 -- dataset             varchar             name of the dataset
