@@ -7,7 +7,8 @@
 -- A phrase inside a longer phrase of the same text is dropped: "Papua New Guinea" does
 -- not name Guinea. One phrase may name several concepts ("orange": a colour and a
 -- fruit); all are kept. Cost: texts are looked up by token in the short list of first
--- tokens, so it grows with the texts, not with texts x lexicon.
+-- tokens, so it grows with the texts, not with texts x lexicon; and a long text is
+-- searched in parts of 64 tokens, so it grows with its length, not with the square.
 --
 -- column         type     unit       meaning
 -- dataset        varchar             name of the dataset
@@ -54,6 +55,11 @@ phrase_starts as (
     from lexicon_phrases
 ),
 
+longest as (
+    select max(phrase_starts.token_count) as token_count
+    from phrase_starts
+),
+
 phrase_keys as (
     select distinct
         lexicon_phrases.language,
@@ -61,7 +67,8 @@ phrase_keys as (
     from lexicon_phrases
 ),
 
-positions as (
+cut_texts as (
+    -- A long text in parts of 64 tokens: what stands beside each token stays short.
     select
         text_tokens.dataset,
         text_tokens.example_id,
@@ -69,10 +76,47 @@ positions as (
         text_tokens.text_kind,
         text_tokens.text_rank,
         text_tokens.base_language,
-        text_tokens.tokens,
-        unnest(text_tokens.tokens) as token,
-        unnest(range(1, len(text_tokens.tokens) + 1)) as first_position
+        regexp_extract_all(
+            array_to_string(text_tokens.tokens, ' '),
+            '[^ ]+(?: [^ ]+){0,63}'
+        ) as parts
     from text_tokens
+),
+
+parts as (
+    select
+        cut_texts.dataset,
+        cut_texts.example_id,
+        cut_texts.language,
+        cut_texts.text_kind,
+        cut_texts.text_rank,
+        cut_texts.base_language,
+        string_split(unnest(cut_texts.parts), ' ') as tokens,
+        string_split(
+            unnest(list_slice(cut_texts.parts, 2, len(cut_texts.parts))),
+            ' '
+        ) as next_tokens,
+        64 * unnest(range(0, len(cut_texts.parts))) as tokens_before
+    from cut_texts
+),
+
+positions as (
+    select
+        parts.dataset,
+        parts.example_id,
+        parts.language,
+        parts.text_kind,
+        parts.text_rank,
+        parts.base_language,
+        parts.tokens_before,
+        list_concat(
+            parts.tokens,
+            list_slice(parts.next_tokens, 1, longest.token_count - 1)
+        ) as tokens,
+        unnest(parts.tokens) as token,
+        unnest(range(1, len(parts.tokens) + 1)) as first_position
+    from parts
+    cross join longest
 ),
 
 ngrams as (
@@ -83,7 +127,7 @@ ngrams as (
         positions.text_kind,
         positions.text_rank,
         positions.base_language,
-        positions.first_position,
+        positions.tokens_before + positions.first_position as first_position,
         phrase_starts.token_count,
         array_to_string(
             list_slice(

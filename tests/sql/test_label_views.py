@@ -211,8 +211,9 @@ def test_overlapping_matches_are_both_kept():
     phrases=st.sets(
         st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(tuple), max_size=7
     ),
+    before=st.sampled_from([0, 0, 57, 61, 63, 64, 125]),  # long texts are searched in parts
 )
-def test_longest_match_equals_brute_force(text, phrases):
+def test_longest_match_equals_brute_force(text, phrases, before):
     spans = {
         (start, start + len(phrase), phrase)
         for phrase in phrases
@@ -228,8 +229,25 @@ def test_longest_match_equals_brute_force(text, phrases):
         )
     }
     lexicon = [(" ".join(phrase), "object", "en", " ".join(phrase)) for phrase in phrases]
-    found = concepts_of(("en", " ".join(text)), lexicon=lexicon)
+    found = concepts_of(("en", " ".join(["x"] * before + text)), lexicon=lexicon)
     assert {concept for concept, _ in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "concept", "count"),
+    [
+        ("en", "papua new guinea " * 40_000, "Papua New Guinea", 40_000),
+        ("ja", "日本" * 60_000, "Japan", 60_000),
+        ("en", "word" * 60_000 + " cat", "cat", 1),
+    ],
+)
+def test_a_caption_of_a_hundred_thousand_words_needs_little_memory(language, text, concept, count):
+    con = make_connection()
+    con.execute("set memory_limit = '400MB'; set max_temp_directory_size = '1MB'")
+    insert(con, "lexicon", LEXICON)
+    insert(con, "stg_texts", [("d", 1, language, "caption", 1, text, None)])
+    rows = con.execute("select concept, match_count from text_concepts").fetchall()
+    assert rows == [(concept, count)]
 
 
 def test_example_concepts_count_texts_and_languages_and_show_the_shortest_phrase():
