@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import __version__
+from pipeline import __version__, neuron_arguments
 from pipeline.config import (
     CONCEPT_TEMPLATES,
     MAX_PIXELS,
@@ -369,18 +369,20 @@ def sql(
 @app.command()
 def top(
     warehouse: Warehouse,
-    layer: Annotated[str, typer.Option(help="Layer of the neuron; its path if that is enough.")],
-    unit: Annotated[int, typer.Option(help="Index of the neuron in its layer, from 0.")],
-    k: Annotated[int, typer.Option("-k", help="How many examples.")] = 20,
+    layer: neuron_arguments.Layer = None,
+    unit: neuron_arguments.Unit = None,
+    layer_option: neuron_arguments.LayerOption = None,
+    unit_option: neuron_arguments.UnitOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many examples.")] = 20,
     polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
-    run: Annotated[str | None, typer.Option(help="The run, if several have that layer.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The dataset, if several have it.")] = None,
+    run: neuron_arguments.Run = None,
+    dataset: neuron_arguments.Dataset = None,
     sheet: Annotated[Path | None, typer.Option(help="Also draw them: a PNG file.")] = None,
 ) -> None:
     """Show the examples that excite (or inhibit) a neuron most."""
     from pipeline.query import show_top
 
-    where = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
+    where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     show_top(warehouse, where, k, polarity.value, sheet)
 
 

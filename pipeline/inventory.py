@@ -204,10 +204,23 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
             "created_at": record["created_at"],
         }
     )
+    presets = _presets(record)
     for layer in record["layers"]:
         row = {key: value for key, value in layer.items() if key != "path"}
         row |= {"dataset": dataset, "run_id": run_id, "model_id": model_id}
+        row["presets"] = [name for name, layers in presets.items() if row["layer"] in layers]
         inventory.layers.append(row | {"layer_path": layer["path"]})
+
+
+def _presets(record: RunRecord) -> dict[str, list[str]]:
+    """Layers of the model by preset. An older record tells only which preset was asked for."""
+    layers = record["layers"]
+    asked = record["config"].get("layers", [])
+    if "presets" in record or len(asked) != 1:
+        return record.get("presets", {})
+    if asked[0].split(":")[0] in [layer["path"] for layer in layers]:
+        return {}
+    return {asked[0]: [layer["layer"] for layer in layers]}
 
 
 def _add_class_set(inventory: Inventory, dataset: str, run_id: str, record: ClassSetRecord) -> None:

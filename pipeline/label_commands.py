@@ -10,6 +10,15 @@ import typer
 
 from pipeline.display import say
 from pipeline.errors import ConfigError
+from pipeline.neuron_arguments import (
+    Dataset,
+    Layer,
+    LayerOption,
+    Run,
+    Unit,
+    UnitOption,
+    which_neuron,
+)
 from pipeline.progress import choose_progress
 
 label = typer.Typer(
@@ -22,15 +31,15 @@ label = typer.Typer(
 Warehouse = Annotated[
     str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
 ]
-Run = Annotated[str | None, typer.Option(help="The run, if several have that layer.")]
-Dataset = Annotated[str | None, typer.Option(help="The dataset, if several have it.")]
 
 
 @label.command()
 def export(
-    layer: Annotated[str, typer.Argument(help="Layer of the neuron; its path if that is enough.")],
-    unit: Annotated[int, typer.Argument(help="Index of the neuron in its layer, from 0.")],
     warehouse: Warehouse,
+    layer: Layer = None,
+    unit: Unit = None,
+    layer_option: LayerOption = None,
+    unit_option: UnitOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; else labels-LAYER-UNIT.")
     ] = None,
@@ -41,13 +50,14 @@ def export(
 ) -> None:
     """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
     from pipeline.labelling import export_sheet
-    from pipeline.query import find_neuron
+    from pipeline.runs import find_neuron
     from pipeline.storage import Store
     from pipeline.warehouse import connect
 
+    where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     with connect(warehouse) as connection:
-        neuron = find_neuron(connection, layer, unit, run, dataset)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"labels-{neuron['layer']}-{unit}")
+        neuron = find_neuron(connection, **where)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"labels-{neuron['layer']}-{neuron['unit']}")
         done = export_sheet(
             connection,
             Store(warehouse),
@@ -82,13 +92,13 @@ def import_(
     """Read labels back. They replace what the same labeller said of that neuron before."""
     from pipeline.label_files import read_labels
     from pipeline.label_import import import_labels
-    from pipeline.query import find_neuron
+    from pipeline.runs import find_neuron
     from pipeline.storage import Store
     from pipeline.warehouse import connect
 
     labels = read_labels(source, sheet)
     asked = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
-    where = _which_neuron(asked, labels.sheet, labels.path)
+    where = _told_by_sheet(asked, labels.sheet, labels.path)
     with connect(warehouse) as connection:
         neuron = find_neuron(connection, **where)
         done = import_labels(connection, Store(warehouse), neuron, labels, labeller)
@@ -105,7 +115,7 @@ def import_(
         )
 
 
-def _which_neuron(
+def _told_by_sheet(
     asked: dict[str, Any], sheet: dict[str, Any] | None, path: Path
 ) -> dict[str, Any]:
     """Arguments of ``find_neuron``: what the options say, else what the sheet says."""

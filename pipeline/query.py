@@ -15,6 +15,7 @@ import duckdb
 from pipeline.display import print_table, say
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.images import read_primary_texts
+from pipeline.runs import find_neuron
 from pipeline.sheet import draw_sheet, save_sheet, top_row
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect, explain_damage
@@ -112,7 +113,7 @@ def show_top(
         sheet: A PNG to draw; None draws nothing.
 
     Raises:
-        WarehouseError: No such layer, run or unit; or several runs have that layer.
+        WarehouseError: As of `find_neuron`.
     """
     with connect(warehouse) as connection:
         neuron = find_neuron(connection, **where)
@@ -145,50 +146,3 @@ def show_top(
     if sheet is not None:
         save_sheet(draw_sheet([row], f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
         say(f"Picture: {sheet}")
-
-
-def find_neuron(
-    connection: duckdb.DuckDBPyConnection,
-    layer: str,
-    unit: int,
-    run: str | None = None,
-    dataset: str | None = None,
-) -> dict[str, Any]:
-    """``dataset``, ``run_id``, ``layer`` and ``unit`` of the one neuron that is meant.
-
-    Args:
-        connection: Of ``pipeline.connect``.
-        layer: Canonical name, or the module path if the run reads it only once.
-        unit: Index in the layer, from 0.
-        run: Needed if several runs have that layer.
-        dataset: Needed if runs of several datasets have the same name and layer.
-
-    Raises:
-        WarehouseError: None or several match; the message lists what there is.
-    """
-    found = connection.execute(
-        """
-        select dataset, run_id, layer, unit_count from layers
-        where
-            $layer in (layer, layer_path)
-            and coalesce(run_id = $run, true)
-            and coalesce(dataset = $dataset, true)
-        order by dataset, run_id, layer
-        """,
-        {"layer": layer, "run": run, "dataset": dataset},
-    ).fetchall()
-    if not found:
-        known = connection.execute("select distinct layer from layers order by layer").fetchall()
-        raise WarehouseError(
-            f"No run{f' {run!r}' if run else ''} here has a layer {layer!r}.",
-            f"Layers: {', '.join(name for (name,) in known) or 'none: run neurons extract first'}.",
-        )
-    if len(found) > 1:
-        listed = "; ".join(f"--dataset {d} --run {r} --layer {name}" for d, r, name, _ in found)
-        raise WarehouseError(f"Layer {layer!r} is in several places.", f"Choose one: {listed}.")
-    its_dataset, run_id, name, unit_count = found[0]
-    if not 0 <= unit < unit_count:
-        raise WarehouseError(
-            f"Layer {name!r} has no unit {unit}.", f"Its units are 0 to {unit_count - 1}."
-        )
-    return {"dataset": its_dataset, "run_id": run_id, "layer": name, "unit": unit}

@@ -108,6 +108,8 @@ class RunRecord(TypedDict):
     config: dict[str, Any]
     versions: dict[str, Any]
     created_at: str
+    presets: NotRequired[dict[str, list[str]]]
+    """What each preset names in the model, whether or not the run reads it."""
 
 
 class CompactRecord(TypedDict):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.display import say
+from pipeline.neuron_arguments import Layer, LayerOption, Unit, UnitOption, which_neuron
 
 Warehouse = Annotated[
     str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
@@ -17,17 +18,19 @@ Dataset = Annotated[str | None, typer.Option(help="The dataset, if there are sev
 
 
 def card(
-    layer: Annotated[str, typer.Argument(help="Layer of the neuron; its path if that is enough.")],
-    unit: Annotated[int, typer.Argument(help="Index of the neuron in its layer, from 0.")],
     warehouse: Warehouse,
     out: Annotated[Path, typer.Option(help="The file to write: .png, or .html.")],
+    layer: Layer = None,
+    unit: Unit = None,
+    layer_option: LayerOption = None,
+    unit_option: UnitOption = None,
     run: Run = None,
     dataset: Dataset = None,
 ) -> None:
     """Draw all that is known of a neuron: its images, label and evidence, tests and groups."""
     from pipeline.report.write import write_card
 
-    where = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
+    where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     say(*write_card(warehouse, where, out))
 
 

@@ -1,8 +1,14 @@
-"""Which runs of a warehouse are meant, by dataset, run and layer."""
+"""Which datasets, runs, layers and neurons of a warehouse are meant: one way for every command.
+
+A layer may be called by its canonical name (``PATH:POINT:POOLING``), by its path, or by a preset
+(``goh2021``) that names it in the run's model.
+"""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -25,6 +31,65 @@ class FoundRun:
         return self.weights_sha256, self.text_activation
 
 
+@dataclass(frozen=True)
+class FoundLayer:
+    """One layer of one run."""
+
+    dataset: str
+    run_id: str
+    layer: str
+    """Its canonical name."""
+    unit_count: int
+
+
+def find_layers(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: str | None = None,
+    run: str | None = None,
+    layer: str | None = None,
+) -> list[FoundLayer]:
+    """The layers that are meant, in order of dataset, run and name; all of them if nothing is given.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        dataset: Its name.
+        run: The run's id.
+        layer: Canonical name, path or preset.
+
+    Raises:
+        WarehouseError: There is none: the message says whether it is the dataset, the run or the
+            layer that is not there, and lists what is.
+    """
+    _check_dataset(connection, dataset)
+    rows = connection.execute(
+        """
+        select
+            dataset, run_id, layer, unit_count,
+            coalesce(
+                $layer in (layer, layer_path) or list_contains(presets, $layer), $layer is null
+            ) as is_meant
+        from stg_layers
+        where coalesce(dataset = $dataset, true) and coalesce(run_id = $run, true)
+        order by dataset, run_id, layer
+        """,
+        {"dataset": dataset, "run": run, "layer": layer},
+    ).fetchall()
+    if not rows:
+        raise _explain_no_run(connection, dataset, run)
+    found = [FoundLayer(*row[:4]) for row in rows if row[4]]
+    if not found:
+        where = "".join(
+            [f" run {run!r}" if run else " run", f" of {dataset!r}" if dataset else " here"]
+        )
+        known = list(dict.fromkeys(row[2] for row in rows))
+        close = difflib.get_close_matches(str(layer), known, n=1, cutoff=0.6)
+        hint = f"Closest: {close[0]!r}. " if close else ""
+        raise WarehouseError(
+            f"No{where} has a layer {layer!r}.", f"{hint}Layers: {', '.join(known)}."
+        )
+    return found
+
+
 def find_runs(
     connection: duckdb.DuckDBPyConnection,
     dataset: str | None = None,
@@ -34,34 +99,17 @@ def find_runs(
     """The runs that are meant; all that read a layer, if it is given.
 
     Raises:
-        WarehouseError: There is none; the message lists what there is.
+        WarehouseError: As of `find_layers`.
     """
+    found = find_layers(connection, dataset, run, layer)
+    meant = {(one.dataset, one.run_id) for one in found}
     rows = connection.execute(
         """
-        select distinct
-            stg_runs.dataset, stg_runs.run_id, stg_runs.model_id, stg_runs.weights_sha256,
-            stg_runs.text_activation
-        from stg_runs
-        inner join stg_layers using (dataset, run_id)
-        where
-            coalesce(dataset = $dataset, true) and coalesce(run_id = $run, true)
-            and coalesce($layer in (layer, layer_path), true)
+        select dataset, run_id, model_id, weights_sha256, text_activation from stg_runs
         order by all
-        """,
-        {"dataset": dataset, "run": run, "layer": layer},
+        """
     ).fetchall()
-    if not rows:
-        known = connection.execute(
-            "select dataset, run_id, layer from stg_layers order by all"
-        ).fetchall()
-        listed = "; ".join(f"--dataset {d} --run {r} --layer {name}" for d, r, name in known)
-        asked = {"dataset": dataset, "run": run, "layer": layer}
-        named = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value)
-        raise WarehouseError(
-            f"There is no run{f' with {named}' if named else ''} in this warehouse.",
-            f"There are: {listed or 'none: run neurons extract first'}.",
-        )
-    return [FoundRun(*row) for row in rows]
+    return [FoundRun(*row) for row in rows if row[:2] in meant]
 
 
 def find_run(
@@ -73,10 +121,74 @@ def find_run(
     """The one run that is meant.
 
     Raises:
-        WarehouseError: None or several match; the message lists what there is.
+        WarehouseError: As of `find_layers`; or several match.
     """
     found = find_runs(connection, dataset, run, layer)
     if len(found) > 1:
         listed = "; ".join(f"--dataset {one.dataset} --run {one.run_id}" for one in found)
         raise WarehouseError("Several runs could be meant.", f"Choose one: {listed}.")
     return found[0]
+
+
+def find_neuron(
+    connection: duckdb.DuckDBPyConnection,
+    layer: str,
+    unit: int,
+    run: str | None = None,
+    dataset: str | None = None,
+) -> dict[str, Any]:
+    """``dataset``, ``run_id``, ``layer`` and ``unit`` of the one neuron that is meant.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        layer: Canonical name; or the path or a preset, if it names one layer.
+        unit: Index in the layer, from 0.
+        run: Needed if several runs have that layer.
+        dataset: Needed if runs of several datasets have the same name and layer.
+
+    Raises:
+        WarehouseError: As of `find_layers`; or several match, or the layer has no such unit.
+    """
+    found = find_layers(connection, dataset, run, layer)
+    if len(found) > 1:
+        listed = "; ".join(
+            f"--dataset {one.dataset} --run {one.run_id} --layer {one.layer}" for one in found
+        )
+        raise WarehouseError(f"Layer {layer!r} is in several places.", f"Choose one: {listed}.")
+    (one,) = found
+    if not 0 <= unit < one.unit_count:
+        raise WarehouseError(
+            f"Layer {one.layer!r} has no unit {unit}.", f"Its units are 0 to {one.unit_count - 1}."
+        )
+    return {"dataset": one.dataset, "run_id": one.run_id, "layer": one.layer, "unit": unit}
+
+
+def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: str | None) -> None:
+    if dataset is None:
+        return
+    rows = connection.execute("select distinct dataset from stg_shards order by 1").fetchall()
+    if (dataset,) not in rows:
+        known = ", ".join(name for (name,) in rows)
+        raise WarehouseError(
+            f"There is no dataset {dataset!r} in this warehouse.", f"Datasets: {known}."
+        )
+
+
+def _explain_no_run(
+    connection: duckdb.DuckDBPyConnection, dataset: str | None, run: str | None
+) -> WarehouseError:
+    """There is no layer of such a run; nobody asked for a certain layer yet."""
+    rows = connection.execute(
+        """
+        select distinct dataset, run_id from stg_layers
+        order by dataset is distinct from $dataset, dataset, run_id
+        """,
+        {"dataset": dataset},
+    ).fetchall()
+    listed = "; ".join(f"--dataset {d} --run {r}" for d, r in rows)
+    named = f" {run!r}" if run else ""
+    of = f" of dataset {dataset!r}" if dataset else ""
+    return WarehouseError(
+        f"There is no run{named}{of} in this warehouse.",
+        f"There are: {listed or 'none: run neurons extract first'}.",
+    )

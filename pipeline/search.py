@@ -11,7 +11,7 @@ import duckdb
 from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, ModelError
 from pipeline.records import RunRecord, read_record
-from pipeline.runs import FoundRun, find_runs
+from pipeline.runs import FoundRun, find_layers, find_runs
 from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
 
@@ -39,7 +39,7 @@ class Search:
     run: str | None = None
     """Only this run."""
     layer: str | None = None
-    """Only this layer: canonical name or path."""
+    """Only this layer: canonical name, path or preset."""
     model: str | None = None
     """The runs' own model, if it cannot be loaded as their record names it; or any, for the weights."""
     ways: tuple[str, ...] = ()
@@ -106,11 +106,11 @@ def find_neurons(search: Search) -> Iterator[Found]:
 def choose_layers(
     connection: duckdb.DuckDBPyConnection, run: FoundRun, layer: str | None
 ) -> list[RunLayer]:
-    """The layers of a run, or the one of a name or path."""
+    """The layers of a run, or those of a name, path or preset."""
     from pipeline.evidence.matrix import list_layers
 
-    layers = list_layers(connection, run.dataset, run.run_id)
-    return [one for one in layers if layer in (None, one.layer, one.layer.split(":")[0])]
+    meant = {one.layer for one in find_layers(connection, run.dataset, run.run_id, layer)}
+    return [one for one in list_layers(connection, run.dataset, run.run_id) if one.layer in meant]
 
 
 def match_concepts(
@@ -198,7 +198,7 @@ def _by_concepts(
                 dataset = $dataset and run_id = $run_id and direction = $polarity
                 and not is_circular
                 and list_contains($concepts, [concept, category])
-                and coalesce($layer in (layer, split_part(layer, ':', 1)), true)
+                and list_contains($layers, layer)
             qualify
                 row_number() over (
                     partition by origin
@@ -212,7 +212,7 @@ def _by_concepts(
                 "run_id": run.run_id,
                 "polarity": search.polarity,
                 "concepts": [[concept, category] for concept, category, _ in matches],
-                "layer": search.layer,
+                "layers": [one.layer for one in choose_layers(connection, run, search.layer)],
                 "k": search.k,
             },
         ).fetchall()
@@ -279,8 +279,9 @@ def _by_weights(
         return Found(f"By the weights: {search.text!r}", notes=(str(error),))
     labels: dict[int, str] = {}
     for run in runs:
-        for layer in choose_layers(connection, run, found.rows[0][0]) if found.rows else ():
-            labels = read_labels(connection, layer) | labels  # the first run's go first
+        for layer in choose_layers(connection, run, None) if found.rows else ():
+            if found.rows[0][0] in (layer.layer, layer.layer.split(":")[0]):
+                labels = read_labels(connection, layer) | labels  # the first run's go first
     rows = tuple((*row, labels.get(row[1])) for row in found.rows)
     return Found(found.title, (*found.columns, "label"), rows, found.notes)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline import neuron_arguments
 from pipeline.display import print_table, say
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Warehouse = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="Only runs on this dataset.")]
 Run = Annotated[str | None, typer.Option(help="Only this run.")]
-LayerOption = Annotated[str | None, typer.Option(help="Only this layer: its name or path.")]
+LayerOption = Annotated[str | None, typer.Option(help="Only this layer: its name, path or preset.")]
 Count = Annotated[int, typer.Option("-k", min=1, help="Neurons in each table.")]
 
 
@@ -89,11 +90,13 @@ def find(
 
 
 def like(
-    layer: Annotated[str, typer.Argument(help="Layer of the neuron; its path if that is enough.")],
-    unit: Annotated[int, typer.Argument(help="Index of the neuron in its layer, from 0.")],
     warehouse: Warehouse,
-    dataset: Annotated[str | None, typer.Option(help="The dataset, if several have it.")] = None,
-    run: Annotated[str | None, typer.Option(help="The run, if several have that layer.")] = None,
+    layer: neuron_arguments.Layer = None,
+    unit: neuron_arguments.Unit = None,
+    layer_option: neuron_arguments.LayerOption = None,
+    unit_option: neuron_arguments.UnitOption = None,
+    dataset: neuron_arguments.Dataset = None,
+    run: neuron_arguments.Run = None,
     k: Count = 10,
 ) -> None:
     """Find neurons that answer like one neuron: in its layer, other layers, models and datasets.
@@ -103,7 +106,8 @@ def like(
     """
     from pipeline.search_like import find_like
 
-    _print(find_like(warehouse, {"layer": layer, "unit": unit, "run": run, "dataset": dataset}, k))
+    where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
+    _print(find_like(warehouse, where, k))
 
 
 def neuron_sum(

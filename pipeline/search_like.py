@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.query import find_neuron
+from pipeline.runs import find_neuron
 from pipeline.search import Found, read_labels
 from pipeline.warehouse import connect
 

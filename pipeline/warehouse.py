@@ -143,7 +143,7 @@ def small_tables(
         inventory.layers,
         "dataset varchar, run_id varchar, model_id varchar, layer varchar, layer_path varchar, "
         "point varchar, pooling varchar, tower varchar, module_kind varchar, unit_count integer, "
-        "is_rectified boolean, store varchar",
+        "is_rectified boolean, store varchar, presets varchar[]",
     )
     yield (
         "raw_run_shards",

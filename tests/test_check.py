@@ -20,7 +20,7 @@ from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
-from pipeline.query import find_neuron
+from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
 from pipeline.views import load_views

@@ -113,6 +113,7 @@ def test_every_error_is_drawn_in_the_tree():
 
 
 LEVELS = {
+    "neuron_arguments": 1,
     "names": 0, "places": 1, "pixels": 1,
     "display": -1,
     "errors": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,

@@ -26,7 +26,7 @@ from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
 from pipeline.labelling import bin_samples, export_sheet
-from pipeline.query import find_neuron
+from pipeline.runs import find_neuron
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 

@@ -25,7 +25,7 @@ from pipeline.config import (
 from pipeline.derived import DERIVED
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.run import extract
-from pipeline.query import find_neuron
+from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.views import MATERIALISED, load_views
 from pipeline.warehouse import connect

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -63,6 +64,15 @@ def _preset_specs(clip: Clip, preset: str) -> list[LayerSpec]:
             f"Name a layer instead. List all with: neurons layers {clip.asked_for}",
         )
     return specs
+
+
+def preset_layers(clip: Clip) -> dict[str, list[str]]:
+    """What every preset names in a model, as canonical layer names; without those that name nothing."""
+    found = {}
+    for preset in PRESETS:
+        with suppress(HookError):
+            found[preset] = [str(spec) for spec in _preset_specs(clip, preset)]
+    return found
 
 
 def resolve_layers(clip: Clip, texts: tuple[str, ...]) -> tuple[Layer, ...]:

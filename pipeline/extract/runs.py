@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.config import ExtractConfig, digest
 from pipeline.dataset import check_name, dataset_folder
 from pipeline.errors import ConfigError, ConfigMismatchError
-from pipeline.extract.layers import resolve_layers
+from pipeline.extract.layers import preset_layers, resolve_layers
 from pipeline.extract.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
 from pipeline.locks import hold_lock
@@ -155,6 +155,7 @@ def _make_record(
             }
             for output in outputs
         ],
+        "presets": preset_layers(clip),
         "config": asdict(config),
         "versions": versions(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),

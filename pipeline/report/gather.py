@@ -207,7 +207,7 @@ def gather_card(
     Args:
         connection: Of ``pipeline.connect``.
         store: The warehouse.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``, as of ``query.find_neuron``.
+        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``, as of ``runs.find_neuron``.
 
     Raises:
         WarehouseError: A tar is gone, so there are no pictures.

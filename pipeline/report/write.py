@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.query import find_neuron
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import draw_card
 from pipeline.report.gather import gather_card
 from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
-from pipeline.runs import find_run
+from pipeline.runs import find_neuron, find_run
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect
 
@@ -23,7 +22,7 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str
 
     Args:
         warehouse: Folder or URL.
-        where: The arguments of ``query.find_neuron``.
+        where: The arguments of ``runs.find_neuron``.
         out: A ``.png`` or an ``.html``.
 
     Raises:

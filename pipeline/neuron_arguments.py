@@ -1,0 +1,62 @@
+"""How a neuron is named on the command line: LAYER UNIT, or --layer LAYER --unit UNIT, as one likes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import ConfigError
+
+Layer = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="LAYER", help="Layer of the neuron: its name, its path, or a preset (goh2021)."
+    ),
+]
+Unit = Annotated[
+    int | None, typer.Argument(metavar="UNIT", help="Index of the neuron in its layer, from 0.")
+]
+LayerOption = Annotated[str | None, typer.Option("--layer", help="The same as LAYER.")]
+UnitOption = Annotated[int | None, typer.Option("--unit", help="The same as UNIT.")]
+Run = Annotated[str | None, typer.Option(help="The run, if several have that layer.")]
+Dataset = Annotated[str | None, typer.Option(help="The dataset, if several have it.")]
+
+
+def which_neuron(
+    layer: str | None,
+    unit: int | None,
+    layer_option: str | None,
+    unit_option: int | None,
+    run: str | None,
+    dataset: str | None,
+) -> dict[str, Any]:
+    """The arguments of ``runs.find_neuron``, from either way of saying them.
+
+    Raises:
+        ConfigError: The layer or the unit is not said, or said twice.
+    """
+    if layer_option is not None and unit is None and unit_option is None and layer is not None:
+        unit = _whole_number(layer)  # --layer LAYER UNIT
+        layer = None
+    chosen: dict[str, Any] = {"run": run, "dataset": dataset}
+    for name, argument, option in (("layer", layer, layer_option), ("unit", unit, unit_option)):
+        if argument is not None and option is not None:
+            raise ConfigError(
+                f"The {name} is said twice: {argument!r} and --{name} {option!r}.",
+                "Give one of them.",
+            )
+        chosen[name] = option if argument is None else argument
+    missing = [name for name in ("layer", "unit") if chosen[name] is None]
+    if missing:
+        raise ConfigError(
+            f"The neuron's {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not said.",
+            "Name it as LAYER UNIT, for example goh2021 29, or with --layer and --unit.",
+        )
+    return chosen
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"{text!r} is no unit.", "Units are whole numbers from 0.")
+    return int(text)
