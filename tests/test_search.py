@@ -116,8 +116,8 @@ def test_a_model_that_is_not_the_runs_is_refused(tiny_warehouse, invoke):
     arguments = ("find", "cat", "--warehouse", tiny_warehouse, "--by", "similarity")
     assert "is not the model of this run" in invoke(*arguments, "--model", "nano", code=2)
     assert "0 places for the class" in invoke(*arguments, "--template", "cat", code=2)
-    assert "There is no run with dataset 'x'" in invoke(*arguments, "--dataset", "x", code=2)
-    assert f"--layer {LAYER3}" in invoke(*arguments, "--layer", "layer9", code=2)
+    assert "There is no dataset 'x'" in invoke(*arguments, "--dataset", "x", code=2)
+    assert LAYER3 in invoke(*arguments, "--layer", "layer9", code=2)
 
 
 @pytest.mark.parametrize("with_marts", [True, False])
