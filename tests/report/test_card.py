@@ -302,7 +302,7 @@ def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, invoke):
         ((LAYER, 3, "--out", "card"), "suffix 'none'"),
         ((LAYER, 99999, "--out", "card.png"), "has no unit 99999"),
         (("visual.nowhere", 3, "--out", "card.png"), "Layers: "),
-        ((LAYER, 3, "--run", "none", "--out", "card.png"), "No run 'none'"),
+        ((LAYER, 3, "--run", "none", "--out", "card.png"), "no run 'none'"),
     ],
 )
 def test_wrong_arguments_are_told(tiny_warehouse, tmp_path, invoke, monkeypatch, arguments, told):
