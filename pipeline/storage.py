@@ -93,6 +93,16 @@ class Store:
         names = (str(item).rstrip("/").rsplit("/", 1)[-1] for item in found)
         return sorted(name for name in names if name.endswith(suffix))
 
+    def sizes(self, rel: str) -> dict[str, int]:
+        """Name -> size in bytes of the files directly inside a folder; empty if it is not there."""
+        self.fs.invalidate_cache()
+        try:
+            found = self.fs.ls(self.path(rel), detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        files = (item for item in found if item["type"] != "directory")
+        return {str(item["name"]).rsplit("/", 1)[-1]: int(item["size"] or 0) for item in files}
+
     @contextmanager
     def open(self, rel: str) -> Iterator[IO[bytes]]:
         """Open a file for reading bytes."""
@@ -120,9 +130,18 @@ class Store:
         """Write one JSON file, atomically."""
         return self.write_bytes(rel, encode_json(value))
 
-    def write_record(self, rel: str, record: Mapping[str, object]) -> None:
-        """Write a JSON record of ours, atomically, with the `FORMAT` that it has and its checksum."""
-        self.write_bytes(rel, seal({**record, "format": FORMAT}))
+    def write_record(self, rel: str, record: Mapping[str, object], with_copy: bool = False) -> None:
+        """Write a JSON record of ours, atomically, with the `FORMAT` that it has and its checksum.
+
+        Args:
+            rel: Where.
+            record: What it says.
+            with_copy: Write it to ``rel`` + `COPY` first: what nothing else could give back.
+        """
+        data = seal({**record, "format": FORMAT})
+        if with_copy:
+            self.write_bytes(rel + COPY, data)
+        self.write_bytes(rel, data)
 
     def write_bytes(self, rel: str, data: bytes) -> Written:
         """Write one file, atomically."""
@@ -195,6 +214,9 @@ class Store:
             folder = folder.parent
         return shutil.disk_usage(folder).free
 
+
+COPY = ".copy"
+"""What the name of a record's copy ends in."""
 
 PAGE_CHECKSUMS = {"write_page_checksum": True}
 """What every Parquet writer of ours is given."""

@@ -1,0 +1,291 @@
+"""What is damaged in a warehouse: every record against itself, every file against its record.
+
+Records are read whole, each time. A file's size is compared each time, its checksum when its record is
+new since the last audit or when all are asked for. Files of format 1 have no checksum: their footers are
+read, and on demand their pages. One file is open at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.checksums import find_seal_problem, hash_bytes
+from pipeline.dataset import shard_file
+from pipeline.errors import StorageError, WarehouseError
+from pipeline.presence import Presence
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import (
+    BuildRecord,
+    ClassSetRecord,
+    CompactRecord,
+    DatasetRecord,
+    FileEntry,
+    HumanLabelsRecord,
+    RunRecord,
+    ShardManifest,
+    SimilarityRecord,
+    check_shape,
+)
+from pipeline.storage import COPY, Store
+
+MEMORY = "checked.json"
+"""Which records were found good by the last audit: a cache, and nothing rests on it."""
+
+KINDS: dict[str, Any] = {
+    "dataset": DatasetRecord,
+    "index": ShardManifest,
+    "run": RunRecord,
+    "shard": ShardManifest,
+    "compact": CompactRecord,
+    "similarity": SimilarityRecord,
+    "class set": ClassSetRecord,
+    "labels": HumanLabelsRecord,
+    "marts": BuildRecord,
+}
+"""What a record is of, and its shape."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record that is there, or should be."""
+
+    kind: str
+    """One of `KINDS`."""
+    path: str
+    """Relative to the warehouse, as are all."""
+    folder: str
+    """Of the dataset or the run; ``marts``."""
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's folder without ``dataset=``; empty for the marts."""
+        return self.folder.split("/")[0].partition("dataset=")[2]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file or a record that is not what was written."""
+
+    record: Record
+    path: str
+    """The file itself; the record's own path if that is damaged."""
+    problem: str
+    """As the rest of a sentence that begins with the path."""
+
+    @property
+    def is_of_record(self) -> bool:
+        """Whether the record itself is damaged, or its copy."""
+        return self.path.removesuffix(COPY) == self.record.path
+
+
+@dataclass
+class Audit:
+    """What was found."""
+
+    damages: list[Damage] = field(default_factory=list)
+    values: dict[Record, Any] = field(default_factory=dict)
+    """Records that are good, and what they say."""
+    file_count: int = 0
+    read_count: int = 0
+    """Files that were read from end to end."""
+    unrecorded_count: int = 0
+    """Files whose record has no checksum of them: made before there were any."""
+
+
+def audit_warehouse(
+    store: Store,
+    deep: bool = False,
+    dataset: str | None = None,
+    progress: ProgressCallback | None = None,
+) -> Audit:
+    """Look at every record and file of a warehouse, or of one dataset and the marts.
+
+    Args:
+        store: The warehouse.
+        deep: Read every file, also those that were found good before.
+        dataset: Only this dataset.
+        progress: Told of every file that is read.
+    """
+    audit, progress = Audit(), progress or NoProgress()
+    seals: dict[Record, str] = {}
+    for record in list_records(store, dataset):
+        _read(store, record, audit, seals)
+    _compare_shards(audit)
+    known = {} if deep else _remember(store)
+    presence = Presence(store)
+    progress.start("check files", len(audit.values))
+    try:
+        for record, value in audit.values.items():
+            is_known = known.get(record.path) == seals[record]
+            for file in list_files(record, value):
+                problem = presence.find_problem(file) or _find_problem(
+                    store, file, deep, is_known, audit
+                )
+                audit.file_count += 1
+                if problem and _is_unchanged(store, record, seals[record]):
+                    audit.damages.append(Damage(record, file["path"], problem))
+            progress.advance(1)
+    finally:
+        progress.finish()
+    bad = {damage.record.path for damage in audit.damages}
+    good = {record.path: seal for record, seal in seals.items() if record.path not in bad}
+    if dataset is None and good != known:
+        _keep(store, good)
+    return audit
+
+
+def list_records(store: Store, dataset: str | None = None) -> Iterator[Record]:
+    """Every record of a warehouse that is there, and those that should be."""
+    for name in store.list(""):
+        if name.startswith("dataset=") and dataset in (None, name.removeprefix("dataset=")):
+            yield from _dataset_records(store, name)
+    if store.exists("marts/build.json"):
+        yield Record("marts", "marts/build.json", "marts")
+
+
+def _dataset_records(store: Store, folder: str) -> Iterator[Record]:
+    inside, manifests = store.list(folder), store.list(f"{folder}/manifests", ".json")
+    if "dataset.json" in inside or manifests:
+        yield Record("dataset", f"{folder}/dataset.json", folder)
+    for name in manifests:
+        yield Record("index", f"{folder}/manifests/{name}", folder)
+    for name in inside:
+        if name.startswith("run_id="):
+            yield from _run_records(store, f"{folder}/{name}")
+
+
+def _run_records(store: Store, folder: str) -> Iterator[Record]:
+    inside, manifests = store.list(folder), store.list(f"{folder}/manifests", ".json")
+    if "run.json" in inside or "run.json" + COPY in inside or manifests:
+        yield Record("run", f"{folder}/run.json", folder)
+    for name in manifests:
+        yield Record("shard", f"{folder}/manifests/{name}", folder)
+    for kind, name in (("compact", "compact.json"), ("similarity", "similarity.json")):
+        if name in inside or name + COPY in inside:
+            yield Record(kind, f"{folder}/{name}", folder)
+    for kind, place in (("class set", "class_sets"), ("labels", "human_labels")):
+        there = store.list(f"{folder}/{place}")
+        names = {name.removesuffix(COPY) for name in there}
+        for name in sorted(name for name in names if name.endswith(".json")):
+            yield Record(kind, f"{folder}/{place}/{name}", folder)
+
+
+def list_files(record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
+    """The files that a record names, the tar of a shard that we wrote among them."""
+    yield from value.get("files", ())
+    if record.kind == "index" and value.get("tar_checksum") and value["status"] == "done":
+        yield {
+            "table": "shards",
+            "path": shard_file(record.folder, "shards", value["ordinal"], ".tar"),
+            "row_count": -1,
+            "bytes": value["size_bytes"],
+            "checksum": value["tar_checksum"],
+        }
+
+
+def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
+    """A record that may be damaged: what it says, its seal, and what is wrong with it.
+
+    What it says is None if anything is wrong.
+    """
+    if not store.exists(rel):
+        return None, "", "is gone"
+    with store.open(rel) as file:
+        data = file.read()
+    if problem := find_seal_problem(data):
+        return None, "", problem
+    try:
+        value = json.loads(data)
+        check_shape(value, shape, rel)
+    except ValueError as error:
+        return None, "", f"is not valid JSON: {error}"
+    except WarehouseError as error:
+        return None, "", error.message.removeprefix(rel).strip().rstrip(".")
+    return value, str(value.get("checksum") or hash_bytes(data)), ""
+
+
+def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) -> None:
+    value, seal, problem = read_good(store, record.path, KINDS[record.kind])
+    if problem:
+        audit.damages.append(Damage(record, record.path, problem))
+    else:
+        audit.values[record], seals[record] = value, seal
+    copy = record.path + COPY
+    if store.exists(copy):
+        problem = read_good(store, copy, KINDS[record.kind])[2]
+        if problem:
+            audit.damages.append(Damage(record, copy, problem))
+
+
+def _compare_shards(audit: Audit) -> None:
+    """Every manifest of a done shard must be of the shard that the dataset has in that place."""
+    datasets = {r.folder: v["shards"] for r, v in audit.values.items() if r.kind == "dataset"}
+    for record, manifest in audit.values.items():
+        shards = datasets.get(record.folder.split("/")[0])
+        if record.kind not in ("index", "shard") or shards is None or manifest["status"] != "done":
+            continue
+        ordinal = manifest["ordinal"]
+        shard = shards[ordinal] if ordinal < len(shards) else {"name": None, "size_bytes": None}
+        is_same = manifest["shard"] == shard["name"] and shard["size_bytes"] == manifest.get(
+            "size_bytes", shard["size_bytes"]
+        )
+        if not is_same:
+            said = f"{manifest['shard']} ({manifest.get('size_bytes', '?')} bytes)"
+            there = f"{shard['name']} ({shard['size_bytes']} bytes)"
+            problem = f"is of the shard {said}, dataset.json has {there} in its place"
+            audit.damages.append(Damage(record, record.path, problem))
+
+
+def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, audit: Audit) -> str:
+    checksum = file.get("checksum")
+    if checksum is None:
+        audit.unrecorded_count += 1
+        return _find_parquet_problem(store, file, deep, audit)
+    if is_known and not deep:
+        return ""
+    audit.read_count += 1
+    found = store.checksum(file["path"])
+    return "" if found == checksum else f"has the checksum {found}, its record says {checksum}"
+
+
+def _find_parquet_problem(store: Store, file: FileEntry, deep: bool, audit: Audit) -> str:
+    """Without a checksum: the number of rows, and every page if asked for."""
+    try:
+        with store.open(file["path"]) as stream:
+            parquet = pq.ParquetFile(stream, page_checksum_verification=True)
+            rows = int(parquet.metadata.num_rows)
+            if deep:
+                audit.read_count += 1
+                for batch in parquet.iter_batches():
+                    del batch
+    except (pa.ArrowException, OSError) as error:
+        return f"is not readable Parquet: {error}"
+    if file["row_count"] not in (-1, rows):
+        return f"has {rows} rows, its record says {file['row_count']}"
+    return ""
+
+
+def _is_unchanged(store: Store, record: Record, seal: str) -> bool:
+    """Whether a record still says what it said: a step that runs beside us may have replaced it."""
+    return read_good(store, record.path, KINDS[record.kind])[1] == seal
+
+
+def _remember(store: Store) -> dict[str, str]:
+    try:
+        value = store.read_json(MEMORY) if store.exists(MEMORY) else {}
+    except (StorageError, OSError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _keep(store: Store, good: dict[str, str]) -> None:
+    try:
+        store.write_json(MEMORY, good)
+    except StorageError:
+        return  # a warehouse that we may only read: the next audit reads the files again
