@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,7 +124,7 @@ def audit_warehouse(
     try:
         for record, value in audit.values.items():
             is_known = known.get(record.path) == seals[record]
-            for file in list_files(record, value):
+            for file in list_files(store, record, value):
                 problem = presence.find_problem(file) or _find_problem(
                     store, file, deep, is_known, audit
                 )
@@ -138,6 +139,13 @@ def audit_warehouse(
     if dataset is None and good != known:
         _keep(store, good)
     return audit
+
+
+def find_cure(damage: Damage) -> str:
+    """The one command that makes it again."""
+    if damage.record.kind == "marts":
+        return "neurons repair"
+    return f"neurons repair --dataset {damage.record.dataset}"
 
 
 def list_records(store: Store, dataset: str | None = None) -> Iterator[Record]:
@@ -176,10 +184,16 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
             yield Record(kind, f"{folder}/{place}/{name}", folder)
 
 
-def list_files(record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
+def list_files(store: Store, record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
     """The files that a record names, the tar of a shard that we wrote among them."""
     yield from value.get("files", ())
-    if record.kind == "index" and value.get("tar_checksum") and value["status"] == "done":
+    if record.kind != "index" or value["status"] != "done":
+        return
+    duplicates = shard_file(record.folder, "duplicates", value["ordinal"])
+    is_noted = any(file["table"] == "duplicates" for file in value["files"])
+    if not is_noted and store.exists(duplicates):  # manifests of format 1 do not name it
+        yield {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
+    if value.get("tar_checksum"):
         yield {
             "table": "shards",
             "path": shard_file(record.folder, "shards", value["ordinal"], ".tar"),
@@ -196,7 +210,7 @@ def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
     """
     if not store.exists(rel):
         return None, "", "is gone"
-    with store.open(rel) as file:
+    with _reading(store.uri(rel)), store.open(rel) as file:
         data = file.read()
     if problem := find_seal_problem(data):
         return None, "", problem
@@ -245,19 +259,34 @@ def _compare_shards(audit: Audit) -> None:
 def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, audit: Audit) -> str:
     checksum = file.get("checksum")
     if checksum is None:
-        audit.unrecorded_count += 1
+        audit.unrecorded_count += file["bytes"] != -1
         return _find_parquet_problem(store, file, deep, audit)
     if is_known and not deep:
         return ""
     audit.read_count += 1
-    found = store.checksum(file["path"])
+    with _reading(store.uri(file["path"])):
+        found = store.checksum(file["path"])
     return "" if found == checksum else f"has the checksum {found}, its record says {checksum}"
+
+
+@contextmanager
+def _reading(place: str) -> Iterator[None]:
+    """What the system says while we read is no damage: too many open files, no permission, no disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # pyarrow's word for bytes that are no Parquet
+            raise
+        raise StorageError(
+            f"{place} could not be read: {error}.",
+            "That is not damage. Mend what it names and check again.",
+        ) from error
 
 
 def _find_parquet_problem(store: Store, file: FileEntry, deep: bool, audit: Audit) -> str:
     """Without a checksum: the number of rows, and every page if asked for."""
     try:
-        with store.open(file["path"]) as stream:
+        with _reading(store.uri(file["path"])), store.open(file["path"]) as stream:
             parquet = pq.ParquetFile(stream, page_checksum_verification=True)
             rows = int(parquet.metadata.num_rows)
             if deep:

@@ -70,7 +70,9 @@ def _build(
         _write_script(inventory, settings, built["folder"])  # compaction changes it, not the marts
         return BuildSummary(built["row_counts"], was_current=True)
     folder = f"marts/{fingerprint}"
-    store.write_parquet("marts/lexicon.parquet", load_lexicon())
+    words = load_lexicon()
+    written = store.write_parquet("marts/lexicon.parquet", words)
+    lexicon = make_entry("lexicon", "marts/lexicon.parquet", len(words), written)
     files: list[FileEntry] = []
     with open_views(inventory, settings) as connection:
         progress.start("build", len(MATERIALISED))
@@ -89,7 +91,7 @@ def _build(
             "settings": asdict(settings),
             "row_counts": row_counts,
             "bytes": {file["table"]: file["bytes"] for file in files},
-            "files": files,
+            "files": [*files, lexicon],
         },
     )
     _write_script(inventory, settings, folder)

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.inventory import Inventory, take_inventory
+from pipeline.audit import Audit, audit_warehouse, find_cure
+from pipeline.few_handles import spare_handles
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.records import FileEntry
 from pipeline.storage import Store
 from pipeline.views import View, load_views
 from pipeline.warehouse import connect, explain_damage
@@ -32,23 +30,29 @@ class CheckResult:
     """The first twenty."""
 
 
-def check(warehouse: str | Path, progress: ProgressCallback | None = None) -> list[CheckResult]:
-    """Run every check view, and compare every file with what its manifest says.
+def check(
+    warehouse: str | Path, progress: ProgressCallback | None = None, deep: bool = False
+) -> list[CheckResult]:
+    """Look at every file and every record of them, then run every check view.
+
+    Args:
+        warehouse: Folder or URL.
+        progress: Told of each record and view.
+        deep: Read every file, also those that an earlier check found good.
 
     Raises:
         WarehouseError: There is no dataset.
+        StorageError: A file cannot be read, for another reason than its being damaged.
     """
     store, progress = Store(warehouse), progress or NoProgress()
-    inventory = take_inventory(store)
+    audit = audit_warehouse(store, deep, progress=progress)
+    results = check_files(audit)
+    if run_violations(results):
+        return results  # the views cannot be trusted, or not even opened
     views = [view for view in load_views() if view.layer == "check"]
-    progress.start("check", len(views) + 1)
+    progress.start("check", len(views))
     try:
-        files = check_files(inventory)
-        progress.advance(1, f"check_files: {files.violation_count} violations")
-        results = [files]
-        if files.violation_count:
-            return results  # the views cannot be trusted, or not even opened
-        with connect(warehouse) as connection:
+        with connect(spare_handles(store, audit.file_count)) as connection:
             for view in views:
                 results.append(_run_check(connection, view, store.url))
                 progress.advance(1, f"{view.name}: {results[-1].violation_count} violations")
@@ -77,38 +81,28 @@ def _run_check(connection: duckdb.DuckDBPyConnection, view: View, place: str) ->
     )
 
 
-def check_files(inventory: Inventory) -> CheckResult:
-    """Files that a manifest names and that are gone, damaged, or hold another number of rows."""
-    bad: list[tuple[str, str]] = []
-    for file in inventory.files:
-        problem = _file_problem(inventory.store, file)
-        if problem:
-            bad.append((file["path"], problem))
-    return CheckResult(
-        "check_files",
-        "Files that a manifest names and that are gone, damaged or of another size.",
-        False,
-        len(bad),
-        ("path", "problem"),
-        tuple(bad[:20]),
-    )
-
-
-def _file_problem(store: Store, file: FileEntry) -> str:
-    path = file["path"]
-    if not store.exists(path):
-        return "is gone"
-    size = store.size(path)
-    if file["bytes"] >= 0 and size != file["bytes"]:
-        return f"has {size} bytes, the manifest says {file['bytes']}"
-    try:
-        with store.open(path) as stream:
-            rows = pq.read_metadata(stream).num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        return f"is not readable Parquet: {error}"
-    if file["row_count"] >= 0 and rows != file["row_count"]:
-        return f"has {rows} rows, the manifest says {file['row_count']}"
-    return ""
+def check_files(audit: Audit) -> list[CheckResult]:
+    """What an audit found: what is damaged, and how many files nobody can be sure of."""
+    rows = tuple((d.path, d.problem, find_cure(d)) for d in audit.damages)
+    unrecorded = ((audit.unrecorded_count,),) if audit.unrecorded_count else ()
+    return [
+        CheckResult(
+            "check_files",
+            "Files and records that are gone, damaged or not what their records say.",
+            False,
+            len(rows),
+            ("path", "problem", "cure"),
+            rows[:20],
+        ),
+        CheckResult(
+            "warn_checksums",
+            "Files from before checksums were recorded: sizes and rows agree, bytes nobody knows.",
+            True,
+            audit.unrecorded_count,
+            ("file_count",),
+            unrecorded,
+        ),
+    ]
 
 
 def run_violations(results: Sequence[CheckResult]) -> int:

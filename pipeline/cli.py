@@ -322,12 +322,17 @@ def build(warehouse: Warehouse) -> None:
 
 
 @app.command()
-def check(warehouse: Warehouse) -> None:
+def check(
+    warehouse: Warehouse,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file, also those found good before.")
+    ] = False,
+) -> None:
     """Check that everything adds up. Exit status 1 if it does not."""
     from pipeline.check import check as run_check
     from pipeline.check import run_violations
 
-    results = run_check(warehouse, choose_progress())
+    results = run_check(warehouse, choose_progress(), deep)
     for result in results:
         mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
         say(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")

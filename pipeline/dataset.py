@@ -65,7 +65,15 @@ def list_datasets(store: Store) -> list[str]:
     """Names of the registered datasets, sorted."""
     folders = (name for name in store.list("") if name.startswith("dataset="))
     names = (name.removeprefix("dataset=") for name in folders)
-    return [name for name in names if store.exists(f"dataset={name}/dataset.json")]
+    return [name for name in names if is_registered(store, name)]
+
+
+def is_registered(store: Store, name: str) -> bool:
+    """Whether there is a dataset of that name, even if its list of shards is gone."""
+    folder = dataset_folder(name)
+    return store.exists(f"{folder}/dataset.json") or bool(
+        store.list(f"{folder}/manifests", ".json")
+    )
 
 
 def read_dataset(store: Store, name: str) -> Dataset:
@@ -76,6 +84,12 @@ def read_dataset(store: Store, name: str) -> Dataset:
     """
     path = f"{dataset_folder(name)}/dataset.json"
     if not store.exists(path):
+        if is_registered(store, name):
+            raise WarehouseError(
+                f"{store.uri(path)} is gone, but shards of the dataset are indexed.",
+                "Make it again, from what their manifests say, with: "
+                f"neurons repair --dataset {name}",
+            )
         known = ", ".join(list_datasets(store)) or "none"
         raise WarehouseError(
             f"There is no dataset {name!r} in {store.url}.",
@@ -148,6 +162,35 @@ def read_manifest(store: Store, folder: str, ordinal: int) -> ShardManifest | No
     if not store.exists(path):
         return None
     return read_record(store, path, ShardManifest)
+
+
+def list_ordinals(store: Store, folder: str) -> list[int]:
+    """Ordinals of the shards that have a manifest in a dataset's or a run's folder, in order."""
+    names = store.list(f"{folder}/manifests", ".json")
+    return sorted(int(stem) for name in names if (stem := name.removesuffix(".json")).isdigit())
+
+
+def check_shard(manifest: ShardManifest, shard: Shard | None, place: str) -> None:
+    """Refuse a manifest that is of another shard than the one that its dataset has in that place.
+
+    Args:
+        manifest: Of an index or of a run.
+        shard: The shard of the same ordinal; None if the dataset's list is shorter.
+        place: Where the manifest lies, for the message.
+
+    Raises:
+        WarehouseError: It is done, and of a shard of another name or size.
+    """
+    said = (manifest["shard"], manifest.get("size_bytes", shard.size_bytes if shard else None))
+    if manifest["status"] != "done" or (shard and said == (shard.name, shard.size_bytes)):
+        return
+    there = f"{shard.name} of {shard.size_bytes:,} bytes" if shard else "no shard"
+    raise WarehouseError(
+        f"The manifest of shard {manifest['ordinal']} in {place} is of {manifest['shard']} "
+        f"({manifest.get('size_bytes', 'unknown')} bytes), but dataset.json has {there} in that "
+        "place: it is not the list that these shards were indexed by.",
+        "Leave the manifests as they are. Make the list again from them with: neurons repair",
+    )
 
 
 def write_manifest(store: Store, folder: str, manifest: Mapping[str, Any]) -> None:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import LabelSettings, digest
-from pipeline.dataset import dataset_folder, list_datasets, read_dataset, read_manifest, shard_file
+from pipeline.dataset import (
+    Dataset,
+    check_shard,
+    dataset_folder,
+    list_datasets,
+    list_ordinals,
+    read_dataset,
+    read_manifest,
+    shard_file,
+)
 from pipeline.errors import WarehouseError
 from pipeline.labels.facets import FACET_CLASS_SET
 from pipeline.records import (
@@ -122,8 +131,14 @@ def take_inventory(store: Store) -> Inventory:
 def _add_dataset(inventory: Inventory, name: str) -> None:
     store, folder = inventory.store, dataset_folder(name)
     dataset = read_dataset(store, name)
+    beyond = (n for n in list_ordinals(store, folder) if n >= len(dataset.shards))
+    for ordinal in beyond:
+        if (manifest := read_manifest(store, folder, ordinal)) is not None:
+            check_shard(manifest, None, store.uri(folder))
     for shard in dataset.shards:
         manifest = read_manifest(store, folder, shard.ordinal)
+        if manifest is not None:
+            check_shard(manifest, shard, store.uri(folder))
         status = manifest["status"] if manifest else "pending"
         names = ("read_count", "written_count", "rejected_count")
         counts = {key: dict(manifest or {}).get(key, 0) for key in names}
@@ -142,16 +157,17 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
         )
         inventory.add_files(manifest or {})
         duplicates = shard_file(folder, "duplicates", shard.ordinal)
-        if manifest and status == "done" and store.exists(duplicates):
+        is_noted = any(f["table"] == "duplicates" for f in manifest["files"]) if manifest else False
+        if manifest and status == "done" and not is_noted and store.exists(duplicates):
             entry = {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
             inventory.add_files({**manifest, "files": [entry]})
     for run_folder in store.list(folder):
         if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):
-            _add_run(inventory, name, f"{folder}/{run_folder}")
+            _add_run(inventory, dataset, f"{folder}/{run_folder}")
 
 
-def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
-    store = inventory.store
+def _add_run(inventory: Inventory, registered: Dataset, folder: str) -> None:
+    store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
     record = read_record(store, f"{folder}/run.json", RunRecord)
     identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]
     manifests = [
@@ -165,6 +181,7 @@ def _add_run(inventory: Inventory, dataset: str, folder: str) -> None:
         done and compacted and (compacted["ordinals"], compacted.get("form")) == (done, RANKS_FORM)
     )
     for manifest in manifests:
+        check_shard(manifest, shards.get(manifest["ordinal"]), store.uri(folder))
         files = manifest["files"]
         inventory.run_shards.append(
             {

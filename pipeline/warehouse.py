@@ -295,6 +295,5 @@ def explain_damage(error: duckdb.Error, place: str) -> WarehouseError:
     text = str(error).strip().splitlines()[0]
     return WarehouseError(
         f"A file of {place} cannot be read: {text}",
-        "List damaged files with: neurons check. Delete the manifest (manifests/NNNNN.json) beside "
-        "each, and run the same ingest or extract again: it makes just those shards anew.",
+        "See what is damaged with: neurons check --deep. Make it again with: neurons repair.",
     )

@@ -119,7 +119,7 @@ LEVELS = {
     "errors": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,
     "storage": 1, "progress": 1, "records": 1.5,
     "dataset": 2, "shards": 2, "locks": 2, "images": 3, "sources": 3, "extract": 3, "labels": 3, "views": 3,
-    "stimuli": 4, "inventory": 4, "train": 5, "evidence": 5, "warehouse": 5,
+    "presence": 3, "few_handles": 2, "audit": 4, "stimuli": 4, "inventory": 4, "train": 5, "evidence": 5, "warehouse": 5,
     "build": 6, "check": 6, "compact": 6, "sheet": 6, "runs": 6, "label_files": 5,
     "label_import": 6,
     "summary": 7, "query": 7, "probes": 7, "similarity": 7, "labelling": 7, "search": 7,

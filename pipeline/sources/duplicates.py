@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from pipeline.dataset import dataset_folder, shard_file
+from pipeline.dataset import dataset_folder, read_manifest, shard_file, write_manifest
+from pipeline.records import make_entry
 from pipeline.schema import TABLES
 from pipeline.storage import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MEMORY_LIMIT = "2GB"
 
@@ -67,12 +72,8 @@ def find_duplicates(store: Store, dataset: str, done: list[int]) -> int:
     import pyarrow.compute as pc
 
     folder = dataset_folder(dataset)
-    there = {
-        int(name.removesuffix(".parquet"))
-        for name in store.list(f"{folder}/duplicates", ".parquet")
-    }
-    settled = [ordinal for ordinal in done if ordinal in there]
-    fresh = [ordinal for ordinal in done if ordinal not in there]
+    settled = [ordinal for ordinal in done if _is_noted(store, folder, ordinal)]
+    fresh = [ordinal for ordinal in done if ordinal not in set(settled)]
     schema = TABLES["duplicates"].arrow_schema()
     with tempfile.TemporaryDirectory() as spill, _connect(store, spill) as con:
         _create_view(con, store, "settled_duplicates", folder, "duplicates", settled)
@@ -90,8 +91,26 @@ def find_duplicates(store: Store, dataset: str, done: list[int]) -> int:
             table = pa.table(
                 {name: pc.cast(rows[name], pa.int64()) for name in schema.names}, schema=schema
             )
-            store.write_parquet(shard_file(folder, "duplicates", ordinal), table)
+            _note(store, folder, ordinal, table)
     return count
+
+
+def _is_noted(store: Store, folder: str, ordinal: int) -> bool:
+    """Whether a shard's manifest names its file; in format 1 the file alone says it."""
+    manifest: Mapping[str, Any] = read_manifest(store, folder, ordinal) or {"files": []}
+    if any(file["table"] == "duplicates" for file in manifest["files"]):
+        return True
+    return "format" not in manifest and store.exists(shard_file(folder, "duplicates", ordinal))
+
+
+def _note(store: Store, folder: str, ordinal: int, table: pa.Table) -> None:
+    """Write the file of a shard and name it in the shard's manifest."""
+    rel = shard_file(folder, "duplicates", ordinal)
+    entry = make_entry("duplicates", rel, table.num_rows, store.write_parquet(rel, table))
+    manifest = read_manifest(store, folder, ordinal)
+    if manifest is not None:
+        others = [file for file in manifest["files"] if file["table"] != "duplicates"]
+        write_manifest(store, folder, {**manifest, "files": [*others, entry]})
 
 
 def _connect(store: Store, spill: str) -> Any:

@@ -1,0 +1,196 @@
+"""Damage is seen and named: what is gone, cut, flipped or swapped, in every kind of file that we write."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.audit import MEMORY, audit_warehouse
+from pipeline.check import check, run_violations
+from pipeline.compact import compact
+from pipeline.config import SimilarityConfig
+from pipeline.errors import StorageError
+from pipeline.label_files import read_labels
+from pipeline.label_import import import_labels
+from pipeline.query import find_neuron
+from pipeline.similarity import score_similarity
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+
+@pytest.fixture(scope="module")
+def full(tiny_warehouse, tmp_path_factory) -> Path:
+    """Every kind of file that we write: indexed, extracted, read by its model, labelled, compacted."""
+    place = tmp_path_factory.mktemp("full") / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    (run,) = place.glob("dataset=textures/run_id=*")
+    config = SimilarityConfig(str(place), "textures", run.name.removeprefix("run_id="))
+    score_similarity(config)
+    labels = place.parent / "labels.csv"
+    labels.write_text("example_id,label\n0,cat\n1,dog\n")
+    with connect(place) as connection:
+        neuron = find_neuron(connection, "visual.layer3.0", 0)
+        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
+    compact(str(place))
+    return place
+
+
+def copy_of(full: Path, tmp_path: Path) -> Path:
+    """A warehouse of one's own that nobody has checked yet."""
+    place = tmp_path / "warehouse"
+    shutil.copytree(full, place, ignore=shutil.ignore_patterns(MEMORY))
+    return place
+
+
+def audited(place: Path) -> list[Path]:
+    """Files that an audit vouches for: all but caches, locks and what another program may change."""
+    files = (file for file in place.rglob("*") if file.suffix in (".parquet", ".json", ".copy"))
+    return sorted(file for file in files if file.name != MEMORY)
+
+
+def kind_of(place: Path, file: Path) -> str:
+    parts = [part for part in file.relative_to(place).parts if "=" not in part]
+    return "/".join(part for part in parts if not any(c.isdigit() for c in part)) or file.parts[-1]
+
+
+def named(place: Path, deep: bool = True) -> set[str]:
+    return {damage.path for damage in audit_warehouse(Store(place), deep).damages}
+
+
+def test_a_good_warehouse_has_no_damage(full):
+    audit = audit_warehouse(Store(full), deep=True)
+    assert audit.damages == []
+    assert audit.unrecorded_count == 0
+    assert audit.read_count > 30
+
+
+def test_one_flipped_bit_is_named_wherever_it_is(full):
+    """Every kind of Parquet file and JSON, at places spread over the file, one bit at a time."""
+    moments, kinds = random.Random(0), {}
+    for file in audited(full):
+        kinds.setdefault(kind_of(full, file), file)
+    assert len(kinds) > 25, sorted(kinds)
+    unseen = []
+    for kind, file in kinds.items():
+        good = file.read_bytes()
+        try:
+            for n in range(3):
+                at = min(8 * len(good) - 1, 8 * len(good) * n // 2 + moments.randrange(64))
+                bad = bytearray(good)
+                bad[at // 8] ^= 1 << at % 8
+                file.write_bytes(bad)
+                if str(file.relative_to(full)) not in named(full):
+                    unseen.append((kind, at))
+        finally:
+            file.write_bytes(good)
+    assert unseen == []
+    assert named(full) == set()
+
+
+def test_what_was_found_good_is_not_read_again(full, tmp_path):
+    place = copy_of(full, tmp_path)
+    first = audit_warehouse(Store(place))
+    again = audit_warehouse(Store(place))
+    assert (first.read_count > 30, again.read_count) == (True, 0)
+    file = next(place.glob("dataset=*/run_id=*/embeddings/*.parquet"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert named(place, deep=False) == set()  # size and record are as they were
+    rel = str(file.relative_to(place))
+    assert named(place) == {rel}
+    assert named(place, deep=False) == {rel}  # once found, it is not forgotten
+    (place / MEMORY).write_text("{ no JSON")  # a cache
+    assert named(place, deep=False) == {rel}
+
+
+def test_what_is_gone_or_cut_is_named_without_deep(full, tmp_path):
+    place = copy_of(full, tmp_path)
+    audit_warehouse(Store(place))
+    gone = next(place.glob("dataset=*/examples/*.parquet"))
+    gone.unlink()
+    cut = next(place.glob("dataset=*/run_id=*/compact/*/*/00000.parquet"))
+    cut.write_bytes(cut.read_bytes()[:-1])
+    torn = next(place.glob("dataset=*/run_id=*/manifests/*.json"))
+    torn.write_bytes(torn.read_bytes()[:100])
+    assert named(place, deep=False) == {str(f.relative_to(place)) for f in (gone, cut, torn)}
+    results = check(place)
+    assert run_violations(results) == 3
+    assert {row[2] for row in results[0].rows} == {"neurons repair --dataset textures"}
+
+
+def test_a_list_of_shards_in_another_order_is_named(full, tmp_path):
+    """Names and sizes are what manifests compare, so a list that was made again is not believed."""
+    place = copy_of(full, tmp_path)
+    record = Store(place).read_json("dataset=textures/dataset.json")
+    first, second, *rest = record["shards"]
+    swapped = [second | {"ordinal": 0}, first | {"ordinal": 1}, *rest]
+    Store(place).write_record("dataset=textures/dataset.json", record | {"shards": swapped})
+    found = audit_warehouse(Store(place)).damages
+    assert {damage.record.kind for damage in found} == {"index", "shard"}
+    assert all("is of the shard" in damage.problem for damage in found)
+    with pytest.raises(Exception, match="is not the list that these shards were indexed by"):
+        connect(place)
+
+
+def test_files_without_a_checksum_are_told_once_and_read_on_demand(full, tmp_path):
+    place = copy_of(full, tmp_path)
+    path = next(place.glob("dataset=*/manifests/*.json"))
+    manifest = json.loads(path.read_text())
+    for file in manifest["files"]:
+        del file["checksum"]
+    del manifest["checksum"], manifest["format"]
+    path.write_text(json.dumps(manifest))
+    results = {result.name: result for result in check(place)}
+    assert results["warn_checksums"].violation_count == len(manifest["files"])
+    assert run_violations(list(results.values())) == 0
+    texts = place / next(f["path"] for f in manifest["files"] if f["table"] == "texts")
+    data = bytearray(texts.read_bytes())
+    data[60] ^= 4  # in a page: only its own checksum knows
+    texts.write_bytes(data)
+    assert named(place) == {str(texts.relative_to(place))}
+
+
+def test_a_warehouse_that_may_only_be_read_is_checked_all_the_same(full, tmp_path, monkeypatch):
+    place = copy_of(full, tmp_path)
+
+    def refuse(*_):
+        raise StorageError("not writable")
+
+    monkeypatch.setattr(Store, "write_json", refuse)
+    assert audit_warehouse(Store(place)).damages == []
+    assert not (place / MEMORY).exists()
+
+
+def test_few_files_are_open_at_once(full):
+    """All checks of a warehouse of many more files, with 64 handles."""
+    files = len(list(full.rglob("*.parquet")))
+    assert files > 64
+    code = (
+        "import resource, sys; from pipeline.check import check, run_violations;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
+        "print(run_violations(check(sys.argv[1], deep=True)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(full)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr[-2000:]
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] != 64  # only there
+
+
+def test_trouble_of_the_system_is_no_damage(full, monkeypatch):
+    import errno
+
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Store, "checksum", fail)
+    with pytest.raises(StorageError, match="Too many open files"):
+        audit_warehouse(Store(full), deep=True)
