@@ -58,6 +58,7 @@ class SparingFileSystem(LocalFileSystem):  # type: ignore[misc]
         return str(LocalFileSystem._strip_protocol(path.removeprefix("sparing://")))
 
     def unstrip_protocol(self, name: str) -> str:
+        """With the protocol."""
         return f"sparing://{self._strip_protocol(name)}"
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:
