@@ -353,6 +353,23 @@ TABLES: dict[str, Table] = {
                 Column("activation_sum_sq", "float64", "model units^2", "sum of their squares"),
                 Column("activation_min", "float32", "model units", "smallest activation"),
                 Column("activation_max", "float32", "model units", "largest activation"),
+                Column(
+                    "central_sum_2",
+                    "float64",
+                    "model units^2",
+                    "sum of squared deviations from the shard's own mean",
+                    since=2,
+                ),
+                Column("central_sum_3", "float64", "model units^3", "of their cubes", since=2),
+                Column("central_sum_4", "float64", "model units^4", "of their 4th powers", since=2),
+                Column(
+                    "positive_sum",
+                    "float64",
+                    "model units",
+                    "sum of the activations above zero",
+                    since=2,
+                ),
+                Column("positive_sum_sq", "float64", "model units^2", "of their squares", since=2),
             ),
         ),
         Table(

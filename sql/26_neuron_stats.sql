@@ -3,9 +3,20 @@
 -- key:     dataset, run_id, layer, unit
 -- reads:   stg_neuron_moments, neuron_histograms, stg_runs
 -- purpose: Statistics of each neuron over all examples of the run, stored or not.
+-- cite:    Treves & Rolls 1991, doi:10.1088/0954-898X/2/4/004; Vinje & Gallant 2000,
+--          doi:10.1126/science.287.5456.1273 (sparsity)
 --
 -- Quantiles come from the histogram, so they are exact to a quarter of an octave at
--- worst; everything else is exact.
+-- worst; everything else is exact. A selective neuron answers much to few images: its
+-- skewness, kurtosis and sparsity are high. Skewness and kurtosis are of the whole
+-- distribution: third and fourth powers of the deviations from the mean in units of sd,
+-- on average; the kurtosis less 3, so that both are 0 of a normal distribution (as
+-- SciPy's skew and kurtosis). Sparsity is of the response r, the activation where it is
+-- above zero and 0 elsewhere: (1 - mean(r)^2 / mean(r^2)) / (1 - 1 / example_count); 0
+-- for a neuron that answers to all images alike, 1 for one that answers to one alone.
+-- Hoyer's measure of r rises and falls with it. Null: skewness and kurtosis of a
+-- constant neuron, sparsity of one that is never above zero, and all three where a
+-- shard was extracted before they were kept.
 --
 -- column           type     unit         meaning
 -- dataset          varchar               name of the dataset
@@ -19,6 +30,9 @@
 -- sd               double   model units  population standard deviation
 -- min              float    model units  smallest activation
 -- max              float    model units  largest activation
+-- skewness         double                lopsidedness; 0 if symmetric
+-- kurtosis         double                excess kurtosis; 0 if normal
+-- sparsity         double   0..1         1 = answers to one image, 0 = to all alike
 -- active_frac      double   0..1         share of activations above zero
 -- zero_frac        double   0..1         share of activations that are exactly zero
 -- quantile_01      double   model units  0.01 quantile, interpolated in its bin
@@ -46,6 +60,15 @@ stg_neuron_moments as (
         / stg_neuron_moments.example_count as mean_sq,
         stg_neuron_moments.activation_min,
         stg_neuron_moments.activation_max,
+        stg_neuron_moments.central_sum_2
+        / stg_neuron_moments.example_count as variance,
+        stg_neuron_moments.central_sum_3 / stg_neuron_moments.example_count as cubes,
+        stg_neuron_moments.central_sum_4
+        / stg_neuron_moments.example_count as fourths,
+        stg_neuron_moments.positive_sum
+        / stg_neuron_moments.example_count as response,
+        stg_neuron_moments.positive_sum_sq
+        / stg_neuron_moments.example_count as response_sq,
     from stg_neuron_moments
     where stg_neuron_moments.example_count > 0
 ),
@@ -146,11 +169,36 @@ final as (
             when stg_neuron_moments.activation_min = stg_neuron_moments.activation_max
                 then 0
             else sqrt(
-                greatest(stg_neuron_moments.mean_sq - stg_neuron_moments.mean ^ 2, 0)
+                coalesce(
+                    stg_neuron_moments.variance,
+                    greatest(
+                        stg_neuron_moments.mean_sq - stg_neuron_moments.mean ^ 2, 0
+                    )
+                )
             )
         end as sd,
         stg_neuron_moments.activation_min as min,
         stg_neuron_moments.activation_max as max,
+        case
+            when stg_neuron_moments.activation_min < stg_neuron_moments.activation_max
+                then stg_neuron_moments.cubes
+                / nullif(stg_neuron_moments.variance ^ 1.5, 0)
+        end as skewness,
+        case
+            when stg_neuron_moments.activation_min < stg_neuron_moments.activation_max
+                then stg_neuron_moments.fourths
+                / nullif(stg_neuron_moments.variance ^ 2, 0) - 3
+        end as kurtosis,
+        case
+            when
+                stg_neuron_moments.example_count > 1
+                and stg_neuron_moments.response_sq > 0
+                then greatest(
+                    0.0::double,
+                    1.0
+                    - stg_neuron_moments.response ^ 2 / stg_neuron_moments.response_sq
+                ) / (1.0 - 1.0::double / stg_neuron_moments.example_count)
+        end as sparsity,
         stg_neuron_moments.positive_count
         / stg_neuron_moments.example_count as active_frac,
         stg_neuron_moments.zero_count / stg_neuron_moments.example_count as zero_frac,
@@ -187,6 +235,9 @@ select
     final.sd,
     final.min,
     final.max,
+    final.skewness,
+    final.kurtosis,
+    final.sparsity,
     final.active_frac,
     final.zero_frac,
     final.quantile_01,

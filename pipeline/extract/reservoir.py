@@ -71,7 +71,7 @@ def choose_floors(moments: Array) -> Array:
     """uint8 ``[U]``: the octave of half a standard deviation; those below it become one bin.
 
     Args:
-        moments: Float64 ``[8, U]`` of `Partials`.
+        moments: Float64 ``[13, U]`` of `Partials`.
     """
     count = np.maximum(moments[0], 1)
     variance = moments[5] / count - (moments[4] / count) ** 2

@@ -1,8 +1,12 @@
 """Mergeable partials of one shard: moments, histogram, top-k and bottom-k, samples by activation.
 
 All are taken from the activations as they are stored (after rounding), over all of them, on both
-sides of zero. Merging is associative and commutative except for the last bits of the two sums, so a
+sides of zero. Merging is associative and commutative except for the last bits of the sums, so a
 view over the partials equals a scan of everything.
+
+Powers are summed of deviations from the mean, and merged as Pebay (2008, SAND2008-6212) does: of a
+neuron with mean 60,000 and standard deviation 40, sums of plain powers leave 3 digits of the kurtosis
+in float64, and of one whose values differ by a last bit none; these leave 13.
 """
 
 from __future__ import annotations
@@ -27,6 +31,23 @@ HISTOGRAM_BINS = 125
 
 The first four are linear (float16 is subnormal there) and the last holds all from 2^16 on.
 """
+
+MOMENTS = (
+    "example_count",
+    "duplicate_count",
+    "zero_count",
+    "positive_count",
+    "activation_sum",
+    "activation_sum_sq",
+    "activation_min",
+    "activation_max",
+    "central_sum_2",
+    "central_sum_3",
+    "central_sum_4",
+    "positive_sum",
+    "positive_sum_sq",
+)
+"""Rows of ``Partials.moments``, named as in the table ``shard_stats``."""
 
 _UNITS_PER_BLOCK = 64
 _CHUNK = 8
@@ -136,10 +157,9 @@ def _top(values: torch.Tensor, k: int, only_above_zero: bool) -> tuple[torch.Ten
 class Partials:
     """Partials of one layer over part of a shard. Tensors are on the CPU.
 
-    ``moments`` is float64 ``[8, U]``: example, duplicate, zero and positive counts, sum, sum of
-    squares, min, max. ``histogram`` is int64 ``[U, 251]``. ``top`` maps a polarity to
-    ``(unit, example_id, activation)``, best first within a unit. ``samples`` are a few examples of
-    each neuron and octave.
+    ``moments`` is float64 ``[13, U]``, the rows of `MOMENTS`. ``histogram`` is int64 ``[U, 251]``.
+    ``top`` maps a polarity to ``(unit, example_id, activation)``, best first within a unit.
+    ``samples`` are a few examples of each neuron and octave.
     """
 
     moments: torch.Tensor
@@ -168,7 +188,7 @@ def sketch(
         is_whole: These are all examples of the shard; partials of a part are to be merged.
     """
     units, count = activations.shape
-    moments = torch.zeros(8, units, dtype=torch.float64)
+    moments = torch.zeros(len(MOMENTS), units, dtype=torch.float64)
     moments[6], moments[7] = torch.inf, -torch.inf
     counts = torch.zeros(units, 2 * HISTOGRAM_BINS + 1, dtype=torch.int64)
     first = (~is_duplicate).nonzero().flatten()
@@ -191,6 +211,14 @@ def sketch(
         if count:
             moments[6, block] = values.amin(1).double()
             moments[7, block] = values.amax(1).double()
+            away = exact - (moments[4, block] / count)[:, None]
+            squared = away * away
+            moments[8, block] = squared.sum(1)
+            moments[9, block] = torch.linalg.vecdot(squared, away)
+            moments[10, block] = torch.linalg.vecdot(squared, squared)
+            above = exact.clamp_(min=0)
+            moments[11, block] = above.sum(1)
+            moments[12, block] = torch.linalg.vecdot(above, above)
         canonical = values if len(first) == count else values[:, first]
         for polarity, sign in (("positive", 1), ("negative", -1)):
             rows, columns = _top(canonical * sign, top_k, only_signed)
@@ -220,9 +248,7 @@ def merge(parts: list[Partials], top_k: int) -> Partials:
     """Merge the partials of disjoint sets of examples of one layer: the parts of a shard."""
     if len(parts) == 1 and parts[0].samples.is_whole:
         return parts[0]
-    stacked = torch.stack([part.moments for part in parts])
-    moments = stacked.sum(0)
-    moments[6], moments[7] = stacked[:, 6].amin(0), stacked[:, 7].amax(0)
+    moments = _merge_moments(torch.stack([part.moments for part in parts]))
     counts = torch.stack([part.histogram for part in parts]).sum(0)
     top = {}
     for polarity, sign in (("positive", 1), ("negative", -1)):
@@ -237,6 +263,19 @@ def merge(parts: list[Partials], top_k: int) -> Partials:
         top[polarity] = (unit[keep], example_id[keep], activation[keep])
     samples = merge_samples([part.samples for part in parts], choose_floors(moments.numpy()))
     return Partials(moments, counts, top, samples)
+
+
+def _merge_moments(parts: torch.Tensor) -> torch.Tensor:
+    """Moments ``[13, U]`` of the union of parts, ``[P, 13, U]``; as ``sql/19_stg_neuron_moments.sql``."""
+    merged = parts.sum(0)
+    merged[6], merged[7] = parts[:, 6].amin(0), parts[:, 7].amax(0)
+    count = parts[:, 0]
+    away = parts[:, 4] / count.clamp(min=1) - merged[4] / merged[0].clamp(min=1)
+    squares, cubes = parts[:, 8], parts[:, 9]
+    merged[8] += (count * away**2).sum(0)
+    merged[9] += (3 * away * squares + count * away**3).sum(0)
+    merged[10] += (4 * away * cubes + 6 * away**2 * squares + count * away**4).sum(0)
+    return merged
 
 
 def ranks_within(unit: torch.Tensor) -> torch.Tensor:

@@ -177,7 +177,14 @@ class ShardWriter:
         self._write_table(
             "shard_stats",
             layer,
-            [units, np.full_like(units, ordinal), *counts, moments[4], moments[5], *extremes],
+            [
+                units,
+                np.full_like(units, ordinal),
+                *counts,
+                *(moments[i] for i in (4, 5)),
+                *extremes,
+                *moments[8:],
+            ],
         )
         where, bins = partials.histogram.numpy().nonzero()
         self._write_table(

@@ -104,6 +104,17 @@ def assert_partials(
     scale = np.abs(wide).sum(1, initial=0)
     assert (np.abs(moments[4] - wide.sum(1)) <= 1e-12 * scale).all()
     np.testing.assert_allclose(moments[5], (wide**2).sum(1), rtol=1e-12)
+    away = wide - wide.mean(1, keepdims=True) if values.shape[1] else wide
+    rounding = 1e-15 * (np.abs(wide).max(1, initial=0) + 1e-200)  # of the means themselves
+    for row, power in ((8, 2), (9, 3), (10, 4)):
+        absolute = (np.abs(away) ** power).sum(1)
+        moved = rounding * values.shape[1] ** (1 / power)  # Minkowski: each by that much
+        slack = (absolute ** (1 / power) + moved) ** (power - 1) * moved
+        assert (
+            np.abs(moments[row] - (away**power).sum(1)) <= 1e-11 * absolute + power * slack
+        ).all()
+    np.testing.assert_allclose(moments[11], np.maximum(wide, 0).sum(1), rtol=1e-12)
+    np.testing.assert_allclose(moments[12], (np.maximum(wide, 0) ** 2).sum(1), rtol=1e-12)
     if values.shape[1]:
         assert (moments[6] == wide.min(1)).all()
         assert (moments[7] == wide.max(1)).all()
