@@ -14,6 +14,7 @@ cls        (refused)                           the class token; a text's end tok
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Layer:
     """The module is a ReLU, or nothing below zero leaves it: half of the values carry no more."""
     prefix_tokens: int = 0
     """Tokens before the patches (the class token)."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of the patches among an image tower's tokens; None if they are no grid."""
 
     @property
     def name(self) -> str:
@@ -68,19 +71,26 @@ def _hooked_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tenso
 
 @contextmanager
 def hook_points(model: nn.Module, specs: list[LayerSpec], take: Any) -> Iterator[None]:
-    """Call ``take(spec, tensor)`` on every pass through the named points."""
+    """Call ``take(spec, tensor)`` on every pass of this thread through the named points.
+
+    Whoever holds the model's lock passes alone; a user of ``pipeline.load_clip`` in another thread may
+    not hold it, and what passes then is not ours.
+    """
     modules = dict(model.named_modules())
     handles = []
+    owner = threading.get_ident()
 
     def before(spec: LayerSpec) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            take(spec, _hooked_tensor(args, kwargs))
+            if threading.get_ident() == owner:
+                take(spec, _hooked_tensor(args, kwargs))
 
         return hook
 
     def after(spec: LayerSpec) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
-            take(spec, _hooked_tensor(output if isinstance(output, tuple) else (output,), {}))
+            if threading.get_ident() == owner:
+                take(spec, _hooked_tensor(output if isinstance(output, tuple) else (output,), {}))
 
         return hook
 
@@ -145,8 +155,9 @@ def pool(tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None) -
     if pooling == "cls":
         return tokens[:, 0].clone()
     if pooling == "center":
-        side = round((count - layer.prefix_tokens) ** 0.5)
-        return tokens[:, layer.prefix_tokens + (side // 2) * side + side // 2].clone()
+        assert layer.grid is not None  # probed
+        rows, columns = layer.grid
+        return tokens[:, layer.prefix_tokens + (rows // 2) * columns + columns // 2].clone()
     return tokens.amax(1) if pooling == "max" else tokens.mean(1)
 
 
@@ -173,7 +184,10 @@ class Capture:
 
 @contextmanager
 def capture_layers(clip: Clip, layers: tuple[Layer, ...]) -> Iterator[Capture]:
-    """Hook the layers for as long as the context lasts; the model is left as it was."""
+    """Hook the layers for as long as the context lasts; the model is left as it was.
+
+    Its lock is held meanwhile: another extraction of the same process waits for its turn.
+    """
     capture = Capture(layers)
-    with hook_points(clip.model, [layer.spec for layer in layers], capture.take):
+    with clip.lock, hook_points(clip.model, [layer.spec for layer in layers], capture.take):
         yield capture

@@ -60,10 +60,11 @@ def embed_classes(clip: Clip, classes: Sequence[str], templates: Sequence[str]) 
     for template in templates:
         tokens = clip.tokenizer([template.replace("{}", name) for name in classes])
         _refuse_same_tokens(tokens, classes, template)
-        parts = [
-            clip.model.encode_text(some.to(clip.device), normalize=True).float().cpu()
-            for some in torch.split(tokens, PROMPTS_AT_ONCE)
-        ]
+        with clip.lock:  # else an extraction in another thread would see these texts
+            parts = [
+                clip.model.encode_text(some.to(clip.device), normalize=True).float().cpu()
+                for some in torch.split(tokens, PROMPTS_AT_ONCE)
+            ]
         total = total + torch.cat(parts)
     embeddings = torch.nn.functional.normalize(total, dim=1)
     if not bool(torch.isfinite(embeddings).all()):

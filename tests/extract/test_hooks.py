@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +267,7 @@ class Odd(nn.Module):
 @contextmanager
 def odd_clip() -> Iterator[Clip]:
     vit = load_clip("ViT-small:random")
-    yield Clip("odd", "odd", Odd(), vit.preprocess, vit.tokenizer, "", True, torch.device("cpu"))
+    yield replace(vit, model_id="odd", asked_for="odd", model=Odd())
 
 
 @pytest.mark.parametrize(
@@ -274,14 +275,14 @@ def odd_clip() -> Iterator[Clip]:
     [
         ("twice", "is used 2 times in one pass"),
         ("never", "is not used"),
-        ("row", r"holds a tensor of shape \[3\] for 3 examples"),
-        ("cube", r"holds a tensor of shape \[3, 1, 3, 8, 8\] for 3 examples"),
+        ("row", r"holds a tensor of shape \[2\] for 2 examples"),
+        ("cube", r"holds a tensor of shape \[2, 1, 3, 48, 48\] for 2 examples"),
     ],
 )
 def test_unreadable_modules(path: str, message: str) -> None:
     with odd_clip() as clip, pytest.raises(HookError, match=message) as caught:
         resolve_layers(clip, (path,))
-    assert "Expected [N, C, H, W], [N, L, D] or [N, D]" in caught.value.hint
+    assert "Expected [N, C, H, W], [N, H, W, C], [N, L, D]" in caught.value.hint
 
 
 @torch.inference_mode()
