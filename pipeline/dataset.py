@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError, WarehouseError
+from pipeline.places import is_url
 from pipeline.records import DatasetRecord, ShardManifest, read_record
 from pipeline.schema import EXAMPLE_ID_BITS
 from pipeline.storage import Store, partition
@@ -147,7 +148,7 @@ def shard_url(store: Store, shard: Shard) -> str:
 
 def full_url(store: Store, url: str) -> str:
     """The full URL or path of a tar whose ``url`` may be relative to the warehouse."""
-    relative = not ("://" in url or url.startswith("/") or url[1:3] == ":\\")
+    relative = not (url.startswith("/") or url[1:3] == ":\\" or is_url(url))
     return store.uri(url) if relative else url
 
 

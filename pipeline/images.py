@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import fsspec
-
 from pipeline.dataset import full_url
 from pipeline.errors import WarehouseError
+from pipeline.places import open_place
 from pipeline.storage import Store
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def read_image(store: Store, url: str, offset: int, size: int, sha256: str) -> b
     Raises:
         WarehouseError: The tar is gone, or there are other bytes in it now.
     """
-    fs, path = fsspec.core.url_to_fs(full_url(store, url))
+    fs, path = open_place(full_url(store, url))
     try:
         data = bytes(fs.cat_file(path, start=offset, end=offset + size))
     except Exception as error:  # object stores have errors of their own

@@ -11,17 +11,15 @@ import os
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from pipeline.errors import DamagedShardError, ExampleError, ShardError, StorageError
+from pipeline.errors import DamagedShardError, ExampleError, StorageError
 from pipeline.names import find_hidden, is_image_name
+from pipeline.places import is_url, local_path, open_place
 from pipeline.schema import EXAMPLE_ID_BITS
 
 MAX_SAMPLES = 1 << EXAMPLE_ID_BITS
@@ -266,33 +264,6 @@ def _is_text(extension: str) -> bool:
     return extension.rsplit(".", 1)[-1] in ("txt", "json")
 
 
-def expand_shards(paths: Sequence[str]) -> list[str]:
-    """List the tars that paths mean: files, folders, globs, brace ranges, URLs of any of these.
-
-    Within a folder or glob tars are sorted by name; otherwise the given order stands.
-
-    Returns:
-        Absolute local paths, or URLs.
-
-    Raises:
-        ShardError: A path or a member of a brace range is not there, nothing was found, or a tar is
-            listed twice.
-    """
-    found: list[str] = []
-    for path in paths:
-        found += _expand(str(path))
-    if not found:
-        raise ShardError(
-            "No shards were given.", "Give tar files, folders of them, globs or brace ranges."
-        )
-    twice = sorted({url for url in found if found.count(url) > 1}) if _has_repeats(found) else []
-    if twice:
-        raise ShardError(
-            f"{twice[0]} is listed {found.count(twice[0])} times.", "Name each shard once."
-        )
-    return found
-
-
 @contextmanager
 def open_shard(url: str) -> Iterator[IO[bytes]]:
     """Open a shard for reading, from a local path or a URL.
@@ -301,32 +272,17 @@ def open_shard(url: str) -> Iterator[IO[bytes]]:
         StorageError: It cannot be opened or read.
     """
     try:
-        if "://" in url:
-            fs, path = fsspec.core.url_to_fs(url)
+        if is_url(url):
+            fs, path = open_place(url)
             with fs.open(path, "rb") as file:
                 yield cast(IO[bytes], file)
         else:
-            with Path(url).open("rb", buffering=1 << 20) as file:
+            with Path(local_path(url)).open("rb", buffering=1 << 20) as file:
                 yield file
     except OSError as error:
         raise StorageError(
             f"Shard {url} could not be read: {error}.",
             "Check that it is there and readable, and run the same command again.",
-        ) from error
-
-
-def shard_size(url: str) -> int:
-    """Size of a shard in bytes.
-
-    Raises:
-        ShardError: It is not there.
-    """
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-        return int(fs.size(path))
-    except OSError as error:
-        raise ShardError(
-            f"Shard {url} is not there: {error}.", "Check the path; relative paths start here."
         ) from error
 
 
@@ -425,52 +381,3 @@ def _check_end(file: IO[bytes], offset: int) -> None:
 
 def _too_many(offset: int) -> _DamageError:
     return _DamageError("too_many_samples", offset, f"holds more than {MAX_SAMPLES:,} samples")
-
-
-def _has_repeats(urls: list[str]) -> bool:
-    return len(set(urls)) < len(urls)
-
-
-def _expand(path: str) -> list[str]:
-    if "{" in path and not Path(path).exists():
-        from webdataset.shardlists import expand_urls
-
-        members = [url for part in expand_urls(path) for url in _list_one(part)]
-        missing = [url for url in members if not _exists(url)]
-        if missing:
-            raise ShardError(
-                f"{len(missing)} of the {len(members)} shards of {path} are not there: "
-                f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
-                "Correct the range, or bring the missing shards.",
-            )
-        return members
-    found = _list_one(path)
-    if not found:
-        raise ShardError(f"{path} holds no .tar file.", "Expected a folder or glob of .tar files.")
-    if not all(_exists(url) for url in found):
-        raise ShardError(
-            f"Shard {path} is not there.", "Check the path; relative paths start here."
-        )
-    return found
-
-
-def _list_one(path: str) -> list[str]:
-    """The tars of a folder or glob, or the path itself; one spelling for each place."""
-    fs, inner = fsspec.core.url_to_fs(path)
-    if fs.isdir(inner):
-        items = [str(item) for item in fs.ls(inner, detail=False)]
-    elif any(letter in path for letter in "*?[") and not fs.exists(inner):
-        items = [str(item) for item in fs.glob(inner)]
-    else:
-        return [_spell(fs, str(inner))]
-    return [_spell(fs, item) for item in sorted(items) if item.endswith(".tar")]
-
-
-def _spell(fs: Any, path: str) -> str:
-    """A plain absolute path for a local file, a URL for any other."""
-    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
-
-
-def _exists(url: str) -> bool:
-    fs, inner = fsspec.core.url_to_fs(url)
-    return bool(fs.isfile(inner))

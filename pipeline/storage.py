@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-import fsspec
-
 from pipeline.checksums import encode_json, hash_stream, seal
-from pipeline.errors import ConfigError, MissingDependencyError, StorageError
+from pipeline.errors import StorageError
+from pipeline.places import open_place
 from pipeline.schema import FORMAT
 
 if TYPE_CHECKING:
@@ -46,20 +45,8 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.url = str(root)
-        try:
-            # A listing that is remembered would hide what another process has just written.
-            self.fs, self.root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
-        except ImportError as error:
-            scheme = self.url.split("://", 1)[0]
-            raise MissingDependencyError(
-                f"{self.url!r} needs a package that is not installed.",
-                f"pip install 'multimodal-neurons[{scheme}]', or the fsspec package for {scheme}.",
-            ) from error
-        except ValueError as error:
-            raise ConfigError(
-                f"{self.url!r} is not a place we can write to: {error}.",
-                "Give a folder, or a URL such as s3://bucket/folder.",
-            ) from error
+        # A listing that is remembered would hide what another process has just written.
+        self.fs, self.root = open_place(self.url, use_listings_cache=False)
         self.is_local = "file" in (
             self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,)
         )

@@ -113,8 +113,8 @@ def test_every_error_is_drawn_in_the_tree():
 
 
 LEVELS = {
+    "names": 0, "places": 0.5, "folders": 0.7, "pixels": 0.7, "shard_lists": 2,
     "neuron_arguments": 1,
-    "names": 0, "places": 1, "pixels": 1,
     "display": -1,
     "errors": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,
     "storage": 1, "progress": 1, "records": 1.5,

@@ -12,7 +12,8 @@ from making import make_image, make_samples, write_members, write_tar
 from webdataset import TarWriter
 
 from pipeline.errors import DamagedShardError, ShardError, StorageError
-from pipeline.shards import Sample, expand_shards, open_shard, read_samples, split_name
+from pipeline.shard_lists import expand_shards
+from pipeline.shards import Sample, open_shard, read_samples, split_name
 
 keys = st.text("abcz/09_- é", min_size=1, max_size=8).filter(
     lambda key: not key.startswith("/") and not key.endswith("/") and not key.startswith("__")

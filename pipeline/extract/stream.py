@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -25,6 +24,7 @@ import torch
 from pipeline.dataset import Shard, dataset_folder, read_manifest, shard_file, shard_url
 from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError
 from pipeline.extract.decode import stack, start_decode_thread
+from pipeline.places import open_place
 from pipeline.storage import Store
 
 CHUNK_EXAMPLES = 16
@@ -190,7 +190,7 @@ def _read_and_decode(
     began = time.perf_counter()
     start = min(e.offset for e in chunk)
     end = max(e.offset + e.size for e in chunk)
-    fs, path = fsspec.core.url_to_fs(plan.url)
+    fs, path = open_place(plan.url)
     try:
         data = memoryview(fs.cat_file(path, start=start, end=end))
     except FileNotFoundError as error:

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
-
 from pipeline.config import IngestConfig
 from pipeline.errors import ExampleError, SourceError
 from pipeline.names import is_image_name
+from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
 from pipeline.sources.published import read_published_name
 from pipeline.sources.texts import TEXT_KINDS, SourceText, make_text
@@ -63,7 +62,7 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
     Raises:
         SourceError: The folder is not there or holds no image, or the captions cannot be read.
     """
-    fs, root = fsspec.core.url_to_fs(path)
+    fs, root = open_place(path)
     root = root.rstrip("/")
     if not fs.isdir(root):
         raise SourceError(f"{path} is not a folder.", "Give the folder that holds the images.")
@@ -84,7 +83,7 @@ def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExampl
         yield folder.example(name, _stem(name) in sidecars)
     yield from folder.rejects
     stems = {_stem(name) for name in images}
-    caption_file = None if captions is None else fsspec.core.url_to_fs(captions)[1]
+    caption_file = None if captions is None else open_place(captions)[1]
     for name in names:
         if name in images or f"{root}/{name}" == caption_file:
             continue
@@ -165,7 +164,7 @@ class _Folder:
 
 def _read_rows(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a CSV or JSONL with their line numbers."""
-    fs, inner = fsspec.core.url_to_fs(path)
+    fs, inner = open_place(path)
     try:
         with fs.open(inner, "rb") as file:
             lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")

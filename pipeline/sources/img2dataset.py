@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import fsspec
-
 from pipeline.config import IngestConfig
 from pipeline.dataset import Shard
 from pipeline.errors import SourceError, StorageError
+from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
-from pipeline.shards import expand_shards
+from pipeline.shard_lists import expand_shards
 from pipeline.sources.index import SourceNotes, SourceReject
 from pipeline.sources.webdataset import ingest_tars
 from pipeline.storage import Store
@@ -119,7 +118,7 @@ def _read_rows(tar: str) -> list[dict[str, Any]]:
 
 
 def _read_beside(path: str, tar: str) -> bytes:
-    fs, inner = fsspec.core.url_to_fs(path)
+    fs, inner = open_place(path)
     try:
         return bytes(fs.cat_file(inner))
     except FileNotFoundError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pipeline.config import IngestConfig
 from pipeline.dataset import Shard, dataset_folder, read_manifest
 from pipeline.progress import ProgressCallback
-from pipeline.shards import expand_shards, shard_size
+from pipeline.shard_lists import expand_shards, shard_size
 from pipeline.sources.index import SourceNotes, index_shard
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.writer import describe_manifest

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
 
-import fsspec
-
 from pipeline.config import IngestConfig
 from pipeline.errors import ConfigError, ExampleError
+from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
 from pipeline.sources.texts import SourceText, drop_repeats, make_text
 from pipeline.sources.wit_base import list_files, make_url_key
@@ -126,7 +125,7 @@ def _read_texts(rows: Sequence[Mapping[str, Any]]) -> list[SourceText]:
 
 def _read_bytes(path: str, offset: int | None, size: int | None) -> bytes:
     try:
-        fs, inner = fsspec.core.url_to_fs(path)
+        fs, inner = open_place(path)
         if offset is None:
             return bytes(fs.cat_file(inner))
         return bytes(fs.cat_file(inner, start=offset, end=offset + (size or 0)))

@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import fsspec
-
 from pipeline.config import IngestConfig
 from pipeline.errors import ExampleError, SourceError
+from pipeline.names import find_hidden
+from pipeline.places import list_pattern, open_place, spell_place
 from pipeline.progress import ProgressCallback
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
@@ -61,7 +61,7 @@ def iter_wit_base(path: str) -> Iterator[SourceExample]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fs, inner = fsspec.core.url_to_fs(path)
+    fs, inner = open_place(path)
     try:
         with fs.open(inner, "rb") as opened, pq.ParquetFile(opened) as file:
             missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
@@ -87,19 +87,24 @@ def list_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        fs, inner = fsspec.core.url_to_fs(path)
+        fs, inner = open_place(path)
         if fs.isfile(inner):
             items = [inner]  # also if its name has letters that a glob would take for a pattern
         else:
-            items = fs.ls(inner, detail=False) if fs.isdir(inner) else fs.glob(inner)
-        files = sorted(str(item) for item in items if str(item).endswith(suffixes))
+            items = fs.ls(inner, detail=False) if fs.isdir(inner) else list_pattern(fs, inner)
+        names = sorted(map(str, items))
+        files = [name for name in names if name.endswith(suffixes) and not _is_hidden(name)]
         if not files:
             raise SourceError(
                 f"{path} holds no {' or '.join(suffixes)} file.",
                 "Check the path; relative paths start here.",
             )
-        found += [str(fs.unstrip_protocol(file)) if "://" in path else file for file in files]
+        found += [spell_place(fs, file) for file in files]
     return found
+
+
+def _is_hidden(path: str) -> bool:
+    return find_hidden(path.rsplit("/", 1)[-1]) is not None
 
 
 def make_url_key(url: str) -> str:

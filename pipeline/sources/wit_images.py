@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-import fsspec
-
 from pipeline.errors import DamagedShardError, SourceError
-from pipeline.names import is_image_name
+from pipeline.folders import list_folder
+from pipeline.names import find_hidden, is_image_name, split_ending
+from pipeline.places import open_place, spell_place
 from pipeline.progress import ProgressCallback
-from pipeline.shards import expand_shards, open_shard, read_samples
+from pipeline.shard_lists import expand_shards
+from pipeline.shards import open_shard, read_samples
 from pipeline.sources.notices import Notices
 from pipeline.sources.texts import parse_record, read_url
 
@@ -94,7 +95,7 @@ def create_image_table(con: Any, images: str, progress: ProgressCallback) -> Non
         SourceError: The folder is not there or holds no image.
         ShardError: A tar is damaged.
     """
-    fs, root = fsspec.core.url_to_fs(images)
+    fs, root = open_place(images)
     is_folder = fs.isdir(root)
     if not is_folder and not any(letter in images for letter in "{*?[") and not fs.exists(root):
         raise SourceError(
@@ -102,7 +103,8 @@ def create_image_table(con: Any, images: str, progress: ProgressCallback) -> Non
             "Give a folder of images, or the output folder of img2dataset.",
         )
     has_tars = not is_folder or any(
-        str(name).endswith(".tar") for name in fs.ls(root, detail=False)
+        str(name).endswith(".tar") and find_hidden(str(name).rsplit("/", 1)[-1]) is None
+        for name in fs.ls(root, detail=False)
     )
     if has_tars:
         con.execute(
@@ -119,7 +121,7 @@ def create_image_table(con: Any, images: str, progress: ProgressCallback) -> Non
         )
     else:
         con.execute("create or replace table files (name varchar, stem varchar, path varchar)")
-        count = _insert(con, "files", _list_images(fs, root, "://" in images))
+        count = _insert(con, "files", _list_images(fs, root))
         con.execute(_MATCH_FILES)
     if count == 0:
         raise SourceError(
@@ -128,13 +130,12 @@ def create_image_table(con: Any, images: str, progress: ProgressCallback) -> Non
         )
 
 
-def _list_images(fs: Any, root: str, is_url: bool) -> Iterator[tuple[str, str, str]]:
-    for folder, _, names in fs.walk(root):
-        for name in names:
-            stem, _, extension = name.rpartition(".")
-            if stem and is_image_name(extension):
-                path = f"{folder}/{name}"
-                yield name, stem, str(fs.unstrip_protocol(path)) if is_url else path
+def _list_images(fs: Any, root: str) -> Iterator[tuple[str, str, str]]:
+    for path in list_folder(fs, root).files:
+        name = path.rsplit("/", 1)[-1]
+        stem, extension = split_ending(name)
+        if is_image_name(extension):
+            yield name, stem, spell_place(fs, f"{root.rstrip('/')}/{path}")
 
 
 def _read_tars(urls: list[str], progress: ProgressCallback) -> Iterator[tuple[str, str, int, int]]:
