@@ -30,6 +30,11 @@ def is_url(path: str) -> bool:
     )
 
 
+def is_chain(url: str) -> bool:
+    """Whether a URL is a chain of several, and not a key with colons in it."""
+    return bool(_CHAIN.search(url))
+
+
 def open_place(path: str, **options: Any) -> tuple[Any, str]:
     """The filesystem of a path or URL, and the path as that filesystem wants it (local: absolute).
 
@@ -45,7 +50,7 @@ def open_place(path: str, **options: Any) -> tuple[Any, str]:
         return LocalFileSystem(), local_path(path)
     scheme = path.split(":", 1)[0]
     try:
-        if "::" in path and not _CHAIN.search(path):  # a key with colons, no chain
+        if "::" in path and not is_chain(path):
             kind = fsspec.get_filesystem_class(scheme)
             known = kind._get_kwargs_from_urls(path)
             return kind(**known, **options), str(kind._strip_protocol(path))
@@ -92,7 +97,7 @@ def split_pattern(path: str) -> tuple[str, str]:
     """
     folder = local_path(path)
     rest: list[str] = []
-    while not os.path.isdir(folder):  # noqa: PTH112
+    while not os.path.lexists(folder):
         folder, part = os.path.split(folder)
         rest.insert(0, part)
     return folder, "/".join(rest)

@@ -71,6 +71,8 @@ class ShardManifest(TypedDict):
     reject_reasons: dict[str, int]
     notice_reasons: NotRequired[dict[str, int]]
     """A dataset's: what was left out or passed over, by reason."""
+    passed_over: NotRequired[list[list[Any]]]
+    """A dataset's: reason, kind and count of files that the source passed over."""
     files: list[FileEntry]
     seconds: dict[str, float]
     """By stage."""

@@ -10,7 +10,7 @@ from braceexpand import braceexpand
 from pipeline.errors import ShardError
 from pipeline.folders import list_folder
 from pipeline.names import find_hidden
-from pipeline.places import is_url, list_pattern, open_place, spell_place, split_pattern
+from pipeline.places import is_chain, is_url, list_pattern, open_place, spell_place, split_pattern
 
 
 def expand_shards(paths: Sequence[str]) -> list[str]:
@@ -89,7 +89,7 @@ def _expand_braces(path: str) -> list[str]:
 
 def _list_one(path: str) -> list[str]:
     """The tars of a folder or glob, or the path itself; one spelling for each place."""
-    if is_url(path) and "::" in path:
+    if is_url(path) and is_chain(path):
         first, rest = path.split("::", 1)
         if "://" not in first and is_url(rest):  # a cache before another URL: it keeps its place
             return [f"{first}::{url}" for url in _list_one(rest)]

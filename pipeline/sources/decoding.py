@@ -31,17 +31,15 @@ def decode_text(data: bytes, notices: Notices, what: str) -> str | None:
         notices: Told of what was guessed or left out.
         what: What to call the file.
     """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            try:
-                return data.decode(encoding)
-            except UnicodeDecodeError as error:
-                notices.add(TEXT_UNREADABLE, f"{what} has a mark of {encoding}: {error}")
-                return None
-    wide = _find_utf16(data)
-    if wide is not None:
-        notices.add(TEXT_GUESSED, f"{what} has no byte order mark; read as {wide.upper()}")
-        return data.decode(wide)
+    encoding = find_encoding(data)
+    if encoding is not None:
+        if not data.startswith(tuple(mark for mark, _ in _MARKS)):
+            notices.add(TEXT_GUESSED, f"{what} has no byte order mark; read as {encoding.upper()}")
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            notices.add(TEXT_UNREADABLE, f"{what} has a mark of {encoding}: {error}")
+            return None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -51,6 +49,12 @@ def decode_text(data: bytes, notices: Notices, what: str) -> str | None:
         problem = f"byte 0x{data[error.start]:02x} at position {error.start:,}"
         notices.add(TEXT_UNREADABLE, f"{what} is not UTF-8 ({problem}), nor any encoding we know")
         return None
+
+
+def find_encoding(data: bytes) -> str | None:
+    """The encoding that a byte order mark or the zeros of UTF-16 tell, or None: most likely UTF-8."""
+    marked = (encoding for mark, encoding in _MARKS if data.startswith(mark))
+    return next(marked, None) or _find_utf16(data)
 
 
 def _find_utf16(data: bytes) -> str | None:

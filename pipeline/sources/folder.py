@@ -1,26 +1,46 @@
-"""A folder of images, with captions in sidecar ``.txt`` files, one CSV or one JSONL."""
+"""A folder of images, with captions in sidecar ``.txt`` and ``.json`` files, one CSV or one JSONL."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import IngestConfig
 from pipeline.errors import ExampleError, SourceError
-from pipeline.names import is_image_name
+from pipeline.folders import Listing, list_folder
+from pipeline.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name, split_ending
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
+from pipeline.sources.caption_table import (
+    FILE_COLUMNS,
+    SUFFIXES,
+    TEXT_COLUMNS,
+    CaptionRow,
+    read_caption_table,
+)
+from pipeline.sources.captions import iter_captions
+from pipeline.sources.languages import read_language
+from pipeline.sources.notices import (
+    HIDDEN_FILE,
+    OTHER_FILE,
+    SPECIAL_FILE,
+    TEXT_UNREADABLE,
+    Notices,
+    PassedOver,
+)
 from pipeline.sources.published import read_published_name
-from pipeline.sources.texts import TEXT_KINDS, SourceText, make_text
+from pipeline.sources.texts import (
+    TEXT_KINDS,
+    SourceText,
+    make_text,
+    parse_record,
+    read_texts,
+    read_url,
+)
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
 from pipeline.storage import Store
-
-_FILE_COLUMNS = ("file", "file_name", "image")
-_TEXT_COLUMNS = ("caption", "text")
 
 
 def ingest_folder(
@@ -43,189 +63,233 @@ def ingest_folder(
         SourceError: A folder is not there or holds no image, or the captions cannot be read.
     """
     captions = options.get("captions")
-    items = (item for path in paths for item in iter_folder(path, captions))
-    ingest_examples(store, config, "folder", items, progress)
+    passed_over = PassedOver()
+    items = (item for path in paths for item in iter_folder(path, captions, passed_over))
+    ingest_examples(store, config, "folder", items, progress, passed_over)
 
 
-def iter_folder(path: str, captions: str | None = None) -> Iterator[SourceExample]:
+def iter_folder(
+    path: str, captions: str | None = None, passed_over: PassedOver | None = None
+) -> Iterator[SourceExample]:
     """Give the images of one folder, sorted by relative path, then what must be rejected.
 
-    The captions' column ``file`` (or ``file_name``, ``image``) holds the path relative to the
-    folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
+    The captions' column ``file`` (or ``file_name``, ``filename``, ``image``) holds the path relative to
+    the folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title`` and ``url`` are optional. An image may have several
     rows. A captions file found at the top of the folder goes with sidecars; one that is named by
-    ``captions`` is all there is, and sidecars are not read. Files that are neither images nor
-    captions, and captions without an image, come last and become rejects: ``unknown_extension``,
-    ``image_missing``, ``image_ambiguous``, ``bad_caption_row``. A file named ``label=X_text=Y`` is a
-    typographic attack, see :func:`pipeline.sources.published.read_published_name`.
+    ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
+    ``.txt`` or ``.json`` instead of the ending or behind it; ``a.de.txt`` is a German one of ``a.jpg``.
+
+    Captions without an image, pictures in formats that nothing here reads, and links to nothing come
+    last and become rejects: ``image_missing``, ``image_ambiguous``, ``bad_caption_row``,
+    ``unsupported_format``, ``image_unreadable``. Files that are neither are passed over. A file named
+    ``label=X_text=Y`` is a typographic attack, see :func:`pipeline.sources.published.read_published_name`.
+
+    Args:
+        path: The folder; a path or URL.
+        captions: The CSV or JSONL.
+        passed_over: Counts hidden files, pipes and the like, and files of other kinds.
 
     Raises:
         SourceError: The folder is not there or holds no image, or the captions cannot be read.
     """
+    passed_over = PassedOver() if passed_over is None else passed_over
     fs, root = open_place(path)
-    root = root.rstrip("/")
+    root = root.rstrip("/") or "/"
     if not fs.isdir(root):
         raise SourceError(f"{path} is not a folder.", "Give the folder that holds the images.")
-    names = sorted(str(name).removeprefix(f"{root}/") for name in fs.find(root))
-    folder = _Folder(fs, root, [name for name in names if is_image_name(_extension(name))])
-    if not folder.images:
-        raise SourceError(
-            f"{path} holds no image.", "Expected files such as .jpg, .png or .webp, at any depth."
-        )
-    has_sidecars = captions is None
+    listing = list_folder(fs, root)
+    for kind, count in listing.hidden.items():
+        passed_over.add(HIDDEN_FILE, kind, count)
+    for kind, count in listing.special.items():
+        passed_over.add(SPECIAL_FILE, kind, count)
+    images = [name for name in listing.files if is_image_name(split_ending(name)[1])]
+    if not images:
+        raise SourceError(f"{path} holds no image{_describe(listing)}.", _EXPECTED)
+    folder = _Folder(fs, root, images)
     if captions is None:
-        captions = _find_captions(path, names, root)
-    if captions is not None:
-        folder.read_captions(captions)
-    images = set(folder.images)
-    sidecars = {_stem(name) for name in names if has_sidecars and _is_text(name)}
-    for name in folder.images:
-        yield folder.example(name, _stem(name) in sidecars)
+        folder.find_sidecars(listing.files)
+    table = captions or _find_captions(path, listing.files)
+    if table is not None:
+        folder.read_captions(table)
+    for name in images:
+        yield folder.example(name)
     yield from folder.rejects
-    stems = {_stem(name) for name in images}
-    caption_file = None if captions is None else open_place(captions)[1]
-    for name in names:
-        if name in images or f"{root}/{name}" == caption_file:
-            continue
-        if not _is_text(name):
-            yield make_reject(
-                name, "unknown_extension", f"{name} is neither an image nor a caption"
-            )
-        elif has_sidecars and _stem(name) not in stems:
-            yield make_reject(name, "image_missing", f"the caption {name} has no image beside it")
+    for name, why in listing.broken:
+        if is_image_name(split_ending(name)[1]) or why.startswith("the folder"):
+            yield make_reject(name, "image_unreadable", f"{name}: {why}")
+        else:
+            passed_over.add(SPECIAL_FILE, "link to nothing")
+    table_file = None if table is None else open_place(table)[1]
+    rest = (name for name in listing.files if f"{root}/" + name != table_file)
+    yield from folder.reject_others(rest, captions is None, passed_over)
+
+
+_EXPECTED = "Expected files such as .jpg, .png or .webp, at any depth."
+
+
+def _describe(listing: Listing) -> str:
+    endings = sorted({describe_ending(name) for name in listing.files})[:8]
+    return f", only files with the endings {', '.join(endings)}" if endings else ""
 
 
 @dataclass
 class _Folder:
-    """The images of one folder and the texts that a captions file gives them."""
+    """The images of one folder, and the texts that sidecars and a captions file give them."""
 
     fs: Any
     root: str
     images: list[str]
     texts: dict[str, list[SourceText]] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, Notices] = field(default_factory=dict)
     rejects: list[SourceExample] = field(default_factory=list)
+    sidecars: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Stem or name of an image -> ``json``, ``txt`` or ``de.txt`` -> the file that is its sidecar."""
 
-    def example(self, name: str, has_sidecar: bool) -> SourceExample:
+    def __post_init__(self) -> None:
+        self.owners = {split_ending(name)[0] for name in self.images} | set(self.images)
+
+    def find_sidecars(self, names: Sequence[str]) -> None:
+        """Find the text files that are called as an image, or whose names go on behind its name."""
+        for name in names:
+            stem, extension = split_ending(name)
+            kind = extension.lower()
+            if kind not in ("txt", "json"):
+                continue
+            owner = stem
+            while owner not in self.owners and kind == "txt" and split_ending(owner)[1]:
+                owner = split_ending(owner)[0]
+            if owner in self.owners:
+                rest = f"{name[len(owner) + 1 : -len(extension)]}{kind}"
+                self.sidecars.setdefault(owner, {}).setdefault(rest, name)
+
+    def example(self, name: str) -> SourceExample:
         """One image with its texts."""
+        stem, extension = split_ending(name)
         texts = list(self.texts.get(name, ()))
-        problem = None
-        if has_sidecar:
-            try:
-                text = self._read(f"{_stem(name)}.txt").decode("utf-8-sig").strip()
-                texts.append(make_text(text))
-            except UnicodeDecodeError as error:
-                problem = ExampleError("bad_text", f"{_stem(name)}.txt is not UTF-8: {error}")
-
-        def read_image() -> bytes:
-            if problem is not None:
-                raise problem
-            return self._read(name)
-
-        stem, extension = _stem(name), _extension(name)
+        notices = self.notices.get(name, Notices())
+        url = self.urls.get(name)
+        files = self.sidecars.get(stem, {}) | self.sidecars.get(name, {})
+        if files:
+            read = {kind: self._read_text(file, notices) for kind, file in files.items()}
+            record = parse_record(read.pop("json", None), notices, files.get("json", ""))
+            plain = {kind: data for kind, data in read.items() if data is not None}
+            texts += read_texts(record, plain, notices)
+            url = url or read_url(record)
         stimulus = read_published_name(stem.rsplit("/", 1)[-1])
         if stimulus is not None and not texts:
             texts = [make_text(str(stimulus["concept"]), "en")]
-        return SourceExample(stem, read_image, extension, texts, self.urls.get(name), stimulus)
+
+        def read_image() -> bytes:
+            try:
+                return bytes(self.fs.cat_file(f"{self.root}/{name}"))
+            except OSError as error:
+                raise ExampleError("image_unreadable", f"{name}: {error}") from error
+
+        return SourceExample(stem, read_image, extension, texts, url, stimulus, tuple(notices))
 
     def read_captions(self, path: str) -> None:
-        """Attach the rows of a CSV or JSONL to their images."""
-        by_name: dict[str, list[str]] = {}
-        for image in self.images:
-            by_name.setdefault(image.rsplit("/", 1)[-1], []).append(image)
-        known = set(self.images)
-        for number, row in _read_rows(path):
-            file = _first(row, _FILE_COLUMNS).removeprefix("./")
-            kind = str(row.get("text_kind") or "caption")
-            where = f"line {number} of {path}"
-            if not file or kind not in TEXT_KINDS:
-                what = "names no file" if not file else f"has the unknown text_kind {kind!r}"
-                self.rejects.append(make_reject(where, "bad_caption_row", f"{where} {what}"))
+        """Attach the rows of a table to their images."""
+        finder = _Finder(self.images)
+        for row in read_caption_table(path, finder.is_image):
+            where = f"line {row.line} of {path}"
+            file = row.first(FILE_COLUMNS)
+            kind = row.fields.get("text_kind") or "caption"
+            problem = row.problem
+            if problem is None and not (isinstance(file, str) and file.strip()):
+                problem = "names no file"
+            if problem is None and kind not in TEXT_KINDS:
+                problem = f"has the unknown text_kind {str(kind)[:40]!r}"
+            if problem is not None:
+                self.rejects.append(make_reject(where, "bad_caption_row", f"{where} {problem}"))
                 continue
-            candidates = [file] if file in known else by_name.get(file, [])
-            if len(candidates) != 1:
-                reason = "image_ambiguous" if candidates else "image_missing"
-                what = f"names {file}, and {len(candidates) or 'no'} images are called that"
+            file = str(file).strip()
+            found = finder.find(file)
+            if len(found) != 1:
+                reason = "image_ambiguous" if found else "image_missing"
+                what = f"names {file}, and {len(found) or 'no'} images are called that"
                 self.rejects.append(make_reject(file, reason, f"{where} {what}"))
                 continue
-            text = make_text(
-                _first(row, _TEXT_COLUMNS), row.get("language"), kind, row.get("page_title")
-            )
-            self.texts.setdefault(candidates[0], []).append(text)
-            if row.get("url"):
-                self.urls.setdefault(candidates[0], str(row["url"]))
+            self._attach(found[0], row, str(kind))
 
-    def _read(self, name: str) -> bytes:
+    def reject_others(
+        self, names: Iterator[str], has_sidecars: bool, passed_over: PassedOver
+    ) -> Iterator[SourceExample]:
+        """Reject pictures that nothing reads, and captions without an image; count the rest."""
+        used = {file for files in self.sidecars.values() for file in files.values()}
+        bases = {owner.rsplit("/", 1)[-1]: owner for owner in self.owners}
+        images = set(self.images)
+        for name in names:
+            stem, extension = split_ending(name)
+            kind, base = extension.lower(), stem.rsplit("/", 1)[-1]
+            if name in images or name in used:
+                continue
+            if kind in UNREADABLE_EXTENSIONS:
+                what = f"{name}: nothing here reads .{kind}; convert it to JPEG, PNG or WebP"
+                yield make_reject(name, "unsupported_format", what)
+            elif has_sidecars and (kind == "txt" or (kind == "json" and base in bases)):
+                there = f"; {bases[base]} has that name in another folder" if base in bases else ""
+                what = f"the caption {name} has no image beside it{there}"
+                yield make_reject(name, "image_missing", what)
+            elif kind != "txt":
+                passed_over.add(OTHER_FILE, describe_ending(name))
+
+    def _attach(self, image: str, row: CaptionRow, kind: str) -> None:
+        notices = self.notices.setdefault(image, Notices())
+        told = Notices()
+        language = read_language(row.fields.get("language"))
+        for text, own in iter_captions(row.first(TEXT_COLUMNS), told, language):
+            entry = make_text(text, own, kind, row.fields.get("page_title"))
+            self.texts.setdefault(image, []).append(entry)
+        for notice in (*row.notices, *told):
+            notices.add(notice.reason, f"line {row.line}: {notice.detail}")
+        url = read_url(row.fields)
+        if url is not None:
+            self.urls.setdefault(image, url)
+
+    def _read_text(self, name: str, notices: Notices) -> bytes | None:
         try:
             return bytes(self.fs.cat_file(f"{self.root}/{name}"))
         except OSError as error:
-            raise ExampleError("image_unreadable", f"{name}: {error}") from error
+            notices.add(TEXT_UNREADABLE, f"{name}: {error}")
+            return None
 
 
-def _read_rows(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV or JSONL with their line numbers."""
-    fs, inner = open_place(path)
-    try:
-        with fs.open(inner, "rb") as file:
-            lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            if inner.endswith(".csv"):
-                reader = csv.DictReader(lines)
-                _check_columns(path, reader.fieldnames or ())
-                for row in reader:
-                    yield reader.line_num, row
-            else:
-                yield from _read_jsonl(lines)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(
-            f"The captions {path} could not be read: {error}.",
-            "Expected a UTF-8 file .csv with a header, or .jsonl with an object a line.",
-        ) from error
+class _Finder:
+    """Finds the image that a row names, by its path or its name alone."""
+
+    def __init__(self, images: Sequence[str]) -> None:
+        self._paths = {_normal(image): image for image in images}
+        self._names: dict[str, list[str]] = {}
+        self._folded: dict[str, list[str]] = {}
+        for image in images:
+            name = _normal(image).rsplit("/", 1)[-1]
+            self._names.setdefault(name, []).append(image)
+            self._folded.setdefault(name.casefold(), []).append(image)
+
+    def find(self, file: str) -> list[str]:
+        """The images that a path means: one, if all is well."""
+        plain = _normal(file)
+        if plain in self._paths:
+            return [self._paths[plain]]
+        return self._names.get(plain) or self._folded.get(plain.casefold(), [])
+
+    def is_image(self, file: str) -> bool:
+        """Whether any image is called that."""
+        return bool(self.find(file))
 
 
-def _read_jsonl(lines: io.TextIOWrapper) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                row = None
-            yield number, row if isinstance(row, dict) else {}
+def _normal(name: str) -> str:
+    """One spelling: accents as one character (macOS parts them), ``/`` between folders."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
 
 
-def _check_columns(path: str, found: Sequence[str]) -> None:
-    for wanted in (_FILE_COLUMNS, _TEXT_COLUMNS):
-        if not set(wanted) & set(found):
-            raise SourceError(
-                f"The captions {path} have no column {' or '.join(wanted)}; "
-                f"they have: {', '.join(found) or 'nothing'}.",
-                "Expected a header line with at least file and caption.",
-            )
-
-
-def _find_captions(path: str, names: Sequence[str], root: str) -> str | None:
-    found = [name for name in names if "/" not in name and name.endswith((".csv", ".jsonl"))]
+def _find_captions(path: str, names: Sequence[str]) -> str | None:
+    found = [name for name in names if "/" not in name and name.lower().endswith(SUFFIXES)]
     if len(found) > 1:
         raise SourceError(
             f"{path} holds several files that may be captions: {', '.join(found)}.",
             "Say which one with the option captions.",
         )
     return f"{path.rstrip('/')}/{found[0]}" if found else None
-
-
-def _first(row: Mapping[str, Any], columns: Sequence[str]) -> str:
-    values = (row[column] for column in columns if row.get(column) is not None)
-    return str(next(values, "")).strip()
-
-
-def _extension(name: str) -> str:
-    base = name.rsplit("/", 1)[-1]
-    return base.rsplit(".", 1)[-1] if "." in base.lstrip(".") else ""
-
-
-def _stem(name: str) -> str:
-    extension = _extension(name)
-    return name[: -len(extension) - 1] if extension else name
-
-
-def _is_text(name: str) -> bool:
-    return _extension(name).lower() == "txt"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -50,11 +50,11 @@ class SourceReject:
 
 @dataclass(frozen=True)
 class SourceNotice:
-    """What the source tells of one of its items, or of its files as a whole."""
+    """What the source tells of one of its items."""
 
-    position: int | None
-    """0-based place of the sample in the tar; None for what has no sample."""
-    key: str | None
+    position: int
+    """0-based place of the sample in the tar."""
+    key: str
     """The sample's key."""
     notice: Notice
     """What is told."""
@@ -67,7 +67,9 @@ class SourceNotes:
     rejects: tuple[SourceReject, ...] = ()
     """Items of the source that are not in the tar. They never make a shard fail."""
     notices: tuple[SourceNotice, ...] = ()
-    """What the source tells of samples of the tar, and of files that it passed over."""
+    """What the source tells of samples of the tar."""
+    passed_over: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Files that the source passed over, by reason and kind."""
     sample_count: int | None = None
     """How many samples the tar must hold; None if the source does not say."""
     problem: tuple[str, str] | None = None
@@ -170,6 +172,8 @@ class _ShardIndex:
         passed = Counter({(HIDDEN_FILE, kind): count for kind, count in self.hidden.items()})
         for notice in describe_counts(passed):
             self._tell(None, None, "index", notice)
+        for notice in describe_counts(Counter(self.notes.passed_over)):
+            self._tell(None, None, "source", notice)
         for told in self.notes.notices:
             self._tell(told.position, told.key, "source", told.notice)
 
@@ -230,6 +234,9 @@ class _ShardIndex:
             "rejected_count": rejected_count,
             "reject_reasons": dict(sorted(self.reasons.items())),
             "notice_reasons": dict(sorted(self.notice_reasons.items())) if problem is None else {},
+            "passed_over": [
+                [*kind, count] for kind, count in sorted(self.notes.passed_over.items())
+            ],
             "source_count": self.notes.source_count,
             "source_digest": self.notes.source_digest,
             "size_bytes": self.shard.size_bytes,

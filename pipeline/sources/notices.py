@@ -65,9 +65,9 @@ class PassedOver:
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
 
-    def add(self, reason: str, kind: str) -> None:
-        """One more file."""
-        self.counts[reason, kind] += 1
+    def add(self, reason: str, kind: str, count: int = 1) -> None:
+        """So many more files."""
+        self.counts[reason, kind] += count
 
     def __iter__(self) -> Iterator[Notice]:
         return describe_counts(self.counts)

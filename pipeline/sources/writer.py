@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,9 +19,11 @@ from typing import Any, NoReturn
 from pipeline.config import IngestConfig
 from pipeline.dataset import dataset_folder, read_manifest, shard_file
 from pipeline.errors import ExampleError, SourceError
+from pipeline.names import find_hidden
 from pipeline.progress import ProgressCallback
 from pipeline.sources.header import sniff_extension
-from pipeline.sources.index import SourceNotes, SourceReject, index_shard
+from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
+from pipeline.sources.notices import Notice, PassedOver
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts import SourceText, drop_repeats
@@ -46,6 +49,8 @@ class SourceExample:
     """Where the image came from."""
     stimulus: Stimulus | None = None
     """What it shows by construction, if it is a controlled stimulus."""
+    notices: tuple[Notice, ...] = ()
+    """What was left out of it."""
 
 
 def ingest_examples(
@@ -54,11 +59,13 @@ def ingest_examples(
     source: str,
     items: Iterable[SourceExample],
     progress: ProgressCallback,
+    passed_over: PassedOver | None = None,
 ) -> None:
     """Write shards of ``config.shard_size`` examples and index each, going on where a run stopped.
 
     An item whose image cannot be read becomes a reject of the shard that is being filled, with
-    stage ``source``. A shard that had failed is written again from the same items.
+    stage ``source``. A shard that had failed is written again from the same items. What the source
+    has passed over by its end, and no earlier shard tells of, is told with the last shard.
 
     Raises:
         SourceError: The source has nothing, or no longer gives the items of the shards that are
@@ -68,12 +75,14 @@ def ingest_examples(
     folder = dataset_folder(config.dataset)
     dataset = open_dataset(store, config.dataset, source)
     stream = _ItemStream(items)
+    told: Counter[tuple[str, str]] = Counter()
     progress.start("shards", None)
     try:
         for ordinal in range(10**9):
             manifest = read_manifest(store, folder, ordinal)
             if manifest is not None and is_done(manifest):
                 _pass_over(stream, manifest, config.dataset)
+                told.update({(r, k): n for r, k, n in manifest.get("passed_over", [])})
                 progress.advance(1)
                 continue
             count = None if manifest is None else manifest.get("source_count")
@@ -84,6 +93,8 @@ def ingest_examples(
             written = store.write_with(path, filler.write)
             dataset, (shard,) = register_shards(store, dataset, [(path, written.bytes)])
             notes = replace(filler.notes(), tar_checksum=written.checksum)
+            if passed_over is not None and stream.is_empty():
+                notes = replace(notes, passed_over=passed_over.counts - told)
             done = index_shard(store, config.dataset, shard, config.max_reject_frac, notes)
             progress.advance(1, describe_manifest(done))
         if not dataset.shards:
@@ -145,6 +156,7 @@ class _ShardFiller:
     item_count: int = 0
     example_count: int = 0
     rejects: list[SourceReject] = field(default_factory=list)
+    notices: list[SourceNotice] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -171,8 +183,11 @@ class _ShardFiller:
                     return
                 if image is not None:
                     self._take(item)
+                    sample = self._sample(item, image)
+                    place = (self.example_count, sample["__key__"])
+                    self.notices += [SourceNotice(*place, notice) for notice in item.notices]
                     self.example_count += 1
-                    tar.write(self._sample(item, image))
+                    tar.write(sample)
                 if self.item_count == most:
                     return
 
@@ -180,6 +195,7 @@ class _ShardFiller:
         """What the index should know about the shard."""
         return SourceNotes(
             rejects=tuple(self.rejects),
+            notices=tuple(self.notices),
             sample_count=self.example_count,
             source_count=self.item_count,
             source_digest=self.digest.hexdigest(),
@@ -210,7 +226,8 @@ def clean_key(key: str) -> str:
     folder, slash, name = re.sub(r"[\x00-\x1f\\]", "_", key).strip("/").rpartition("/")
     name = name.replace(".", "_") or "_"
     key = f"{folder}{slash}{name}".encode("utf-8", "replace").decode()
-    return re.sub(r"^(\.*/)+", "", re.sub(r"^__", "_", key))
+    key = re.sub(r"^(\.*/)+", "", re.sub(r"^__", "_", key))
+    return "/".join(f"_{part}" if find_hidden(part) else part for part in key.split("/"))
 
 
 def clean_extension(extension: str) -> str:
@@ -231,10 +248,14 @@ def _add_to_digest(digest: Any, item: SourceExample) -> None:
 def _pass_over(stream: Iterator[SourceExample], manifest: Mapping[str, Any], dataset: str) -> None:
     """Take the items of a shard that is done, and make sure that they are the same."""
     digest, count = hashlib.sha256(), 0
-    for item in islice(stream, manifest["source_count"]):
+    # In format 1 files of other kinds were items; now they are counted and the digest lacks them.
+    others = (
+        0 if "passed_over" in manifest else manifest["reject_reasons"].get("unknown_extension", 0)
+    )
+    for item in islice(stream, manifest["source_count"] - others):
         _add_to_digest(digest, item)
         count += 1
-    if digest.hexdigest() != manifest["source_digest"]:
+    if digest.hexdigest() != manifest["source_digest"] and not (others and count):
         what = (
             "gives other items"
             if count == manifest["source_count"]
@@ -243,5 +264,6 @@ def _pass_over(stream: Iterator[SourceExample], manifest: Mapping[str, Any], dat
         raise SourceError(
             f"The source {what} for shard {manifest['shard']} of dataset {dataset!r}, which is "
             f"indexed already.",
-            "A dataset only grows at its end. Give the changed data another --dataset name.",
+            "A dataset only grows at its end: name what it was made from first, then what is new. Give "
+            "changed data another --dataset name.",
         )
