@@ -14,7 +14,7 @@ from pipeline.config import IngestConfig, IngestStep
 from pipeline.dataset import read_dataset, shard_url
 from pipeline.errors import ConfigError, MissingDependencyError, ShardError
 from pipeline.images import read_image
-from pipeline.places import is_url, local_path, open_place
+from pipeline.places import is_chain, is_url, local_path, open_place
 from pipeline.shard_lists import expand_shards
 from pipeline.shards import open_shard, read_samples
 from pipeline.sources.ingest import ingest
@@ -91,7 +91,7 @@ def test_file_urls_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert local_path(f"file://{tmp_path}/a%20b") == str(tmp_path / "a b")
     assert local_path(f"file://{tmp_path}/c%20d") == str(tmp_path / "c%20d")
     assert local_path("~/a b") == str(tmp_path / "a b")
-    os.mkdir("~")
+    Path("~").mkdir()
     assert local_path("~") == str(tmp_path / "~")
     assert not is_url("file:///x::y/z.tar")
 
@@ -99,16 +99,14 @@ def test_file_urls_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_chains_and_other_urls(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
     tar = write_tar(tmp_path / "0.tar", make_samples(2))
     memory.pipe("/in/0.tar", tar.read_bytes())
-    memory.pipe("/a::b/0.tar", tar.read_bytes())
     url = "simplecache::memory:///in/0.tar"
     for path in ("simplecache::memory://in", url, "simplecache::memory://in/{0..0}.tar"):
-        assert expand_shards([path]) == [url] or expand_shards([path]) == [
-            "simplecache::memory://in/0.tar"
-        ]
-    assert expand_shards(["memory://a::b"]) == ["memory:///a::b/0.tar"]
+        assert expand_shards([path])[0].replace("///", "//") == url.replace("///", "//")
+    assert not is_chain("s3://bucket/a::b/0.tar")
+    assert is_chain("simplecache::s3://bucket/0.tar")
     config = IngestConfig(str(tmp_path / "warehouse"), "d")
-    done = ingest(config, IngestStep("webdataset", ("simplecache::memory://in", "memory://a::b")))
-    assert done.written_count == 4
+    done = ingest(config, IngestStep("webdataset", ("simplecache::memory://in",)))
+    assert done.written_count == 2
     store = Store(config.warehouse)
     for shard in read_dataset(store, "d").shards:
         with open_shard(shard_url(store, shard)) as file:
