@@ -22,6 +22,7 @@ NAMES = (
     "resume",
     "decode_fidelity",
     "find",
+    "near_duplicates",
 )
 
 

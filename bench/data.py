@@ -220,13 +220,15 @@ def _write_index(
             "concept": [f"concept {n}" for n in numbers],
             "category": ["object"] * len(ids),
         }
+    rows["duplicates"] = {}
     files = []
     for table, columns in rows.items():
         schema = TABLES[table].arrow_schema()
-        arrays = [pa.array(columns.get(c.name, [None] * len(ids)), c.type) for c in schema]
+        count = len(columns.get("example_id", ()))
+        arrays = [pa.array(columns.get(c.name, [None] * count), c.type) for c in schema]
         rel = shard_file(dataset_folder(dataset), table, shard.ordinal)
         written = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
-        files.append(make_entry(table, rel, len(ids), written))
+        files.append(make_entry(table, rel, count, written))
     return files
 
 

@@ -56,6 +56,13 @@ class Source(StrEnum):
     webdataset = "webdataset"
 
 
+class Duplicates(StrEnum):
+    """What counts as one image."""
+
+    near = "near"
+    exact = "exact"
+
+
 class Format(StrEnum):
     """Forms of a query's result."""
 
@@ -151,12 +158,20 @@ def ingest(
     ] = None,
     max_reject_frac: RejectFrac = MAX_REJECT_FRAC,
     shard_size: Annotated[int, typer.Option(help="Examples in a shard that we write.")] = 1000,
+    duplicates: Annotated[
+        Duplicates | None,
+        typer.Option(
+            help="What counts as one image: a file and its resized, re-encoded, grey and slightly "
+            "cropped copies (near, the default of a new dataset), or identical files (exact)."
+        ),
+    ] = None,
 ) -> None:
     """Turn a foreign layout into a registered dataset of shards. Repeat it to go on or to append."""
     from pipeline.sources.ingest import ingest as run_ingest
 
     options = {k: v for k, v in (("images", images), ("captions", captions)) if v is not None}
-    config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size)
+    kind = duplicates.value if duplicates else ""
+    config = IngestConfig(warehouse, dataset, max_reject_frac, shard_size, kind)
     done = run_ingest(config, IngestStep(source.value, tuple(paths), options), choose_progress())
     say(
         f"{done.dataset}: {done.shard_count} shards, {done.read_count} read = "

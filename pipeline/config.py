@@ -33,6 +33,9 @@ class IngestConfig:
     """Largest share of rejected samples (0..1) that a shard may have before it fails as a whole."""
     shard_size: int = 1000
     """Examples in each shard that we write ourselves (existing tars are never rewritten)."""
+    duplicates: str = ""
+    """What counts as one image: ``near``, a file and its copies (resized, encoded anew, grey,
+    cropped a little); ``exact``, identical files. Empty: ``near``, or what the dataset has."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Dataset:
     source: str
     """Which source made it: img2dataset, wit, wit-base, folder, webdataset, openmoji."""
     shards: tuple[Shard, ...]
+    duplicates: str = "exact"
+    """What counts as one image: ``exact``, identical files; ``near``, copies of them as well."""
 
 
 def check_name(name: str, what: str = "dataset") -> str:
@@ -101,7 +103,8 @@ def read_dataset(store: Store, name: str) -> Dataset:
         Shard(shard["ordinal"], shard["name"], shard["url"], shard["size_bytes"])
         for shard in record["shards"]
     )
-    return Dataset(record["dataset"], record["source"], tuple(shards))
+    duplicates = record.get("duplicates", "exact")
+    return Dataset(record["dataset"], record["source"], tuple(shards), duplicates)
 
 
 def write_dataset(store: Store, dataset: Dataset) -> None:
@@ -128,6 +131,7 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
         {
             "dataset": dataset.name,
             "source": dataset.source,
+            "duplicates": dataset.duplicates,
             "shards": [asdict(shard) for shard in dataset.shards],
         },
     )
@@ -192,6 +196,19 @@ def check_shard(manifest: ShardManifest, shard: Shard | None, place: str) -> Non
         "place: it is not the list that these shards were indexed by.",
         "Leave the manifests as they are. Make the list again from them with: neurons repair",
     )
+
+
+def is_marked(store: Store, folder: str, manifest: ShardManifest) -> bool:
+    """Whether a shard of a dataset is done and its repeated images are marked: only then is it visible.
+
+    In format 1 the file alone says so.
+    """
+    if manifest["status"] != "done":
+        return False
+    if any(file["table"] == "duplicates" for file in manifest["files"]):
+        return True
+    rel = shard_file(folder, "duplicates", manifest["ordinal"])
+    return dict(manifest).get("format", 1) == 1 and store.exists(rel)
 
 
 def write_manifest(store: Store, folder: str, manifest: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from pipeline.dataset import (
     Dataset,
     check_shard,
     dataset_folder,
+    is_marked,
     list_datasets,
     list_ordinals,
     read_dataset,
@@ -140,6 +141,8 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
         if manifest is not None:
             check_shard(manifest, shard, store.uri(folder))
         status = manifest["status"] if manifest else "pending"
+        if manifest and status == "done" and not is_marked(store, folder, manifest):
+            status, manifest = "unmarked", None  # its repeated images would be counted again
         names = ("read_count", "written_count", "rejected_count")
         counts = {key: dict(manifest or {}).get(key, 0) for key in names}
         inventory.shards.append(
@@ -155,11 +158,12 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
                 **counts,
             }
         )
-        inventory.add_files(manifest or {})
-        duplicates = shard_file(folder, "duplicates", shard.ordinal)
-        is_noted = any(f["table"] == "duplicates" for f in manifest["files"]) if manifest else False
-        if manifest and status == "done" and not is_noted and store.exists(duplicates):
-            entry = {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
+        if manifest is None:
+            continue
+        inventory.add_files(manifest)
+        if status == "done" and not any(f["table"] == "duplicates" for f in manifest["files"]):
+            rel = shard_file(folder, "duplicates", shard.ordinal)
+            entry = {"table": "duplicates", "path": rel, "row_count": -1, "bytes": -1}
             inventory.add_files({**manifest, "files": [entry]})
     for run_folder in store.list(folder):
         if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):

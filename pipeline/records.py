@@ -52,6 +52,8 @@ class DatasetRecord(TypedDict):
     dataset: str
     source: str
     shards: list[ShardEntry]
+    duplicates: NotRequired[str]
+    """What counts as one image, ``near`` or ``exact``; absent: ``exact``."""
 
 
 class ShardManifest(TypedDict):
@@ -84,6 +86,8 @@ class ShardManifest(TypedDict):
     """A dataset's: where that tar lies, as in ``dataset.json``."""
     source: NotRequired[str]
     """A dataset's: which source made it."""
+    duplicates: NotRequired[str]
+    """A dataset's: as in ``dataset.json`` when it was indexed."""
     tar_checksum: NotRequired[str | None]
     """A dataset's: of the tar, if we wrote it."""
     max_reject_frac: NotRequired[float]

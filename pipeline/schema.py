@@ -10,8 +10,10 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/{examples,texts,rejects}/N.parquet  the index
     dataset=D/notices/N.parquet                   what was left out of used examples; only where there is some
     dataset=D/stimuli/N.parquet                   what controlled stimuli show; only where a shard has some
-    dataset=D/duplicates/N.parquet                images that an earlier example already showed
-    dataset=D/manifests/N.json                    written last: the index of shard N is done
+    dataset=D/fingerprints/N.parquet              what the images look like; not of stimuli
+    dataset=D/duplicates/N.parquet                images that an earlier example already showed, or a copy
+    dataset=D/manifests/N.json                    written last: the index of shard N is done; and once
+                                                  more when its duplicates are: then views show it
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
     dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top,
                                                           shard_samples
@@ -55,7 +57,7 @@ class Column:
     name: str
     arrow: str
     """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>,
-    timestamp (microseconds, UTC)."""
+    binary, timestamp (microseconds, UTC)."""
     unit: str
     meaning: str
     since: int = 1
@@ -80,6 +82,7 @@ _DUCKDB_TYPES = {
     "list<float16>": "float[]",
     "list<float32>": "float[]",
     "timestamp": "timestamptz",
+    "binary": "blob",
 }
 
 
@@ -118,6 +121,7 @@ class Table:
             "list<float16>": pa.list_(pa.float16()),
             "list<float32>": pa.list_(pa.float32()),
             "timestamp": pa.timestamp("us", tz="UTC"),
+            "binary": pa.binary(),
         }
         return pa.schema([(c.name, kinds[c.arrow]) for c in self.columns])
 
@@ -260,13 +264,52 @@ TABLES: dict[str, Table] = {
             columns=_NOTICE_COLUMNS,
         ),
         Table(
+            "fingerprints",
+            grain="one row per example that copies are looked for of",
+            key=("dataset", "example_id"),
+            meaning=(
+                "What an image looks like. Stimuli have none (they differ by construction, however "
+                "alike), nor what cannot be decoded, nor a dataset that takes only identical files."
+            ),
+            columns=(
+                EXAMPLE_ID,
+                Column("width_px", "int32", "px", "width of the image, upright"),
+                Column("height_px", "int32", "px", "height of the image, upright"),
+                *(
+                    Column(f"hash_{n}", "int64", "bits", f"bits {48 * n - 47} to {48 * n} of 240")
+                    for n in range(1, 6)
+                ),
+                Column(
+                    "thumb",
+                    "binary",
+                    "0..255",
+                    "brightness 32 x 32, then blue and red difference 8 x 8, one byte each",
+                ),
+            ),
+        ),
+        Table(
             "duplicates",
             grain="one row per example whose image an earlier example already showed",
             key=("dataset", "example_id"),
-            meaning="Found by hash; rankings count an image once, by its first example.",
+            meaning="Rankings and tests count a group of copies once, by its first example.",
             columns=(
                 EXAMPLE_ID,
-                Column("duplicate_of", "int64", "id", "first example with the same image"),
+                Column("duplicate_of", "int64", "id", "the group's first example"),
+                Column(
+                    "copy_kind",
+                    "string",
+                    "",
+                    "identical (the same file), resized (or encoded anew), grey or cropped; null in "
+                    "files of format 1: identical",
+                    since=2,
+                ),
+                Column(
+                    "first_sha256",
+                    "string",
+                    "hex",
+                    "image_sha256 of the group's first example, which decides the half; null: its own",
+                    since=2,
+                ),
             ),
         ),
         Table(

@@ -11,7 +11,7 @@
 -- shard           varchar               name of the tar
 -- url             varchar               where the tar lies
 -- shard_bytes     bigint   bytes        size of the tar
--- status          varchar               done, failed or pending
+-- status          varchar               done, failed, unmarked or pending
 -- error           varchar               why it failed
 -- read_count      bigint   count        samples read
 -- written_count   bigint   count        examples indexed

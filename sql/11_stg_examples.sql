@@ -17,8 +17,9 @@
 -- image_offset   bigint   bytes        where the image begins in the tar
 -- image_bytes    bigint   bytes        length of the image file
 -- source_url     varchar               where the image came from
--- duplicate_of   bigint   id           earlier example with the same image, or null
--- half           varchar               screening or testing, by a hash of the image
+-- duplicate_of   bigint   id           first example with the same image, or null
+-- copy_kind      varchar               identical, resized, grey, cropped; null if first
+-- half           varchar               screening or testing, by a hash of the first
 select
     raw_examples.dataset,
     raw_examples.example_id,
@@ -33,7 +34,13 @@ select
     raw_examples.image_bytes,
     raw_examples.source_url,
     raw_duplicates.duplicate_of,
-    image_half(raw_examples.image_sha256) as half,
+    case
+        when raw_duplicates.duplicate_of is not null
+            then coalesce(raw_duplicates.copy_kind, 'identical')
+    end as copy_kind,
+    image_half(
+        coalesce(raw_duplicates.first_sha256, raw_examples.image_sha256)
+    ) as half,
 from raw_examples
 inner join raw_shards
     on

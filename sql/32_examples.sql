@@ -5,8 +5,9 @@
 -- purpose: The images: where they lie, what they are, which half they belong to.
 -- cite:    Quiroga et al. 2005, doi:10.1038/nature03687
 --
--- Concepts are chosen on the screening half and confirmed on the testing half; the same
--- image is always in the same half, in every dataset.
+-- Concepts are chosen on the screening half and confirmed on the testing half; an image
+-- and its copies (image_groups) are in the same half, and an image that is no copy is
+-- in the same half in every dataset.
 --
 -- column         type     unit         meaning
 -- dataset        varchar               name of the dataset
@@ -21,8 +22,9 @@
 -- image_offset   bigint   bytes        where the image begins in the tar
 -- image_bytes    bigint   bytes        length of the image file
 -- source_url     varchar               where the image came from
--- duplicate_of   bigint   id           earlier example with the same image, or null
--- half           varchar               screening or testing, by a hash of the image
+-- duplicate_of   bigint   id           first example with the same image, or null
+-- copy_kind      varchar               identical, resized, grey, cropped; null if first
+-- half           varchar               screening or testing, by a hash of the first
 select
     stg_examples.dataset,
     stg_examples.example_id,
@@ -37,5 +39,6 @@ select
     stg_examples.image_bytes,
     stg_examples.source_url,
     stg_examples.duplicate_of,
+    stg_examples.copy_kind,
     stg_examples.half,
 from stg_examples;

@@ -4,6 +4,9 @@
 -- reads:   stg_shards
 -- purpose: The shards of each dataset and how their ingest ended.
 --
+-- A shard is unmarked while its repeated images are not found yet, as after an ingest
+-- that was killed: nothing of it is visible until the same ingest has run to its end.
+--
 -- column          type     unit         meaning
 -- dataset         varchar               name of the dataset
 -- source          varchar               which source made the dataset
@@ -11,7 +14,7 @@
 -- shard           varchar               name of the tar
 -- url             varchar               where the tar lies
 -- shard_bytes     bigint   bytes        size of the tar
--- status          varchar               done, failed or pending
+-- status          varchar               done, failed, unmarked or pending
 -- error           varchar               why it failed
 -- read_count      bigint   count        samples read
 -- written_count   bigint   count        examples indexed

@@ -57,6 +57,7 @@ compared as (
         on
             stg_shards.dataset = indexed.dataset
             and stg_shards.shard_ordinal = indexed.shard_ordinal
+    where stg_shards.status = 'done'
 
     union all
 

@@ -1,17 +1,59 @@
 -- view:    check_duplicates
--- grain:   one row per image that is not marked exactly once
--- key:     dataset, image_sha256
+-- grain:   one row per example whose mark cannot be
+-- key:     dataset, example_id
 -- reads:   stg_examples
--- purpose: Images that occur twice without the second being marked as a repeat.
+-- purpose: Repeated images that are not marked, and marks that lead nowhere.
 --
--- column          type     unit   meaning
--- dataset         varchar         name of the dataset
--- image_sha256    varchar  hex    hash of the image
--- unmarked_count  bigint   count  examples with it that are not marked; must be 1
+-- column        type     unit  meaning
+-- dataset       varchar        name of the dataset
+-- example_id    bigint   id    the example
+-- duplicate_of  bigint   id    the first example that its mark names, or null
+-- image_sha256  varchar  hex   hash of its image
+-- problem       varchar        what is wrong
+with
+
+grouped as (
+    select
+        stg_examples.dataset,
+        stg_examples.example_id,
+        stg_examples.duplicate_of,
+        stg_examples.image_sha256,
+        stg_examples.half,
+        coalesce(stg_examples.duplicate_of, stg_examples.example_id) as group_id,
+    from stg_examples
+),
+
+shown as (
+    select
+        grouped.dataset,
+        grouped.image_sha256,
+        min(grouped.group_id) as first_group,
+        max(grouped.group_id) as last_group,
+    from grouped
+    group by grouped.dataset, grouped.image_sha256
+)
+
 select
-    stg_examples.dataset,
-    stg_examples.image_sha256,
-    count(*) filter (where stg_examples.duplicate_of is null) as unmarked_count,
-from stg_examples
-group by stg_examples.dataset, stg_examples.image_sha256
-having count(*) filter (where stg_examples.duplicate_of is null) <> 1;
+    grouped.dataset,
+    grouped.example_id,
+    grouped.duplicate_of,
+    grouped.image_sha256,
+    case
+        when shown.first_group <> shown.last_group
+            then 'identical files in two groups'
+        when firsts.duplicate_of is not null then 'its first is marked itself'
+        else 'not in the half of its first'
+    end as problem,
+from grouped
+inner join shown
+    on
+        grouped.dataset = shown.dataset
+        and grouped.image_sha256 = shown.image_sha256
+left join grouped as firsts
+    on
+        grouped.dataset = firsts.dataset
+        and grouped.duplicate_of = firsts.example_id
+where
+    shown.first_group <> shown.last_group
+    or firsts.duplicate_of is not null
+    or grouped.half <> firsts.half;

@@ -9,7 +9,7 @@
 -- dataset        varchar               name of the dataset
 -- run_id         varchar               the run, or null for the ingest
 -- shard_ordinal  integer  ordinal 0..  which shard
--- status         varchar               failed or pending
+-- status         varchar               failed, unmarked or pending
 -- error          varchar               why
 select
     stg_shards.dataset,

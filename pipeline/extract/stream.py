@@ -21,7 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pipeline.dataset import Shard, dataset_folder, read_manifest, shard_file, shard_url
+from pipeline.dataset import (
+    Shard,
+    dataset_folder,
+    is_marked,
+    read_manifest,
+    shard_file,
+    shard_url,
+)
 from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError
 from pipeline.extract.decode import stack, start_decode_thread
 from pipeline.places import open_place
@@ -141,15 +148,16 @@ def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
 
 
 def read_duplicates(store: Store, folder: str, shard: Shard) -> torch.Tensor:
-    """int64, sorted: example_ids of the shard whose image an earlier example showed.
+    """int64, sorted: example_ids of the shard whose image, or a copy, an earlier example showed.
 
     Raises:
         ShardError: The ingest that indexed the shard has not finished yet.
     """
-    if not store.exists(shard_file(folder, "duplicates", shard.ordinal)):
+    manifest = read_manifest(store, folder, shard.ordinal)
+    if manifest is None or not is_marked(store, folder, manifest):
         raise ShardError(
-            f"Shard {shard.name!r} is indexed, but its ingest has not looked for repeats yet: "
-            f"{store.uri(shard_file(folder, 'duplicates', shard.ordinal))} is not there.",
+            f"Shard {shard.name!r} is indexed, but its ingest has not marked repeated images yet: "
+            f"its manifest in {store.uri(folder)} names no duplicates.",
             "Wait for the neurons ingest, or run it again if it was killed; then this once more.",
         )
     ids = _read_index(store, folder, "duplicates", shard, ["example_id"])["example_id"]

@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.dataset import Shard, dataset_folder, shard_file, shard_url, write_manifest
+from pipeline.dataset import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    shard_file,
+    shard_url,
+    write_manifest,
+)
 from pipeline.errors import DamagedShardError, ExampleError
 from pipeline.names import is_image_name
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.shards import Member, Sample, open_shard, read_samples
 from pipeline.sources.captions import clean_text
+from pipeline.sources.fingerprint import take_fingerprint
 from pipeline.sources.header import read_header
 from pipeline.sources.notices import (
     HIDDEN_FILE,
@@ -83,7 +91,7 @@ class SourceNotes:
 
 
 def index_shard(
-    store: Store, dataset: str, shard: Shard, max_reject_frac: float, notes: SourceNotes
+    store: Store, dataset: Dataset, shard: Shard, max_reject_frac: float, notes: SourceNotes
 ) -> dict[str, Any]:
     """Read a tar once and write its index: examples, texts, rejects, notices, then the manifest.
 
@@ -102,7 +110,7 @@ def index_shard(
         StorageError: The tar cannot be opened, or the warehouse cannot be written.
     """
     began = time.monotonic()
-    index = _ShardIndex(shard, notes)
+    index = _ShardIndex(shard, notes, dataset.duplicates)
     url = shard_url(store, shard)
     try:
         with open_shard(url) as file:
@@ -117,7 +125,7 @@ def index_shard(
     if problem is not None:
         index.fail(*problem)
     manifest = index.manifest(problem)
-    folder = dataset_folder(dataset)
+    folder = dataset_folder(dataset.name)
     for table, columns in index.tables.items():
         path = shard_file(folder, table, shard.ordinal)
         if (problem is not None and table != "rejects") or not index.has_table(table):
@@ -137,6 +145,8 @@ class _ShardIndex:
 
     shard: Shard
     notes: SourceNotes
+    duplicates: str
+    """As `dataset.Dataset` has it."""
     sample_count: int = 0
     rejected_samples: int = 0
     extra_images: int = 0
@@ -148,7 +158,7 @@ class _ShardIndex:
     def __post_init__(self) -> None:
         self.tables = {
             name: {column: [] for column in TABLES[name].column_names}
-            for name in ("examples", "texts", "rejects", "notices", "stimuli")
+            for name in ("examples", "texts", "rejects", "notices", "stimuli", "fingerprints")
         }
         for item in self.notes.rejects:
             self._reject(item.position, item.key, "source", item.reason, item.detail)
@@ -203,13 +213,14 @@ class _ShardIndex:
 
     def fail(self, reason: str, detail: str) -> None:
         """Keep the rejects alone, with one more for the shard."""
-        for table in ("examples", "texts", "notices", "stimuli"):
+        for table in ("examples", "texts", "notices", "stimuli", "fingerprints"):
             self.tables[table] = {column: [] for column in self.tables[table]}
         self._reject(None, None, "index", reason, detail)
 
     def has_table(self, table: str) -> bool:
         """Whether a table is written: some only if they have rows, the others even if empty."""
-        return table not in ("notices", "stimuli") or any(self.tables[table].values())
+        is_optional = table in ("notices", "stimuli", "fingerprints")
+        return not is_optional or any(self.tables[table].values())
 
     def manifest(self, problem: tuple[str, str] | None) -> dict[str, Any]:
         """The manifest without its files and times."""
@@ -240,6 +251,7 @@ class _ShardIndex:
             "source_count": self.notes.source_count,
             "source_digest": self.notes.source_digest,
             "size_bytes": self.shard.size_bytes,
+            "duplicates": self.duplicates,
             "url": self.shard.url,
             "tar_checksum": self.notes.tar_checksum,
             "files": [],
@@ -260,7 +272,7 @@ class _ShardIndex:
         texts = read_texts(record, plain, notices)
         stimulus = read_stimulus(record)
         example_id = self.shard.example_id(sample.position)
-        row = (
+        row: tuple[object, ...] = (
             example_id,
             self.shard.ordinal,
             sample.key,
@@ -277,6 +289,11 @@ class _ShardIndex:
             self._tell(sample.position, sample.key, "index", notice)
         if stimulus is not None:
             self._append("stimuli", (example_id, *stimulus))
+        elif self.duplicates == "near":
+            seen = take_fingerprint(data, header.mime_type)
+            if seen is not None:
+                row = (example_id, seen.width_px, seen.height_px, *seen.hashes, seen.thumb)
+                self._append("fingerprints", row)
         for rank, text in rank_texts(texts):
             self._append(
                 "texts",

@@ -39,7 +39,7 @@ class IngestSummary:
     rejected_count: int
     text_count: int
     duplicate_count: int
-    """Examples whose image an earlier example already showed."""
+    """Examples whose image an earlier example already showed, or a copy of it."""
     notice_counts: Mapping[str, int]
     """What was left out of examples that are used, and files passed over, by reason."""
     seconds: float
@@ -165,6 +165,10 @@ def _check_limits(config: IngestConfig) -> None:
         raise ConfigError(
             f"shard_size is {config.shard_size} and max_reject_frac {config.max_reject_frac}.",
             "Expected a shard_size of 1 or more and a max_reject_frac from 0 to 1.",
+        )
+    if config.duplicates not in ("", "near", "exact"):
+        raise ConfigError(
+            f"duplicates is {config.duplicates!r}.", "It must be near or exact; see neurons ingest."
         )
 
 

@@ -18,20 +18,32 @@ from pipeline.errors import ShardError, SourceError
 from pipeline.storage import Store
 
 
-def open_dataset(store: Store, name: str, source: str) -> Dataset:
+def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> Dataset:
     """The registered dataset, or an empty one that is not registered yet.
 
+    Args:
+        store: The warehouse.
+        name: Name of the dataset.
+        source: Which source has its items.
+        duplicates: ``near`` or ``exact``; empty takes what the dataset has, ``near`` for a new one.
+
     Raises:
-        SourceError: Another source made the dataset of that name.
+        SourceError: Another source made the dataset of that name, or another setting.
     """
     if not store.exists(f"{dataset_folder(name)}/dataset.json"):
-        return Dataset(name, source, ())
+        return Dataset(name, source, (), duplicates or "near")
     dataset = read_dataset(store, name)
     if dataset.source != source:
         raise SourceError(
             f"Dataset {name!r} in {store.url} was made by the source {dataset.source}, "
             f"not {source}.",
             "A dataset has one source. Give another --dataset name.",
+        )
+    if duplicates not in ("", dataset.duplicates):
+        raise SourceError(
+            f"Dataset {name!r} in {store.url} counts images with duplicates={dataset.duplicates!r}, "
+            f"not {duplicates!r}.",
+            "What is marked stays marked. Leave the setting out, or give another --dataset name.",
         )
     return dataset
 

@@ -49,9 +49,9 @@ def ingest_tars(
         progress: Told of each shard.
         read_notes: What the source says about a shard beyond its tar.
     """
-    dataset = open_dataset(store, config.dataset, source)
+    dataset = open_dataset(store, config.dataset, source, config.duplicates)
     sizes = ((url, shard_size(url)) for url in urls)
-    _, shards = register_shards(store, dataset, sizes)
+    dataset, shards = register_shards(store, dataset, sizes)
     progress.start("shards", len(shards))
     try:
         for shard in shards:
@@ -60,7 +60,7 @@ def ingest_tars(
                 progress.advance(1)
                 continue
             notes = read_notes(shard)
-            done = index_shard(store, config.dataset, shard, config.max_reject_frac, notes)
+            done = index_shard(store, dataset, shard, config.max_reject_frac, notes)
             progress.advance(1, describe_manifest(done))
     finally:
         progress.finish()

@@ -73,7 +73,7 @@ def ingest_examples(
         StorageError: The warehouse cannot be written.
     """
     folder = dataset_folder(config.dataset)
-    dataset = open_dataset(store, config.dataset, source)
+    dataset = open_dataset(store, config.dataset, source, config.duplicates)
     stream = _ItemStream(items)
     told: Counter[tuple[str, str]] = Counter()
     progress.start("shards", None)
@@ -95,7 +95,7 @@ def ingest_examples(
             notes = replace(filler.notes(), tar_checksum=written.checksum)
             if passed_over is not None and stream.is_empty():
                 notes = replace(notes, passed_over=passed_over.counts - told)
-            done = index_shard(store, config.dataset, shard, config.max_reject_frac, notes)
+            done = index_shard(store, dataset, shard, config.max_reject_frac, notes)
             progress.advance(1, describe_manifest(done))
         if not dataset.shards:
             raise SourceError(

@@ -1,0 +1,118 @@
+"""Whether two fingerprints are of one picture: the decision about a pair that the hash proposes.
+
+A false pair hides an image and a missed one only leaves a repeat, so every limit is below what tells
+different drawings, flags and words apart (``python -m bench near`` states what it costs). Two pictures
+are one if their thumbnails agree everywhere: in brightness, in colour (unless one of them has none)
+and in shape. Or if one of them is a window of the other: then the best small shift and scale explains
+most of the difference, and the window that it states lies inside. Words or a patch over an image
+make another image: that is what attacks are made of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.sources.fingerprint import CHROMA_PX, THUMB_BYTES, THUMB_PX
+
+KINDS = ("", "resized", "grey", "cropped")
+"""What `compare` answers, by number; 0 is two pictures."""
+
+MIN_PX = 24
+"""An image whose shorter side is less says too little; only an identical file is its copy."""
+
+_MAX_ASPECT, _MAX_CROP_ASPECT = 0.03, 0.12  # |ln| of the ratio of width to height, beside rounding
+_CROP_STEPS = 3
+_MAX_SHIFT = 0.09
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def compare(one: bytes, other: bytes, one_px: Ints, other_px: Ints) -> Ints:
+    """The kind of copy that each pair is.
+
+    Args:
+        one: Thumbnails of P images, one after the other.
+        other: Those that they are compared with.
+        one_px: ``[P, 2]``: width and height.
+        other_px: ``[P, 2]``.
+
+    Returns:
+        int64 ``[P]``: places in ``KINDS``. The order of two images does not matter.
+    """
+    a_luma, a_chroma = _unpack(one)
+    b_luma, b_chroma = _unpack(other)
+    shorter = np.minimum(one_px.min(1), other_px.min(1)).astype(np.float32)
+    shorter = np.maximum(shorter, 1)
+    spread = np.minimum(a_luma.std((1, 2)), b_luma.std((1, 2)))  # of the flatter one
+    log_aspect = np.log(one_px[:, 0] / one_px[:, 1]) - np.log(other_px[:, 0] / other_px[:, 1])
+    aspect = np.abs(log_aspect) - 2 / shorter
+    difference = np.abs(a_luma - b_luma).reshape(len(a_luma), -1)
+    rms = np.sqrt((difference**2).mean(1))
+    colour = np.abs(a_chroma - b_chroma).max(1, initial=0)
+    # Resampling blurs by about a pixel of the smaller image: small ones may differ more.
+    agrees = difference.max(1, initial=0) <= 8 + 1600 / shorter
+    agrees &= rms <= np.minimum(1.5 + 300 / shorter, (0.1 + 2.5 / shorter) * spread)
+    agrees &= aspect <= _MAX_ASPECT
+    has_grey = (np.abs(a_chroma).max(1) <= 3) != (np.abs(b_chroma).max(1) <= 3)
+    kinds = np.zeros(len(a_luma), np.int64)
+    kinds[agrees & has_grey] = KINDS.index("grey")
+    kinds[agrees & (colour <= 5 + 350 / shorter)] = KINDS.index("resized")
+    may_be_cropped = (kinds == 0) & (aspect <= _MAX_CROP_ASPECT) & (colour <= 30)
+    may_be_cropped &= (rms > 0.1 * spread) & (rms < spread) & (spread > 8)
+    at = np.flatnonzero(may_be_cropped)
+    is_window = _is_window(a_luma[at], b_luma[at], spread[at])
+    is_window |= _is_window(b_luma[at], a_luma[at], spread[at])
+    kinds[at[is_window]] = KINDS.index("cropped")
+    kinds[shorter < MIN_PX] = 0
+    return kinds
+
+
+def _unpack(thumbs: bytes) -> tuple[Floats, Floats]:
+    """Brightness ``[P, 32, 32]`` and colour differences ``[P, 128]``, 0 being grey."""
+    values = np.frombuffer(thumbs, np.uint8).reshape(-1, THUMB_BYTES).astype(np.float32)
+    luma, chroma = values[:, : THUMB_PX**2], values[:, -2 * CHROMA_PX**2 :]
+    return luma.reshape(-1, THUMB_PX, THUMB_PX), chroma - 128
+
+
+def _is_window(whole: Floats, part: Floats, spread: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether ``part`` shows what lies in a window of ``whole``, a little smaller than it.
+
+    Scale and shift of each axis by Gauss and Newton, ``part(x) = whole(x (1 + scale) + shift)`` with x
+    from -0.5 to 0.5. The border of two pixels, where a shift has nothing to read, does not count.
+    """
+    count, size, _ = whole.shape
+    if not count:
+        return np.zeros(0, bool)
+    place = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
+    fit = np.zeros((count, 4), np.float32)  # scale and shift along x, then along y
+    warped = whole
+    for _ in range(_CROP_STEPS):
+        along_x, along_y = np.gradient(warped, axis=2) * size, np.gradient(warped, axis=1) * size
+        slopes = np.stack([along_x * place, along_x, along_y * place[:, None], along_y], -1)
+        slopes = slopes.reshape(count, -1, 4)
+        normal = slopes.transpose(0, 2, 1) @ slopes
+        trace = np.trace(normal, axis1=1, axis2=2)[:, None, None]
+        normal = normal + np.eye(4, dtype=np.float32) * (2.5e-4 * trace + 1e-6)
+        target = slopes.transpose(0, 2, 1) @ (part - warped).reshape(count, -1, 1)
+        fit = np.clip(fit + np.linalg.solve(normal, target)[..., 0], -_MAX_SHIFT, _MAX_SHIFT)
+        columns = _resampling(place * (1 + fit[:, 0:1]) + fit[:, 1:2])
+        rows = _resampling(place * (1 + fit[:, 2:3]) + fit[:, 3:4])
+        warped = rows @ whole @ columns.transpose(0, 2, 1)
+    before, after = (np.abs(image - part)[:, 2:-2, 2:-2] for image in (whole, warped))
+    rms_before, rms = (np.sqrt((d**2).mean((1, 2))) for d in (before, after))
+    scale, shift = fit[:, 0::2], fit[:, 1::2]
+    is_inside = (scale < 0.01).all(1) & (scale > -0.08).all(1) & (-scale.min(1) > 0.02)
+    is_inside &= (np.abs(shift) <= 0.012 - scale / 2).all(1)
+    explains = (rms < 0.25 * spread) & (after.max((1, 2)) < 1.5 * spread) & (rms < 0.6 * rms_before)
+    answer: np.ndarray[Any, np.dtype[np.bool_]] = is_inside & explains
+    return answer
+
+
+def _resampling(places: Floats) -> Floats:
+    """``[P, 32, 32]``: rows that read a line at ``places`` ``[P, 32]``, linearly, held at its ends."""
+    size = places.shape[1]
+    at = np.clip((places + 0.5) * size - 0.5, 0, size - 1)
+    return np.maximum(0, 1 - np.abs(at[..., None] - np.arange(size, dtype=np.float32)))
