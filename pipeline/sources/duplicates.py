@@ -129,7 +129,12 @@ def find_duplicates(store: Store, dataset: str, done: Sequence[int]) -> int:
     """
     folder = dataset_folder(dataset)
     manifests = {n: m for n in done if (m := read_manifest(store, folder, n)) is not None}
-    settled = [n for n, manifest in manifests.items() if is_marked(store, folder, manifest)]
+    there = set(store.list(f"{folder}/duplicates", ".parquet"))
+    settled = [
+        n
+        for n, manifest in manifests.items()
+        if is_marked(store, folder, manifest) and f"{n:05d}.parquet" in there
+    ]
     fresh = [n for n in manifests if n not in set(settled)]
     with tempfile.TemporaryDirectory() as spill, _connect(store, spill) as con:
         _create_view(con, store, folder, "duplicates", "settled_duplicates", settled)
@@ -163,7 +168,8 @@ def _mark(con: Any, store: Store, folder: str, manifest: ShardManifest) -> int:
     rel = shard_file(folder, "duplicates", ordinal)
     entry = make_entry("duplicates", rel, table.num_rows, store.write_parquet(rel, table))
     others = [file for file in manifest["files"] if file["table"] != "duplicates"]
-    if (written := dict(manifest).get("format", 1)) != FORMAT:  # the record gets a new one
+    written: Any = dict(manifest).get("format", 1)
+    if written != FORMAT:  # the record gets a new one, its files do not
         others = [{**file, "format": file.get("format", written)} for file in others]
     write_manifest(store, folder, {**manifest, "files": [*others, entry]})
     return int(table.num_rows)

@@ -88,7 +88,7 @@ def _is_window(whole: Floats, part: Floats, spread: Floats) -> np.ndarray[Any, n
         return np.zeros(0, bool)
     place = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
     fit = np.zeros((count, 4), np.float32)  # scale and shift along x, then along y
-    warped = whole
+    warped: Any = whole
     for _ in range(_CROP_STEPS):
         along_x, along_y = np.gradient(warped, axis=2) * size, np.gradient(warped, axis=1) * size
         slopes = np.stack([along_x * place, along_x, along_y * place[:, None], along_y], -1)
@@ -97,7 +97,8 @@ def _is_window(whole: Floats, part: Floats, spread: Floats) -> np.ndarray[Any, n
         trace = np.trace(normal, axis1=1, axis2=2)[:, None, None]
         normal = normal + np.eye(4, dtype=np.float32) * (2.5e-4 * trace + 1e-6)
         target = slopes.transpose(0, 2, 1) @ (part - warped).reshape(count, -1, 1)
-        fit = np.clip(fit + np.linalg.solve(normal, target)[..., 0], -_MAX_SHIFT, _MAX_SHIFT)
+        step = np.linalg.solve(normal, target)[..., 0]
+        fit = np.clip(fit + step, -_MAX_SHIFT, _MAX_SHIFT).astype(np.float32)
         columns = _resampling(place * (1 + fit[:, 0:1]) + fit[:, 1:2])
         rows = _resampling(place * (1 + fit[:, 2:3]) + fit[:, 3:4])
         warped = rows @ whole @ columns.transpose(0, 2, 1)
@@ -115,4 +116,5 @@ def _resampling(places: Floats) -> Floats:
     """``[P, 32, 32]``: rows that read a line at ``places`` ``[P, 32]``, linearly, held at its ends."""
     size = places.shape[1]
     at = np.clip((places + 0.5) * size - 0.5, 0, size - 1)
-    return np.maximum(0, 1 - np.abs(at[..., None] - np.arange(size, dtype=np.float32)))
+    reach: Floats = 1 - np.abs(at[..., None] - np.arange(size, dtype=np.float32))
+    return np.maximum(reach, 0)

@@ -76,6 +76,8 @@ def test_index_of_good_shards(tmp_path: Path) -> None:
         "examples": 5,
         "texts": 5,
         "rejects": 0,
+        "fingerprints": 5,
+        "duplicates": 0,
     }
 
 
@@ -271,7 +273,8 @@ def test_again_does_nothing_and_new_shards_are_appended(tmp_path: Path) -> None:
     assert changed == {"warehouse/dataset=d/dataset.json"}
     registered = json.loads((tmp_path / "warehouse/dataset=d/dataset.json").read_text())
     assert [(s["ordinal"], s["name"]) for s in registered["shards"]] == [(0, "00001"), (1, "00000")]
-    assert read_rows(tmp_path, "duplicates") == [{"example_id": 1 << 20, "duplicate_of": 2}]
+    (row,) = read_rows(tmp_path, "duplicates")
+    assert (row["example_id"], row["duplicate_of"], row["copy_kind"]) == (1 << 20, 2, "identical")
     files = tmp_path / "warehouse/dataset=d/duplicates"
     assert sorted(file.name for file in files.iterdir()) == ["00000.parquet", "00001.parquet"]
 
