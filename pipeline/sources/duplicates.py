@@ -129,11 +129,11 @@ def find_duplicates(store: Store, dataset: str, done: Sequence[int]) -> int:
     """
     folder = dataset_folder(dataset)
     manifests = {n: m for n in done if (m := read_manifest(store, folder, n)) is not None}
-    there = set(store.list(f"{folder}/duplicates", ".parquet"))
+    files = set(store.list(f"{folder}/duplicates", ".parquet"))
     settled = [
         n
         for n, manifest in manifests.items()
-        if is_marked(store, folder, manifest) and f"{n:05d}.parquet" in there
+        if is_marked(store, folder, manifest) and f"{n:05d}.parquet" in files
     ]
     fresh = [n for n in manifests if n not in set(settled)]
     with tempfile.TemporaryDirectory() as spill, _connect(store, spill) as con:
