@@ -400,7 +400,7 @@ def top(
     sheet: Annotated[Path | None, typer.Option(help="Also draw them: a PNG file.")] = None,
 ) -> None:
     """Show the examples that excite (or inhibit) a neuron most."""
-    from pipeline.query import show_top
+    from pipeline.top import show_top
 
     where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     show_top(warehouse, where, k, polarity.value, sheet)

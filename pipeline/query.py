@@ -1,4 +1,4 @@
-"""Answers for the command line: any query in any form, and one neuron's top examples."""
+"""Answers for the command line: any query in any form."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from typing import Any
 
 import duckdb
 
-from pipeline.display import print_table, say
+from pipeline.display import print_table
 from pipeline.errors import ConfigError, WarehouseError
-from pipeline.images import read_primary_texts
-from pipeline.runs import find_neuron
-from pipeline.sheet import draw_sheet, save_sheet, top_row
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect, explain_damage
 
@@ -98,51 +95,3 @@ def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, fi
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
-
-
-def show_top(
-    warehouse: str, where: dict[str, Any], k: int, polarity: str, sheet: Path | None
-) -> None:
-    """Print the strongest examples of one neuron, and draw them if asked.
-
-    Args:
-        warehouse: Folder or URL.
-        where: The arguments of `find_neuron`.
-        k: How many.
-        polarity: ``positive`` or ``negative``.
-        sheet: A PNG to draw; None draws nothing.
-
-    Raises:
-        WarehouseError: As of `find_neuron`.
-    """
-    with connect(warehouse) as connection:
-        neuron = find_neuron(connection, **where)
-        values = {**neuron, "polarity": polarity, "k": k}
-        result = connection.execute(
-            """
-            select
-                top.example_rank as rank, top.activation, top.activation_sd as sd,
-                top.example_id, examples.shard, examples.shard_key
-            from top_examples as top
-            inner join examples using (dataset, example_id)
-            where
-                top.dataset = $dataset and top.run_id = $run_id and top.layer = $layer
-                and top.unit = $unit and top.polarity = $polarity and top.example_rank <= $k
-            order by top.example_rank
-            """,
-            values,
-        )
-        names = [*(column[0] for column in result.description or []), "text"]
-        found = result.fetchall()
-        texts = read_primary_texts(connection, neuron["dataset"], [row[3] for row in found])
-        rows = [(*row, texts.get(row[3])) for row in found]
-        row = top_row(connection, Store(warehouse), {**neuron, "polarity": polarity}, min(k, 20))
-    say(row.title, row.subtitle)
-    if rows:
-        print_table(names, iter(rows), sys.stdout)
-    else:
-        beyond = "above" if polarity == "positive" else "below"
-        say(f"No example: its activation is never {beyond} zero.")
-    if sheet is not None:
-        save_sheet(draw_sheet([row], f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
-        say(f"Picture: {sheet}")

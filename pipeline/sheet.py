@@ -6,16 +6,11 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pipeline.display import show
-from pipeline.images import IMAGE_COLUMNS, read_image
-from pipeline.storage import Store, storage_errors
-
-if TYPE_CHECKING:
-    import duckdb
+from pipeline.storage import storage_errors
 
 THUMBNAIL_PX = 112
 MARGIN_PX = 6
@@ -31,50 +26,6 @@ class SheetRow:
     subtitle: str
     images: tuple[bytes, ...]
     captions: tuple[str, ...]
-
-
-def top_row(
-    connection: duckdb.DuckDBPyConnection, store: Store, neuron: dict[str, str | int], k: int
-) -> SheetRow:
-    """The top images of one neuron, with its label.
-
-    Args:
-        connection: Of ``pipeline.connect``.
-        store: The warehouse.
-        neuron: ``dataset``, ``run_id``, ``layer``, ``unit`` and ``polarity``.
-        k: How many.
-    """
-    images = connection.execute(
-        f"""
-        select {IMAGE_COLUMNS}, top.activation_sd
-        from top_examples as top
-        inner join examples using (dataset, example_id)
-        inner join shards using (dataset, shard_ordinal)
-        where
-            top.dataset = $dataset and top.run_id = $run_id and top.layer = $layer
-            and top.unit = $unit and top.polarity = $polarity and top.example_rank <= $k
-        order by top.example_rank
-        """,
-        {**neuron, "k": k},
-    ).fetchall()
-    label = connection.execute(
-        """
-        select concept, category, q_value, reason from neuron_labels
-        where
-            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
-        """,
-        {key: neuron[key] for key in ("dataset", "run_id", "layer", "unit")},
-    ).fetchall()
-    concept, category, q, reason = label[0] if label else (None, None, None, "no label")
-    named = f"{concept} ({category}), q = {q:.2g}" if concept else f"unlabelled: {reason}"
-    if neuron["polarity"] == "negative":
-        named = f"what inhibits it most; what excites it is labelled: {named}"
-    return SheetRow(
-        title=f"{neuron['layer']}  unit {neuron['unit']}  {neuron['polarity']}",
-        subtitle=named,
-        images=tuple(read_image(store, *row[:4]) for row in images),
-        captions=tuple("" if sd is None else f"{sd:.1f} SD" for *_, sd in images),
-    )
 
 
 def draw_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:

@@ -1,0 +1,204 @@
+"""The images that excite or inhibit one neuron most: ``neurons top``, as a table and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.display import print_table, say
+from pipeline.errors import ConfigError
+from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
+from pipeline.runs import find_neuron
+from pipeline.sheet import SheetRow, draw_sheet, save_sheet
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+if TYPE_CHECKING:
+    import duckdb
+
+COLUMNS = ("rank", "activation", "sd", "example_id", "shard", "shard_key", "text")
+ROW_IMAGES = 20
+"""Images in a row of the picture."""
+SHEET_IMAGES = 500
+"""Most images on a picture."""
+
+_KEPT = """
+    select example_rank, activation, activation_sd, example_id
+    from top_examples
+    where
+        dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+        and polarity = $polarity and example_rank <= $k
+"""
+
+_STORED = """
+    select
+        row_number() over (
+            order by if($polarity = 'positive', -activation, activation), example_id
+        ) as example_rank,
+        activation,
+        activation / nullif(neuron_stats.sd, 0) as activation_sd,
+        example_id
+    from activations
+    inner join examples using (dataset, example_id)
+    inner join neuron_stats using (dataset, run_id, layer, unit)
+    where
+        dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+        and examples.duplicate_of is null
+    qualify example_rank <= $k
+"""
+
+
+@dataclass(frozen=True)
+class Top:
+    """The strongest examples of a neuron, best first."""
+
+    rows: tuple[tuple[Any, ...], ...]
+    """As `COLUMNS` says."""
+    note: str
+    """Why there are no more, for a person; empty if there are as many as were asked for."""
+
+
+def show_top(
+    warehouse: str, where: dict[str, Any], k: int, polarity: str, sheet: Path | None
+) -> None:
+    """Print the strongest examples of one neuron, and draw them if asked; only that reads the tars.
+
+    Args:
+        warehouse: Folder or URL.
+        where: The arguments of `find_neuron`.
+        k: How many.
+        polarity: ``positive`` or ``negative``.
+        sheet: A PNG to draw; None draws nothing.
+
+    Raises:
+        ConfigError: ``k`` is below one.
+        WarehouseError: As of `find_neuron`; or a tar with images to draw is gone.
+    """
+    with connect(warehouse) as connection:
+        neuron = find_neuron(connection, **where)
+        top = find_top(connection, neuron, k, polarity)
+        title = f"{neuron['layer']}  unit {neuron['unit']}  {polarity}"
+        say(title, label := _describe_label(connection, neuron, polarity))
+        if top.rows:
+            print_table(COLUMNS, iter(top.rows), limit=None)
+        if top.note:
+            say(top.note)
+        if sheet is not None:
+            images = _read_images(connection, Store(warehouse), neuron["dataset"], top.rows)
+            rows = _sheet_rows(title, label, images)
+            save_sheet(draw_sheet(rows, f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
+            more = f" (the first {SHEET_IMAGES})" if len(top.rows) > SHEET_IMAGES else ""
+            say(f"Picture: {sheet}{more}")
+
+
+def find_top(
+    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], k: int, polarity: str
+) -> Top:
+    """The ``k`` strongest (or most inhibiting) distinct images of a neuron.
+
+    A run keeps the ``top_k`` of every neuron apart. More are looked for among the stored activations,
+    which hold all that is above zero, or all there is.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        neuron: Of `find_neuron`.
+        k: How many.
+        polarity: ``positive`` or ``negative``.
+
+    Raises:
+        ConfigError: ``k`` is below one.
+    """
+    if k < 1:
+        raise ConfigError(f"k is {k}.", "It must be a whole number >= 1.")
+    run = {name: neuron[name] for name in ("dataset", "run_id")}
+    ((top_k, store, written_count),) = connection.execute(
+        """
+        select stg_runs.top_k, layers.store, runs.written_count
+        from stg_runs
+        inner join layers using (dataset, run_id)
+        inner join runs using (dataset, run_id)
+        where dataset = $dataset and run_id = $run_id and layer = $layer
+        """,
+        {**run, "layer": neuron["layer"]},
+    ).fetchall()
+    is_whole = store == "all" or (store == "positive" and polarity == "positive")
+    found = connection.execute(
+        f"""
+        with top as ({_STORED if k > top_k and is_whole else _KEPT})
+        select
+            top.example_rank, top.activation, top.activation_sd, example_id,
+            examples.shard, examples.shard_key
+        from top
+        inner join examples using (example_id)
+        where examples.dataset = $dataset
+        order by top.example_rank
+        """,
+        {**neuron, "polarity": polarity, "k": k},
+    ).fetchall()
+    texts = read_primary_texts(connection, neuron["dataset"], [row[3] for row in found])
+    rows = tuple((*row, texts.get(row[3])) for row in found)
+    if len(rows) >= k:
+        return Top(rows, "")
+    if not written_count:
+        return Top(rows, "No example: the run has no image yet. Go on with neurons extract.")
+    beyond = "above" if polarity == "positive" else "below"
+    if not rows:
+        return Top(rows, f"No example: its activation is never {beyond} zero.")
+    if len(rows) == top_k and not is_whole:
+        kept = f"The run keeps the {top_k} most inhibiting of each neuron, and all are shown."
+        return Top(rows, f"{kept} For {k}, extract again with --top-k {k} or more.")
+    none_left = "the run has no other" if store == "all" else f"no other is {beyond} zero"
+    return Top(rows, f"There are {len(rows)} of the {k} asked for: {none_left}.")
+
+
+def _describe_label(
+    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], polarity: str
+) -> str:
+    label = connection.execute(
+        """
+        select concept, category, q_value, reason from neuron_labels
+        where
+            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+        """,
+        neuron,
+    ).fetchall()
+    concept, category, q, reason = label[0] if label else (None, None, None, "no label")
+    named = f"{concept} ({category}), q = {q:.2g}" if concept else f"unlabelled: {reason}"
+    if polarity == "negative":
+        return f"what inhibits it most; what excites it is labelled: {named}"
+    return named
+
+
+def _read_images(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    dataset: str,
+    rows: Sequence[tuple[Any, ...]],
+) -> list[tuple[bytes, str]]:
+    """Files of the first images, best first, with their captions."""
+    found = connection.execute(
+        f"""
+        select examples.example_id, {IMAGE_COLUMNS}
+        from examples
+        inner join shards using (dataset, shard_ordinal)
+        where dataset = $dataset and list_contains($ids::bigint[], examples.example_id)
+        """,
+        {"dataset": dataset, "ids": [row[3] for row in rows[:SHEET_IMAGES]]},
+    ).fetchall()
+    places = {example_id: place for example_id, *place in found}
+    return [
+        (read_image(store, *places[example_id]), "" if sd is None else f"{sd:.1f} SD")
+        for _, _, sd, example_id, *_ in rows[:SHEET_IMAGES]
+    ]
+
+
+def _sheet_rows(title: str, label: str, images: Sequence[tuple[bytes, str]]) -> list[SheetRow]:
+    """Rows of thumbnails; one without any if there are none."""
+    rows = []
+    for first in range(0, max(1, len(images)), ROW_IMAGES):
+        some = images[first : first + ROW_IMAGES]
+        head = (title, label) if not first else (f"from rank {first + 1}", "")
+        rows.append(SheetRow(*head, tuple(i for i, _ in some), tuple(c for _, c in some)))
+    return rows

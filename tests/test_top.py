@@ -1,0 +1,179 @@
+"""``neurons top``: as many images as are asked for, or a word about why not; tars only for a picture."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from PIL import Image
+from typer.main import get_command
+
+from pipeline.cli import app
+from pipeline.errors import ConfigError
+from pipeline.neuron_arguments import which_neuron
+from pipeline.runs import find_neuron
+from pipeline.top import find_top
+from pipeline.warehouse import connect
+
+POSITIVE = "visual.layer3.0"
+"""Stores what is above zero."""
+ALL = "transformer.resblocks.1.mlp.gelu"
+"""Stores everything."""
+KEPT = 10
+"""Of each neuron, by the run."""
+
+
+@pytest.fixture(scope="module")
+def con(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        yield connection
+
+
+def expected(con, neuron, polarity, k):
+    """Sorted here, from everything that is stored of the neuron."""
+    rows = con.execute(
+        """
+        select activation, example_id from activations
+        inner join examples using (dataset, example_id)
+        where layer = $layer and unit = $unit and duplicate_of is null
+        """,
+        {"layer": neuron["layer"], "unit": neuron["unit"]},
+    ).fetchall()
+    sign = -1 if polarity == "positive" else 1
+    return [(i, a) for a, i in sorted(rows, key=lambda row: (sign * row[0], row[1]))[:k]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "polarity"), [(POSITIVE, "positive"), (ALL, "positive"), (ALL, "negative")]
+)
+@pytest.mark.parametrize("k", [3, KEPT, KEPT + 1, 20])
+def test_more_than_the_run_keeps_come_from_the_activations(con, layer, polarity, k):
+    neuron = find_neuron(con, layer, 7)
+    top = find_top(con, neuron, k, polarity)
+    assert [(row[3], row[1]) for row in top.rows] == expected(con, neuron, polarity, k)
+    assert [row[0] for row in top.rows] == list(range(1, k + 1))
+    assert top.note == ""
+
+
+def test_fewer_than_asked_for_are_explained(con):
+    neuron = find_neuron(con, ALL, 7)
+    ((distinct,),) = con.execute(
+        "select count(*) from examples where duplicate_of is null"
+    ).fetchall()
+    top = find_top(con, neuron, 500, "positive")
+    assert len(top.rows) == distinct
+    assert top.note == f"There are {distinct} of the 500 asked for: the run has no other."
+    neuron = find_neuron(con, POSITIVE, 7)
+    top = find_top(con, neuron, 500, "positive")
+    assert all(row[1] > 0 for row in top.rows)
+    assert top.note.endswith("of the 500 asked for: no other is above zero.")
+
+
+def test_what_is_not_stored_is_said_and_how_to_have_it(con):
+    ((unit,),) = con.execute(
+        """
+        select min(unit) from top_examples
+        where layer like 'visual.layer4%' and polarity = 'negative' and example_rank = $kept
+        """,
+        {"kept": KEPT},
+    ).fetchall()
+    neuron = find_neuron(con, "goh2021", unit)
+    assert find_top(con, neuron, KEPT, "negative").note == ""
+    top = find_top(con, neuron, KEPT + 1, "negative")
+    assert len(top.rows) == KEPT
+    assert top.note.startswith(f"The run keeps the {KEPT} most inhibiting of each neuron")
+    assert f"--top-k {KEPT + 1}" in top.note
+
+
+def test_none_asked_for_is_an_error(con, tiny_warehouse, told):
+    with pytest.raises(ConfigError, match="k is 0"):
+        find_top(con, find_neuron(con, ALL, 7), 0, "positive")
+    assert "greater than or equal to 1" in told(
+        "top", POSITIVE, 7, "-k", 0, "--warehouse", tiny_warehouse, code=2
+    )
+
+
+def test_the_table_needs_no_tars_and_the_picture_says_that_it_does(tiny_warehouse, tmp_path, told):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    shutil.move(tiny_warehouse.parent / "tars", tmp_path / "elsewhere")
+    try:
+        out = told("top", POSITIVE, 7, "-k", 3, "--warehouse", place)
+        assert "visual.layer3.0:output:max  unit 7  positive" in out
+        sheet = ("--sheet", tmp_path / "top.png")
+        error = told("top", POSITIVE, 7, "--warehouse", place, *sheet, code=2)
+        assert "pictures need the tars" in error
+    finally:
+        shutil.move(tmp_path / "elsewhere", tiny_warehouse.parent / "tars")
+    out = told("top", POSITIVE, 7, "-k", 25, "--warehouse", place, *sheet)
+    with Image.open(tmp_path / "top.png") as image:
+        assert image.height > 300, "two rows"
+    assert "Picture: " in out
+
+
+@pytest.mark.parametrize(
+    "called",
+    [("a:b", 7, None, None), (None, None, "a:b", 7), ("a:b", None, None, 7),
+     ("7", None, "a:b", None)],
+)  # fmt: skip
+def test_a_neuron_is_named_by_arguments_or_options(called):
+    assert which_neuron(*called, "r", None) == {
+        "layer": "a:b", "unit": 7, "run": "r", "dataset": None
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("called", "message"),
+    [((None, None, None, None), "layer and unit are not said"),
+     ((POSITIVE, None, None, None), "unit is not said"),
+     ((None, None, None, 7), "layer is not said"),
+     ((POSITIVE, 7, None, 7), "unit is said twice"),
+     ((POSITIVE, 7, ALL, None), "layer is said twice"),
+     (("five", None, ALL, None), "'five' is no unit")],
+)  # fmt: skip
+def test_what_is_missing_or_said_twice_is_told(called, message):
+    with pytest.raises(ConfigError, match=message):
+        which_neuron(*called, None, None)
+
+
+def test_every_command_about_a_neuron_takes_both(tiny_warehouse, tmp_path, told):
+    commands = {
+        ("top",): ("-k", 1),
+        ("like",): ("-k", 1),
+        ("card",): ("--out", tmp_path / "card.html"),
+        ("label", "export"): ("--out", tmp_path / "sheet", "--per-bin", 1),
+    }
+    for name, more in commands.items():
+        neuron = ("--layer", POSITIVE, "--unit", 7)
+        assert told(*name, *neuron, *more, "--warehouse", tiny_warehouse)
+        assert "is not said" in told(*name, POSITIVE, *more, "--warehouse", tiny_warehouse, code=2)
+        (layer,) = (p for p in command_of(name).params if p.name == "layer")
+        assert layer.param_type_name == "argument"
+
+
+def command_of(names):
+    command = get_command(app)
+    for name in names:
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [(("vit-mlp", 7), "No run here has a layer 'vit-mlp'"),
+     ((POSITIVE, 7, "--dataset", "nope"), "There is no dataset 'nope' in this warehouse."),
+     ((POSITIVE, 7, "--run", "nope"), "There is no run 'nope'")],
+)  # fmt: skip
+def test_what_is_not_there_is_told(tiny_warehouse, told, more, message):
+    assert message in told("top", *more, "--warehouse", tiny_warehouse, code=2)
+
+
+def test_a_preset_names_a_layer_everywhere(tiny_warehouse, tmp_path, told):
+    here = ("--warehouse", tiny_warehouse)
+    assert "visual.layer4.0.act3:input:max  unit 3" in told("top", "goh2021", 3, *here)
+    card = ("--out", tmp_path / "card.html")
+    assert "visual.layer4.0.act3:input:max  unit 3" in told("card", "goh2021", 3, *card, *here)
+    assert "visual.layer4.0.act3:input:max  unit 3" in told("like", "goh2021", 3, "-k", 1, *here)
+    assert "visual.layer4.0.act3" in told(
+        "find", "cat", "--by", "concepts", "--layer", "goh2021", *here
+    )
