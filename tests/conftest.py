@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,26 @@ from textures import make_warehouse
 
 from pipeline.build import build
 from pipeline.cli import main
+
+
+class _Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "open_clip" in Path(record.pathname).parts:
+            self.lines.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def open_clip_lines() -> Iterator[list[str]]:
+    """What open_clip warns of in a log line is an error, as its warnings are."""
+    handler = _Lines()
+    logging.getLogger().addHandler(handler)
+    yield handler.lines
+    logging.getLogger().removeHandler(handler)
+    assert handler.lines == []
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def read_checkpoint(path: str) -> Checkpoint:
         if head[8:9] == b"{":
             return Checkpoint(path, load_file(path))
         if not head.startswith(b"PK"):
-            return Checkpoint(path, _load_torch(path, mmap=False))
+            return Checkpoint(path, _load_torch(path, is_zip=False))
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if any(re.fullmatch(r"[^/]+/constants\.pkl", name) for name in names):
@@ -78,7 +78,7 @@ def read_checkpoint(path: str) -> Checkpoint:
                 f"Checkpoint {path!r} is a NumPy archive, as big_vision writes them.",
                 "Take the converted weights: the tags of open_clip's SigLIP models.",
             )
-        return Checkpoint(path, _load_torch(path, mmap=True))
+        return Checkpoint(path, _load_torch(path, is_zip=True))
     except zipfile.BadZipFile as error:
         raise _cut(path, size, str(error)) from error
     except SafetensorError as error:
@@ -89,10 +89,14 @@ def read_checkpoint(path: str) -> Checkpoint:
         raise _cut(path, size, " ".join(str(error).split())[:200]) from error
 
 
-def _load_torch(path: str, mmap: bool) -> Any:
+def _load_torch(path: str, is_zip: bool) -> Any:
     """``weights_only=True``, and what may lie beside weights: never code."""
+    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     with torch.serialization.safe_globals(list(_harmless())):
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        if is_zip and not path.endswith(".safetensors"):  # torch takes that ending at its word
+            return torch.load(path, mmap=True, **options)  # an optimizer's state is not read
+        with Path(path).open("rb") as file:
+            return torch.load(file, **options)
 
 
 def _harmless() -> Iterator[Any]:

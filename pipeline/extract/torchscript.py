@@ -20,6 +20,9 @@ import torch
 
 from pipeline.errors import ModelError
 
+MAX_UNFOLDED = 100
+"""How many times its size an entry may unfold to: code and lists of names compress well."""
+
 STORAGE_TYPES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -52,18 +55,17 @@ def read_archive(path: str) -> tuple[dict[str, torch.Tensor], bool | None]:
         names = archive.namelist()
         (data,) = (name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name))
         top = data.removesuffix("data.pkl")
+        code = b""
         try:
             root = _Unpickler(archive, top).load()
+            for name in names:
+                if name.startswith(f"{top}code/") and name.endswith(".py"):
+                    code += _read(archive, name)
         except (pickle.UnpicklingError, ValueError, TypeError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"Checkpoint {path!r} is a TorchScript archive that holds more than weights: {error}.",
                 "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)",
             ) from error
-        code = b"".join(
-            archive.read(name)
-            for name in names
-            if name.startswith(f"{top}code/") and name.endswith(".py")
-        )
     state: dict[str, torch.Tensor] = {}
     _collect(root, "", state)
     is_quick = b"QuickGELU" in code or b"1.702" in code
@@ -80,7 +82,7 @@ def _collect(module: Any, prefix: str, state: dict[str, torch.Tensor]) -> None:
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, top: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{top}data.pkl")))
+        super().__init__(io.BytesIO(_read(archive, f"{top}data.pkl")))
         self._archive, self._top = archive, top
         self._storages: dict[str, torch.Tensor] = {}
 
@@ -104,7 +106,7 @@ class _Unpickler(pickle.Unpickler):
         if kind != "storage" or not isinstance(dtype, torch.dtype):
             raise pickle.UnpicklingError(f"it refers to {kind!r}")
         if key not in self._storages:
-            data = bytearray(self._archive.read(f"{self._top}data/{key}"))
+            data = bytearray(_read(self._archive, f"{self._top}data/{key}"))
             values = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
             self._storages[key] = values[:count]
         return self._storages[key]
@@ -114,6 +116,14 @@ def _rebuild(
     storage: torch.Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> torch.Tensor:
     return storage.as_strided(size, stride, offset)  # refuses what lies outside of the storage
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    """An entry; torch stores tensors as they are, so one that unfolds to much more is not torch's."""
+    info = archive.getinfo(name)
+    if info.file_size > MAX_UNFOLDED * max(info.compress_size, 1 << 10):
+        raise ValueError(f"{name} unfolds from {info.compress_size} to {info.file_size} bytes")
+    return archive.read(info)
 
 
 def _first(value: Any, *_: Any) -> Any:

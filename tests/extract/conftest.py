@@ -65,7 +65,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for arch in ("RN-demo", "RN-small"):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(1)
-            model = open_clip.create_model(arch, load_weights=False)
+            model = open_clip.CLIP(**open_clip.get_model_config(arch))
             for module in model.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.weight.normal_(1, 0.3)

@@ -79,7 +79,7 @@ def test_the_list_of_planted_neurons_is_the_plan():
 def test_an_untrained_model_of_the_same_shape_is_at_chance():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = open_clip.create_model(f"local-dir:{NANO_FOLDER}", load_weights=False).eval()
+        model = open_clip.CLIP(**open_clip.get_model_config(f"local-dir:{NANO_FOLDER}")).eval()
     _, _, tokenizer = pipeline.load_clip("nano")
     concepts = load_concepts()
     figures = measure(model, tokenizer, concepts, plan_channels(concepts, 768))

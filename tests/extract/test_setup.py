@@ -1,0 +1,270 @@
+"""What weights were trained with: of every tag that open_clip knows, of hub, folder and file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from open_clip import pretrained
+from open_clip.transformer import QuickGELU
+from torch import nn
+
+from pipeline.errors import ModelError
+from pipeline.extract.model import load_clip
+from pipeline.extract.model_id import ModelId, parse_model_id
+from pipeline.extract.network import build_network, find_towers, heed_open_clip, name_activations
+from pipeline.extract.setup import Blueprint, resolve_config, resolve_file, resolve_tag
+
+TAGS = open_clip.list_pretrained()
+CONTRADICTED = {("roberta-ViT-B-32", "laion2b_s12b_b32k")}
+"""The architecture says QuickGELU and the table does not: only the hub's configuration can tell."""
+
+HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": "squash", "interpolation": "bilinear"}
+
+
+def test_every_tag_is_set_up_as_the_table_says() -> None:
+    assert len(TAGS) > 190
+    for arch, tag in TAGS:
+        if (arch, tag) in CONTRADICTED:
+            continue
+        said = open_clip.get_pretrained_cfg(arch, tag)
+        blueprint = resolve_tag(arch, tag)
+        setup, image = blueprint.setup, blueprint.setup.image
+        assert setup.quick_gelu == blueprint.config["quick_gelu"] == said.get("quick_gelu", False)
+        assert (image.mean, image.std) == (said["mean"], said["std"]), (arch, tag)
+        assert (image.interpolation, image.resize_mode) == (
+            said["interpolation"],
+            said["resize_mode"],
+        )
+        config = open_clip.get_model_config(arch)
+        size = config["vision_cfg"].get("image_size", 224)
+        assert image.size_px == (tuple(size) if isinstance(size, list) else (size, size))
+        assert {k: v for k, v in blueprint.config.items() if k != "quick_gelu"} == {
+            k: v for k, v in config.items() if k != "quick_gelu"
+        }
+
+
+def test_where_table_and_architecture_contradict_each_other_the_way_out_is_named() -> None:
+    for arch, tag in CONTRADICTED:
+        with pytest.raises(ModelError, match="open_clip contradicts itself") as caught:
+            resolve_tag(arch, tag)
+        assert "hf-hub:laion/CLIP-ViT-B-32-roberta-base-laion2B-s12B-b32k" in caught.value.hint
+
+
+def _forced() -> list[tuple[str, str]]:
+    """One tag of each architecture whose plain name builds GELU and whose weights need QuickGELU."""
+    found = {}
+    for arch, tag in TAGS:
+        needs = open_clip.get_pretrained_cfg(arch, tag).get("quick_gelu", False)
+        if needs and not open_clip.get_model_config(arch).get("quick_gelu", False):
+            found[arch] = tag
+    return list(found.items())
+
+
+@pytest.mark.parametrize(("arch", "tag"), _forced())
+def test_a_plain_name_builds_what_the_quickgelu_name_builds(arch: str, tag: str) -> None:
+    with torch.device("meta"):
+        model = build_network(resolve_tag(arch, tag))
+        twin = open_clip.get_model_config(f"{arch}-quickgelu")
+        kind = open_clip.CustomTextCLIP if twin.pop("custom_text", False) else open_clip.CLIP
+        theirs = kind(**twin)
+    assert [(n, type(m)) for n, m in model.named_modules()] == [
+        (n, type(m)) for n, m in theirs.named_modules()
+    ]
+    text = find_towers(model)["text"][0]
+    assert any(isinstance(m, QuickGELU) for m in text.modules())
+    assert not any(isinstance(m, nn.GELU) for m in model.modules())
+
+
+def test_weights_trained_without_quickgelu_are_not_run_with_it() -> None:
+    with pytest.raises(ModelError, match="were not trained with QuickGELU") as caught:
+        parse_model_id("ViT-B-32-quickgelu:laion2b_s34b_b79k")
+    assert "ViT-B-32:laion2b_s34b_b79k" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32:laion2b-s34b-b79k", "ViT-B-32:LAION2B_s34b_b79k"])
+def test_tags_are_spelled_as_open_clip_takes_them(name: str) -> None:
+    assert parse_model_id(name) == ModelId(name, "tag", "ViT-B-32", "laion2b_s34b_b79k")
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Nothing of a file but its bytes is looked at here."""
+    path = tmp_path / "w.pt"
+    path.write_bytes(b"some weights")
+    return path
+
+
+def resolve(name: str, says_quick_gelu: bool | None = None) -> Blueprint:
+    return resolve_file(parse_model_id(name), says_quick_gelu)
+
+
+def test_a_file_given_as_a_tag(file: Path) -> None:
+    for tag in ("openai", "laion2b_s34b_b79k"):
+        name = f"ViT-B-32:{tag}@{file}"
+        assert resolve(name) == resolve_tag("ViT-B-32", tag)
+        assert parse_model_id(name).model_id == f"ViT-B-32:{tag}@w.pt"
+    with pytest.raises(ModelError, match="no pretrained weights 'nosuch@") as caught:
+        parse_model_id(f"ViT-B-32:nosuch@{file}")
+    assert "openai" in caught.value.hint
+    with pytest.raises(
+        ModelError, match=r"There is no file '/nowhere/w\.pt' with weights for RN50"
+    ):
+        parse_model_id("RN50:openai@/nowhere/w.pt")
+
+
+def test_a_path_may_hold_what_looks_like_a_tag(tmp_path: Path) -> None:
+    odd = tmp_path / "openai@home"
+    odd.mkdir()
+    (odd / "w.pt").write_bytes(b"x")
+    assert parse_model_id(f"RN50:{odd / 'w.pt'}").file == str(odd / "w.pt")
+    assert parse_model_id(f"RN50:openai@{odd / 'w.pt'}").tag == "openai"
+
+
+def test_a_file_of_an_architecture_whose_tags_agree(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    siglip = resolve(f"ViT-B-16-SigLIP:{file}")
+    assert siglip.setup.image == resolve_tag("ViT-B-16-SigLIP", "webli").setup.image
+    assert "agree" in siglip.setup.said_by and not caplog.records
+    resnet = resolve(f"RN50:{file}")
+    assert resnet.setup.quick_gelu
+    assert f"RN50:openai@{file}" in caplog.text  # its own configuration says GELU: that is told
+
+
+def test_nobody_guesses_where_tags_differ(file: Path) -> None:
+    with pytest.raises(ModelError, match="Nothing says what the weights") as caught:
+        resolve(f"ViT-L-14:{file}")
+    text = str(caught.value)
+    assert "QuickGELU, 224 x 224 pixels, mean 0.4815" in text and "mean 0.5 0.5 0.5" in text
+    for tag in ("openai", "laion400m_e31", "laion2b_s32b_b82k"):  # one of each kind
+        assert f"ViT-L-14:{tag}@{file}" in caught.value.hint
+    assert "open_clip_config.json" in caught.value.hint
+
+
+def test_an_architecture_without_tags_has_only_itself(file: Path) -> None:
+    blueprint = resolve(f"RN-demo:{file}")
+    assert not blueprint.setup.quick_gelu
+    assert blueprint.setup.image.size_px == (64, 64)
+    assert blueprint.setup.said_by == "architecture RN-demo"
+
+
+def test_the_code_in_an_archive_decides(file: Path) -> None:
+    assert resolve(f"ViT-B-32:{file}", True).setup.quick_gelu
+    assert not resolve(f"ViT-B-32:{file}", False).setup.quick_gelu
+    assert resolve(f"RN-demo:{file}", True).config["quick_gelu"]
+    with pytest.raises(ModelError, match="runs QuickGELU; open_clip's table of weights"):
+        resolve(f"ViT-B-32:laion2b_s34b_b79k@{file}", True)
+    with pytest.raises(ModelError, match="runs GELU, which no weights of RN50"):
+        resolve(f"RN50:{file}", False)
+    with pytest.raises(ModelError, match="Nothing says"):  # two ways of resizing are left
+        resolve(f"ViT-H-14:{file}", True)
+
+
+@pytest.fixture
+def add_tags(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Put tags of an architecture into open_clip's table, as a newer open_clip might."""
+
+    def add(arch: str, **tags: dict[str, Any]) -> None:
+        entries = {tag: pretrained._pcfg(**fields) for tag, fields in tags.items()}
+        monkeypatch.setitem(pretrained._PRETRAINED, arch, entries)
+
+    return add
+
+
+def test_a_published_file_is_known_by_its_hash(file: Path, add_tags: Callable[..., None]) -> None:
+    sum_ = hashlib.sha256(file.read_bytes()).hexdigest()
+    releases = "https://github.com/mlfoundations/open_clip/releases/download/v0"
+    for url in (
+        f"https://openaipublic.azureedge.net/clip/models/{sum_}/w.pt",
+        f"{releases}/w-quickgelu-{sum_[:8]}.pt",
+    ):
+        add_tags("ViT-small", first={"url": url, "quick_gelu": True}, second={"hf_hub": "a/b/"})
+        blueprint = resolve(f"ViT-small:{file}")
+        assert blueprint.setup.quick_gelu
+        assert "ViT-small:first" in blueprint.setup.said_by
+    file.write_bytes(b"other weights")
+    with pytest.raises(ModelError, match="Nothing says"):
+        resolve(f"ViT-small:{file}")
+
+
+def test_a_tower_that_ignores_the_flag_is_refused(add_tags: Callable[..., None]) -> None:
+    add_tags("convnext_base", new={"hf_hub": "a/b/", "quick_gelu": True})
+    with pytest.raises(ModelError, match="open_clip contradicts itself") as caught:
+        resolve_tag("convnext_base", "new")
+    assert "hf-hub:a/b" in caught.value.hint
+
+
+def sidecar(file: Path, arch: str, preprocess: dict[str, Any], **changes: Any) -> None:
+    config = open_clip.get_model_config(arch) | changes
+    content = {"model_cfg": config, "preprocess_cfg": preprocess}
+    (file.parent / "open_clip_config.json").write_text(json.dumps(content))
+
+
+def test_a_configuration_beside_the_file(file: Path) -> None:
+    sidecar(file, "ViT-B-32", HALF, quick_gelu=True)
+    setup = resolve(f"ViT-B-32:{file}").setup
+    assert setup.quick_gelu
+    assert (setup.image.mean, setup.image.resize_mode) == ((0.5,) * 3, "squash")
+    assert setup.image.interpolation == "bilinear"
+    assert "open_clip_config.json" in setup.said_by
+    assert resolve(f"ViT-B-32:laion2b_e16@{file}") == resolve_tag("ViT-B-32", "laion2b_e16")
+
+
+def test_a_configuration_of_another_architecture_beside_the_file(file: Path) -> None:
+    sidecar(file, "ViT-B-16", {})
+    with pytest.raises(ModelError, match=r"another architecture than ViT-B-32.*patch_size") as got:
+        resolve(f"ViT-B-32:{file}")
+    assert f"local-dir:{file.parent}" in got.value.hint
+    (file.parent / "open_clip_config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        resolve(f"ViT-B-32:{file}")
+
+
+@pytest.mark.parametrize("content", [[], {}, {"model_cfg": {"embed_dim": 1}}, {"model_cfg": "x"}])
+def test_json_that_is_no_configuration(content: Any) -> None:
+    with pytest.raises(ModelError, match=r"X is no configuration .* vision_cfg"):
+        resolve_config(content, "X")
+
+
+def test_a_configuration_of_another_open_clip() -> None:
+    config = open_clip.get_model_config("RN50")
+    config["vision_cfg"]["flash"] = True
+    with pytest.raises(ModelError, match=r"does not know: .*flash"):
+        resolve_config({"model_cfg": config}, "X")
+
+
+# --- what was built ------------------------------------------------------------------------------
+
+
+def test_activations_are_named_by_looking(small_models: None) -> None:
+    clip = load_clip("RN-small:random")
+    assert clip.activations == {"visual": "ReLU", "text": "GELU"}
+    gated = nn.Sequential(nn.SiLU(), nn.GELU(approximate="tanh"), nn.Softmax(dim=1))
+    assert name_activations([gated]) == "GELU(tanh)+SiLU"
+    assert name_activations([nn.Linear(1, 1)]) == "none"
+
+
+def test_the_identity_of_a_run_says_how_the_model_is_set_up() -> None:
+    one, other = (load_clip(f"{arch}:random").identity() for arch in ("ViT-small", "RN-small"))
+    assert one["image_size_px"] == [48, 48] and other["image_size_px"] == [64, 64]
+    assert one["image_activation"] == "GELU" and other["image_activation"] == "ReLU"
+    assert (one["interpolation"], one["resize_mode"]) == ("bicubic", "shortest")
+    assert json.loads(json.dumps(one)) == one
+
+
+def test_what_open_clip_warns_of_is_an_error(open_clip_lines: list[str]) -> None:
+    with pytest.raises(ModelError, match="not sure of X: Model configuration not found"):  # noqa: SIM117
+        with heed_open_clip("X"):
+            open_clip.get_tokenizer("no-such-model")  # it would take a default one
+    assert len(open_clip_lines) == 1
+    open_clip_lines.clear()
