@@ -13,9 +13,15 @@ from typing import Any
 import duckdb
 
 from pipeline.display import print_table
-from pipeline.errors import ConfigError, WarehouseError
+from pipeline.duck import first_line
+from pipeline.errors import ConfigError, NeuronsError, WarehouseError
+from pipeline.spill import explain_full
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect, explain_damage
+from pipeline.warehouse_files import PREFIX
+
+_ROW_GROUP = 122_880
+"""Rows of a row group of Parquet, as DuckDB writes them."""
 
 
 def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
@@ -38,7 +44,8 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
     with connect(warehouse) as connection:
         try:
             if form == "parquet":
-                _write_parquet(connection, query, out)
+                with storage_errors(str(out)):
+                    _write_parquet(connection, query, out)
                 return
             result = connection.execute(query)
             names = [column[0] for column in result.description or []]
@@ -52,15 +59,27 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
             raise explain_query(error, warehouse) from error
 
 
-def explain_query(error: duckdb.Error, warehouse: str) -> WarehouseError:
-    """A wrong query and a damaged file are told apart."""
+def explain_query(error: duckdb.Error, warehouse: str) -> NeuronsError:
+    """A wrong query, one that reaches too far or needs too much, and a damaged file are told apart."""
     text = str(error).strip()
-    if Store(warehouse).uri("") in text:  # it names one of the warehouse's own files
+    if full := explain_full(text):
+        return full
+    if isinstance(error, duckdb.PermissionException) or _asks_too_much(text):
+        return WarehouseError(
+            f"The query reaches beyond the warehouse: {first_line(error)}",
+            "neurons sql and pipeline.connect read the warehouse and change nothing. Write results "
+            "with --out FILE; for all that DuckDB can do: pipeline.connect(..., unrestricted=True).",
+        )
+    if PREFIX in text:  # it names one of the warehouse's own files
         return explain_damage(error, warehouse)
     return WarehouseError(
         f"The query does not work: {text}",
         "Views: neurons sql 'show tables'. Columns of one: neurons sql 'describe neuron_labels'.",
     )
+
+
+def _asks_too_much(text: str) -> bool:
+    return "PermissionError: " in text or "configuration has been locked" in text
 
 
 def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
@@ -69,15 +88,18 @@ def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, out: Path | None) -> None:
+    """Write row group by row group: the result is never in memory as a whole."""
     import pyarrow.parquet as pq
 
-    with storage_errors(str(out)):
-        pq.write_table(connection.sql(query).to_arrow_table(), out, compression="zstd")
+    reader = connection.sql(query).to_arrow_reader(_ROW_GROUP)
+    with pq.ParquetWriter(out, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, file: Any) -> None:
     if form == "csv":
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)
     elif form == "json":

@@ -17,28 +17,33 @@ import pyarrow as pa
 
 from pipeline.config import LabelSettings
 from pipeline.derived import DERIVED
-from pipeline.errors import WarehouseError
+from pipeline.duck import first_line, open_duckdb, restrict
+from pipeline.errors import NeuronsError, WarehouseError
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.records import BuildRecord, FileEntry, read_record
 from pipeline.schema import TABLES, Table
+from pipeline.spill import explain_full
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
-
-MEMORY_LIMIT = "4GB"
-"""DuckDB's limit; beyond it, queries spill to disk."""
+from pipeline.warehouse_files import warehouse_uri
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 
 
 def connect(
-    warehouse: str | Path, settings: LabelSettings | None = None, use_marts: bool = True
+    warehouse: str | Path,
+    settings: LabelSettings | None = None,
+    use_marts: bool = True,
+    unrestricted: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """Open a warehouse: a DuckDB connection with all views.
 
-    Read-only as far as the warehouse goes, and safe beside a running extraction: it shows the shards
-    that were done when it was opened.
+    Safe beside a running extraction: it shows the shards that were done when it was opened. It reads
+    the warehouse and no other file, writes none, installs nothing, and its options are locked; tables,
+    views and macros of its own are free. What queries cannot hold in memory they spill, see
+    `pipeline.spill`.
 
     Args:
         warehouse: Folder or URL.
@@ -46,6 +51,7 @@ def connect(
         use_marts: Use what ``build`` wrote, if it is up to date; otherwise everything is computed
             from the activations and partials when it is asked for. The answers are the same, but
             for what needs linear algebra (``raw_<name>`` of `derived.DERIVED`): only a build has it.
+        unrestricted: All that DuckDB can do: read and write any file, attach, install, set options.
 
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.
@@ -60,6 +66,8 @@ def connect(
         for name in MATERIALISED:
             if use_marts or name in DERIVED:
                 use_mart(connection, store, built["folder"], name)
+    if not unrestricted:
+        restrict(connection)
     return connection
 
 
@@ -86,23 +94,17 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
     Raises:
         WarehouseError: A file is damaged.
     """
-    connection = duckdb.connect(
-        config={
-            "memory_limit": MEMORY_LIMIT,
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-    )
-    connection.execute("set enable_progress_bar = false; set timezone = 'UTC'")
-    if not inventory.store.is_local:
-        connection.register_filesystem(inventory.store.fs)
+    connection = open_duckdb(inventory.store)
     for name, rows, columns in small_tables(inventory, settings):
         _create_table(connection, name, rows, columns)
     connection.register("lexicon_file", load_lexicon())
     connection.execute("create table lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
-    uri = inventory.store.uri
-    raw = [raw_view(inventory, table, uri) for table in TABLES.values() if table.name != "compact"]
+    raw = [
+        raw_view(inventory, table, warehouse_uri)
+        for table in TABLES.values()
+        if table.name != "compact"
+    ]
     raw += [empty_view(table) for table in DERIVED.values()]
     try:
         for statements in [*raw, *load_statements()]:
@@ -283,16 +285,18 @@ def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:
 
 def use_mart(connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str) -> None:
     """Answer a view from the Parquet that a build wrote."""
-    file = quote(store.uri(f"{folder}/{name}.parquet"))
+    file = quote(warehouse_uri(f"{folder}/{name}.parquet"))
     view = f"raw_{name}" if name in DERIVED else name
     connection.execute(f"create or replace view {view} as from read_parquet({file})")
     if name not in DERIVED:
         _comment(connection, find_view(name))  # replacing a view drops its comments
 
 
-def explain_damage(error: duckdb.Error, place: str) -> WarehouseError:
+def explain_damage(error: duckdb.Error, place: str) -> NeuronsError:
     """Say what a failing read means: which file is damaged and how to have it made again."""
-    text = str(error).strip().splitlines()[0]
+    text = first_line(error)
+    if full := explain_full(text):
+        return full
     return WarehouseError(
         f"A file of {place} cannot be read: {text}",
         "See what is damaged with: neurons check --deep. Make it again with: neurons repair.",

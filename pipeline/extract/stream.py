@@ -16,7 +16,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -29,6 +28,7 @@ from pipeline.dataset import (
     shard_file,
     shard_url,
 )
+from pipeline.duck import open_duckdb
 from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError
 from pipeline.extract.decode import stack, start_decode_thread
 from pipeline.places import open_place
@@ -129,7 +129,7 @@ def plan_shard(store: Store, dataset: str, shard: Shard, with_texts: bool) -> Sh
 def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
     """The primary text (see ``TEXT_ORDER``) of each example of a shard that has any text."""
     texts = _read_index(store, folder, "texts", shard)
-    with duckdb.connect() as connection:
+    with open_duckdb() as connection:
         connection.register("texts", texts)
         rows = connection.execute(
             """

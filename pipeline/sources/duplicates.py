@@ -6,7 +6,6 @@ nothing is ever counted twice between the two.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipeline.records import ShardManifest, make_entry
 from pipeline.schema import FORMAT, TABLES
 from pipeline.sources.near import find_near
 from pipeline.storage import Store
+from pipeline.warehouse_files import warehouse_uri
 
 _MEMORY_LIMIT = "2GB"
 
@@ -117,7 +117,7 @@ where marked.example_id <> marked.duplicate_of
 def find_duplicates(store: Store, dataset: str, done: Sequence[int]) -> int:
     """Write ``duplicates`` of every done shard that has none yet, and name it in the shard's manifest.
 
-    Uses at most 2 GB of memory and spills to the system's temporary folder beyond that.
+    Uses at most 2 GB of memory and spills beyond that.
 
     Args:
         store: The warehouse.
@@ -127,6 +127,8 @@ def find_duplicates(store: Store, dataset: str, done: Sequence[int]) -> int:
     Returns:
         How many examples of the dataset are duplicates.
     """
+    from pipeline.duck import open_duckdb
+
     folder = dataset_folder(dataset)
     manifests = {n: m for n in done if (m := read_manifest(store, folder, n)) is not None}
     files = set(store.list(f"{folder}/duplicates", ".parquet"))
@@ -136,14 +138,14 @@ def find_duplicates(store: Store, dataset: str, done: Sequence[int]) -> int:
         if is_marked(store, folder, manifest) and f"{n:05d}.parquet" in files
     ]
     fresh = [n for n in manifests if n not in set(settled)]
-    with tempfile.TemporaryDirectory() as spill, _connect(store, spill) as con:
-        _create_view(con, store, folder, "duplicates", "settled_duplicates", settled)
+    with open_duckdb(store, _MEMORY_LIMIT) as con:
+        _create_view(con, folder, "duplicates", "settled_duplicates", settled)
         if fresh:
-            _create_view(con, store, folder, "examples", "settled_examples", settled)
-            _create_view(con, store, folder, "examples", "fresh_examples", fresh)
+            _create_view(con, folder, "examples", "settled_examples", settled)
+            _create_view(con, folder, "examples", "fresh_examples", fresh)
             for name, ordinals in (("settled", settled), ("fresh", fresh)):
                 there = [n for n in ordinals if _has_table(manifests[n], "fingerprints")]
-                _create_view(con, store, folder, "fingerprints", f"{name}_fingerprints", there)
+                _create_view(con, folder, "fingerprints", f"{name}_fingerprints", there)
             con.execute(
                 "create view fingerprints as select *, false as is_fresh from settled_fingerprints "
                 "union all select *, true as is_fresh from fresh_fingerprints"
@@ -179,24 +181,12 @@ def _has_table(manifest: ShardManifest, table: str) -> bool:
     return any(file["table"] == table for file in manifest["files"])
 
 
-def _connect(store: Store, spill: str) -> Any:
-    import duckdb
-
-    con = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": spill})
-    con.execute("set autoinstall_known_extensions = false")
-    if not store.is_local:
-        con.register_filesystem(store.fs)
-    return con
-
-
-def _create_view(
-    con: Any, store: Store, folder: str, table: str, view: str, ordinals: Sequence[int]
-) -> None:
+def _create_view(con: Any, folder: str, table: str, view: str, ordinals: Sequence[int]) -> None:
     """A view over a table's files of some shards; columns that older files lack are null."""
     columns = ", ".join(f"null::{c.duckdb} as {c.name}" for c in TABLES[table].columns)
     body = f"select {columns} where false"
     if ordinals:
-        files = [store.uri(shard_file(folder, table, ordinal)) for ordinal in ordinals]
+        files = [warehouse_uri(shard_file(folder, table, ordinal)) for ordinal in ordinals]
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
         body += (
             f" union all by name select * from read_parquet([{listed}], union_by_name = true, "

@@ -22,6 +22,7 @@ from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sources.wit_base import list_files
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.storage import Store
+from pipeline.warehouse_files import warehouse_uri
 
 COLUMNS = (
     "language",
@@ -67,11 +68,9 @@ class BadRow:
 @contextmanager
 def connect(spill: str) -> Iterator[Any]:
     """A DuckDB database in the folder ``spill`` that uses at most 2 GB of memory."""
-    import duckdb
+    from pipeline.duck import open_duckdb
 
-    with duckdb.connect(f"{spill}/wit.duckdb") as con:
-        con.execute("set memory_limit = '2GB'")
-        con.execute("set autoinstall_known_extensions = false")
+    with open_duckdb(Store(spill), "2GB", f"{spill}/wit.duckdb") as con:
         yield con
 
 
@@ -109,8 +108,7 @@ def load_tsv(
             bad_rows += bad
             progress.advance(1, f"{file}: {read_count:,} rows, {len(bad):,} bad")
     progress.finish()
-    quoted = path.replace("'", "''")
-    con.execute(f"create view tsv_rows as select * from read_parquet('{quoted}')")
+    con.execute(f"create view tsv_rows as from read_parquet('{warehouse_uri('tsv_rows.parquet')}')")
     return bad_rows
 
 

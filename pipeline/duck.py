@@ -1,0 +1,75 @@
+"""Every DuckDB connection is opened here: its memory, where it spills, what it may reach."""
+
+from __future__ import annotations
+
+import re
+import weakref
+
+import duckdb
+
+from pipeline.spill import clear_spills, max_spill, spill_folder
+from pipeline.storage import Store
+from pipeline.warehouse_files import PREFIX, WarehouseFiles
+
+MEMORY_LIMIT = "4GB"
+"""DuckDB's limit; beyond it, queries spill to disk."""
+
+OPEN: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+"""All connections that are open: Ctrl-C stops their queries."""
+
+
+def open_duckdb(
+    store: Store | None = None, memory_limit: str = MEMORY_LIMIT, database: str = ":memory:"
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection whose queries spill within bounds, never into the current folder.
+
+    It may do anything yet: see `restrict`. What killed processes spilled is removed first.
+
+    Args:
+        store: The warehouse; its files are ``warehouse://PATH``. None: no warehouse.
+        memory_limit: Beyond it, queries spill.
+        database: A file; in memory by default.
+    """
+    folder = spill_folder(store)
+    clear_spills(folder)
+    connection = duckdb.connect(
+        database,
+        config={
+            "memory_limit": memory_limit,
+            "temp_directory": str(folder),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        },
+    )
+    # DuckDB 2.0 does not keep to the bound if it is part of the configuration above.
+    connection.execute(f"set max_temp_directory_size = '{max_spill(folder)}B'")
+    connection.execute("set enable_progress_bar = false; set timezone = 'UTC'")
+    if store is not None:
+        connection.register_filesystem(WarehouseFiles(store))
+        if not store.is_local:
+            connection.register_filesystem(store.fs)
+    OPEN.add(connection)
+    return connection
+
+
+def restrict(connection: duckdb.DuckDBPyConnection) -> None:
+    """From now on the connection reads files of the warehouse, and reaches no other.
+
+    Nothing can be written, attached, installed or loaded, and no option changed: `WarehouseFiles`
+    cannot write, and DuckDB lets no other filesystem be used. Tables, views and macros of its own
+    (in memory) are free.
+    """
+    if not connection.filesystem_is_registered("warehouse"):
+        raise ValueError("The connection has no warehouse.")
+    connection.execute(f"set allowed_directories = ['{PREFIX}']")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def first_line(error: duckdb.Error) -> str:
+    """What is wrong, in one line; of what Python said inside DuckDB, that."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if not lines[0].startswith("Traceback"):
+        return lines[0]
+    said = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception)\b", line)]
+    return said[-1] if said else lines[-1]
