@@ -16,7 +16,7 @@ from pipeline.display import print_table
 from pipeline.duck import first_line
 from pipeline.errors import ConfigError, NeuronsError, WarehouseError
 from pipeline.spill import explain_full
-from pipeline.storage import Store, storage_errors
+from pipeline.storage import storage_errors
 from pipeline.warehouse import connect, explain_damage
 from pipeline.warehouse_files import PREFIX
 
