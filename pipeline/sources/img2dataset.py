@@ -7,6 +7,7 @@ row for every URL, with ``status`` and ``error_message``; the stats file counts 
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from pipeline.config import IngestConfig
 from pipeline.dataset import Shard
 from pipeline.errors import SourceError, StorageError
+from pipeline.folders import list_folder
+from pipeline.names import describe_ending, is_image_name
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
 from pipeline.shard_lists import expand_shards
@@ -40,8 +43,11 @@ def ingest_img2dataset(
         progress: Told of each shard.
 
     Raises:
+        SourceError: img2dataset was told to write something else than tars.
         ShardError: A shard is missing, or one that is done has changed.
     """
+    for path in paths:
+        _refuse_other_formats(path)
     ingest_tars(store, config, "img2dataset", expand_shards(paths), progress, read_notes)
 
 
@@ -76,6 +82,27 @@ def read_notes(shard: Shard) -> SourceNotes:
             f"  Delete its three files and let img2dataset make them again.",
         )
     return SourceNotes(tuple(rejects), sample_count=stats["successes"], problem=problem)
+
+
+def _refuse_other_formats(path: str) -> None:
+    """Name the cure for the output formats that are no tars."""
+    fs, inner = open_place(path)
+    files = list_folder(fs, inner).files if fs.isdir(inner) else [inner]
+    endings = {describe_ending(name) for name in files}
+    if "tar" in endings:
+        return
+    if any(is_image_name(ending) for ending in endings):
+        raise SourceError(
+            f"{path} holds what img2dataset writes with --output_format files: images, no tars.",
+            f"Ingest it with: neurons ingest folder {shlex.quote(path)}. Its .json files are read.",
+        )
+    for ending, name in (("tfrecord", "tfrecord"), ("parquet", "parquet")):
+        if ending in endings:
+            raise SourceError(
+                f"{path} holds what img2dataset writes with --output_format {name}, which cannot be "
+                "read here.",
+                "Run img2dataset again with --output_format webdataset, the one that writes tars.",
+            )
 
 
 def _read_stats(tar: str) -> dict[str, int]:

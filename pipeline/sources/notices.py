@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _SHOWN = 5
@@ -57,6 +57,14 @@ class Notices:
             more = len(details) - _SHOWN
             tail = f"; and {more:,} more" if more > 0 else ""
             yield Notice(reason, f"{shown}{tail}", len(details))
+
+
+def merge_notices(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """One notice a reason."""
+    found = Notices()
+    for notice in notices:
+        found.add(notice.reason, notice.detail)
+    return tuple(found)
 
 
 class PassedOver:

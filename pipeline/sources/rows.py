@@ -15,6 +15,9 @@ from typing import NamedTuple
 _MAX_CHARACTERS = 1 << 24
 """Longest row; a text of a page has some hundred thousand characters."""
 
+_RETURN = "\ue00d"
+"""Stands for a carriage return, which csv writes without quotes and refuses to read."""
+
 _OPEN = "opens a quote that is not closed"
 
 
@@ -46,7 +49,7 @@ def read_rows(
         number, line = entry
         text = _cut_end(line)
         if '"' not in text:
-            if text.strip():
+            if text:
                 yield Row(number, text.split(delimiter))
             continue
         values, problem = _parse(text, delimiter)
@@ -84,8 +87,10 @@ def _read_on(
 
 
 def _parse(text: str, delimiter: str) -> tuple[list[str], str | None]:
+    plain = text.replace("\r", _RETURN)
     try:
-        return next(csv.reader([text], delimiter=delimiter, strict=True), []), None
+        values = next(csv.reader([plain], delimiter=delimiter, strict=True), [])
+        return [value.replace(_RETURN, "\r") for value in values] if plain != text else values, None
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             return [], _OPEN

@@ -15,6 +15,7 @@ from pipeline.config import IngestConfig
 from pipeline.errors import ConfigError, ExampleError
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
+from pipeline.sources.notices import Notice, merge_notices
 from pipeline.sources.texts import SourceText, drop_repeats, make_text
 from pipeline.sources.wit_base import list_files, make_url_key
 from pipeline.sources.wit_images import create_image_table
@@ -71,18 +72,24 @@ def ingest_wit(
         )
     files = list_files(paths, (".tsv", ".tsv.gz"))
     with tempfile.TemporaryDirectory(dir=options.get("spill")) as spill, connect(spill) as con:
-        bad_rows = load_tsv(con, spill, files, ("image_url", *TEXT_COLUMNS), progress)
+        odd = load_tsv(con, spill, files, ("image_url", *TEXT_COLUMNS), progress)
         create_image_table(con, str(images), progress)
-        items = chain((bad_row.to_reject() for bad_row in bad_rows), iter_wit(con))
+        items = chain((row.to_reject() for row in odd.bad), iter_wit(con, odd.notices))
         ingest_examples(store, config, "wit", items, progress)
 
 
-def iter_wit(con: Any) -> Iterator[SourceExample]:
-    """Give one item per image URL of the tables ``tsv_rows`` and ``images``, sorted by URL."""
+def iter_wit(con: Any, notices: Mapping[str, Sequence[Notice]]) -> Iterator[SourceExample]:
+    """Give one item per image of the tables ``tsv_rows`` and ``images``, sorted by URL.
+
+    Args:
+        con: A connection that has them.
+        notices: By image_url, what was left out of its rows.
+    """
     columns = ", ".join(f"tsv_rows.{name}" for name in TEXT_COLUMNS)
     reader = con.sql(
         f"""
         select
+            tsv_rows.image_id,
             tsv_rows.image_url,
             {columns},
             images.place_count,
@@ -90,16 +97,20 @@ def iter_wit(con: Any) -> Iterator[SourceExample]:
             images.image_offset,
             images.image_bytes,
         from tsv_rows
-        left join images on tsv_rows.image_url = images.image_url
-        order by tsv_rows.image_url, {columns}
+        left join images on tsv_rows.image_id = images.image_id
+        order by tsv_rows.image_id, {columns}, tsv_rows.image_url
         """
     ).to_arrow_reader(_BATCH_ROWS)
     rows = (row for batch in reader for row in batch.to_pylist())
-    for url, group in groupby(rows, key=lambda row: str(row["image_url"])):
-        yield _make_example(url, list(group))
+    for _, group in groupby(rows, key=lambda row: str(row["image_id"])):
+        yield _make_example(list(group), notices)
 
 
-def _make_example(url: str, rows: Sequence[Mapping[str, Any]]) -> SourceExample:
+def _make_example(
+    rows: Sequence[Mapping[str, Any]], notices: Mapping[str, Sequence[Notice]]
+) -> SourceExample:
+    urls = sorted({str(row["image_url"]) for row in rows})
+    url = urls[-1]  # https, if any row says so
     key, place = make_url_key(url), rows[0]
     if place["place_count"] is None:
         return make_reject(key, "image_missing", f"no image of {url} was found", url)
@@ -110,7 +121,10 @@ def _make_example(url: str, rows: Sequence[Mapping[str, Any]]) -> SourceExample:
     def read_image() -> bytes:
         return _read_bytes(place["path"], place["image_offset"], place["image_bytes"])
 
-    return SourceExample(key, read_image, texts=_read_texts(rows), url=url)
+    told = tuple(notice for one in urls for notice in notices.get(one, ()))
+    return SourceExample(
+        key, read_image, texts=_read_texts(rows), url=url, notices=merge_notices(told)
+    )
 
 
 def _read_texts(rows: Sequence[Mapping[str, Any]]) -> list[SourceText]:

@@ -14,6 +14,7 @@ from pipeline.errors import ExampleError, SourceError
 from pipeline.names import find_hidden
 from pipeline.places import list_pattern, open_place, spell_place
 from pipeline.progress import ProgressCallback
+from pipeline.sources.notices import TEXT_UNREADABLE, Notices
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
 from pipeline.storage import Store
@@ -53,10 +54,10 @@ def ingest_wit_base(
 def iter_wit_base(path: str) -> Iterator[SourceExample]:
     """Give the images of one file; 64 rows are in memory at a time.
 
-    A row without bytes, or whose lists differ in length, becomes a reject.
+    A row without bytes becomes a reject. Texts whose lists differ in length are left out, and told.
 
     Raises:
-        SourceError: The file is damaged or lacks a column.
+        SourceError: The file is damaged, or has no images of wit_base.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -64,15 +65,18 @@ def iter_wit_base(path: str) -> Iterator[SourceExample]:
     fs, inner = open_place(path)
     try:
         with fs.open(inner, "rb") as opened, pq.ParquetFile(opened) as file:
-            missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-            if missing:
+            there = [name for name in _COLUMNS if name in file.schema_arrow.names]
+            if "image" not in there or len(there) < 2:
+                lacking = "image" if "image" not in there else "image_url"
                 raise SourceError(
-                    f"{path} is not a file of wit_base: it has no column {missing[0]}.",
-                    f"Expected the columns {', '.join(_COLUMNS)}.",
+                    f"{path} is not a file of wit_base: it has no column {lacking}.",
+                    f"Expected the column image, and some of {', '.join(_COLUMNS[1:])}.",
                 )
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(_COLUMNS)):
+            number = 0
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=there):
                 for row in batch.to_pylist():
-                    yield _make_example(row)
+                    number += 1
+                    yield _make_example(row, f"row {number} of {inner.rsplit('/', 1)[-1]}")
     except (pa.ArrowException, OSError) as error:
         raise SourceError(
             f"{path} could not be read: {error}.", "Download it again, then run the same command."
@@ -112,34 +116,55 @@ def make_url_key(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()[:20]
 
 
-def _make_example(row: Mapping[str, Any]) -> SourceExample:
-    url = str(row["image_url"])
-    data = (row["image"] or {}).get("bytes")
+def _make_example(row: Mapping[str, Any], where: str) -> SourceExample:
+    url = row.get("image_url")
+    url = url if isinstance(url, str) and url.strip() else None
     try:
-        texts = _read_features(row["wit_features"])
+        data = _read_bytes(row["image"], url or where)
     except ExampleError as error:
-        return make_reject(make_url_key(url), error.reason, error.detail, url)
-    if not data:
-        detail = f"the row of {url} has no bytes"
-        return make_reject(make_url_key(url), "image_missing", detail, url)
-    if row["caption_attribution_description"]:
-        texts.append(make_text(row["caption_attribution_description"], None, "attribution"))
-    return SourceExample(make_url_key(url), data, texts=texts, url=url)
+        return make_reject(make_url_key(url or where), error.reason, error.detail, url)
+    notices = Notices()
+    texts = _read_features(row.get("wit_features"), notices)
+    attribution = row.get("caption_attribution_description")
+    if isinstance(attribution, str) and attribution:
+        texts.append(make_text(attribution, None, "attribution"))
+    key = make_url_key(url) if url else hashlib.sha256(data).hexdigest()[:20]
+    return SourceExample(key, data, texts=texts, url=url, notices=tuple(notices))
 
 
-def _read_features(features: Any) -> list[SourceText]:
-    """Turn parallel lists, or a list of records, into texts."""
+def _read_bytes(image: Any, where: str) -> bytes:
+    """The image file: plain bytes, a list of byte values, or a record that holds either."""
+    if isinstance(image, Mapping):
+        image = image.get("bytes")
+    if isinstance(image, list):
+        try:
+            image = bytes(image)
+        except (ValueError, TypeError) as error:
+            what = f"the image of {where} is a list that is no bytes: {error}"
+            raise ExampleError("image_unreadable", what) from error
+    if not image:
+        raise ExampleError("image_missing", f"the row of {where} has no bytes")
+    if not isinstance(image, bytes):
+        kind = type(image).__name__
+        raise ExampleError("image_unreadable", f"the image of {where} is a {kind}, expected bytes")
+    return image
+
+
+def _read_features(features: Any, notices: Notices) -> list[SourceText]:
+    """Turn parallel lists, any of which may be null, or a list of records, into texts."""
     if isinstance(features, list):
-        rows = features
+        rows = [row for row in features if isinstance(row, Mapping)]
     else:
-        columns = {name: values or [] for name, values in (features or {}).items()}
-        lengths = {len(values) for values in columns.values()} or {0}
+        columns = {name: list_ for name, list_ in (features or {}).items() if list_ is not None}
+        lengths = {len(list_) for list_ in columns.values()} or {0}
         if len(lengths) > 1:
-            raise ExampleError("bad_features", f"the lists of wit_features have {lengths} entries")
-        rows = [{name: values[i] for name, values in columns.items()} for i in range(lengths.pop())]
+            counts = ", ".join(map(str, sorted(lengths)))
+            notices.add(TEXT_UNREADABLE, f"the lists of wit_features have {counts} entries")
+            return []
+        rows = [{name: list_[i] for name, list_ in columns.items()} for i in range(lengths.pop())]
     return [
         make_text(row[name], row.get("language"), kind, row.get("page_title"))
         for row in rows
         for name, kind in FEATURE_KINDS.items()
-        if row.get(name)
+        if isinstance(row.get(name), str) and row[name]
     ]

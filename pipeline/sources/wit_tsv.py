@@ -1,24 +1,26 @@
 """Reading WIT's TSV files into DuckDB on disk, and the list of their images for img2dataset.
 
-They are read as their authors say (github.com/google-research-datasets/wit, issue 3), with Python's
+They are read as their authors say (github.com/google-research-datasets/wit, issue 3), by the rules of Python's
 csv module: a row is not a line, because long texts are quoted and hold line ends.
 """
 
 from __future__ import annotations
 
-import csv
+import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
-import fsspec
-
 from pipeline.errors import SourceError
+from pipeline.places import open_place
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.sources.decoding import decode_text
+from pipeline.sources.notices import Notice, Notices
+from pipeline.sources.rows import read_rows
 from pipeline.sources.wit_base import list_files
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.storage import Store
@@ -45,6 +47,10 @@ COLUMNS = (
 )
 """The 17 columns of WIT v1."""
 
+_URL_PLACE = COLUMNS.index("image_url")
+_TEXT_COLUMNS = {
+    name for name in COLUMNS if "caption" in name or "title" in name or "context" in name
+}
 _BATCH_ROWS = 5000
 _MAX_BAD_ROWS = 1000
 _MAX_BAD_FRAC = 0.1
@@ -56,13 +62,23 @@ class BadRow:
 
     file: str
     line: int
-    """The line in which the row ends."""
+    """The line in which the row begins."""
     detail: str
 
     def to_reject(self) -> SourceExample:
         """The row as an item that is rejected."""
         name = f"{self.file.rsplit('/', 1)[-1]}:{self.line}"
         return make_reject(name, "bad_tsv_row", f"line {self.line} of {self.file} {self.detail}")
+
+
+@dataclass
+class OddRows:
+    """What was found in TSV files beside good rows."""
+
+    bad: list[BadRow] = field(default_factory=list)
+    """Rows that were left out."""
+    notices: dict[str, list[Notice]] = field(default_factory=dict)
+    """By image_url: cells that were left out of rows that are used."""
 
 
 @contextmanager
@@ -76,40 +92,46 @@ def connect(spill: str) -> Iterator[Any]:
 
 def load_tsv(
     con: Any, spill: str, files: Sequence[str], columns: Sequence[str], progress: ProgressCallback
-) -> list[BadRow]:
+) -> OddRows:
     """Read columns of TSV files, plain or gzipped, into the view ``tsv_rows``, all as text.
 
-    The rows lie in a Parquet file in ``spill``: three times faster than a table of DuckDB, and a
-    third of the size.
+    Its column ``image_id`` is one for the http and the https address of an image. Columns that a file
+    does not have are empty; it must have image_url and a text. A header that comes again is passed over,
+    and a file that begins without one must have all 17 columns. The rows lie in a Parquet file in
+    ``spill``: three times faster than a table of DuckDB, and a third of the size.
 
     Returns:
-        The rows that were left out: another number of columns, no image_url, or not UTF-8.
+        The rows that were left out (another number of columns, a stray quote, no image_url), and cells
+        that are not UTF-8.
 
     Raises:
-        SourceError: A file cannot be read, lacks a column, or a tenth of its rows are bad.
+        SourceError: A file cannot be read, is no TSV of WIT, or a tenth of its rows are bad.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([(name, pa.string()) for name in columns])
     path = f"{spill}/tsv_rows.parquet"
-    bad_rows: list[BadRow] = []
+    odd = OddRows()
     progress.start("TSV files", len(files))
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
         for file in files:
-            bad: list[BadRow] = []
-            read_count = _copy_rows(writer, _read_rows(file, columns, bad))
+            before = len(odd.bad)
+            read_count = _copy_rows(writer, _read_rows(file, columns, odd))
+            bad = odd.bad[before:]
             if len(bad) > max(_MAX_BAD_ROWS, _MAX_BAD_FRAC * (read_count + len(bad))):
                 raise SourceError(
                     f"{len(bad):,} rows of {file} are bad; the first: line {bad[0].line} "
                     f"{bad[0].detail}.",
                     f"Expected {len(COLUMNS)} columns separated by tabs, long texts in quotes.",
                 )
-            bad_rows += bad
             progress.advance(1, f"{file}: {read_count:,} rows, {len(bad):,} bad")
     progress.finish()
-    con.execute(f"create view tsv_rows as from read_parquet('{warehouse_uri('tsv_rows.parquet')}')")
-    return bad_rows
+    con.execute(
+        "create view tsv_rows as select *, regexp_replace(image_url, '^http://', 'https://') as image_id "
+        f"from read_parquet('{warehouse_uri('tsv_rows.parquet')}')"
+    )
+    return odd
 
 
 def write_url_table(
@@ -151,7 +173,7 @@ def write_url_table(
             con.execute(f"copy ({_URL_QUERY}) to '{quoted}' (format parquet, compression zstd)")
 
         store.write_with(name, write)
-        count = con.sql("select count(distinct image_url) from tsv_rows").fetchall()
+        count = con.sql("select count(distinct image_id) from tsv_rows").fetchall()
         return int(count[0][0])
 
 
@@ -189,14 +211,14 @@ captions as (
 )
 
 select
-    image_url as url,
+    max(image_url) as url,
     min_by(caption, (language <> 'en', caption_order, language, caption)) as caption,
     min(nullif(mime_type, '')) as mime_type,
     max(try_cast(original_height as integer)) as wit_original_height,
     max(try_cast(original_width as integer)) as wit_original_width,
 from captions
-group by image_url
-order by image_url
+group by image_id
+order by image_id
 """
 
 
@@ -212,45 +234,96 @@ def _copy_rows(writer: Any, rows: Iterator[list[str]]) -> int:
     return count
 
 
-def _read_rows(file: str, columns: Sequence[str], bad: list[BadRow]) -> Iterator[list[str]]:
-    """Give the columns of each good row; append the others to ``bad``."""
-    limit = csv.field_size_limit(1 << 30)  # page texts are longer than the default of 128 KiB
-    compression = "gzip" if file.endswith(".gz") else None
+def _read_rows(file: str, columns: Sequence[str], odd: OddRows) -> Iterator[list[str]]:
+    """Give the columns of each good row; tell ``odd`` of the others."""
     try:
-        with fsspec.open(file, "rb", compression=compression) as opened:
-            text = io.TextIOWrapper(opened, "utf-8", errors="surrogateescape", newline="")
-            reader = csv.reader(text, delimiter="\t")
-            header = next(reader, [])
-            missing = [name for name in COLUMNS if name not in header]
-            if missing:
+        with _open_text(file) as lines:
+            first = lines.readline()
+            header = next((row.values for row in read_rows([first], "\t", _never)), [])
+            lines_of_rows: Iterable[str] = lines
+            number = 1
+            if "image_url" not in header and _is_row(header, len(COLUMNS), _URL_PLACE):
+                header, number = list(COLUMNS), 0  # a piece of a file that was split
+                lines_of_rows = chain([first], lines)
+            if "image_url" not in header or not set(header) & _TEXT_COLUMNS:
+                lacking = [name for name in COLUMNS if name not in header]
                 raise SourceError(
-                    f"{file} is not a TSV of WIT v1: its header lacks {', '.join(missing)}.",
-                    f"Expected {len(COLUMNS)} columns separated by tabs: {', '.join(COLUMNS)}.",
+                    f"{file} is not a TSV of WIT v1: its header lacks {', '.join(lacking)}.",
+                    f"Expected columns separated by tabs, image_url and texts among them: "
+                    f"{', '.join(COLUMNS)}.",
                 )
-            places = [header.index(name) for name in columns]
             url_place = header.index("image_url")
-            for row in reader:
-                problem = _find_problem(row, len(header), url_place)
-                if problem is None:
-                    yield [row[place] for place in places]
-                else:
-                    bad.append(BadRow(file, reader.line_num, problem))
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
+            places = [header.index(name) if name in header else None for name in columns]
+
+            def is_row(values: list[str]) -> bool:
+                return _is_row(values, len(header), url_place)
+
+            for row in read_rows(lines_of_rows, "\t", is_row):
+                values, line = row.values, number + row.line
+                if values and values[0].startswith("\ufeff"):
+                    values[0] = values[0].removeprefix("\ufeff")
+                problem = row.problem or _find_problem(values, len(header), url_place)
+                if problem is not None:
+                    odd.bad.append(BadRow(file, line, problem))
+                elif values != header:  # which stands again where files were joined
+                    where = f"line {line} of {file.rsplit('/', 1)[-1]}"
+                    url = values[url_place]
+                    yield [
+                        "" if place is None else _read_cell(values[place], url, where, odd)
+                        for place in places
+                    ]
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(
             f"{file} could not be read: {type(error).__name__}: {error}.",
             "It may be cut: download it again, then run the same command.",
         ) from error
-    finally:
-        csv.field_size_limit(limit)
+
+
+@contextmanager
+def _open_text(file: str) -> Iterator[io.TextIOWrapper]:
+    """A file as text whose lines end at line feeds alone; gzip is known by its bytes."""
+    fs, inner = open_place(file)
+    with ExitStack() as stack:
+        opened = stack.enter_context(fs.open(inner, "rb"))
+        magic = opened.read(2)
+        opened.seek(0)
+        if magic == b"\x1f\x8b":
+            opened = stack.enter_context(gzip.GzipFile(fileobj=opened))
+        yield stack.enter_context(
+            io.TextIOWrapper(opened, "utf-8-sig", errors="surrogateescape", newline="\n")
+        )
+
+
+def _read_cell(cell: str, url: str, where: str, odd: OddRows) -> str:
+    """A cell that is not UTF-8 is read by the rule of `decode_text`, or left out; the row stays."""
+    if cell.isascii():
+        return cell
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        notices = Notices()
+        text = decode_text(cell.encode("utf-8", "surrogateescape"), notices, where)
+        odd.notices.setdefault(url, []).extend(notices)
+        return text or ""
+    return cell
+
+
+def _is_row(values: list[str], column_count: int, url_place: int) -> bool:
+    return len(values) == column_count and values[url_place].startswith(("http://", "https://"))
+
+
+def _never(values: list[str]) -> bool:
+    return False
 
 
 def _find_problem(row: list[str], column_count: int, url_place: int) -> str | None:
     if len(row) != column_count:
         return f"has {len(row)} columns instead of {column_count}"
-    if not row[url_place]:
+    url = row[url_place]
+    if not url.strip():
         return "has no image_url"
     try:
-        "".join(row).encode()
+        url.encode()
     except UnicodeEncodeError:
-        return "is not UTF-8"
+        return "has an image_url that is not UTF-8"
     return None

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from making import ingest_paths, make_image, read_manifests, read_rows, write_tar
 
-from pipeline.errors import ShardError
+from pipeline.errors import ShardError, SourceError
 
 
 def write_output(folder: Path, number: int, count: int, failed: tuple[int, ...]) -> Path:
@@ -115,3 +115,58 @@ def test_missing_or_damaged_companions(tmp_path: Path) -> None:
     assert manifest["reject_reasons"] == {"source_unreadable": 1}
     write_stats(tmp_path / "in", 0, 2, failed=0)
     assert ingest_paths(tmp_path, "img2dataset", tmp_path / "in").written_count == 2
+
+
+def test_a_shard_whose_urls_are_all_dead_is_done(tmp_path: Path) -> None:
+    write_output(tmp_path / "in", 0, 4, failed=(0, 1, 2, 3))
+    write_output(tmp_path / "in", 1, 3, failed=(0,))
+    for _ in range(2):
+        summary = ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+        assert (summary.read_count, summary.written_count, summary.rejected_count) == (7, 2, 5)
+    assert [row["status"] for row in read_manifests(tmp_path)] == ["done", "done"]
+
+
+def test_an_empty_tar_that_should_hold_something_fails(tmp_path: Path) -> None:
+    write_output(tmp_path / "in", 0, 4, failed=(0,))
+    write_tar(tmp_path / "in/00000.tar", [])
+    with pytest.raises(ShardError, match="holds no sample"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    write_tar(tmp_path / "other/00000.tar", [])
+    with pytest.raises(ShardError, match="holds no sample"):
+        ingest_paths(tmp_path / "other", "webdataset", tmp_path / "other")
+
+
+def test_without_error_messages_and_in_nested_folders(tmp_path: Path) -> None:
+    for part in range(2):
+        folder = tmp_path / f"in/part-{part}"
+        write_output(folder, 0, 3, failed=(1,))
+        table = pq.read_table(folder / "00000.parquet").drop(["error_message"])
+        pq.write_table(table, folder / "00000.parquet")
+    (tmp_path / "in/part-0/_tmp").mkdir()
+    ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    assert [row["shard"] for row in read_manifests(tmp_path)] == ["00000", "part-1-00000"]
+    assert read_rows(tmp_path, "rejects")[0]["detail"].startswith("failed_to_download: http")
+
+
+def test_other_output_formats_are_refused_with_the_cure(tmp_path: Path) -> None:
+    output = tmp_path / "files"
+    (output / "00000").mkdir(parents=True)
+    (output / "00000/000.jpg").write_bytes(make_image())
+    (output / "00000/000.json").write_text(
+        '{"url": "http://x", "caption": "Hund", "LANGUAGE": "de"}'
+    )
+    write_stats(output, 0, 1, 0)
+    pq.write_table(pa.table({"key": ["000"]}), output / "00000.parquet")
+    with pytest.raises(SourceError, match="neurons ingest folder"):
+        ingest_paths(tmp_path, "img2dataset", output)
+    for name in ("a.parquet", "a.tfrecord"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_bytes(b"x")
+        for path in (folder, folder / name):
+            with pytest.raises(SourceError, match="--output_format webdataset"):
+                ingest_paths(tmp_path, "img2dataset", path)
+    summary = ingest_paths(tmp_path, "folder", output)
+    assert (summary.rejected_count, summary.notice_counts) == (0, {"other_file": 2})
+    assert read_rows(tmp_path, "examples")[0]["source_url"] == "http://x"
+    assert [row["language"] for row in read_rows(tmp_path, "texts")] == ["de"]

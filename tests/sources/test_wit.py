@@ -168,11 +168,10 @@ def test_bad_rows_become_rejects(tmp_path: Path) -> None:
     (tmp_path / "images/a.jpg").write_bytes(make_image())
     ingest_paths(tmp_path, "wit", tsv, options={"images": str(tmp_path / "images")})
     rejects = read_rows(tmp_path, "rejects")
-    assert {row["reason"] for row in rejects} == {"bad_tsv_row"}
-    assert [row["detail"].split(" ", 4)[-1] for row in rejects] == [
+    assert [row["reason"] for row in rejects] == ["bad_tsv_row", "bad_tsv_row", "image_missing"]
+    assert [row["detail"].split(" ", 4)[-1] for row in rejects[:2]] == [
         "has 2 columns instead of 17",
         "has no image_url",
-        "is not UTF-8",
     ]
     assert rejects[0]["shard_key"] == "wit.tsv:3"
 
@@ -260,11 +259,11 @@ def test_wit_base(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows[:2]), tmp_path / "in/train-0.parquet")
     pq.write_table(pa.Table.from_pylist(rows[2:]), tmp_path / "in/train-1.parquet")
     summary = ingest_paths(tmp_path, "wit-base", tmp_path / "in")
-    assert (summary.read_count, summary.written_count, summary.rejected_count) == (4, 2, 2)
-    assert [row["reason"] for row in read_rows(tmp_path, "rejects")] == [
-        "image_missing",
-        "bad_features",
-    ]
+    assert (summary.read_count, summary.written_count, summary.rejected_count) == (4, 3, 1)
+    assert [row["reason"] for row in read_rows(tmp_path, "rejects")] == ["image_missing"]
+    (notice,) = read_rows(tmp_path, "notices")
+    assert (notice["position"], notice["reason"]) == (1, "text_unreadable")
+    assert notice["detail"] == "the lists of wit_features have 1, 2 entries"
     assert [
         (row["language"], row["text_kind"], row["text"], row["page_title"])
         for row in read_rows(tmp_path, "texts")
