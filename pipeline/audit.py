@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -210,7 +209,7 @@ def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
     """
     if not store.exists(rel):
         return None, "", "is gone"
-    with _reading(store.uri(rel)), store.open(rel) as file:
+    with store.open(rel) as file:
         data = file.read()
     if problem := find_seal_problem(data):
         return None, "", problem
@@ -264,29 +263,14 @@ def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, aud
     if is_known and not deep:
         return ""
     audit.read_count += 1
-    with _reading(store.uri(file["path"])):
-        found = store.checksum(file["path"])
+    found = store.checksum(file["path"])
     return "" if found == checksum else f"has the checksum {found}, its record says {checksum}"
-
-
-@contextmanager
-def _reading(place: str) -> Iterator[None]:
-    """What the system says while we read is no damage: too many open files, no permission, no disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:  # pyarrow's word for bytes that are no Parquet
-            raise
-        raise StorageError(
-            f"{place} could not be read: {error}.",
-            "That is not damage. Mend what it names and check again.",
-        ) from error
 
 
 def _find_parquet_problem(store: Store, file: FileEntry, deep: bool, audit: Audit) -> str:
     """Without a checksum: the number of rows, and every page if asked for."""
     try:
-        with _reading(store.uri(file["path"])), store.open(file["path"]) as stream:
+        with store.open(file["path"]) as stream:
             parquet = pq.ParquetFile(stream, page_checksum_verification=True)
             rows = int(parquet.metadata.num_rows)
             if deep:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import LabelSettings
 from pipeline.derived import DERIVED
-from pipeline.errors import StorageError
+from pipeline.faults import faults_told
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.locks import hold_lock
@@ -21,7 +21,6 @@ from pipeline.schema import TABLES
 from pipeline.storage import PAGE_CHECKSUMS, Store
 from pipeline.views import MATERIALISED, find_view, load_statements, load_views
 from pipeline.warehouse import (
-    explain_damage,
     has_marts,
     open_views,
     quote,
@@ -74,7 +73,7 @@ def _build(
     written = store.write_parquet("marts/lexicon.parquet", words)
     lexicon = make_entry("lexicon", "marts/lexicon.parquet", len(words), written)
     files: list[FileEntry] = []
-    with open_views(inventory, settings) as connection:
+    with faults_told(store.url), open_views(inventory, settings) as connection:
         progress.start("build", len(MATERIALISED))
         try:
             for name in MATERIALISED:
@@ -118,17 +117,9 @@ def _materialise(
     def copy(path: str) -> None:
         view = find_view(name)
         order = f" order by {', '.join(view.key)}" if view.key else ""
-        try:
-            connection.execute(
-                f"copy (from {name}{order}) to {quote(path)} (format parquet, compression zstd)"
-            )
-        except duckdb.Error as error:
-            if "No space left" in str(error):
-                raise StorageError(
-                    f"The disk is full: {name} could not be written.",
-                    "Free some space and run neurons build again.",
-                ) from error
-            raise explain_damage(error, store.url) from error
+        connection.execute(
+            f"copy (from {name}{order}) to {quote(path)} (format parquet, compression zstd)"
+        )
 
     def compute(path: str) -> None:
         from pipeline.evidence.marts import COMPUTED  # torch: only where something is computed

@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 
 from pipeline.audit import Audit, audit_warehouse, find_cure
-from pipeline.few_handles import spare_handles
+from pipeline.faults import faults_told
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.storage import Store
 from pipeline.views import View, load_views
-from pipeline.warehouse import connect, explain_damage
+from pipeline.warehouse import connect
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def check(
     views = [view for view in load_views() if view.layer == "check"]
     progress.start("check", len(views))
     try:
-        with connect(spare_handles(store, audit.file_count)) as connection:
+        with connect(warehouse) as connection:
             for view in views:
                 results.append(_run_check(connection, view, store.url))
                 progress.advance(1, f"{view.name}: {results[-1].violation_count} violations")
@@ -62,14 +62,12 @@ def check(
 
 
 def _run_check(connection: duckdb.DuckDBPyConnection, view: View, place: str) -> CheckResult:
-    try:
+    with faults_told(place):
         result = connection.execute(
             f"select *, count(*) over () as violation_count from {view.name} limit 20"
         )
         names = tuple(column[0] for column in result.description)[:-1]
         rows = result.fetchall()
-    except duckdb.Error as error:
-        raise explain_damage(error, place) from error
     count = int(rows[0][-1]) if rows else 0
     return CheckResult(
         view.name,

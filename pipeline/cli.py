@@ -29,7 +29,9 @@ from pipeline.config import (
 )
 from pipeline.display import complain, guard_terminal, print_table, say
 from pipeline.errors import NeuronsError
+from pipeline.faults import explain_fault
 from pipeline.label_commands import label
+from pipeline.open_files import raise_open_file_limit
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
 from pipeline.report_commands import card, report
@@ -123,6 +125,7 @@ def _run_app() -> int:
 def main() -> None:
     """Run the command line and turn our errors into messages."""
     guard_terminal()
+    raise_open_file_limit()
     try:
         status = _run_app()
         if status == _INTERRUPTED:
@@ -139,7 +142,12 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         complain(_HOW_TO_GO_ON)
         sys.exit(_INTERRUPTED)
-    except Exception:  # a bug of ours: never to be taken for "checks failed"
+    except Exception as error:
+        told = None if isinstance(error, FileNotFoundError) else explain_fault(error, "")
+        if told is not None:  # wherever a limit, a permission or a broken disk was met
+            complain(f"{type(told).__name__}: {told}")
+            sys.exit(2)
+        # a bug of ours: never to be taken for "checks failed"
         complain(traceback.format_exc().rstrip("\n"))
         sys.exit(3)
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.config import LabelSettings, digest
 from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
+from pipeline.faults import faults_told
 from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
@@ -30,7 +31,7 @@ from pipeline.records import (
 )
 from pipeline.schema import TABLES
 from pipeline.storage import PAGE_CHECKSUMS, Store, partition
-from pipeline.warehouse import explain_damage, open_views
+from pipeline.warehouse import open_views
 
 MIN_ROWS_PER_GROUP = 122_880
 ROWS_PER_BLOCK = 20_000_000
@@ -154,13 +155,10 @@ def compact(
         )
     todo = [run for run in runs if not run["is_compacted"]]
     totals = [0, 0, 0]
-    try:
-        with open_views(inventory, LabelSettings()) as connection:
-            for run in todo:
-                done = _compact_run(connection, inventory, run, progress)
-                totals = [a + b for a, b in zip(totals, done, strict=True)]
-    except duckdb.Error as error:
-        raise explain_damage(error, str(warehouse)) from error
+    with faults_told(str(warehouse)), open_views(inventory, LabelSettings()) as connection:
+        for run in todo:
+            done = _compact_run(connection, inventory, run, progress)
+            totals = [a + b for a, b in zip(totals, done, strict=True)]
     return CompactSummary(len(todo), len(runs) - len(todo), *totals)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import weakref
 
 import duckdb
 
+from pipeline.open_files import FRUGAL, are_few
 from pipeline.spill import clear_spills, max_spill, spill_folder
 from pipeline.storage import Store
 from pipeline.warehouse_files import PREFIX, WarehouseFiles
@@ -44,6 +44,8 @@ def open_duckdb(
     # DuckDB 2.0 does not keep to the bound if it is part of the configuration above.
     connection.execute(f"set max_temp_directory_size = '{max_spill(folder)}B'")
     connection.execute("set enable_progress_bar = false; set timezone = 'UTC'")
+    if are_few():
+        connection.execute(FRUGAL)
     if store is not None:
         connection.register_filesystem(WarehouseFiles(store))
         if not store.is_local:
@@ -64,12 +66,3 @@ def restrict(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"set allowed_directories = ['{PREFIX}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
-
-
-def first_line(error: duckdb.Error) -> str:
-    """What is wrong, in one line; of what Python said inside DuckDB, that."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    if not lines[0].startswith("Traceback"):
-        return lines[0]
-    said = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception)\b", line)]
-    return said[-1] if said else lines[-1]

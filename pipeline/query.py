@@ -13,11 +13,10 @@ from typing import Any
 import duckdb
 
 from pipeline.display import print_table
-from pipeline.duck import first_line
-from pipeline.errors import ConfigError, NeuronsError, WarehouseError
-from pipeline.spill import explain_full
+from pipeline.errors import ConfigError, NeuronsError, StorageError, WarehouseError
+from pipeline.faults import explain_fault, first_line
 from pipeline.storage import storage_errors
-from pipeline.warehouse import connect, explain_damage
+from pipeline.warehouse import connect
 from pipeline.warehouse_files import PREFIX
 
 _ROW_GROUP = 122_880
@@ -62,16 +61,15 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
 def explain_query(error: duckdb.Error, warehouse: str) -> NeuronsError:
     """A wrong query, one that reaches too far or needs too much, and a damaged file are told apart."""
     text = str(error).strip()
-    if full := explain_full(text):
-        return full
+    told = explain_fault(error, warehouse)
+    if told is not None and (isinstance(told, StorageError) or PREFIX in text):
+        return told  # a limit, or one of the warehouse's own files
     if isinstance(error, duckdb.PermissionException) or _asks_too_much(text):
         return WarehouseError(
             f"The query reaches beyond the warehouse: {first_line(error)}",
             "neurons sql and pipeline.connect read the warehouse and change nothing. Write results "
             "with --out FILE; for all that DuckDB can do: pipeline.connect(..., unrestricted=True).",
         )
-    if PREFIX in text:  # it names one of the warehouse's own files
-        return explain_damage(error, warehouse)
     return WarehouseError(
         f"The query does not work: {text}",
         "Views: neurons sql 'show tables'. Columns of one: neurons sql 'describe neuron_labels'.",

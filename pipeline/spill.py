@@ -17,14 +17,12 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError
+from pipeline.faults import SPILL_VARIABLE
 from pipeline.storage import Store
 
 MAX_SPILL = 64 * 10**9
 """Bytes that one connection may spill; half of what is free where that is less."""
-
-SPILL_VARIABLE = "NEURONS_MAX_SPILL"
-"""The environment variable that sets another bound, such as ``200GB``."""
 
 FOLDER = ".spill"
 
@@ -110,20 +108,3 @@ def _is_dead(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def explain_full(text: str) -> StorageError | None:
-    """What the first line of DuckDB's complaint about memory or disk means and what to do, if it is one."""
-    if "failed to offload data block" in text:
-        bound = re.search(r"/([\d.]+ [KMGT]?i?B) used", text)
-        return StorageError(
-            f"The query needs more disk than it may spill to{f' ({bound[1]})' if bound else ''}.",
-            f"Ask for less at a time, or raise the bound: {SPILL_VARIABLE}=200GB (also neurons "
-            "--max-spill 200GB COMMAND).",
-        )
-    if text.startswith("Out of Memory Error"):
-        return StorageError(
-            f"The query needs more memory than it may use: {text}",
-            "Ask for less at a time: fewer layers, units or rows.",
-        )
-    return None

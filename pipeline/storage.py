@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from pipeline.checksums import encode_json, hash_stream, seal
 from pipeline.errors import StorageError
+from pipeline.faults import explain_system_fault, system_faults_told
 from pipeline.places import open_place
 from pipeline.schema import FORMAT
 
@@ -63,8 +64,17 @@ class Store:
         return self.path(rel) if self.is_local else str(self.fs.unstrip_protocol(self.path(rel)))
 
     def exists(self, rel: str) -> bool:
-        """Whether a file or folder is there."""
-        return bool(self.fs.exists(self.path(rel)))
+        """Whether a file or folder is there.
+
+        Raises:
+            StorageError: That cannot be known: no permission to look, or a lost connection.
+        """
+        with system_faults_told(self.uri(rel)):
+            try:
+                (os.stat if self.is_local else self.fs.info)(self.path(rel))
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
 
     def size(self, rel: str) -> int:
         """Size of a file in bytes."""
@@ -73,10 +83,11 @@ class Store:
     def list(self, rel: str, suffix: str = "") -> list[str]:
         """Names directly inside a folder that end in ``suffix``, sorted; empty if it is not there."""
         self.fs.invalidate_cache()
-        try:
-            found = self.fs.ls(self.path(rel), detail=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        with system_faults_told(self.uri(rel)):
+            try:
+                found = self.fs.ls(self.path(rel), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
         names = (str(item).rstrip("/").rsplit("/", 1)[-1] for item in found)
         return sorted(name for name in names if name.endswith(suffix))
 
@@ -92,8 +103,13 @@ class Store:
 
     @contextmanager
     def open(self, rel: str) -> Iterator[IO[bytes]]:
-        """Open a file for reading bytes."""
-        with self.fs.open(self.path(rel), "rb") as file:
+        """Open a file for reading bytes.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            StorageError: A limit, a permission, a broken disk or a lost connection is in the way.
+        """
+        with system_faults_told(self.uri(rel)), self.fs.open(self.path(rel), "rb") as file:
             yield file
 
     def read_json(self, rel: str) -> Any:
@@ -246,9 +262,9 @@ def storage_errors(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
-                f"The disk is full: {place} could not be written.",
+                f"The disk is full: {place} could not be written: {error.strerror}.",
                 "Free some space and run the same command again; finished shards are kept.",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -256,6 +272,8 @@ def storage_errors(place: str) -> Iterator[None]:
                 f"{place} is not writable: {error.strerror}.",
                 "Give another --warehouse, or the permission to write there.",
             ) from error
+        if told := explain_system_fault(error, place):
+            raise told from error
         raise StorageError(
             f"{place} could not be written: {error}.",
             "Check the place and run the same command again; finished shards are kept.",

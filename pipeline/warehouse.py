@@ -17,14 +17,13 @@ import pyarrow as pa
 
 from pipeline.config import LabelSettings
 from pipeline.derived import DERIVED
-from pipeline.duck import first_line, open_duckdb, restrict
-from pipeline.errors import NeuronsError, WarehouseError
+from pipeline.duck import open_duckdb, restrict
+from pipeline.faults import faults_told
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.records import BuildRecord, FileEntry, read_record
 from pipeline.schema import TABLES, Table
-from pipeline.spill import explain_full
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 from pipeline.warehouse_files import warehouse_uri
@@ -106,15 +105,13 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
         if table.name != "compact"
     ]
     raw += [empty_view(table) for table in DERIVED.values()]
-    try:
+    with faults_told(inventory.store.url):
         for statements in [*raw, *load_statements()]:
             connection.execute(statements)
         connection.execute(";\n".join(map(empty_of, load_views())))
         for view in reversed(load_views()):
             connection.execute(f"create or replace view {view.name} as\n{view.body}")
             _comment(connection, view)
-    except duckdb.Error as error:
-        raise explain_damage(error, inventory.store.url) from error
     return connection
 
 
@@ -290,14 +287,3 @@ def use_mart(connection: duckdb.DuckDBPyConnection, store: Store, folder: str, n
     connection.execute(f"create or replace view {view} as from read_parquet({file})")
     if name not in DERIVED:
         _comment(connection, find_view(name))  # replacing a view drops its comments
-
-
-def explain_damage(error: duckdb.Error, place: str) -> NeuronsError:
-    """Say what a failing read means: which file is damaged and how to have it made again."""
-    text = first_line(error)
-    if full := explain_full(text):
-        return full
-    return WarehouseError(
-        f"A file of {place} cannot be read: {text}",
-        "See what is damaged with: neurons check --deep. Make it again with: neurons repair.",
-    )

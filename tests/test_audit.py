@@ -188,9 +188,11 @@ def test_few_files_are_open_at_once(full):
 def test_trouble_of_the_system_is_no_damage(full, monkeypatch):
     import errno
 
-    def fail(*_):
+    from fsspec.implementations.local import LocalFileSystem
+
+    def fail(*_, **__):
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Store, "checksum", fail)
+    monkeypatch.setattr(LocalFileSystem, "open", fail)
     with pytest.raises(StorageError, match="Too many open files"):
         audit_warehouse(Store(full), deep=True)

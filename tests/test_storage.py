@@ -80,7 +80,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
         (errno.ENOSPC, "The disk is full: the place could not be written"),
         (errno.EACCES, "the place is not writable"),
         (errno.EROFS, "the place is not writable"),
-        (errno.EIO, "the place could not be written"),
+        (errno.EIO, "the place cannot be read or written: Input"),
     ],
 )
 def test_what_the_system_says_becomes_what_to_do(number: int, message: str) -> None:

@@ -18,9 +18,10 @@ import torch
 
 from pipeline.config import ClassifyConfig, digest
 from pipeline.dataset import check_name, dataset_folder
-from pipeline.errors import ConfigMismatchError, StorageError, WarehouseError
+from pipeline.errors import ConfigMismatchError, WarehouseError
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
+from pipeline.faults import faults_told
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
@@ -197,19 +198,14 @@ def read_shard_embeddings(
         shard: The shard's manifest.
 
     Raises:
-        StorageError: A file is damaged.
+        WarehouseError: A file is damaged or gone.
+        StorageError: It cannot be read for another reason.
     """
     files = [file["path"] for file in shard["files"] if file["table"] == "embeddings"]
     tables = []
     for path in files:
-        try:
-            with store.open(path) as file:
-                tables.append(pq.read_table(file, page_checksum_verification=True))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StorageError(
-                f"The embeddings {store.uri(path)} cannot be read: {error}.",
-                "Make that shard anew with: neurons repair",
-            ) from error
+        with faults_told(store.url), store.open(path) as file:
+            tables.append(pq.read_table(file, page_checksum_verification=True))
     table = pa.concat_tables(tables).combine_chunks()
     values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     embeddings = torch.from_numpy(values.copy()).reshape(len(table), -1)

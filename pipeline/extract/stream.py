@@ -29,8 +29,9 @@ from pipeline.dataset import (
     shard_url,
 )
 from pipeline.duck import open_duckdb
-from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError
+from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError, WarehouseError
 from pipeline.extract.decode import stack, start_decode_thread
+from pipeline.faults import faults_told
 from pipeline.places import open_place
 from pipeline.storage import Store
 
@@ -167,16 +168,20 @@ def read_duplicates(store: Store, folder: str, shard: Shard) -> torch.Tensor:
 def _read_index(
     store: Store, folder: str, table: str, shard: Shard, columns: list[str] | None = None
 ) -> pa.Table:
-    """Read a table of a shard's index; one that is damaged or gone makes the shard fail."""
+    """Read a table of a shard's index; one that is damaged or gone makes the shard fail.
+
+    Raises:
+        ShardError: It is damaged or gone.
+        StorageError: It cannot be read for another reason.
+    """
     rel = shard_file(folder, table, shard.ordinal)
     try:
-        with store.open(rel) as file:
+        with faults_told(store.url), store.open(rel) as file:
             return pq.read_table(file, columns=columns)
-    except (OSError, pa.ArrowException) as error:
+    except WarehouseError as error:
         raise ShardError(
-            f"The index of shard {shard.name!r} cannot be read: {store.uri(rel)}: {error}.",
-            f"Delete {store.uri(shard_file(folder, 'manifests', shard.ordinal, '.json'))} and run "
-            "the same neurons ingest again: it indexes that shard anew.",
+            f"The index of shard {shard.name!r} cannot be read: {store.uri(rel)}: {error.message}",
+            error.hint,
         ) from error
 
 

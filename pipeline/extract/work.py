@@ -23,7 +23,7 @@ from pipeline.dataset import (
     shard_file,
     write_manifest,
 )
-from pipeline.errors import NeuronsError, ShardError
+from pipeline.errors import NeuronsError, ShardError, StorageError
 from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.forward import Pending
 from pipeline.extract.runs import Run
@@ -135,7 +135,7 @@ class ShardWork:
             try:
                 plan = plan_shard(self.store, dataset.name, shard, with_texts)
                 duplicates = read_duplicates(self.store, folder, shard)
-            except ShardError as error:
+            except (ShardError, StorageError) as error:
                 plan = ShardPlan(shard, "", [], error=error)
             self._drop_textless(plan, with_texts)
             self._writers[shard.ordinal] = ShardWriter(
