@@ -19,7 +19,7 @@ from pipeline.config import SimilarityConfig
 from pipeline.errors import StorageError
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
-from pipeline.query import find_neuron
+from pipeline.runs import find_neuron
 from pipeline.similarity import score_similarity
 from pipeline.storage import Store
 from pipeline.warehouse import connect
