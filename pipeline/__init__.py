@@ -42,8 +42,8 @@ def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:
     """Load any model that the command line takes.
 
     Args:
-        model: ``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``
-            or ``nano:random``.
+        model: ``nano``, ``ARCH:TAG``, ``ARCH:TAG@/path/to/file``, ``ARCH:/path/to/file``,
+            ``hf-hub:ORG/NAME``, ``local-dir:/path``, ``ARCH:random`` or ``nano:random``.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
 
     Returns:
@@ -51,7 +51,9 @@ def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:
         ``[3, H, W]``; texts -> int64 ``[N, context_length]``.
 
     Raises:
-        ModelError: Unknown architecture or tag, failed download, or a checkpoint that does not fit.
+        ModelError: Unknown architecture or tag, failed download, weights that do not fit, or nothing
+            says what they were trained with.
+        MissingDependencyError: The model needs ``transformers`` (extra ``hf``).
         DeviceError: The device is not there.
     """
     from pipeline.extract.model import load_clip

@@ -207,13 +207,16 @@ def wit_urls(
 def layers(
     model: Annotated[
         str,
-        typer.Argument(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random."),
+        typer.Argument(
+            help="nano, ARCH:TAG, ARCH:TAG@FILE, hf-hub:ORG/NAME, local-dir:DIR, ARCH:random."
+        ),
     ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""
     from pipeline.extract.layers import PRESETS, list_layers
-    from pipeline.extract.model import load_clip
+    from pipeline.extract.model import describe_model, load_clip
 
+    clip = load_clip(model)
     rows = (
         (
             layer.spec.path,
@@ -223,9 +226,10 @@ def layers(
             f"{layer.spec.point}:{layer.spec.pooling}",
             "positive" if layer.is_rectified else "all",
         )
-        for layer in list_layers(load_clip(model))
+        for layer in list_layers(clip)
     )
     print_table(("layer", "tower", "module", "units", "default", "stores"), rows, limit=None)
+    say("", *describe_model(clip).splitlines())
     say("", "Presets: " + "; ".join(f"{name}: {text}" for name, text in PRESETS.items()))
 
 
@@ -235,7 +239,9 @@ def extract(
     dataset: DatasetName,
     model: Annotated[
         str,
-        typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random."),
+        typer.Option(
+            help="nano, ARCH:TAG, ARCH:TAG@FILE, hf-hub:ORG/NAME, local-dir:DIR, ARCH:random."
+        ),
     ],
     layer: Annotated[
         list[str],

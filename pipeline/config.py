@@ -47,7 +47,7 @@ class ExtractConfig:
     dataset: str
     """Name of an ingested dataset."""
     model: str
-    """``nano``, ``ARCH:pretrained_tag``, ``ARCH:/path/to/checkpoint``, ``ARCH:random``, ``nano:random``."""
+    """``nano``, ``ARCH:TAG``, ``ARCH:TAG@FILE``, ``hf-hub:ORG/NAME``, ``local-dir:DIR``, ``ARCH:random``."""
     layers: tuple[str, ...]
     """Layer specs ``PATH[:input|output][:max|mean|center|cls]``, or names of presets."""
     run: str = ""

@@ -20,7 +20,10 @@ Warehouse = Annotated[
 ]
 Dataset = Annotated[str, typer.Option(help="Name of a dataset that holds such stimuli.")]
 Model = Annotated[
-    str, typer.Option(help="nano, ARCH:TAG, ARCH:/path/to/checkpoint, ARCH:random, nano:random.")
+    str,
+    typer.Option(
+        help="nano, ARCH:TAG, ARCH:TAG@FILE, hf-hub:ORG/NAME, local-dir:DIR, ARCH:random."
+    ),
 ]
 Layers = Annotated[list[str], typer.Option("--layer", help="Layers, as extract takes them.")]
 Classes = Annotated[

@@ -11,7 +11,7 @@ from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ActivationError, WarehouseError
 from pipeline.extract.decode import ImageSpec
 from pipeline.extract.forward import Encoder
-from pipeline.extract.model import load_clip
+from pipeline.extract.model import describe_model, load_clip
 from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.runs import check_config, open_run
 from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
@@ -28,6 +28,8 @@ class Estimate:
     """Time and disk that a whole run will take, from its first examples."""
 
     run_id: str
+    model: str
+    """How the model is set up, in some lines."""
     shard_count: int
     """Shards that are not done."""
     example_count: int
@@ -55,6 +57,7 @@ class Estimate:
         short = self.free_bytes is not None and self.total_bytes > self.free_bytes
         warning = "\nThat is MORE than is free." if short else ""
         return (
+            f"{self.model}\n"
             f"run {self.run_id}: {self.shard_count} shards, {self.example_count} images to do\n"
             f"measured on {self.sampled_count}: {self.images_per_s:.0f} images/s, "
             f"{self.bytes_per_image:.0f} bytes an image and {self.bytes_per_shard / 1e6:.1f} MB a shard\n"
@@ -121,6 +124,7 @@ def estimate(config: ExtractConfig) -> Estimate:
     by_shard = [f["bytes"] for f in files if f["table"] not in ("activations", "embeddings")]
     return Estimate(
         run_id=run.run_id,
+        model=describe_model(clip),
         shard_count=len(left),
         example_count=sum(m["written_count"] for shard in left if (m := index[shard])),
         sampled_count=sampled,

@@ -33,6 +33,8 @@ from pipeline.extract.setup import (
     CONFIG_FILE,
     Blueprint,
     Setup,
+    describe_image,
+    is_plain,
     read_config,
     resolve_config,
     resolve_file,
@@ -57,6 +59,7 @@ class Clip:
         setup: What the weights were trained with, and the network is built with.
         activations: Activation functions that were found in the tower ``visual`` and in ``text``.
         weights_sha256: Hash over names, shapes and bytes of all weights.
+        is_plain: Whether open_clip's ``create_model`` sets it up alike when it is told nothing more.
         is_random: Whether no weights were loaded: they are seeded noise and its neurons mean nothing.
         device: Where the model lives.
         lock: Held by whoever runs the model: hooks see every pass, so two users take turns.
@@ -69,6 +72,7 @@ class Clip:
     setup: Setup
     activations: dict[str, str]
     weights_sha256: str
+    is_plain: bool
     is_random: bool
     device: torch.device
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -80,10 +84,16 @@ class Clip:
 
     def identity(self) -> dict[str, Any]:
         """All that decides what the model computes, as it stands in ``run.json``."""
-        image = self.setup.image
         return {
             "model_id": self.model_id,
             "weights_sha256": self.weights_sha256,
+            **self.setup_fields(),
+        }
+
+    def setup_fields(self) -> dict[str, Any]:
+        """How the model runs its weights."""
+        image = self.setup.image
+        return {
             "image_activation": self.activations["visual"],
             "text_activation": self.activations["text"],
             "image_size_px": list(image.size_px),
@@ -93,6 +103,17 @@ class Clip:
             "resize_mode": image.resize_mode,
             "fill_color": image.fill_color,
         }
+
+
+def describe_model(clip: Clip) -> str:
+    """How a model is set up, and who says so, for a person."""
+    noise = " (RANDOM weights)" if clip.is_random else ""
+    return (
+        f"Model {clip.model_id}{noise}, set up as in {clip.setup.said_by}\n"
+        f"  activation functions: {clip.activations['visual']} in the image tower, "
+        f"{clip.activations['text']} in the text tower\n"
+        f"  images: {describe_image(clip.setup.image)}"
+    )
 
 
 def hash_weights(model: torch.nn.Module) -> str:
@@ -172,6 +193,7 @@ def _load(name: ModelId, place: torch.device) -> Clip:
         setup=blueprint.setup,
         activations={tower: name_activations(m) for tower, m in find_towers(model).items()},
         weights_sha256=hash_weights(model),
+        is_plain=is_plain(name, blueprint),
         is_random=loaded == 0,
         device=place,
     )
@@ -185,7 +207,7 @@ def _resolve(name: ModelId) -> tuple[Blueprint, Checkpoint | None]:
         return resolve_tag(name.arch, name.tag), read_checkpoint(fetch_tag(name))
     if name.source == "hub":
         config = fetch_hub_config(name)
-        blueprint = resolve_config(config, f"The configuration of {name.text!r}")
+        blueprint = resolve_config(config, f"{CONFIG_FILE} of {name.text}")
         return blueprint, read_checkpoint(fetch_hub(name))
     if name.source == "file":
         checkpoint = read_checkpoint(name.file)
@@ -200,7 +222,7 @@ def _resolve(name: ModelId) -> tuple[Blueprint, Checkpoint | None]:
             f"local-dir: names a folder with {CONFIG_FILE} and weights; for a file alone, write "
             "ARCH:TAG@/path/to/file.",
         )
-    where = f"{str(config_file)!r}"
+    where = f"{CONFIG_FILE} of {name.text}"
     blueprint = resolve_config(read_config(config_file, where), where)
     return blueprint, read_checkpoint(find_in_folder(name, folder))
 

@@ -107,7 +107,13 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
         "top_k": config.top_k,
         "max_pixels": config.max_pixels,
     }
+    # Runs of format 1 do not say how their model was set up. It was open_clip's way without a word.
+    unsaid = set(clip.setup_fields()) if clip.is_plain else set()
     run_id = check_name(config.run, "run") if config.run else digest(identity)
+    if not config.run and unsaid:
+        earlier = digest({k: v for k, v in identity.items() if k not in unsaid})
+        if store.exists(f"{dataset_folder(config.dataset)}/{partition(run_id=earlier)}/run.json"):
+            run_id = earlier
     folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
     path = f"{folder}/run.json"
     if not store.exists(path):
@@ -115,7 +121,8 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
             if not store.exists(path):
                 store.write_record(path, _make_record(run_id, identity, config, clip, outputs))
     known = read_record(store, path, RunRecord)["identity"]
-    if differs := [key for key in identity if identity[key] != known.get(key)]:
+    compared = [key for key in identity if key in known or key not in unsaid]
+    if differs := [key for key in compared if identity[key] != known.get(key)]:
         lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
         raise ConfigMismatchError(
             f"Run {run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",

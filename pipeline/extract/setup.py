@@ -154,7 +154,7 @@ def resolve_file(name: ModelId, says_quick_gelu: bool | None) -> Blueprint:
         return _resolve_without_tags(name, says_quick_gelu)
     if len(_groups(found)) == 1:
         blueprint = next(iter(found.values()))
-        said_by = f"all weights of {name.arch} that open_clip knows agree"
+        said_by = f"all weights of {name.arch} in open_clip's table, which agree"
         if says_quick_gelu is not None:
             said_by = "the code in the file, and " + said_by
         elif blueprint.setup.quick_gelu != bool(_config(name.arch).get("quick_gelu", False)):
@@ -173,14 +173,28 @@ def resolve_file(name: ModelId, says_quick_gelu: bool | None) -> Blueprint:
 def resolve_random(arch: str) -> Blueprint:
     """An untrained twin of the published weights, where these agree; else as the architecture says."""
     if arch == NANO:
-        return resolve_config(read_config(NANO_FOLDER / CONFIG_FILE, NANO), NANO)
+        where = f"{CONFIG_FILE} of {NANO}"
+        return resolve_config(read_config(NANO_FOLDER / CONFIG_FILE, where), where)
     found = {tag: resolve_tag(arch, tag) for tag in list_tags(arch)}
     if len(_groups(found)) == 1:
         twin = next(iter(found.values()))
-        said_by = f"all weights of {arch} that open_clip knows agree"
+        said_by = f"all weights of {arch} in open_clip's table, which agree"
         return _blueprint(twin.config, twin.setup.quick_gelu, twin.setup, said_by)
     config = _config(arch)
-    return _blueprint(config, bool(config.get("quick_gelu", False)), {}, f"architecture {arch}")
+    return _blueprint(config, bool(config.get("quick_gelu", False)), {}, f"the architecture {arch}")
+
+
+def is_plain(name: ModelId, blueprint: Blueprint) -> bool:
+    """Whether open_clip's ``create_model(arch, pretrained)`` sets the model up in the same way.
+
+    It takes the activation function from the architecture and, for a file, CLIP's preprocessing.
+    """
+    if name.source in ("folder", "hub") or name.arch == NANO:
+        return True
+    config = _config(name.arch)
+    plain = _blueprint(config, bool(config.get("quick_gelu", False)), {}, "").setup
+    same_images = name.source == "tag" or plain.image == blueprint.setup.image
+    return plain.quick_gelu == blueprint.setup.quick_gelu and same_images
 
 
 def read_config(path: Path, where: str) -> Any:
@@ -237,13 +251,13 @@ def _agree(name: ModelId, blueprint: Blueprint, says_quick_gelu: bool | None) ->
 
 
 def _resolve_sidecar(name: ModelId, sidecar: Path) -> Blueprint:
-    where = f"{str(sidecar)!r}"
+    where = f"{CONFIG_FILE} beside {name.file!r}"
     blueprint = resolve_config(read_config(sidecar, where), where)
     here, there = _comparable(_config(name.arch)), _comparable(blueprint.config)
     if differs := sorted(key for key in here | there if here.get(key) != there.get(key)):
         key = differs[0]
         raise ModelError(
-            f"{where}, which lies beside the weights, describes another architecture than "
+            f"{where} describes another architecture than "
             f"{name.arch}: {key} is {there.get(key)!r} there and {here.get(key)!r} in {name.arch}.",
             f"Name the folder, local-dir:{sidecar.parent}, if it holds the one model; or say what the "
             f"file is: {name.arch}:TAG@{name.file}",
@@ -275,9 +289,9 @@ def _resolve_without_tags(name: ModelId, says_quick_gelu: bool | None) -> Bluepr
         )
     config = _config(name.arch)
     if says_quick_gelu is None:
-        quick, said_by = bool(config.get("quick_gelu", False)), f"architecture {name.arch}"
+        quick, said_by = bool(config.get("quick_gelu", False)), f"the architecture {name.arch}"
     else:
-        quick, said_by = says_quick_gelu, f"the code in the file, and architecture {name.arch}"
+        quick, said_by = says_quick_gelu, f"the code in the file, and the architecture {name.arch}"
     return _blueprint(config, quick, {}, said_by)
 
 

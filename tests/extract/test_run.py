@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import open_clip
 import pytest
 import torch
 from making import ingest_paths, write_tar
@@ -29,7 +31,7 @@ from running import (
     run_manifests,
 )
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep, digest
 from pipeline.errors import (
     ActivationError,
     ConfigError,
@@ -38,6 +40,7 @@ from pipeline.errors import (
     ShardError,
     WarehouseError,
 )
+from pipeline.extract.classify import refuse_another_model
 from pipeline.extract.estimate import estimate
 from pipeline.extract.model import load_clip
 from pipeline.extract.run import extract
@@ -45,6 +48,7 @@ from pipeline.progress import NoProgress
 from pipeline.schema import TABLES
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
+from pipeline.warehouse import connect
 
 IDS = [*range(23), *(n + (1 << 20) for n in range(40)), *(n + (2 << 20) for n in (0, 1, 2, 3, 5))]
 IDS += [3 << 20]
@@ -182,7 +186,7 @@ def test_goh2021_of_a_model_with_several_blocks(
         "model_id": f"RN-small:{checkpoints['RN-small'].name}",
         "weights_sha256": load_clip(model).weights_sha256,
         "is_random": False,
-        "setup_said_by": "architecture RN-small",
+        "setup_said_by": "the architecture RN-small",
     }
     matrix = activation_matrix(dataset, "all")
     assert 0.02 < (matrix < 0).mean() < 0.98  # inhibition, which a ReLU would have hidden
@@ -470,6 +474,77 @@ def test_two_configurations_never_mix(dataset: Path, change: dict[str, Any], fie
     new = run_extract(dataset, [3], run="", **change)  # without a name they find their own place
     old = run_extract(dataset, [3], run="")
     assert new.run_id != old.run_id
+
+
+def test_a_model_that_is_set_up_in_another_way_never_mixes(dataset: Path, tmp_path: Path) -> None:
+    """The same weights, once plain and once as the configuration says that is put beside them."""
+    torch.save(load_clip("ViT-small:random").model.state_dict(), tmp_path / "w.pt")
+    model = f"ViT-small:{tmp_path / 'w.pt'}"
+    change = {"model": model, "layers": ("vit-mlp",)}
+    run_extract(dataset, [3], **change)
+    config = open_clip.get_model_config("ViT-small") | {"quick_gelu": True}
+    images = {"mean": [0.5] * 3, "resize_mode": "squash"}
+    sidecar = {"model_cfg": config, "preprocess_cfg": images}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(sidecar))
+    with pytest.raises(ConfigMismatchError) as caught:
+        run_extract(dataset, **change)
+    for words in (
+        "image_activation: there 'GELU', now 'QuickGELU'",
+        "text_activation: there 'GELU', now 'QuickGELU'",
+        "image_mean: there [0.48145466, 0.4578275, 0.40821073], now [0.5, 0.5, 0.5]",
+        "resize_mode: there 'shortest', now 'squash'",
+    ):
+        assert words in str(caught.value)
+    run_extract(dataset, [3], **change, run="new")
+    with connect(str(dataset / "warehouse")) as connection:
+        rows = connection.execute(
+            "select run_id, image_activation, text_activation, image_height_px, image_width_px, "
+            "image_mean[1], image_std[1], interpolation, resize_mode from runs order by run_id"
+        ).fetchall()
+    assert rows == [
+        ("new", "QuickGELU", "QuickGELU", 48, 48, 0.5, 0.26862954, "bicubic", "squash"),
+        ("r", "GELU", "GELU", 48, 48, 0.48145466, 0.26862954, "bicubic", "shortest"),
+    ]
+    store = Store(dataset / "warehouse")
+    identity = store.read_json("dataset=d/run_id=r/run.json")["identity"]
+    with pytest.raises(ConfigMismatchError, match="text_activation: the run's 'GELU'"):
+        refuse_another_model(load_clip(model), identity)
+
+
+def test_runs_of_the_first_format_go_on_where_they_ran_what_is_run_now(
+    dataset: Path, tmp_path: Path
+) -> None:
+    """Their records do not say how the model was set up: it was open_clip's way without a word."""
+    store = Store(dataset / "warehouse")
+
+    def forget(run: str) -> str:
+        path = f"dataset=d/run_id={run}/run.json"
+        record = store.read_json(path)
+        fields = load_clip(MODEL).setup_fields()
+        record["identity"] = {k: v for k, v in record["identity"].items() if k not in fields}
+        store.write_json(path, record)
+        return digest(record["identity"])
+
+    run_extract(dataset, [3])
+    forget("r")
+    assert run_extract(dataset).skipped_shard_count == 1
+    old = forget(run_extract(dataset, [3], run="").run_id)
+    shutil.rmtree(run_folder(dataset, run_extract(dataset, [3], run="").run_id))
+    run_extract(dataset, [3], run=old)
+    forget(old)
+    assert run_extract(dataset, [3], run="").run_id == old
+    with connect(str(dataset / "warehouse")) as connection:
+        found = connection.execute("select image_activation, image_height_px from runs").fetchall()
+    assert found == [(None, None)] * 2
+
+    torch.save(load_clip("ViT-small:random").model.state_dict(), tmp_path / "w.pt")
+    change = {"model": f"ViT-small:{tmp_path / 'w.pt'}", "layers": ("vit-mlp",), "run": "vit"}
+    config = open_clip.get_model_config("ViT-small") | {"quick_gelu": True}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    run_extract(dataset, [3], **change)
+    forget("vit")
+    with pytest.raises(ConfigMismatchError, match="image_activation: there None, now 'QuickGELU'"):
+        run_extract(dataset, **change)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_an_architecture_without_tags_has_only_itself(file: Path) -> None:
     blueprint = resolve(f"RN-demo:{file}")
     assert not blueprint.setup.quick_gelu
     assert blueprint.setup.image.size_px == (64, 64)
-    assert blueprint.setup.said_by == "architecture RN-demo"
+    assert blueprint.setup.said_by == "the architecture RN-demo"
 
 
 def test_the_code_in_an_archive_decides(file: Path) -> None:
