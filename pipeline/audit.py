@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.checksums import find_seal_problem, hash_bytes
 from pipeline.dataset import shard_file
 from pipeline.errors import StorageError, WarehouseError
-from pipeline.presence import Presence
+from pipeline.presence import Presence, list_files
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     BuildRecord,
@@ -123,7 +123,7 @@ def audit_warehouse(
     try:
         for record, value in audit.values.items():
             is_known = known.get(record.path) == seals[record]
-            for file in list_files(store, record, value):
+            for file in _list_files(store, record, value):
                 problem = presence.find_problem(file) or _find_problem(
                     store, file, deep, is_known, audit
                 )
@@ -183,23 +183,16 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
             yield Record(kind, f"{folder}/{place}/{name}", folder)
 
 
-def list_files(store: Store, record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
-    """The files that a record names, the tar of a shard that we wrote among them."""
-    yield from value.get("files", ())
+def _list_files(store: Store, record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
+    """The files that a record names, and what belongs to it."""
     if record.kind != "index" or value["status"] != "done":
+        yield from value.get("files", ())
         return
+    yield from list_files(record.folder, value)
     duplicates = shard_file(record.folder, "duplicates", value["ordinal"])
     is_noted = any(file["table"] == "duplicates" for file in value["files"])
     if not is_noted and store.exists(duplicates):  # manifests of format 1 do not name it
         yield {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
-    if value.get("tar_checksum"):
-        yield {
-            "table": "shards",
-            "path": shard_file(record.folder, "shards", value["ordinal"], ".tar"),
-            "row_count": -1,
-            "bytes": value["size_bytes"],
-            "checksum": value["tar_checksum"],
-        }
 
 
 def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
@@ -237,10 +230,15 @@ def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) 
 
 
 def _compare_shards(audit: Audit) -> None:
-    """Every manifest of a done shard must be of the shard that the dataset has in that place."""
+    """Every manifest of a done shard must be of the shard that the dataset has in that place.
+
+    One that was done and is to be made again is damaged until it is.
+    """
     datasets = {r.folder: v["shards"] for r, v in audit.values.items() if r.kind == "dataset"}
     for record, manifest in audit.values.items():
         shards = datasets.get(record.folder.split("/")[0])
+        if record.kind in ("index", "shard") and manifest.get("is_undone"):
+            audit.damages.append(Damage(record, record.path, manifest["error"] or "is not done"))
         if record.kind not in ("index", "shard") or shards is None or manifest["status"] != "done":
             continue
         ordinal = manifest["ordinal"]

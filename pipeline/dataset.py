@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pipeline.errors import ConfigError, SourceError, WarehouseError
+from pipeline.errors import ConfigError, ShardError, SourceError, WarehouseError
 from pipeline.places import is_url
 from pipeline.records import DatasetRecord, ShardManifest, read_record
 from pipeline.schema import EXAMPLE_ID_BITS
@@ -24,7 +24,8 @@ class Shard:
     name: str
     """The tar's name without ``.tar``, unique in the dataset."""
     url: str
-    """Where the tar lies: absolute, or relative to the warehouse for shards that we wrote."""
+    """Where the tar lies: absolute, or relative to the warehouse for shards that we wrote. Empty if the
+    list was restored from manifests that do not say it."""
     size_bytes: int
     """Size when it was indexed; another size means another file, which is an error."""
 
@@ -138,7 +139,9 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
 
 
 def _may_replace(store: Store, folder: str, old: Shard, new: Shard) -> bool:
-    """Whether ``new`` is ``old`` with another size, and nothing relies on the old one yet."""
+    """Whether ``new`` only says where a restored shard lies, or has another size that nothing rests on."""
+    if not old.url and replace(old, url=new.url) == new:
+        return True
     if replace(old, size_bytes=new.size_bytes) != new:
         return False
     manifest = read_manifest(store, folder, old.ordinal)
@@ -146,7 +149,17 @@ def _may_replace(store: Store, folder: str, old: Shard, new: Shard) -> bool:
 
 
 def shard_url(store: Store, shard: Shard) -> str:
-    """The full URL or path of a shard's tar."""
+    """The full URL or path of a shard's tar.
+
+    Raises:
+        ShardError: Where it lies is not known any more.
+    """
+    if not shard.url:
+        raise ShardError(
+            f"Where the tar of shard {shard.name!r} ({shard.size_bytes:,} bytes) lies is not known: the "
+            "dataset's list of shards was restored from its manifests.",
+            "Run the same neurons ingest again, with the paths of all its tars.",
+        )
     return full_url(store, shard.url)
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.dataset import read_manifest, write_manifest
+from pipeline.dataset import read_manifest, shard_file, write_manifest
 from pipeline.records import FileEntry, ShardManifest
 from pipeline.storage import Store
+
+
+def list_files(folder: str, manifest: Mapping[str, Any]) -> list[FileEntry]:
+    """The files that a shard's manifest names, with the tar, if we wrote it."""
+    files: list[FileEntry] = list(manifest["files"])
+    if manifest["status"] == "done" and manifest.get("tar_checksum"):
+        tar: FileEntry = {
+            "table": "shards",
+            "path": shard_file(folder, "shards", manifest["ordinal"], ".tar"),
+            "row_count": -1,
+            "bytes": manifest["size_bytes"],
+            "checksum": manifest["tar_checksum"],
+        }
+        files.append(tar)
+    return files
 
 
 class Presence:
@@ -47,7 +62,7 @@ def read_whole_manifest(
     manifest = read_manifest(store, folder, ordinal)
     if manifest is None or manifest["status"] != "done":
         return manifest
-    lost = presence.find_lost(manifest["files"])
+    lost = presence.find_lost(list_files(folder, manifest))
     return mark_undone(store, folder, manifest, lost) if lost else manifest
 
 
@@ -63,6 +78,7 @@ def mark_undone(store: Store, folder: str, manifest: ShardManifest, why: str) ->
         "written_count": 0,
         "rejected_count": manifest["read_count"],
         "files": [],
+        "is_undone": True,
     }
     write_manifest(store, folder, undone)
     marked = read_manifest(store, folder, manifest["ordinal"])

@@ -80,6 +80,8 @@ class ShardManifest(TypedDict):
     """By stage."""
     written_at: str
     """UTC, ISO 8601."""
+    is_undone: NotRequired[bool]
+    """It was done, its files are damaged or gone, and it is to be made again."""
     size_bytes: NotRequired[int]
     """Of the tar that was read."""
     url: NotRequired[str]

@@ -126,6 +126,7 @@ def index_shard(
         index.fail(*problem)
     manifest = index.manifest(problem)
     folder = dataset_folder(dataset.name)
+    manifest |= {"source": dataset.source, "max_reject_frac": max_reject_frac}
     for table, columns in index.tables.items():
         path = shard_file(folder, table, shard.ordinal)
         if (problem is not None and table != "rejects") or not index.has_table(table):

@@ -10,11 +10,13 @@ from pipeline.dataset import (
     Dataset,
     Shard,
     dataset_folder,
+    is_registered,
     read_dataset,
     read_manifest,
     write_dataset,
 )
 from pipeline.errors import ShardError, SourceError
+from pipeline.sources.restore import find_unplaced, restore_dataset
 from pipeline.storage import Store
 
 
@@ -30,9 +32,12 @@ def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> 
     Raises:
         SourceError: Another source made the dataset of that name, or another setting.
     """
-    if not store.exists(f"{dataset_folder(name)}/dataset.json"):
+    restore_dataset(store, name)
+    if not is_registered(store, name):
         return Dataset(name, source, (), duplicates or "near")
     dataset = read_dataset(store, name)
+    if not dataset.source:  # restored from manifests that do not say it
+        dataset = replace(dataset, source=source)
     if dataset.source != source:
         raise SourceError(
             f"Dataset {name!r} in {store.url} was made by the source {dataset.source}, "
@@ -70,6 +75,8 @@ def register_shards(
     listed = []
     for url, size in tars:
         shard = known.get(url)
+        if shard is None and (found := find_unplaced(shards, url, size)):
+            shard = shards[found.ordinal] = known[url] = replace(found, url=url)
         if shard is None:
             shard = Shard(len(shards), _unique_name(url, names), url, size)
             names.add(shard.name)

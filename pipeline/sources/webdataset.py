@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipeline.config import IngestConfig
-from pipeline.dataset import Shard, dataset_folder, read_manifest
+from pipeline.dataset import Shard, dataset_folder
+from pipeline.presence import Presence, read_whole_manifest
 from pipeline.progress import ProgressCallback
 from pipeline.shard_lists import expand_shards, shard_size
 from pipeline.sources.index import SourceNotes, index_shard
@@ -52,10 +53,11 @@ def ingest_tars(
     dataset = open_dataset(store, config.dataset, source, config.duplicates)
     sizes = ((url, shard_size(url)) for url in urls)
     dataset, shards = register_shards(store, dataset, sizes)
+    folder, presence = dataset_folder(config.dataset), Presence(store)
     progress.start("shards", len(shards))
     try:
         for shard in shards:
-            manifest = read_manifest(store, dataset_folder(config.dataset), shard.ordinal)
+            manifest = read_whole_manifest(store, folder, shard.ordinal, presence)
             if is_done(manifest):
                 progress.advance(1)
                 continue

@@ -17,9 +17,10 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from pipeline.config import IngestConfig
-from pipeline.dataset import dataset_folder, read_manifest, shard_file
+from pipeline.dataset import dataset_folder, shard_file
 from pipeline.errors import ExampleError, SourceError
 from pipeline.names import find_hidden
+from pipeline.presence import Presence, read_whole_manifest
 from pipeline.progress import ProgressCallback
 from pipeline.sources.header import sniff_extension
 from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
@@ -74,12 +75,12 @@ def ingest_examples(
     """
     folder = dataset_folder(config.dataset)
     dataset = open_dataset(store, config.dataset, source, config.duplicates)
-    stream = _ItemStream(items)
+    stream, presence = _ItemStream(items), Presence(store)
     told: Counter[tuple[str, str]] = Counter()
     progress.start("shards", None)
     try:
         for ordinal in range(10**9):
-            manifest = read_manifest(store, folder, ordinal)
+            manifest = read_whole_manifest(store, folder, ordinal, presence)
             if manifest is not None and is_done(manifest):
                 _pass_over(stream, manifest, config.dataset)
                 told.update({(r, k): n for r, k, n in manifest.get("passed_over", [])})
