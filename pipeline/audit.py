@@ -158,7 +158,7 @@ def list_records(store: Store, dataset: str | None = None) -> Iterator[Record]:
 
 def _dataset_records(store: Store, folder: str) -> Iterator[Record]:
     inside, manifests = store.list(folder), store.list(f"{folder}/manifests", ".json")
-    if "dataset.json" in inside or manifests:
+    if "dataset.json" in inside or "dataset.json" + COPY in inside or manifests:
         yield Record("dataset", f"{folder}/dataset.json", folder)
     for name in manifests:
         yield Record("index", f"{folder}/manifests/{name}", folder)

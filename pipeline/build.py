@@ -92,6 +92,7 @@ def _build(
             "bytes": {file["table"]: file["bytes"] for file in files},
             "files": [*files, lexicon],
         },
+        with_copy=True,  # the settings are nowhere else
     )
     _write_script(inventory, settings, folder)
     _drop_old_marts(store, keep={folder, built["folder"] if built else folder})

@@ -373,6 +373,29 @@ def check(
 
 
 @app.command()
+def repair(
+    warehouse: Warehouse,
+    dataset: Annotated[str | None, typer.Option(help="One dataset; all if not given.")] = None,
+    model: Annotated[
+        str, typer.Option(help="The runs' model, if it is no longer where it was.")
+    ] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...; else the runs' own.")] = "",
+) -> None:
+    """Make again what is damaged or gone. Exit status 1 if something is left."""
+    from pipeline.repair import repair as run_repair
+
+    done = run_repair(warehouse, dataset, model, device, choose_progress())
+    for line in done.done:
+        say(f"made again  {line}")
+    for line in done.left:
+        say(f"LEFT        {line}")
+    if not done.damage_count:
+        say("nothing is damaged")
+    if done.left:
+        raise typer.Exit(1)
+
+
+@app.command()
 def compact(
     warehouse: Warehouse,
     run: Annotated[str | None, typer.Option(help="One run; all if not given.")] = None,

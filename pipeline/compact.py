@@ -21,6 +21,7 @@ from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
 from pipeline.faults import faults_told
 from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
+from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     CompactRecord,
@@ -157,9 +158,15 @@ def compact(
     totals = [0, 0, 0]
     with faults_told(str(warehouse)), open_views(inventory, LabelSettings()) as connection:
         for run in todo:
-            done = _compact_run(connection, inventory, run, progress)
+            with hold_lock(store, f"{run_folder(run)}/compact.lock"):
+                done = _compact_run(connection, inventory, run, progress)
             totals = [a + b for a, b in zip(totals, done, strict=True)]
     return CompactSummary(len(todo), len(runs) - len(todo), *totals)
+
+
+def run_folder(run: dict[str, Any]) -> str:
+    """Where a run of an inventory lies."""
+    return f"{dataset_folder(run['dataset'])}/{partition(run_id=run['run_id'])}"
 
 
 def _compact_run(
@@ -170,7 +177,7 @@ def _compact_run(
 ) -> tuple[int, int, int]:
     store = inventory.store
     where = {"dataset": run["dataset"], "run_id": run["run_id"]}
-    folder = f"{dataset_folder(run['dataset'])}/{partition(run_id=run['run_id'])}"
+    folder = run_folder(run)
     shards = [s for s in inventory.run_shards if s["run_id"] == run["run_id"]]
     shards = [s for s in shards if s["dataset"] == run["dataset"] and s["status"] == "done"]
     ordinals = sorted(shard["shard_ordinal"] for shard in shards)

@@ -135,6 +135,7 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
             "duplicates": dataset.duplicates,
             "shards": [asdict(shard) for shard in dataset.shards],
         },
+        with_copy=True,
     )
 
 
@@ -225,5 +226,9 @@ def is_marked(store: Store, folder: str, manifest: ShardManifest) -> bool:
 
 
 def write_manifest(store: Store, folder: str, manifest: Mapping[str, Any]) -> None:
-    """Say that a shard is done (or has failed). Always the last file to be written."""
-    store.write_record(shard_file(folder, "manifests", manifest["ordinal"], ".json"), manifest)
+    """Say that a shard is done (or has failed). Always the last file to be written.
+
+    Where a shard that we wrote ends in its source nothing else could say, so that is written twice.
+    """
+    path = shard_file(folder, "manifests", manifest["ordinal"], ".json")
+    store.write_record(path, manifest, with_copy=manifest.get("source_count") is not None)

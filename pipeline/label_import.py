@@ -206,7 +206,7 @@ def _write(
             "imported_at": now.isoformat(timespec="seconds"),
             "files": [make_entry("human_labels", rel, len(rows), written, neuron["layer"])],
         }
-        store.write_record(path, record)
+        store.write_record(path, record, with_copy=True)
         # Open connections may still read the file before this one, but none before that.
         keep = {rel, before["files"][0]["path"] if before else rel}
         for other in store.list(place, ".parquet"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from damaging import make_full_warehouse
 from textures import make_warehouse
 
 from pipeline.build import build
@@ -55,3 +56,9 @@ def told(monkeypatch, capsys):
         return out if code == 0 else err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def full_warehouse(tiny_warehouse, tmp_path_factory) -> Path:
+    """The same with every kind of file that we write; shared by tests that only read it."""
+    return make_full_warehouse(tiny_warehouse, tmp_path_factory.mktemp("full") / "warehouse")

@@ -5,48 +5,18 @@ from __future__ import annotations
 import json
 import random
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from damaging import copy_of
 
 from pipeline.audit import MEMORY, audit_warehouse
 from pipeline.check import check, run_violations
-from pipeline.compact import compact
-from pipeline.config import SimilarityConfig
 from pipeline.errors import StorageError
-from pipeline.label_files import read_labels
-from pipeline.label_import import import_labels
-from pipeline.runs import find_neuron
-from pipeline.similarity import score_similarity
 from pipeline.storage import Store
 from pipeline.warehouse import connect
-
-
-@pytest.fixture(scope="module")
-def full(tiny_warehouse, tmp_path_factory) -> Path:
-    """Every kind of file that we write: indexed, extracted, read by its model, labelled, compacted."""
-    place = tmp_path_factory.mktemp("full") / "warehouse"
-    shutil.copytree(tiny_warehouse, place)
-    (run,) = place.glob("dataset=textures/run_id=*")
-    config = SimilarityConfig(str(place), "textures", run.name.removeprefix("run_id="))
-    score_similarity(config)
-    labels = place.parent / "labels.csv"
-    labels.write_text("example_id,label\n0,cat\n1,dog\n")
-    with connect(place) as connection:
-        neuron = find_neuron(connection, "visual.layer3.0", 0)
-        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
-    compact(str(place))
-    return place
-
-
-def copy_of(full: Path, tmp_path: Path) -> Path:
-    """A warehouse of one's own that nobody has checked yet."""
-    place = tmp_path / "warehouse"
-    shutil.copytree(full, place, ignore=shutil.ignore_patterns(MEMORY))
-    return place
 
 
 def audited(place: Path) -> list[Path]:
@@ -64,18 +34,18 @@ def named(place: Path, deep: bool = True) -> set[str]:
     return {damage.path for damage in audit_warehouse(Store(place), deep).damages}
 
 
-def test_a_good_warehouse_has_no_damage(full):
-    audit = audit_warehouse(Store(full), deep=True)
+def test_a_good_warehouse_has_no_damage(full_warehouse):
+    audit = audit_warehouse(Store(full_warehouse), deep=True)
     assert audit.damages == []
     assert audit.unrecorded_count == 0
     assert audit.read_count > 30
 
 
-def test_one_flipped_bit_is_named_wherever_it_is(full):
+def test_one_flipped_bit_is_named_wherever_it_is(full_warehouse):
     """Every kind of Parquet file and JSON, at places spread over the file, one bit at a time."""
     moments, kinds = random.Random(0), {}
-    for file in audited(full):
-        kinds.setdefault(kind_of(full, file), file)
+    for file in audited(full_warehouse):
+        kinds.setdefault(kind_of(full_warehouse, file), file)
     assert len(kinds) > 25, sorted(kinds)
     unseen = []
     for kind, file in kinds.items():
@@ -86,16 +56,16 @@ def test_one_flipped_bit_is_named_wherever_it_is(full):
                 bad = bytearray(good)
                 bad[at // 8] ^= 1 << at % 8
                 file.write_bytes(bad)
-                if str(file.relative_to(full)) not in named(full):
+                if str(file.relative_to(full_warehouse)) not in named(full_warehouse):
                     unseen.append((kind, at))
         finally:
             file.write_bytes(good)
     assert unseen == []
-    assert named(full) == set()
+    assert named(full_warehouse) == set()
 
 
-def test_what_was_found_good_is_not_read_again(full, tmp_path):
-    place = copy_of(full, tmp_path)
+def test_what_was_found_good_is_not_read_again(full_warehouse, tmp_path):
+    place = copy_of(full_warehouse, tmp_path)
     first = audit_warehouse(Store(place))
     again = audit_warehouse(Store(place))
     assert (first.read_count > 30, again.read_count) == (True, 0)
@@ -111,8 +81,8 @@ def test_what_was_found_good_is_not_read_again(full, tmp_path):
     assert named(place, deep=False) == {rel}
 
 
-def test_what_is_gone_or_cut_is_named_without_deep(full, tmp_path):
-    place = copy_of(full, tmp_path)
+def test_what_is_gone_or_cut_is_named_without_deep(full_warehouse, tmp_path):
+    place = copy_of(full_warehouse, tmp_path)
     audit_warehouse(Store(place))
     gone = next(place.glob("dataset=*/examples/*.parquet"))
     gone.unlink()
@@ -126,9 +96,9 @@ def test_what_is_gone_or_cut_is_named_without_deep(full, tmp_path):
     assert {row[2] for row in results[0].rows} == {"neurons repair --dataset textures"}
 
 
-def test_a_list_of_shards_in_another_order_is_named(full, tmp_path):
+def test_a_list_of_shards_in_another_order_is_named(full_warehouse, tmp_path):
     """Names and sizes are what manifests compare, so a list that was made again is not believed."""
-    place = copy_of(full, tmp_path)
+    place = copy_of(full_warehouse, tmp_path)
     record = Store(place).read_json("dataset=textures/dataset.json")
     first, second, *rest = record["shards"]
     swapped = [second | {"ordinal": 0}, first | {"ordinal": 1}, *rest]
@@ -140,8 +110,8 @@ def test_a_list_of_shards_in_another_order_is_named(full, tmp_path):
         connect(place)
 
 
-def test_files_without_a_checksum_are_told_once_and_read_on_demand(full, tmp_path):
-    place = copy_of(full, tmp_path)
+def test_files_without_a_checksum_are_told_once_and_read_on_demand(full_warehouse, tmp_path):
+    place = copy_of(full_warehouse, tmp_path)
     path = next(place.glob("dataset=*/manifests/*.json"))
     manifest = json.loads(path.read_text())
     for file in manifest["files"]:
@@ -158,8 +128,10 @@ def test_files_without_a_checksum_are_told_once_and_read_on_demand(full, tmp_pat
     assert named(place) == {str(texts.relative_to(place))}
 
 
-def test_a_warehouse_that_may_only_be_read_is_checked_all_the_same(full, tmp_path, monkeypatch):
-    place = copy_of(full, tmp_path)
+def test_a_warehouse_that_may_only_be_read_is_checked_all_the_same(
+    full_warehouse, tmp_path, monkeypatch
+):
+    place = copy_of(full_warehouse, tmp_path)
 
     def refuse(*_):
         raise StorageError("not writable")
@@ -169,9 +141,9 @@ def test_a_warehouse_that_may_only_be_read_is_checked_all_the_same(full, tmp_pat
     assert not (place / MEMORY).exists()
 
 
-def test_few_files_are_open_at_once(full):
+def test_few_files_are_open_at_once(full_warehouse):
     """All checks of a warehouse of many more files, with 64 handles."""
-    files = len(list(full.rglob("*.parquet")))
+    files = len(list(full_warehouse.rglob("*.parquet")))
     assert files > 64
     code = (
         "import resource, sys; from pipeline.check import check, run_violations;"
@@ -179,13 +151,16 @@ def test_few_files_are_open_at_once(full):
         "print(run_violations(check(sys.argv[1], deep=True)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(full)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code, str(full_warehouse)],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr[-2000:]
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] != 64  # only there
 
 
-def test_trouble_of_the_system_is_no_damage(full, monkeypatch):
+def test_trouble_of_the_system_is_no_damage(full_warehouse, monkeypatch):
     import errno
 
     from fsspec.implementations.local import LocalFileSystem
@@ -195,4 +170,4 @@ def test_trouble_of_the_system_is_no_damage(full, monkeypatch):
 
     monkeypatch.setattr(LocalFileSystem, "open", fail)
     with pytest.raises(StorageError, match="Too many open files"):
-        audit_warehouse(Store(full), deep=True)
+        audit_warehouse(Store(full_warehouse), deep=True)

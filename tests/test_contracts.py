@@ -126,7 +126,8 @@ LEVELS = {
     "build": 6, "check": 6, "compact": 6, "sheet": 6, "runs": 6, "label_files": 5,
     "label_import": 6,
     "summary": 7, "query": 7, "probes": 7, "similarity": 7, "labelling": 7, "search": 7,
-    "image_sources": 7, "demo_sheets": 7, "jobs": 8, "search_like": 8, "search_sum": 8, "report": 8,
+    "image_sources": 7, "demo_sheets": 7, "jobs": 8, "repair": 8,
+    "search_like": 8, "search_sum": 8, "report": 8,
     "stimuli_commands": 9, "probe_commands": 9, "search_commands": 9, "label_commands": 9,
     "report_commands": 9, "demo": 9, "cli": 10, "flows": 10,
 }  # fmt: skip

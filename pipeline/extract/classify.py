@@ -151,7 +151,8 @@ class _ClassSet:
             "files": [self.files[ordinal] for ordinal in sorted(self.files)],
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self.store.write_record(f"{self.folder}/class_sets/{self.name}.json", value)
+        path = f"{self.folder}/class_sets/{self.name}.json"
+        self.store.write_record(path, value, with_copy=True)
 
     def _write_shard(self, clip: Clip, ordinal: int, classes: torch.Tensor) -> FileEntry:
         made_from = self.made_from[ordinal]

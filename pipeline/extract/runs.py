@@ -119,7 +119,8 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     if not store.exists(path):
         with hold_lock(store, f"{folder}/run.lock"):  # two processes may open it at once
             if not store.exists(path):
-                store.write_record(path, _make_record(run_id, identity, config, clip, outputs))
+                record = _make_record(run_id, identity, config, clip, outputs)
+                store.write_record(path, record, with_copy=True)
     known = read_record(store, path, RunRecord)["identity"]
     compared = [key for key in identity if key in known or key not in unsaid]
     if differs := [key for key in compared if identity[key] != known.get(key)]:

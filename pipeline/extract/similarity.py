@@ -102,7 +102,7 @@ def score_concepts(
         }
         files = {f["ordinal"]: f for f in old if f["made_from"] == made_from.get(f["ordinal"])}
         todo = [ordinal for ordinal in shards if ordinal not in files]
-        if todo:
+        if todo or not any(file["ordinal"] == -1 for file in old):  # the prompts are a file too
             clip = load_clip(model, config.device)
             refuse_another_model(clip, run["identity"])
             embeddings = embed_classes(clip, concepts, config.templates)
@@ -126,7 +126,7 @@ def score_concepts(
                 ],
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-            store.write_record(record, value)
+            store.write_record(record, value, with_copy=True)
     return SimilaritySummary(
         config.run,
         model,

@@ -109,7 +109,7 @@ def _ingest(
 ) -> IngestSummary:
     began = time.monotonic()
     store = Store(config.warehouse)
-    with _lock(store, config.dataset):
+    with lock_dataset(store, config.dataset):
         run(store, config, progress=progress or NoProgress())
         shards = read_dataset(store, config.dataset).shards
         folder = dataset_folder(config.dataset)
@@ -243,7 +243,7 @@ def _failure(dataset: str, done_count: int, failed: list[ShardManifest]) -> Shar
 
 
 @contextmanager
-def _lock(store: Store, dataset: str) -> Iterator[None]:
+def lock_dataset(store: Store, dataset: str) -> Iterator[None]:
     """Keep a second ingest out of the dataset, where there are locks."""
     lock = take_lock(store, f"{dataset_folder(dataset)}/ingest.lock", wait=False)
     if lock is None:

@@ -15,7 +15,7 @@ from pipeline.audit import read_good
 from pipeline.dataset import Shard, dataset_folder, list_ordinals, shard_file
 from pipeline.errors import WarehouseError
 from pipeline.records import DatasetRecord, ShardManifest
-from pipeline.storage import Store
+from pipeline.storage import COPY, Store
 from pipeline.warn import warn_once
 
 
@@ -29,22 +29,25 @@ def restore_dataset(store: Store, name: str) -> None:
         WarehouseError: Neither the list nor any manifest says what a shard was.
     """
     folder = dataset_folder(name)
-    known = read_good(store, f"{folder}/dataset.json", DatasetRecord)[0]
+    path = f"{folder}/dataset.json"
+    there = read_good(store, path, DatasetRecord)[0]
+    known = there or read_good(store, path + COPY, DatasetRecord)[0]
     manifests = _read_manifests(store, folder)
     if known is None and not manifests:
         return  # nothing rests on it
     before = [Shard(**_fields(shard)) for shard in (known or {"shards": []})["shards"]]
     shards = _order(store, folder, before, manifests)
-    if known is not None and shards == before:
+    if there is not None and shards == before:
         return
     said = dict(known or _first(manifests))
     said |= {"dataset": name, "source": said.get("source", "")}
     said["shards"] = [asdict(shard) for shard in shards]
     wanted = DatasetRecord.__annotations__
-    store.write_record(f"{folder}/dataset.json", {key: said[key] for key in wanted if key in said})
-    what = "contradicted the manifests" if known else "was gone or damaged"
+    store.write_record(path, {key: said[key] for key in wanted if key in said}, with_copy=True)
+    what = "contradicted the manifests" if there else "was gone or damaged"
+    where = "its copy and " if known and not there else ""
     warn_once(
-        f"{store.uri(folder)}/dataset.json {what}. It was made again from {len(manifests)} manifests: "
+        f"{store.uri(path)} {what}. It was made again from {where}{len(manifests)} manifests: "
         f"{len(shards)} shards, each in the place that it was indexed in."
     )
 
@@ -87,7 +90,7 @@ def _order(
     taken = {manifest["shard"] for manifest in done.values()}
     rest = [shard for shard in before if shard.name not in taken]
     shards: list[Shard] = []
-    for ordinal in range(max([*done, -1]) + 1):
+    for ordinal in range(max([*done, *list_ordinals(store, folder), -1]) + 1):
         if ordinal in done:
             name, size = done[ordinal]["shard"], done[ordinal].get("size_bytes")
             size = size if size is not None else _known_size(before, name)

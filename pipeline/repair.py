@@ -1,0 +1,310 @@
+"""Making again what is damaged: the command that ``check`` names.
+
+An audit says what is damaged. Each shard that it touches is first marked as not done, under the lock of
+whoever writes it, and then made anew with the configuration that its record holds; so a repair that is
+interrupted goes on where it stopped. Nothing is made up: what only a source, a person or a lost record
+knew is named, and everything else is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pipeline.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
+from pipeline.build import build
+from pipeline.compact import compact
+from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
+from pipeline.dataset import read_manifest, shard_file
+from pipeline.errors import NeuronsError, WarehouseError
+from pipeline.locks import hold_lock
+from pipeline.presence import mark_undone
+from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.records import RunRecord, read_record
+from pipeline.storage import COPY, Store
+
+
+@dataclass
+class RepairSummary:
+    """What a repair did."""
+
+    damage_count: int = 0
+    done: list[str] = field(default_factory=list)
+    """What was made again."""
+    left: list[str] = field(default_factory=list)
+    """What could not be, and why."""
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """One repair: where, and what goes before the recorded configuration."""
+
+    store: Store
+    model: str
+    device: str
+    progress: ProgressCallback
+    summary: RepairSummary
+
+    def attempt(self, what: str, step: Callable[[], str]) -> None:
+        """One step; an error of ours is told, and the others go on."""
+        try:
+            self.summary.done.append(f"{what}: {step()}")
+        except NeuronsError as error:
+            self.summary.left.append(f"{what}: {error}")
+
+
+def repair(
+    warehouse: str | Path,
+    dataset: str | None = None,
+    model: str = "",
+    device: str = "",
+    progress: ProgressCallback | None = None,
+) -> RepairSummary:
+    """Look at every file, and make again what is damaged or gone.
+
+    Args:
+        warehouse: Folder or URL.
+        dataset: Only this dataset, and the marts.
+        model: The runs' model, if it is no longer where their records say.
+        device: Where it runs, if not where the records say.
+        progress: Told of every step.
+    """
+    store, progress = Store(warehouse), progress or NoProgress()
+    summary = RepairSummary()
+    work = _Repair(store, model, device, progress, summary)
+    damages = audit_warehouse(store, True, dataset, progress).damages
+    summary.damage_count = len(damages)
+    restored = [damage for damage in damages if _restore_copy(work, damage)]
+    if restored:
+        damages = audit_warehouse(store, True, dataset, progress).damages  # now with their files
+    _repair_datasets(work, damages)
+    again = audit_warehouse(store, True, dataset, progress) if damages else Audit()
+    for folder, found in _by_folder(again.damages, ("run", "shard")).items():
+        _repair_run(work, folder, found)
+    for record, found in _by_record(again.damages).items():
+        if record.kind in _STEPS:
+            _STEPS[record.kind](work, record, found)
+    if summary.damage_count and store.exists("marts/build.json"):
+        _rebuild(work, again.damages)
+    return summary
+
+
+def _restore_copy(work: _Repair, damage: Damage) -> bool:
+    """Write a damaged record again from its copy, or a damaged copy from its record."""
+    store, record = work.store, damage.record
+    if not damage.is_of_record:
+        return False
+    path = record.path
+    source = path if damage.path.endswith(COPY) else path + COPY
+    if not store.exists(source) or read_good(store, source, KINDS[record.kind])[0] is None:
+        return False
+    with store.open(source) as file:
+        data = file.read()
+    store.write_bytes(damage.path, data)
+    work.summary.done.append(f"{damage.path}: written again from {source}")
+    return True
+
+
+def _repair_datasets(work: _Repair, damages: list[Damage]) -> None:
+    from pipeline.sources.reindex import repair_dataset
+
+    wrong = [d for d in damages if d.record.kind in ("dataset", "index")]
+    wrong += [d for d in damages if "is of the shard" in d.problem and d not in wrong]
+    for name in sorted({damage.record.dataset for damage in wrong}):
+        mine = [damage for damage in wrong if damage.record.dataset == name]
+        try:
+            done, left = repair_dataset(work.store, name, mine, work.progress)
+        except NeuronsError as error:
+            done, left = [], [f"dataset {name}: {error}"]
+        work.summary.done += done
+        work.summary.left += left
+
+
+def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
+    """Mark the damaged shards of a run as not done, and extract them again."""
+    store = work.store
+    name = f"run {folder.partition('/run_id=')[2]}"
+    if not store.exists(f"{folder}/run.json"):
+        _tell_lost_run(work, folder, name)
+        return
+    try:
+        record = read_record(store, f"{folder}/run.json", RunRecord)
+    except NeuronsError:
+        _tell_lost_run(work, folder, name)
+        return
+    paths = {d.record.path: d for d in damages if d.record.kind == "shard"}
+    for path, damage in sorted(paths.items()):
+        ordinal = int(path.rsplit("/", 1)[-1].removesuffix(".json"))
+        with hold_lock(store, shard_file(folder, "locks", ordinal, ".lock")):
+            if read_good(store, path, KINDS["shard"])[0] is None:
+                store.delete(path)
+                continue
+            manifest = read_manifest(store, folder, ordinal)
+            if manifest is not None and manifest["status"] == "done":
+                mark_undone(store, folder, manifest, f"{damage.path} was damaged")
+    ordinals = [int(path.rsplit("/", 1)[-1].removesuffix(".json")) for path in paths]
+    if ordinals:
+        work.attempt(name, lambda: _extract(work, record, ordinals))
+
+
+def _tell_lost_run(work: _Repair, folder: str, name: str) -> None:
+    work.summary.left.append(
+        f"{name}: {folder}/run.json and its copy are gone or damaged, and with them its configuration. "
+        "Move them away and run the same neurons extract again: it keeps the shards that are done"
+    )
+
+
+def _extract(work: _Repair, record: RunRecord, ordinals: list[int]) -> str:
+    from pipeline.extract.run import extract
+
+    known = {f.name for f in fields(ExtractConfig)}
+    values: dict[str, Any] = {k: v for k, v in record["config"].items() if k in known}
+    values |= {"warehouse": work.store.url, "run": record["run_id"]}
+    values["layers"] = tuple(values["layers"])
+    values["model"] = work.model or values["model"]
+    values["device"] = work.device or values.get("device", "auto")
+    done = extract(ExtractConfig(**values), work.progress, ordinals)
+    made = len(done.manifests)
+    return f"{made} of {len(ordinals)} shards extracted again, {done.written_count} examples"
+
+
+def _run_of(work: _Repair, record: Record) -> tuple[RunRecord, str, str]:
+    """The run that a record lies in, the model to use, and the device."""
+    run = read_record(work.store, f"{record.folder}/run.json", RunRecord)
+    model = work.model or str(run["config"]["model"])
+    return run, model, work.device or str(run["config"].get("device", "auto"))
+
+
+def _drop_files(work: _Repair, record: Record, damages: list[Damage]) -> dict[str, Any] | None:
+    """Take damaged files out of a record and away; None if the record itself is lost."""
+    store = work.store
+    with hold_lock(store, f"{record.path}.lock"):
+        value = read_good(store, record.path, KINDS[record.kind])[0]
+        if value is None:
+            return None
+        bad = {damage.path for damage in damages}
+        files = [file for file in value["files"] if file["path"] not in bad]
+        store.write_record(record.path, {**value, "files": files}, with_copy=True)
+        for path in bad - {record.path, record.path + COPY}:
+            store.delete(path)
+        return dict(value)
+
+
+def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.extract.similarity import score_concepts
+
+    def step() -> str:
+        value = _drop_files(work, record, damages)
+        if value is None:
+            raise WarehouseError(
+                f"{record.path} and its copy are damaged, and with them which concepts were scored.",
+                "Move them away and run neurons similarity again.",
+            )
+        run, model, device = _run_of(work, record)
+        identity = value["identity"]
+        templates = tuple(identity["templates"])
+        config = SimilarityConfig(
+            work.store.url, record.dataset, run["run_id"], model, templates, device
+        )
+        done = score_concepts(config, identity["concepts"], work.progress)
+        return f"{done.shard_count - done.skipped_shard_count} shards scored again"
+
+    work.attempt(f"similarity of {record.folder}", step)
+
+
+def _repair_class_set(work: _Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.extract.classify import classify
+
+    def step() -> str:
+        value = _drop_files(work, record, damages)
+        if value is None:
+            raise WarehouseError(
+                f"{record.path} and its copy are damaged, and with them the classes and templates.",
+                "Move them away and classify again: neurons similarity, attack or stroop.",
+            )
+        run, model, device = _run_of(work, record)
+        identity = value["identity"]
+        classes, templates = tuple(identity["classes"]), tuple(identity["templates"])
+        place = (work.store.url, record.dataset, run["run_id"], model)
+        config = ClassifyConfig(*place, classes, templates, value["class_set"], device)
+        done = classify(config, work.progress)
+        return f"{done.shard_count - done.skipped_shard_count} shards scored again"
+
+    work.attempt(f"class set {record.path.rsplit('/', 1)[-1]} of {record.folder}", step)
+
+
+def _repair_compact(work: _Repair, record: Record, damages: list[Damage]) -> None:
+    store = work.store
+
+    def step() -> str:
+        with hold_lock(store, f"{record.folder}/compact.lock"):
+            for damage in damages:
+                store.delete(damage.path)
+            store.delete(record.path)  # until it is there again, the shards answer
+        run_id = record.folder.partition("/run_id=")[2]
+        return f"{compact(store.url, run_id, work.progress).row_count} rows compacted again"
+
+    work.attempt(f"compaction of {record.folder}", step)
+
+
+def _repair_labels(work: _Repair, record: Record, damages: list[Damage]) -> None:
+    """Nobody can make people's labels again: put them where no view reads them, and say so."""
+    store = work.store
+    aside = sorted({damage.path for damage in damages} | {record.path, record.path + COPY})
+    with hold_lock(store, f"{record.path.removesuffix('.json')}.lock"):
+        for path in aside:
+            if store.exists(path):
+                store.fs.mv(store.path(path), store.path(f"{path}.damaged"))
+    work.summary.left.append(
+        f"{record.path}: labels that a person gave cannot be made again. They lie beside it as "
+        "*.damaged; import them again with neurons label import, if you have the file"
+    )
+
+
+def _rebuild(work: _Repair, damages: list[Damage]) -> None:
+    if any(damage.record.kind == "marts" for damage in damages):
+        with hold_lock(work.store, "marts/build.lock"):
+            for damage in damages:
+                if damage.record.kind == "marts":
+                    work.store.delete(damage.path)
+            _forget_build(work)
+    work.attempt("marts", lambda: _build(work))
+
+
+def _forget_build(work: _Repair) -> None:
+    """Without the record of its files a build is made anew, with the same settings if they are known."""
+    value = read_good(work.store, "marts/build.json", KINDS["marts"])[0]
+    if value is None:
+        work.store.delete("marts/build.json")
+    else:
+        work.store.write_record("marts/build.json", {**value, "fingerprint": ""})
+
+
+def _build(work: _Repair) -> str:
+    done = build(work.store.url, progress=work.progress)
+    return "nothing had changed" if done.was_current else f"{len(done.row_counts)} built again"
+
+
+_STEPS: dict[str, Callable[[_Repair, Record, list[Damage]], None]] = {
+    "similarity": _repair_similarity,
+    "class set": _repair_class_set,
+    "compact": _repair_compact,
+    "labels": _repair_labels,
+}
+
+
+def _by_record(damages: list[Damage]) -> dict[Record, list[Damage]]:
+    found: dict[Record, list[Damage]] = {}
+    for damage in damages:
+        found.setdefault(damage.record, []).append(damage)
+    return found
+
+
+def _by_folder(damages: list[Damage], kinds: tuple[str, ...]) -> dict[str, list[Damage]]:
+    found: dict[str, list[Damage]] = {}
+    for damage in damages:
+        if damage.record.kind in kinds:
+            found.setdefault(damage.record.folder, []).append(damage)
+    return found

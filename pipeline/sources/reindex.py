@@ -1,0 +1,161 @@
+"""The index of damaged shards, made again from their tars; what only the source knew is kept if it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.audit import Damage, read_good
+from pipeline.dataset import Dataset, Shard, dataset_folder, read_dataset, read_manifest, shard_file
+from pipeline.errors import NeuronsError
+from pipeline.presence import mark_undone
+from pipeline.progress import ProgressCallback
+from pipeline.records import ShardManifest
+from pipeline.sources.duplicates import find_duplicates
+from pipeline.sources.img2dataset import read_notes
+from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
+from pipeline.sources.ingest import lock_dataset
+from pipeline.sources.notices import Notice
+from pipeline.sources.restore import restore_dataset
+from pipeline.sources.writer import describe_manifest
+from pipeline.storage import Store
+
+KEPT_TABLES = ("rejects", "notices")
+"""Where what only the source knew is written."""
+
+
+def repair_dataset(
+    store: Store, name: str, damages: list[Damage], progress: ProgressCallback
+) -> tuple[list[str], list[str]]:
+    """Put a dataset's list of shards right and index its damaged shards again.
+
+    Args:
+        store: The warehouse.
+        name: Name of the dataset.
+        damages: Those of its list and its index.
+        progress: Told of each shard.
+
+    Returns:
+        What was done, and what could not be, as lines.
+    """
+    folder = dataset_folder(name)
+    done: list[str] = []
+    left: list[str] = []
+    with lock_dataset(store, name):
+        restore_dataset(store, name)
+        dataset = read_dataset(store, name)
+        by_record: dict[str, list[Damage]] = {}
+        for damage in damages:
+            if damage.record.kind == "index" and "is of the shard" not in damage.problem:
+                by_record.setdefault(damage.record.path, []).append(damage)
+        progress.start(f"repair {name}", len(by_record))
+        try:
+            for path, found in sorted(by_record.items()):
+                manifest = read_good(store, path, ShardManifest)[0]
+                ordinal = int(path.rsplit("/", 1)[-1].removesuffix(".json"))
+                try:
+                    line, is_done = _repair_shard(store, dataset, ordinal, manifest, found)
+                except NeuronsError as error:
+                    line, is_done = f"{path}: {error}", False
+                (done if is_done else left).append(line)
+                progress.advance(1, line)
+        finally:
+            progress.finish()
+        manifests = (read_manifest(store, folder, shard.ordinal) for shard in dataset.shards)
+        find_duplicates(
+            store, name, [m["ordinal"] for m in manifests if m and m["status"] == "done"]
+        )
+    return done, left
+
+
+def _repair_shard(
+    store: Store,
+    dataset: Dataset,
+    ordinal: int,
+    manifest: ShardManifest | None,
+    damages: list[Damage],
+) -> tuple[str, bool]:
+    """What became of one shard, and whether it is done."""
+    folder = dataset_folder(dataset.name)
+    shard, again = dataset.shards[ordinal], f"run the same command that made {dataset.name!r} again"
+    is_ours = shard.url == shard_file(folder, "shards", ordinal, ".tar")
+    if manifest is None:
+        store.delete(damages[0].record.path)
+        if is_ours:
+            return (
+                f"shard {shard.name}: its place in its source is not known any more; {again}",
+                False,
+            )
+        index = index_shard(store, dataset, shard, 1.0, _notes_beside(dataset, shard))
+        told = "" if dataset.source == "img2dataset" else ", but not what its source rejected"
+        return f"{describe_manifest(index)} (made again from its tar{told})", _is_done(index)
+    tar = shard_file(folder, "shards", ordinal, ".tar")
+    if any(damage.path == tar for damage in damages):
+        mark_undone(store, folder, manifest, f"{tar} is damaged")
+        store.delete(tar)
+        return f"shard {shard.name}: the tar that we wrote is damaged or gone; {again}", False
+    damaged = {damage.path for damage in damages}
+    lost = [t for t in KEPT_TABLES if shard_file(folder, t, ordinal) in damaged]
+    notes = _keep_notes(store, folder, dataset, shard, manifest, lost)
+    mark_undone(store, folder, manifest, damages[0].path + " was damaged")
+    index = index_shard(store, dataset, shard, manifest.get("max_reject_frac", 1.0), notes)
+    left_out = manifest["read_count"] - index["read_count"]
+    told = f"; {left_out} rejects that only its source knew are lost" if left_out else ""
+    return f"{describe_manifest(index)} (made again from its tar{told})", _is_done(index)
+
+
+def _notes_beside(dataset: Dataset, shard: Shard) -> SourceNotes:
+    """What lies beside a tar that we did not write."""
+    return read_notes(shard) if dataset.source == "img2dataset" else SourceNotes()
+
+
+def _keep_notes(
+    store: Store,
+    folder: str,
+    dataset: Dataset,
+    shard: Shard,
+    manifest: ShardManifest,
+    lost: list[str],
+) -> SourceNotes:
+    """What the source said of a shard, from what was written of it."""
+    if dataset.source == "img2dataset":
+        return read_notes(shard)
+    rejects = [
+        SourceReject(row["position"], row["shard_key"], row["reason"], row["detail"])
+        for row in _source_rows(store, folder, "rejects", manifest, lost)
+    ]
+    notices = [
+        SourceNotice(
+            row["position"],
+            row["shard_key"],
+            Notice(row["reason"], row["detail"], row["notice_count"]),
+        )
+        for row in _source_rows(store, folder, "notices", manifest, lost)
+    ]
+    return SourceNotes(
+        rejects=tuple(rejects),
+        notices=tuple(notices),
+        sample_count=0 if manifest["read_count"] == len(rejects) else None,
+        source_count=manifest.get("source_count"),
+        source_digest=manifest.get("source_digest"),
+        tar_checksum=manifest.get("tar_checksum"),
+    )
+
+
+def _source_rows(
+    store: Store, folder: str, table: str, manifest: ShardManifest, lost: list[str]
+) -> list[dict[str, Any]]:
+    if table in lost:
+        return []
+    path = shard_file(folder, table, manifest["ordinal"])
+    if not store.exists(path):
+        return []
+    with store.open(path) as file:
+        rows: list[dict[str, Any]] = pq.ParquetFile(file).read().to_pylist()
+    return [row for row in rows if row["stage"] == "source"]
+
+
+def _is_done(manifest: Mapping[str, Any]) -> bool:
+    return bool(manifest["status"] == "done")

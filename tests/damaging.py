@@ -1,0 +1,46 @@
+"""A warehouse with every kind of file, and ways to damage it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipeline.audit import MEMORY
+
+
+def make_full_warehouse(source: Path, place: Path) -> Path:
+    """Indexed, extracted and built before; read by its model, labelled and compacted here."""
+    from pipeline.compact import compact
+    from pipeline.config import SimilarityConfig
+    from pipeline.label_files import read_labels
+    from pipeline.label_import import import_labels
+    from pipeline.runs import find_neuron
+    from pipeline.similarity import score_similarity
+    from pipeline.storage import Store
+    from pipeline.warehouse import connect
+
+    shutil.copytree(source, place)
+    (run,) = place.glob("dataset=textures/run_id=*")
+    score_similarity(SimilarityConfig(str(place), "textures", run.name.removeprefix("run_id=")))
+    labels = place.parent / "labels.csv"
+    labels.write_text("example_id,label\n0,cat\n1,dog\n")
+    with connect(place) as connection:
+        neuron = find_neuron(connection, "visual.layer3.0", 0)
+        import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
+    compact(str(place))
+    return place
+
+
+def copy_of(warehouse: Path, tmp_path: Path) -> Path:
+    """A warehouse of one's own that nobody has checked yet."""
+    place = tmp_path / "warehouse"
+    shutil.copytree(warehouse, place, ignore=shutil.ignore_patterns(MEMORY))
+    return place
+
+
+def flip(file: Path, at: int | None = None) -> None:
+    """Flip one bit, in the middle if it is not said where."""
+    data = bytearray(file.read_bytes())
+    at = 8 * (len(data) // 2) if at is None else at
+    data[at // 8] ^= 1 << at % 8
+    file.write_bytes(data)
