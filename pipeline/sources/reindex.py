@@ -133,10 +133,12 @@ def _keep_notes(
             Notice(row["reason"], row["detail"], row["notice_count"]),
         )
         for row in _source_rows(store, folder, "notices", manifest, lost)
+        if row["position"] is not None
     ]
     return SourceNotes(
         rejects=tuple(rejects),
         notices=tuple(notices),
+        passed_over={(r, kind): count for r, kind, count in manifest.get("passed_over", [])},
         sample_count=0 if manifest["read_count"] == len(rejects) else None,
         source_count=manifest.get("source_count"),
         source_digest=manifest.get("source_digest"),
