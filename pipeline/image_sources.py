@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ExampleError, SourceError
+from pipeline.errors import SourceError
 from pipeline.images import IMAGE_COLUMNS, read_image
+from pipeline.pixels import open_upright
 from pipeline.sources.folder import iter_folder
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample
@@ -97,11 +97,4 @@ def _text(value: Any) -> str | None:
 
 
 def _open(image: Any) -> Image.Image:
-    from PIL import Image, ImageOps
-
-    data = image if isinstance(image, bytes) else image()
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ExampleError("image_unreadable", f"the image does not open: {error}") from error
+    return open_upright(image if isinstance(image, bytes) else image()).convert("RGB")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.display import show
+from pipeline.pixels import open_upright
 from pipeline.storage import storage_errors
 
 THUMBNAIL_PX = 112
@@ -61,12 +61,6 @@ def _thumbnail(data: bytes) -> Image.Image:
     upright = open_upright(data)
     upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     return put_on_paper(upright, (THUMBNAIL_PX, THUMBNAIL_PX))
-
-
-def open_upright(data: bytes) -> Image.Image:
-    """An image file as it is to be looked at: turned as its EXIF says, RGBA."""
-    with Image.open(io.BytesIO(data)) as image:
-        return ImageOps.exif_transpose(image).convert("RGBA")
 
 
 def put_on_paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:

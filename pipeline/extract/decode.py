@@ -26,7 +26,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2.functional import resize_image
 
 from pipeline.errors import ExampleError
-from pipeline.extract.image_file import load_rgb, load_tensor, open_header, read_orientation
+from pipeline.extract.image_file import load_tensor, open_header
+from pipeline.pixels import load_rgb, read_orientation
 
 MAX_ELONGATION = 200
 """How many times the area of the input a resized image may have before its centre is cut out.

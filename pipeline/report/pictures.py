@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
-from pipeline.sheet import open_upright, put_on_paper
+from pipeline.pixels import open_upright
+from pipeline.sheet import put_on_paper
 from pipeline.storage import Store
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ proposes pairs; the thumbnails decide (``likeness``). ``python -m bench near`` m
 from __future__ import annotations
 
 import hashlib
-import io
 import warnings
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
+
+from pipeline.pixels import UPRIGHT, load_rgb, open_image, read_orientation
 
 THUMB_PX = 32
 """Width and height of the thumbnail's brightness, whatever the image's shape."""
@@ -33,16 +33,6 @@ MAX_PIXELS = 64_000_000
 """A larger image has no fingerprint: decoding it would take seconds and a gigabyte."""
 
 _FREQUENCIES = 7
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -59,14 +49,13 @@ class Fingerprint(NamedTuple):
     """uint8: brightness ``[32, 32]``, then blue and red difference ``[8, 8]`` each, 128 being grey."""
 
 
-def take_fingerprint(data: bytes, mime_type: str) -> Fingerprint | None:
+def take_fingerprint(data: bytes) -> Fingerprint | None:
     """Decode an image as it would be shown, and describe it.
 
     A JPEG is decoded at down to an eighth of its size, as long as four times the thumbnail is left.
 
     Args:
         data: The image file.
-        mime_type: As `read_header` found it.
 
     Returns:
         None if it cannot be decoded (extraction says why) or has more than ``MAX_PIXELS``.
@@ -74,27 +63,24 @@ def take_fingerprint(data: bytes, mime_type: str) -> Fingerprint | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _describe(data, mime_type.removeprefix("image/").upper())
+            return _describe(data)
     except Exception:  # whatever a plugin throws at damaged bytes
         return None
 
 
-def _describe(data: bytes, name: str) -> Fingerprint | None:
-    file = io.BytesIO(data)
-    image = JpegImageFile(file) if name == "JPEG" else cast(Any, Image.OPEN[name][0])(file, "")
-    with image:
+def _describe(data: bytes) -> Fingerprint | None:
+    with open_image(data) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             return None
-        if name == "JPEG":
+        if image.format == "JPEG":
             image.draft(None, (4 * THUMB_PX, 4 * THUMB_PX))
-        image.load()
-        small = _to_rgb(image).resize(
+        small = load_rgb(image, data).resize(
             (THUMB_PX, THUMB_PX), Image.Resampling.BILINEAR, reducing_gap=4.0
         )
-        orientation = int(image.getexif().get(0x0112, 1))
-    if orientation in _UPRIGHT:
-        small = small.transpose(_UPRIGHT[orientation])
+        orientation = read_orientation(image)
+    if orientation in UPRIGHT:
+        small = small.transpose(UPRIGHT[orientation])
     if orientation >= 5:
         width, height = height, width
     thumb = make_thumb(np.asarray(small, np.float32))
@@ -121,20 +107,6 @@ def hash_thumb(thumb: Bytes) -> tuple[int, ...]:
     bits = low[weights > 0] @ directions > 0
     packed = np.packbits(bits).tobytes()
     return tuple(int.from_bytes(packed[at : at + 6], "big") for at in range(0, len(packed), 6))
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB, transparent pixels on white, 16 bits scaled to 8: what extraction shows a model."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("float pixels have no stated range")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(rgba, mask=rgba)
-        return white
-    return image.convert("RGB")
 
 
 @cache

@@ -291,7 +291,7 @@ class _ShardIndex:
         if stimulus is not None:
             self._append("stimuli", (example_id, *stimulus))
         elif self.duplicates == "near":
-            seen = take_fingerprint(data, header.mime_type)
+            seen = take_fingerprint(data)
             if seen is not None:
                 row = (example_id, seen.width_px, seen.height_px, *seen.hashes, seen.thumb)
                 self._append("fingerprints", row)

@@ -114,7 +114,7 @@ def test_every_reject_of_the_index(tmp_path: Path) -> None:
     assert manifest["rejected_count"] == 8
     assert manifest["reject_reasons"]["bad_json"] == 1
     details = {row["shard_key"]: row["detail"] for row in read_rows(tmp_path, "rejects")}
-    assert "begins with b'this is '" in details["text"]
+    assert "begins with b'this is no image'" in details["text"]
     assert "only: txt" in details["none"]
 
 
