@@ -30,6 +30,8 @@ from pipeline.config import (
 from pipeline.display import complain, guard_terminal, print_table, say
 from pipeline.errors import NeuronsError
 from pipeline.faults import explain_fault
+from pipeline.interrupts import STATUS as INTERRUPTED
+from pipeline.interrupts import is_interrupted, watch_interrupts
 from pipeline.label_commands import label
 from pipeline.open_files import raise_open_file_limit
 from pipeline.probe_commands import attack, stroop
@@ -105,7 +107,6 @@ def options(
     """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
 
 
-_INTERRUPTED = 130
 _HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again."
 _USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
 """What wrong arguments raise. Newer versions of typer bring a click of their own: ask typer."""
@@ -126,30 +127,36 @@ def main() -> None:
     """Run the command line and turn our errors into messages."""
     guard_terminal()
     raise_open_file_limit()
-    try:
-        status = _run_app()
-        if status == _INTERRUPTED:
-            complain(_HOW_TO_GO_ON)
-        sys.exit(status)
-    except _USAGE_ERROR as error:
+    with watch_interrupts():
+        try:
+            status = _run_app()
+        except BaseException as error:
+            status = _explain(error)
+    if status == INTERRUPTED:
+        complain(_HOW_TO_GO_ON)
+    sys.exit(status)
+
+
+def _explain(error: BaseException) -> int:
+    """Say what is wrong; the exit status."""
+    if is_interrupted() or isinstance(error, KeyboardInterrupt | typer.Abort):
+        return INTERRUPTED
+    if isinstance(error, _USAGE_ERROR):
         usage = io.StringIO()
         error.show(usage)
         complain(usage.getvalue().rstrip("\n"))
-        sys.exit(2)
-    except NeuronsError as error:
+        return 2
+    if isinstance(error, NeuronsError):
         complain(f"{type(error).__name__}: {error}")
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        complain(_HOW_TO_GO_ON)
-        sys.exit(_INTERRUPTED)
-    except Exception as error:
-        told = None if isinstance(error, FileNotFoundError) else explain_fault(error, "")
-        if told is not None:  # wherever a limit, a permission or a broken disk was met
-            complain(f"{type(told).__name__}: {told}")
-            sys.exit(2)
-        # a bug of ours: never to be taken for "checks failed"
-        complain(traceback.format_exc().rstrip("\n"))
-        sys.exit(3)
+        return 2
+    if not isinstance(error, Exception):
+        raise error
+    told = None if isinstance(error, FileNotFoundError) else explain_fault(error, "")
+    if told is not None:  # wherever a limit, a permission or a broken disk was met
+        complain(f"{type(told).__name__}: {told}")
+        return 2
+    complain("".join(traceback.format_exception(error)).rstrip("\n"))
+    return 3  # a bug of ours: never to be taken for "checks failed"
 
 
 @app.command()

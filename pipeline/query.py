@@ -61,15 +61,15 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
 def explain_query(error: duckdb.Error, warehouse: str) -> NeuronsError:
     """A wrong query, one that reaches too far or needs too much, and a damaged file are told apart."""
     text = str(error).strip()
-    told = explain_fault(error, warehouse)
-    if told is not None and (isinstance(told, StorageError) or PREFIX in text):
-        return told  # a limit, or one of the warehouse's own files
     if isinstance(error, duckdb.PermissionException) or _asks_too_much(text):
         return WarehouseError(
             f"The query reaches beyond the warehouse: {first_line(error)}",
             "neurons sql and pipeline.connect read the warehouse and change nothing. Write results "
             "with --out FILE; for all that DuckDB can do: pipeline.connect(..., unrestricted=True).",
         )
+    told = explain_fault(error, warehouse)
+    if told is not None and (isinstance(told, StorageError) or PREFIX in text):
+        return told  # a limit, or one of the warehouse's own files
     return WarehouseError(
         f"The query does not work: {text}",
         "Views: neurons sql 'show tables'. Columns of one: neurons sql 'describe neuron_labels'.",

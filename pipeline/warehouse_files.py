@@ -142,5 +142,5 @@ class _LocalFile:
             os.close(self._fd)
             self._fd = -1
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # DuckDB lets go of it and does not close it
         self.close()

@@ -119,7 +119,7 @@ LEVELS = {
     "display": -2, "errors": -1, "open_files": -1,
     "faults": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,
     "storage": 1, "progress": 1, "records": 1.5,
-    "spill": 2, "warehouse_files": 2, "duck": 2.5,
+    "interrupts": 0, "spill": 2, "warehouse_files": 2, "duck": 2.5,
     "dataset": 2, "shards": 2, "locks": 2, "images": 3, "sources": 3, "extract": 3, "labels": 3, "views": 3,
     "presence": 2.5, "audit": 2.8,
     "stimuli": 4, "inventory": 4, "train": 5, "evidence": 5, "warehouse": 5,

@@ -1,0 +1,252 @@
+"""What a connection may reach, where it spills, and what a folder above a warehouse may be called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import pipeline
+from pipeline.build import build
+from pipeline.duck import open_duckdb
+from pipeline.errors import ConfigError
+from pipeline.spill import clear_spills, max_spill, parse_size, spill_folder
+from pipeline.storage import Store
+from pipeline.warehouse import connect
+
+COUNTS = """
+select
+    (select count(*) from activations), (select count(distinct dataset || run_id) from activations),
+    (select any_value(dataset) from examples), (select count(*) from top_examples),
+    (select count(*) from activations where layer like 'visual.layer3%')
+"""
+
+
+def snapshot(place):
+    """Every file and folder with its time of change."""
+    return {str(file): file.stat().st_mtime_ns for file in Path(place).rglob("*")}
+
+
+# --- what it may reach -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        yield connection
+
+
+def statements(place: Path, outside: Path) -> list[str]:
+    """What writes, installs or reads elsewhere; a file of the warehouse is ``examples``."""
+    examples = sorted(place.glob("dataset=*/examples/*.parquet"))[0]
+    inside = f"warehouse://{examples.relative_to(place)}"
+    return [
+        *(
+            f"copy (select 1 as x) to '{to}'"
+            for to in (examples, inside, outside / "x.csv", "x.csv")
+        ),
+        f"copy (select 1 as a, 2 as b) to '{outside / 'p'}' (format parquet, partition_by (a))",
+        "copy (select 1 as a, 2 as b) to 'warehouse://p' (format parquet, partition_by (a))",
+        f"explain analyze copy (select 1) to '{inside}'",
+        "copy (select 1) to '/dev/stdout'",
+        *(f"export database '{to}'" for to in (place / "e", "warehouse://e", outside / "e")),
+        *(
+            f"attach '{to}' as other"
+            for to in (place / "n.db", "warehouse://n.db", outside / "n.db")
+        ),
+        "from read_text('/etc/passwd')",
+        "from read_blob('/proc/self/environ')",
+        "from read_text('warehouse://../../../../../../../etc/passwd')",
+        "from glob('/etc/*')",
+        "from sniff_csv('/etc/passwd')",
+        "create table t as from read_csv('/etc/passwd')",
+        f"import database '{outside}'",
+        "install httpfs",
+        "load httpfs",
+        "set memory_limit = '1TB'",
+        "set temp_directory = '/tmp'",
+        "set enable_external_access = true",
+        "reset allowed_directories",
+        "pragma threads = 64",
+        f"set profiling_output = '{outside / 'profile.json'}'",
+        f"call enable_logging(storage = 'file', storage_path = '{outside}')",
+        "create persistent secret s (type http)",
+    ]
+
+
+def test_a_connection_reads_the_warehouse_and_nothing_else(tiny_warehouse, reader, tmp_path):
+    before = snapshot(tiny_warehouse)
+    here = set(Path().iterdir())
+    for statement in statements(tiny_warehouse, tmp_path):
+        with pytest.raises(duckdb.Error):
+            reader.execute(statement)
+        with pytest.raises(duckdb.Error):
+            reader.cursor().execute(statement)
+    for write in ("write_parquet", "write_csv"):
+        for to in (tmp_path / "x", next(tiny_warehouse.glob("marts/*/*.parquet")), "warehouse://x"):
+            with pytest.raises(duckdb.Error):
+                getattr(reader.sql("select 1 as x"), write)(str(to))
+    assert snapshot(tiny_warehouse) == before
+    assert list(tmp_path.iterdir()) == []
+    assert set(Path().iterdir()) == here
+
+
+def test_tables_views_and_macros_of_its_own_are_free(tiny_warehouse):
+    with connect(tiny_warehouse) as connection:
+        connection.execute("create temp table mine as select unit from neuron_stats limit 3")
+        connection.execute("insert into mine values (7)")
+        connection.execute("create view doubled as select unit * 2 as unit from mine")
+        connection.execute("create macro plus(x) as x + 1")
+        (count,) = connection.execute("select count(plus(unit)) from doubled").fetchall()[0]
+        assert count == 4
+        (files,) = connection.execute(
+            "select count(*) from read_parquet('warehouse://dataset=textures/examples/*.parquet')"
+        ).fetchall()[0]
+        assert files == 120
+
+
+def test_who_wants_more_says_so(tiny_warehouse, tmp_path):
+    with pipeline.connect(tiny_warehouse, unrestricted=True) as connection:
+        connection.execute(f"copy (select count(*) from examples) to '{tmp_path / 'n.csv'}'")
+        connection.execute("set threads = 1")
+    assert "120" in (tmp_path / "n.csv").read_text()
+
+
+# --- what the folders above are called -----------------------------------------------------------
+
+NAMES = ("a b", "it's", "we[i]rd", "st*r", "qu?", "100%25 %", "brace{1,2}", "日", "se;mi", 'dq"x')
+NAMES = (*NAMES, "hash#1", "dataset=x", "back\\slash", "-dash", "run_id=zz", "layer=y", "a::b")
+
+
+@pytest.fixture(scope="module")
+def answers(reader):
+    return reader.execute(COUNTS).fetchall()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_warehouse_answers_alike_wherever_it_lies(tiny_warehouse, tmp_path, answers, name):
+    place = tmp_path / name / "warehouse"
+    place.parent.mkdir()
+    place.symlink_to(tiny_warehouse)
+    (tmp_path / "decoy").mkdir()
+    with connect(place) as connection:
+        assert connection.execute(COUNTS).fetchall() == answers
+
+
+def test_a_warehouse_is_built_and_read_by_its_script_in_an_odd_folder(
+    tiny_warehouse, tmp_path, answers
+):
+    place = tmp_path / "dataset=x" / "we[i]rd *{1,2}" / "run_id=y"
+    shutil.copytree(tiny_warehouse, place)
+    shutil.rmtree(place / "marts")
+    assert not build(place).was_current
+    with connect(place) as connection:
+        assert connection.execute(COUNTS).fetchall() == answers
+    code = (
+        "import duckdb; con = duckdb.connect(); con.execute(open('views.sql').read()); "
+        f"print(con.execute('''{COUNTS}''').fetchall())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert run.stdout.strip() == str(answers), run.stderr
+
+
+# --- where it spills -----------------------------------------------------------------------------
+
+SPILLING = """
+import os, signal, sys
+from pipeline.duck import open_duckdb
+from pipeline.storage import Store
+con = open_duckdb(Store(sys.argv[1]), "60MB")
+con.execute("create temp table big as select range i, md5(range::varchar) s from range(1500000)")
+folder = con.execute("select current_setting('temp_directory')").fetchall()[0][0]
+print(folder, len(os.listdir(folder)), flush=True)
+if sys.argv[2] == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.stdin.read()
+"""
+
+
+def spill(place, how, cwd):
+    """A process that spills, and is then killed or waits."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SPILLING, str(place), how],
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+
+
+def test_what_a_killed_process_spilled_the_next_command_removes(tmp_path):
+    place, elsewhere = tmp_path / "warehouse", tmp_path / "here"
+    place.mkdir()
+    elsewhere.mkdir()
+    with spill(place, "live", elsewhere) as living, spill(place, "die", elsewhere) as killed:
+        assert killed.stdout is not None
+        assert living.stdout is not None
+        folder, count = killed.stdout.readline().split()
+        assert folder == str(place / ".spill")
+        assert int(count) > 1
+        assert killed.wait() == -signal.SIGKILL
+        living.stdout.readline()
+        mine = f"duckdb_temp_{living.pid}_"
+        assert any(mine not in file.name for file in Path(folder).iterdir())
+        open_duckdb(Store(place)).close()
+        left = {file.name for file in Path(folder).iterdir()}
+        assert left
+        assert all(name.startswith(mine) for name in left), "the living one's files stay"
+        living.communicate("")
+    assert not list(place.rglob("duckdb_temp*"))
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_reader_leaves_nothing_in_the_warehouse(tiny_warehouse):
+    before = snapshot(tiny_warehouse)
+    with connect(tiny_warehouse) as connection:
+        connection.execute("select count(*) from activations").fetchall()
+        assert snapshot(tiny_warehouse) == before
+    assert snapshot(tiny_warehouse) == before
+
+
+def test_the_bound_is_kept_and_can_be_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEURONS_MAX_SPILL", "3MB")
+    query = "create temp table big as select range i, md5(range::varchar) s from range(1500000)"
+    full = pytest.raises(duckdb.OutOfMemoryException, match="failed to offload")
+    with open_duckdb(Store(tmp_path), "60MB") as connection, full:
+        connection.execute(query)
+    monkeypatch.setenv("NEURONS_MAX_SPILL", "1GB")
+    with open_duckdb(Store(tmp_path), "60MB") as connection:
+        connection.execute(query)
+    assert not list(tmp_path.rglob("duckdb_temp*"))
+
+
+def test_sizes_of_the_bound(tmp_path, monkeypatch):
+    assert [parse_size(t) for t in ("200GB", "1.5 TiB", "500", "3m")] == [
+        200 * 10**9, 1_649_267_441_664, 500, 3_000_000,
+    ]  # fmt: skip
+    for wrong in ("much", "-3GB", "3 PB", ""):
+        with pytest.raises(ConfigError, match="is not a size"):
+            parse_size(wrong)
+    monkeypatch.setenv("NEURONS_MAX_SPILL", "lots")
+    with pytest.raises(ConfigError, match="NEURONS_MAX_SPILL"):
+        max_spill(tmp_path)
+    monkeypatch.delenv("NEURONS_MAX_SPILL")
+    assert 0 < max_spill(tmp_path / "not" / "yet") <= 64 * 10**9
+
+
+def test_a_remote_warehouse_spills_into_a_private_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = spill_folder(Store("memory://somewhere"))
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o077 == 0
+    assert clear_spills(folder) == 0
+    folder.rmdir()
+    folder.symlink_to(tmp_path / "trap")  # someone else's trick: not followed
+    assert spill_folder(None) != folder

@@ -1,0 +1,101 @@
+"""Ctrl-C while DuckDB works: the first ends the command with 130 and says how to go on."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+ENDLESS = "select sum(a.range * b.range) from range(10_000_000) as a, range(10_000_000) as b"
+SCANS = "select count(*) from activations a, activations b, activations c where a.unit < b.unit"
+
+# The command line itself; it presses Ctrl-C as soon as the warehouse is open.
+PRESSING = """
+import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import pipeline.query
+
+opened = pipeline.query.connect
+
+def connect(*arguments, **options):
+    connection = opened(*arguments, **options)
+    for seconds in PRESSES:
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+        timer.daemon = True
+        timer.start()
+    return connection
+
+pipeline.query.connect = connect
+from pipeline.cli import main
+sys.argv = ["neurons", *sys.argv[1:]]
+main()
+"""
+
+
+def press(presses, *arguments):
+    """Run a command that interrupts itself."""
+    code = PRESSING.replace("PRESSES", repr(presses))
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("query", [ENDLESS, SCANS])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_first_ctrl_c_stops_a_query(tiny_warehouse, tmp_path, query, form):
+    out = tmp_path / "out"
+    run = press([0.5], "sql", "--warehouse", tiny_warehouse, query, "--format", form, "--out", out)
+    assert run.returncode == 130, run.stderr
+    assert run.stderr == ("Interrupted. Finished shards are kept: run the same command again.\n")
+
+
+def test_the_second_ctrl_c_ends_at_once():
+    code = """
+import os, signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pipeline.interrupts import watch_interrupts
+for seconds in (0.2, 0.8):
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+with watch_interrupts():
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass  # as what cannot stop
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (run.returncode, run.stderr) == (130, "Ended at once.\n")
+
+
+@pytest.mark.parametrize("command", ["build", "check", "compact"])
+def test_long_commands_stop_in_order(tiny_warehouse, tmp_path, command):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    shutil.rmtree(place / "marts")
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"import sys; sys.argv = ['neurons', {command!r}, '--warehouse', {str(place)!r}]; "
+        "from pipeline.cli import main; main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        while line and "begins" not in line:
+            line = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest
+    assert "run the same command again" in rest
+    assert not list(place.rglob(".spill/*"))
