@@ -22,20 +22,24 @@ __all__ = ["__version__", "connect", "load_clip"]
 
 
 def connect(
-    warehouse: str | Path, settings: LabelSettings | None = None
+    warehouse: str | Path, settings: LabelSettings | None = None, unrestricted: bool = False
 ) -> duckdb.DuckDBPyConnection:
-    """Open a warehouse: a DuckDB connection with all views, read-only, safe beside an extraction.
+    """Open a warehouse: a DuckDB connection with all views, safe beside an extraction.
+
+    It reads the warehouse and no other file, and writes none; tables, views and macros of its own,
+    in memory, are free.
 
     Args:
         warehouse: Folder or URL.
         settings: Parameters of the labelling views; those of the last build if None.
+        unrestricted: Everything that DuckDB can do: read and write any file, attach, set options.
 
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.
     """
     from pipeline.warehouse import connect
 
-    return connect(warehouse, settings)
+    return connect(warehouse, settings, unrestricted=unrestricted)
 
 
 def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:

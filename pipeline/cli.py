@@ -347,11 +347,34 @@ def similarity(
 
 
 @app.command()
-def build(warehouse: Warehouse) -> None:
-    """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed."""
-    from pipeline.build import build as run_build
+def build(
+    warehouse: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL; before the file's. NEURONS_WAREHOUSE goes after it."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Take [labels] from this job file; see README.")
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="Change a setting of [labels]: label_null_repeats=20"),
+    ] = [],  # noqa: B006
+) -> None:
+    """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed.
 
-    done = run_build(warehouse, progress=choose_progress())
+    Without --config and --set the settings are those of the last build.
+    """
+    from pipeline.build import build as run_build
+    from pipeline.config import change_labels, load_labels
+    from pipeline.warehouse import last_settings
+
+    labels, place = load_labels(config) if config else (None, None)
+    place = warehouse or place or os.environ.get("NEURONS_WAREHOUSE")
+    if not place:
+        raise typer.BadParameter("give --warehouse, or a job file that names it")
+    if set_:
+        labels = change_labels(labels or last_settings(place), set_)
+    done = run_build(place, labels, progress=choose_progress())
     for name, count in done.row_counts.items():
         say(f"{name}: {count} rows")
     say("nothing had changed" if done.was_current else "built")

@@ -6,7 +6,8 @@ import difflib
 import hashlib
 import json
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,22 @@ class ClassChoice:
     """Name of the class set; see `ClassifyConfig`."""
 
 
+LABEL_ORIGINS = ("stimulus", "texts", "similarity")
+"""Whose word a label may rest on."""
+
+_LABEL_RANGES: dict[str, tuple[float, float]] = {
+    "label_top_k": (1, float("inf")),
+    "label_max_q": (0, 1),
+    "label_min_count": (1, float("inf")),
+    "concept_min_count": (1, float("inf")),
+    "label_null_repeats": (0, float("inf")),
+    "similarity_min_score": (0, 1),
+    "facet_min_count": (1, float("inf")),
+    "facet_min_auroc": (0, 1),
+    "facet_max_p": (0, 1),
+}
+
+
 @dataclass(frozen=True)
 class LabelSettings:
     """Parameters of the labelling views; they stand in the one-row view ``settings``."""
@@ -166,6 +183,15 @@ class LabelSettings:
     """An edge of these bins, in standard deviations from zero; the others follow from the width."""
 
     def __post_init__(self) -> None:
+        for name, (low, high) in _LABEL_RANGES.items():
+            if not low <= (value := getattr(self, name)) <= high:
+                bound = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
+                raise ConfigError(f"{name} is {value}.", f"It must be {bound}.")
+        if not self.label_origins or set(self.label_origins) - set(LABEL_ORIGINS):
+            raise ConfigError(
+                f"label_origins is {', '.join(self.label_origins) or 'empty'}.",
+                f"It must be one or several of: {', '.join(LABEL_ORIGINS)}.",
+            )
         if not 0 < self.sd_bin_width < float("inf"):
             raise ConfigError(
                 f"sd_bin_width is {self.sd_bin_width}.", "It must be a number above zero, in SD."
@@ -235,17 +261,7 @@ def load_config(
     Raises:
         ConfigError: The file is missing or not TOML, or names something that cannot be set.
     """
-    file = Path(path)
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}.", "Give a TOML file."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
-    known = ("warehouse", "dataset", "similarity", "ingest", "extract", "labels")
-    _check_keys(data, known, f"{path}")
+    data = _read_toml(path)
     place, dataset = warehouse or data.get("warehouse") or fallback, data.get("dataset")
     if not place or not dataset:
         missing = "dataset" if place else "warehouse"
@@ -281,6 +297,66 @@ def load_config(
     )
 
 
+def _read_toml(path: str | Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}.", "Give a TOML file."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
+    known = ("warehouse", "dataset", "similarity", "ingest", "extract", "labels")
+    _check_keys(data, known, f"{path}")
+    return data
+
+
+def load_labels(path: str | Path) -> tuple[LabelSettings, str | None]:
+    """The ``[labels]`` of a job file, which needs nothing else, and its warehouse if it names one.
+
+    Raises:
+        ConfigError: As `load_config`.
+    """
+    data = _read_toml(path)
+    labels = _make(LabelSettings, data.get("labels", {}), f"{path} [labels]")
+    place = data.get("warehouse")
+    return labels, str(place) if place else None
+
+
+def change_labels(labels: LabelSettings, changes: Sequence[str]) -> LabelSettings:
+    """Settings with some of them changed.
+
+    Args:
+        labels: The others.
+        changes: Each ``NAME=VALUE``; the value as in TOML, lists also as ``a,b``.
+
+    Raises:
+        ConfigError: There is no such setting, or it cannot have that value.
+    """
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, sign, text = (part.strip() for part in change.partition("="))
+        if not sign or not text:
+            raise ConfigError(
+                f"--set {change} gives no value.", "Write NAME=VALUE: label_null_repeats=20"
+            )
+        values[name] = _read_value(name, text)
+    _make(LabelSettings, values, "--set")
+    return replace(labels, **{name: _tuple(value) for name, value in values.items()})
+
+
+def _read_value(name: str, text: str) -> Any:
+    default = {f.name: f.default for f in fields(LabelSettings)}.get(name)
+    if isinstance(default, str):
+        return text.strip("\"'")
+    if isinstance(default, tuple) and not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def _read_switch(data: dict[str, Any], name: str, where: str) -> bool:
     value = data.get(name, False)
     if not isinstance(value, bool):
@@ -293,8 +369,14 @@ def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
     defaults = {f.name: f.default for f in fields(kind)}
     for name, value in values.items():
         default = defaults[name]
+        if isinstance(default, _MISSING_TYPE):
+            continue
+        if isinstance(default, tuple):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise ConfigError(f"{where}: {name} is {value!r}.", "It must be a list of texts.")
+            continue
         right = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(default, (tuple, _MISSING_TYPE)) and not isinstance(value, right):
+        if not isinstance(value, right) or isinstance(value, bool) != isinstance(default, bool):
             raise ConfigError(
                 f"{where}: {name} is {value!r}.", f"It must be a {type(default).__name__}."
             )

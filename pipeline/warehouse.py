@@ -81,6 +81,12 @@ def read_build(store: Store) -> dict[str, Any] | None:
     return built | {"settings": settings}
 
 
+def last_settings(warehouse: str | Path) -> LabelSettings:
+    """The settings of the last build; the defaults if there was none."""
+    built = read_build(Store(warehouse))
+    return LabelSettings(**built["settings"]) if built else LabelSettings()
+
+
 def has_marts(store: Store, built: dict[str, Any]) -> bool:
     """Whether every file of a build is there, whole."""
     paths = {f"{built['folder']}/{name}.parquet": built["bytes"].get(name) for name in MATERIALISED}
