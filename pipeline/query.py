@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, NeuronsError, StorageError, WarehouseEr
 from pipeline.faults import explain_fault, first_line
 from pipeline.storage import storage_errors
 from pipeline.warehouse import connect
-from pipeline.warehouse_files import PREFIX
+from pipeline.warehouse_files import LEAVES, NEVER_WRITTEN, PREFIX
 
 _ROW_GROUP = 122_880
 """Rows of a row group of Parquet, as DuckDB writes them."""
@@ -77,7 +77,7 @@ def explain_query(error: duckdb.Error, warehouse: str) -> NeuronsError:
 
 
 def _asks_too_much(text: str) -> bool:
-    return "PermissionError: " in text or "configuration has been locked" in text
+    return any(words in text for words in (NEVER_WRITTEN, LEAVES, "configuration has been locked"))
 
 
 def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -19,6 +19,8 @@ from fsspec.spec import AbstractFileSystem
 from pipeline.storage import Store
 
 PREFIX = "warehouse://"
+NEVER_WRITTEN = "a warehouse is read here, never written"
+LEAVES = "leaves the warehouse"
 
 
 def warehouse_uri(rel: str) -> str:
@@ -43,7 +45,7 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
     def _place(self, path: str) -> str:
         rel = self._strip_protocol(path)
         if ".." in rel.split("/"):
-            raise PermissionError(f"{path} leaves the warehouse.")
+            raise PermissionError(f"{path} {LEAVES}.")
         return self._store.path(rel)
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
@@ -53,7 +55,7 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
             PermissionError: It is to be written.
         """
         if mode.strip("bt") != "r":
-            raise PermissionError(f"{path}: a warehouse is read here, never written.")
+            raise PermissionError(f"{path}: {NEVER_WRITTEN}.")
         place = self._place(path)
         return _LocalFile(place) if self._store.is_local else self._store.fs.open(place, "rb")
 
@@ -97,7 +99,7 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
         return [warehouse_uri(name) for name in sorted(found)]
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise PermissionError("A warehouse is read here, never written.")
+        raise PermissionError(NEVER_WRITTEN)
 
     mkdir = makedirs = rm = rm_file = mv = move = rmdir = put_file = pipe_file = touch = _refuse
 
