@@ -10,7 +10,7 @@ make another image: that is what attacks are made of.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ _MAX_SHIFT = 0.09
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def compare(one: bytes, other: bytes, one_px: Ints, other_px: Ints) -> Ints:
@@ -63,9 +64,7 @@ def compare(one: bytes, other: bytes, one_px: Ints, other_px: Ints) -> Ints:
     may_be_cropped = (kinds == 0) & (aspect <= _MAX_CROP_ASPECT) & (colour <= 30)
     may_be_cropped &= (rms > 0.1 * spread) & (rms < spread) & (spread > 8)
     at = np.flatnonzero(may_be_cropped)
-    is_window = _is_window(a_luma[at], b_luma[at], spread[at])
-    is_window |= _is_window(b_luma[at], a_luma[at], spread[at])
-    kinds[at[is_window]] = KINDS.index("cropped")
+    kinds[at[_are_windows(a_luma[at], b_luma[at], spread[at])]] = KINDS.index("cropped")
     kinds[shorter < MIN_PX] = 0
     return kinds
 
@@ -77,27 +76,33 @@ def _unpack(thumbs: bytes) -> tuple[Floats, Floats]:
     return luma.reshape(-1, THUMB_PX, THUMB_PX), chroma - 128
 
 
-def _is_window(whole: Floats, part: Floats, spread: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Whether ``part`` shows what lies in a window of ``whole``, a little smaller than it.
+def _are_windows(one: Floats, other: Floats, spread: Floats) -> Bools:
+    """Whether one of each pair shows what lies in a window of the other, a little smaller than it.
 
-    Scale and shift of each axis by Gauss and Newton, ``part(x) = whole(x (1 + scale) + shift)`` with x
-    from -0.5 to 0.5. The border of two pixels, where a shift has nothing to read, does not count.
+    A first fit, at half the size, tells most pairs apart, and of the others which way round.
     """
-    count, size, _ = whole.shape
-    if not count:
-        return np.zeros(0, bool)
-    place = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
-    fit = np.zeros((count, 4), np.float32)  # scale and shift along x, then along y
-    warped: Any = whole
+    size = THUMB_PX // 2
+    small = [image.reshape(-1, size, 2, size, 2).mean((2, 4)) for image in (one, other)]
+    fit, rest = _fit((small[0] + small[1]) / 2, small[1] - small[0])
+    before = np.sqrt(((small[1] - small[0]) ** 2).sum((1, 2)))
+    narrowing = fit[:, 0] + fit[:, 2]
+    answer: Bools = (rest < 0.8 * before) & (np.abs(narrowing) > 0.02)
+    for is_first_whole, whole, part in ((True, one, other), (False, other, one)):
+        at = np.flatnonzero(answer & ((narrowing < 0) == is_first_whole))
+        if len(at):
+            answer[at] = _is_window(whole[at], part[at], spread[at])
+    return answer
+
+
+def _is_window(whole: Floats, part: Floats, spread: Floats) -> Bools:
+    """Whether ``part`` shows a window of ``whole``: the best one explains it, and lies inside.
+
+    The border of two pixels, where a shift has nothing to read, does not count.
+    """
+    place = _places(THUMB_PX)
+    fit, warped = np.zeros((len(whole), 4), np.float32), cast(Any, whole)
     for _ in range(_CROP_STEPS):
-        along_x, along_y = np.gradient(warped, axis=2) * size, np.gradient(warped, axis=1) * size
-        slopes = np.stack([along_x * place, along_x, along_y * place[:, None], along_y], -1)
-        slopes = slopes.reshape(count, -1, 4)
-        normal = slopes.transpose(0, 2, 1) @ slopes
-        trace = np.trace(normal, axis1=1, axis2=2)[:, None, None]
-        normal = normal + np.eye(4, dtype=np.float32) * (2.5e-4 * trace + 1e-6)
-        target = slopes.transpose(0, 2, 1) @ (part - warped).reshape(count, -1, 1)
-        step = np.linalg.solve(normal, target)[..., 0]
+        step, _ = _fit(warped, part - warped)
         fit = np.clip(fit + step, -_MAX_SHIFT, _MAX_SHIFT).astype(np.float32)
         columns = _resampling(place * (1 + fit[:, 0:1]) + fit[:, 1:2])
         rows = _resampling(place * (1 + fit[:, 2:3]) + fit[:, 3:4])
@@ -108,8 +113,37 @@ def _is_window(whole: Floats, part: Floats, spread: Floats) -> np.ndarray[Any, n
     is_inside = (scale < 0.01).all(1) & (scale > -0.08).all(1) & (-scale.min(1) > 0.02)
     is_inside &= (np.abs(shift) <= 0.012 - scale / 2).all(1)
     explains = (rms < 0.25 * spread) & (after.max((1, 2)) < 1.5 * spread) & (rms < 0.6 * rms_before)
-    answer: np.ndarray[Any, np.dtype[np.bool_]] = is_inside & explains
+    answer: Bools = is_inside & explains
     return answer
+
+
+def _fit(image: Floats, difference: Floats) -> tuple[Floats, Floats]:
+    """The small scale and shift of each axis that explain a difference best (Gauss and Newton).
+
+    Args:
+        image: ``[P, n, n]``, which is to become ``image(x (1 + scale) + shift)``, x from -0.5 to 0.5.
+        difference: ``[P, n, n]``: what that is to add to it.
+
+    Returns:
+        ``[P, 4]``: scale and shift along x, then along y; and ``[P]``: the length of what is left.
+    """
+    count, size, _ = image.shape
+    place = _places(size)
+    along_x, along_y = np.gradient(image, axis=2) * size, np.gradient(image, axis=1) * size
+    slopes = np.stack([along_x * place, along_x, along_y * place[:, None], along_y], 1)
+    slopes = slopes.reshape(count, 4, size * size)
+    normal = slopes @ slopes.transpose(0, 2, 1)
+    trace = np.trace(normal, axis1=1, axis2=2)[:, None, None]
+    normal = normal + np.eye(4, dtype=np.float32) * (2.5e-4 * trace + 1e-6)
+    wanted = difference.reshape(count, size * size, 1)
+    step = np.linalg.solve(normal, slopes @ wanted)
+    rest = wanted - slopes.transpose(0, 2, 1) @ step
+    return step[..., 0].astype(np.float32), np.sqrt((rest**2).sum((1, 2))).astype(np.float32)
+
+
+def _places(size: int) -> Floats:
+    """Centres of the pixels of a line, -0.5 to 0.5."""
+    return ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
 
 
 def _resampling(places: Floats) -> Floats:
