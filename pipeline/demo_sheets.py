@@ -45,7 +45,8 @@ class DemoNeuron:
 _STRONGEST = f"""
     select
         {IMAGE_COLUMNS},
-        coalesce('word, ' || stimuli.language, stimuli.facet) as form
+        coalesce('word, ' || stimuli.language, stimuli.facet) as form,
+        stimuli.concept
     from activations
     inner join stimuli using (dataset, example_id)
     inner join examples using (dataset, example_id)
@@ -97,7 +98,8 @@ def forms_sheet(
 ) -> Image.Image:
     """One row a neuron: the image that excites it most among each form, whatever that image shows.
 
-    Of a planted neuron, only the forms in which the data show its concept: flags have no outlines.
+    Of a planted neuron, only the forms in which the data show its concept: flags have no outlines. What an
+    image shows stands under it, unless it is the very concept that was planted.
 
     Args:
         connection: Of ``pipeline.connect``.
@@ -115,7 +117,10 @@ def forms_sheet(
                 title=f"unit {neuron.unit}: {neuron.evidence}",
                 subtitle=planted,
                 images=tuple(read_image(store, *row[:4]) for row in images),
-                captions=tuple(row[4] for row in images),
+                captions=tuple(
+                    form if concept == neuron.planted else f"{form}: {concept}"
+                    for *_, form, concept in images
+                ),
             )
         )
     return draw_sheet(rows, "What excites a neuron most, form by form")

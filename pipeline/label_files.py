@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")
 SHEET_FILE = "sheet.json"
 LABELS_FILE = "labels.csv"
 _SHOWN = 5
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet would calculate (also behind apostrophes, so that taking one off
+is always right); the page of a sheet, ``labels/sheet.html``, knows the same."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class LabelFile:
     rows: tuple[LabelRow, ...]
     sheet: dict[str, Any] | None
     """The sheet it belongs to; None for labels by example_id."""
+
+
+def guard_cell(text: str) -> str:
+    """A cell that a spreadsheet shows and does not calculate; `read_cell` gives the text again."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def read_cell(text: str) -> str:
+    """What `guard_cell` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def read_labels(source: Path, sheet: Path | None = None) -> LabelFile:
@@ -84,7 +98,8 @@ def _parse(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, 
         for fields in reader:
             if any(field.strip() for field in fields):
                 padded = [*fields, *[""] * len(names)]
-                records.append((begin, {n: f.strip() for n, f in zip(names, padded, strict=False)}))
+                values = (read_cell(field.strip()).strip() for field in padded)
+                records.append((begin, dict(zip(names, values, strict=False))))
             begin = reader.line_num + 1
     except csv.Error as error:
         raise SourceError(

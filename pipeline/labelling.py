@@ -22,6 +22,7 @@ from pipeline.config import digest
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.page_policy import page_policy
 from pipeline.pixels import open_upright
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sheet import put_on_paper
@@ -147,9 +148,8 @@ def export_sheet(
         ],
     }
     with storage_errors(str(out)):
-        (out / "index.html").write_text(
-            page.replace("@@SHEET@@", sheet).replace("@@FIGURES@@", figures), encoding="utf-8"
-        )
+        page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
+        (out / "index.html").write_text(page.replace("@@FIGURES@@", figures), encoding="utf-8")
         with (out / LABELS_FILE).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(SHEET_COLUMNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -46,10 +47,18 @@ def draw_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
         for place, (data, caption) in enumerate(zip(row.images, row.captions, strict=True)):
             x = MARGIN_PX + place * step
             sheet.paste(_thumbnail(data), (x, y))
-            draw.text((x, y + THUMBNAIL_PX + 2), _drawable(caption), FAINT, small)
+            draw.text((x, y + THUMBNAIL_PX + 2), _cut(_drawable(caption), small), FAINT, small)
         if not row.images:
             draw.text((MARGIN_PX, y), "no examples", FAINT, font)
     return sheet
+
+
+def _cut(text: str, font: Any) -> str:
+    """What of a caption fits under its thumbnail."""
+    kept = text
+    while font.getlength(kept) > THUMBNAIL_PX:
+        kept = f"{kept.removesuffix('..')[:-1]}.."
+    return kept
 
 
 def _drawable(text: str) -> str:

@@ -113,6 +113,7 @@ def test_every_error_is_drawn_in_the_tree():
 
 
 LEVELS = {
+    "page_policy": 1,
     "top": 7,
     "names": 0, "places": 0.5, "folders": 0.7, "pixels": 0.7, "shard_lists": 2,
     "neuron_arguments": 1,

@@ -174,6 +174,7 @@ def test_what_the_page_saves_can_be_imported(place, tmp_path):
     sheet = tmp_path / "sheet"
     export(place, sheet)
     page = (sheet / "index.html").read_text(encoding="utf-8")
+    key = json.loads((sheet / "sheet.json").read_text(encoding="utf-8"))
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     figures = re.findall(r'data-item="(\d+)" data-image="([^"]+)"', page)
     stand_in = """
@@ -185,13 +186,14 @@ def test_what_the_page_saves_can_be_imported(place, tmp_path):
           return { dataset: { item, image }, classList: { toggle: () => {} },
             querySelector: (which) => fields[which.match(/name=(\\w+)/)[1]] };
         });
-        const document = { querySelectorAll: () => cards, getElementById: element,
+        const document = { querySelector: () => ({ dataset: { sheet: "SHEET" } }),
+          querySelectorAll: () => cards, getElementById: element,
           createElement: element, addEventListener: (name, f) => { listeners[name] = f; } };
         const localStorage = { getItem: () => null, setItem: () => {} };
         class Option {}
         class Blob { constructor(parts) { saved.push(parts.join("")); } }
         const URL = { createObjectURL: () => "", revokeObjectURL: () => {} };
-    """.replace("FIGURES", json.dumps(figures))
+    """.replace("FIGURES", json.dumps(figures)).replace("SHEET", key["sheet"])
     typed = """
         figures[0].querySelector("input[name=label]").value = " a \\"cat\\", sitting ";
         figures[0].querySelector("input[name=note]").value = "two\\nlines";

@@ -8,10 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pipeline.display import show
+from pipeline.page_policy import page_policy
 from pipeline.report.pictures import Picture, encode_webp
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+_PAGE = "page.html.j2"
+"""What all templates extend; it alone has a style sheet."""
 
 
 def render_page(template: str, values: Mapping[str, Any]) -> str:
@@ -37,6 +42,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
+    source, _, _ = PackageLoader("pipeline.report", "templates").get_source(environment, _PAGE)
+    environment.globals["policy"] = page_policy(source)
     return environment
 
 

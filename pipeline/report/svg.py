@@ -50,9 +50,12 @@ def draw_svg(width_px: int, height_px: int, margins: Sequence[float], *draws: Ca
 
 
 def _make_inline(svg: str) -> str:
-    """Without prolog and metadata; colours as CSS variables; ids that no other chart has."""
+    """Without prolog and metadata; colours as CSS variables; ids that no other chart has.
+
+    And without its style sheet, which the page has, so that one policy fits all pages.
+    """
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     mark = "c" + hashlib.sha256(svg.encode()).hexdigest()[:8]
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{mark}-\1"', svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{mark}-\1"', svg)
