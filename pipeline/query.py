@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.display import print_table
+from pipeline.display import print_table, show_json, shown_on_terminal
 from pipeline.errors import ConfigError, NeuronsError, StorageError, WarehouseError
 from pipeline.faults import explain_fault, first_line
 from pipeline.storage import storage_errors
@@ -95,9 +95,20 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, out: Path 
             writer.write_batch(batch)
 
 
+class _UnixLines:
+    """Ends a row with a line feed alone. The writer itself, told so, would not quote a carriage return."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        """One row, as the writer ends it."""
+        self._file.write(row.removesuffix("\r\n") + "\n")
+
+
 def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, file: Any) -> None:
     if form == "csv":
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_UnixLines(shown_on_terminal(file)), lineterminator="\r\n")
         writer.writerow(names)
         writer.writerows(rows)
     elif form == "json":
@@ -107,7 +118,7 @@ def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, fi
             record = json.dumps(
                 dict(zip(names, values, strict=True)), default=str, ensure_ascii=False
             )
-            file.write((",\n" if number else "\n") + record)
+            file.write((",\n" if number else "\n") + show_json(record))
         file.write("\n]\n")
     else:
         print_table(names, rows, file)

@@ -59,6 +59,10 @@ def test_nothing_that_commands_print_is_obeyed(world, told, tmp_path, capsys):
     texts = (
         "select shard, shard_key, text from texts inner join examples using (dataset, example_id)"
     )
+    lively = told(
+        "sql", "select min(unit) from neuron_stats where sd > 0", "--format", "csv", *here
+    )
+    unit = lively.split()[-1]
     photos = ("ingest", "folder", world / f"photos{EVIL}", "--dataset", "photos", *here)
     commands = [
         (*photos, "--max-reject-frac", 1),
@@ -69,9 +73,9 @@ def test_nothing_that_commands_print_is_obeyed(world, told, tmp_path, capsys):
         ("sql", "select list(text) as l, {'a': any_value(text)} as s from texts", *here),
         ("sql", texts, "--format", "json", *here),
         ("check", *here),
-        ("top", LAYER, 7, "-k", 3, "--sheet", tmp_path / f"{EVIL}.png", *here),
-        ("label", "export", LAYER, 7, "--out", tmp_path / f"sheet{EVIL}", *here),
-        ("card", LAYER, 7, "--out", tmp_path / "card.html", *here),
+        ("top", LAYER, unit, "-k", 3, "--sheet", tmp_path / f"{EVIL}.png", *here),
+        ("label", "export", LAYER, unit, "--out", tmp_path / f"sheet{EVIL}", *here),
+        ("card", LAYER, unit, "--out", tmp_path / "card.html", *here),
     ]  # fmt: skip
     for command in commands:
         out = told(*command)
