@@ -64,7 +64,7 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, arch: str) -> i
         raise ModelError(
             f"Checkpoint {checkpoint.path!r} holds {len(fitting)} sets of weights that fit {arch}: "
             f"{', '.join(map(repr, fitting))}.",
-            f"Save the one that you mean alone: torch.save(checkpoint[{first!r}], FILE)",
+            "Save the one that you mean alone: torch.save(checkpoint[NAME], FILE)",
         )
     state = fitting[first]
     _refuse_other_shapes(checkpoint.path, arch, wanted, state)

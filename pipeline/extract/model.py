@@ -149,9 +149,8 @@ def load_clip(model_id: str, device: str = "cpu") -> Clip:
     with _LOADING:
         key = (f"{model_id}\0{_stamp(name)}", str(place))
         if key not in _LOADED:
-            clip = _load(name, place)
             _LOADED.clear()  # one model at a time: a second would only take memory
-            _LOADED[key] = clip
+            _LOADED[key] = _load(name, place)
         return _LOADED[key]
 
 
@@ -161,7 +160,7 @@ def _stamp(name: ModelId) -> str:
     if name.source == "file":
         paths = [Path(name.file), Path(name.file).parent / CONFIG_FILE]
     elif name.source == "folder" and name.arch != NANO:
-        folder = Path(name.text.removeprefix(FOLDER_PREFIX))
+        folder = Path(name.arch.removeprefix(FOLDER_PREFIX))
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return "".join(
         f"{path.name} {path.stat().st_mtime_ns} {path.stat().st_size} "
@@ -212,7 +211,7 @@ def _resolve(name: ModelId) -> tuple[Blueprint, Checkpoint | None]:
     if name.source == "file":
         checkpoint = read_checkpoint(name.file)
         return resolve_file(name, checkpoint.says_quick_gelu), checkpoint
-    folder = NANO_FOLDER if name.arch == NANO else Path(name.text.removeprefix(FOLDER_PREFIX))
+    folder = NANO_FOLDER if name.arch == NANO else Path(name.arch.removeprefix(FOLDER_PREFIX))
     config_file = folder / CONFIG_FILE
     if not config_file.is_file():
         raise ModelError(

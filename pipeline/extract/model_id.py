@@ -72,14 +72,15 @@ def parse_model_id(text: str) -> ModelId:
     register_models()
     if text == NANO:
         return ModelId(text, "folder", NANO)
-    for prefix, source in ((HUB_PREFIX, "hub"), (FOLDER_PREFIX, "folder")):
-        if text.startswith(prefix):
-            if text == prefix:
-                raise ModelError(
-                    f"Model {text!r} names nothing.",
-                    "Write hf-hub:ORGANISATION/NAME, or local-dir:/path/to/folder.",
-                )
-            return ModelId(text, "hub" if source == "hub" else "folder", text)
+    if text in (HUB_PREFIX, FOLDER_PREFIX):
+        raise ModelError(
+            f"Model {text!r} names nothing.",
+            "Write hf-hub:ORGANISATION/NAME, or local-dir:/path/to/folder.",
+        )
+    if text.startswith(HUB_PREFIX):
+        return ModelId(text, "hub", text)
+    if text.startswith(FOLDER_PREFIX):
+        return ModelId(text, "folder", FOLDER_PREFIX + _expand(text.removeprefix(FOLDER_PREFIX)))
     arch, _, weights = text.partition(":")
     if arch == NANO and weights == RANDOM:
         return ModelId(text, "random", NANO)
@@ -102,9 +103,9 @@ def parse_model_id(text: str) -> ModelId:
         return ModelId(text, "tag", arch, tag)
     head, at, file = weights.partition("@")
     if at and (tag := clean_tag(head)) in tags and file:
-        return ModelId(text, "file", arch, tag, _existing(arch, file))
-    if Path(weights).exists():
-        return ModelId(text, "file", arch, file=weights)
+        return ModelId(text, "file", arch, tag, _existing(arch, _expand(file)))
+    if Path(_expand(weights)).exists():
+        return ModelId(text, "file", arch, file=_expand(weights))
     raise _no_such_weights(arch, weights)
 
 
@@ -116,6 +117,11 @@ def list_tags(arch: str) -> list[str]:
 def clean_tag(tag: str) -> str:
     """A tag in open_clip's spelling."""
     return tag.lower().replace("-", "_")
+
+
+def _expand(path: str) -> str:
+    """A path with the home folder in place of ``~``: behind a colon, no shell puts it in."""
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 def _existing(arch: str, file: str) -> str:

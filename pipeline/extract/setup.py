@@ -8,8 +8,9 @@ trained with. Who says what these are:
 - a repository of the hub, or a folder: its ``open_clip_config.json``;
 - a file: the tag that it is given as (``ARCH:TAG@FILE``); else an ``open_clip_config.json`` beside it;
   else the TorchScript code in it; else what all published weights of the architecture agree on; else
-  open_clip's table, if the file's SHA-256 is in it. Where none of these decides, an error says what to
-  write. An architecture without published weights has only its own configuration.
+  open_clip's table, if the file's SHA-256 is in it or it lies in the hub's cache of such a repository.
+  Where none of these decides, an error says what to write. An architecture without published weights
+  has only its own configuration.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def resolve_config(found: Any, where: str) -> Blueprint:
         return _blueprint(
             config, bool(config.get("quick_gelu", False)), found.get("preprocess_cfg") or {}, where
         )
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, AssertionError) as error:
         raise ModelError(
             f"{where} says what open_clip {open_clip.__version__} does not know: {error}.",
             "It may be made for another version of open_clip.",
@@ -296,7 +297,15 @@ def _resolve_without_tags(name: ModelId, says_quick_gelu: bool | None) -> Bluepr
 
 
 def _recognise(name: ModelId, tags: Iterable[str]) -> str | None:
-    """The tag whose published file this is, by SHA-256: open_clip's table has some in its URLs."""
+    """The tag whose published file this is.
+
+    The hub's client keeps files below the name of their repository; others are known by their SHA-256,
+    which open_clip's table has in some URLs.
+    """
+    for tag in tags:
+        repository = open_clip.get_pretrained_cfg(name.arch, tag).get("hf_hub", "").strip("/")
+        if repository and f"models--{repository.replace('/', '--')}" in Path(name.file).parts:
+            return tag
     known = {
         sum_: tag
         for tag in tags

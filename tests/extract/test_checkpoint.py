@@ -115,10 +115,13 @@ def test_other_types_and_endings(
 # --- TorchScript ---------------------------------------------------------------------------------
 
 
-def script(model: torch.nn.Module, file: Path) -> None:
+def script(model: torch.nn.Module, file: Path, *traced: torch.Tensor) -> None:
     with warnings.catch_warnings():  # torch would have people use torch.export
-        warnings.simplefilter("ignore", FutureWarning)
-        torch.jit.save(torch.jit.script(model), file)
+        warnings.simplefilter("ignore")
+        made = (
+            torch.jit.trace(model, traced, check_trace=False) if traced else torch.jit.script(model)
+        )
+        torch.jit.save(made, file)
 
 
 @pytest.mark.parametrize("quick_gelu", [True, False])
@@ -171,6 +174,16 @@ def test_the_code_of_an_archive_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"more than weights|holds no weights|does not fit"):
         load_clip(f"{ARCH}:{file}")
     assert not trace.exists()
+
+
+def test_traced_archives_are_read_too(state: State, sha256: str, tmp_path: Path) -> None:
+    """As OpenAI's: what runs stands in the code alone."""
+    model = open_clip.CLIP(**open_clip.get_model_config(ARCH), quick_gelu=True).eval()
+    model.load_state_dict(state)
+    script(model, tmp_path / "jit.pt", torch.ones(1, 3, 48, 48), torch.ones(1, 16).long())
+    clip = load_clip(f"{ARCH}:{tmp_path / 'jit.pt'}")
+    assert clip.weights_sha256 == sha256
+    assert clip.activations == {"visual": "QuickGELU", "text": "QuickGELU"}
 
 
 def rewrite(archive: Path, name: str, data: bytes, compression: int = zipfile.ZIP_STORED) -> None:

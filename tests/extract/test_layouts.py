@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
+import open_clip
 import pytest
 import timm
 import torch
@@ -131,6 +133,41 @@ def test_center_of_a_grid_that_is_higher_than_wide() -> None:
         assert torch.equal(captured.pooled[layer.name], rows[:, 3, 2])
     with pytest.raises(HookError, match="this tower has no class token"):
         resolve_layers(clip, ("visual.trunk.patch_embed:cls",))
+
+
+@torch.inference_mode()
+def test_center_of_an_open_clip_tower_that_is_not_square() -> None:
+    config = json.loads(json.dumps(open_clip.get_model_config("ViT-small")))
+    config["vision_cfg"]["image_size"] = [96, 64]
+    small = load_clip("ViT-small:random")
+    setup = replace(small.setup, image=replace(small.setup.image, size_px=(96, 64)))
+    clip = replace(small, model=open_clip.CLIP(**config).eval(), setup=setup)
+    path = "visual.transformer.resblocks.1.mlp.gelu"
+    (layer,) = resolve_layers(clip, (f"{path}:center",))
+    images = torch.randn(4, 3, 96, 64, generator=torch.Generator().manual_seed(1))
+    with capture_layers(clip, (layer,)) as captured:
+        clip.model.encode_image(images)
+    rows = plain_hook(clip, path, images)[:, 1:].reshape(4, 6, 4, -1)
+    assert torch.equal(captured.pooled[layer.name], rows[:, 3, 2])
+
+
+def test_queries_of_an_attentional_pool_are_no_patches() -> None:
+    config = json.loads(json.dumps(open_clip.get_model_config("ViT-small")))
+    config["vision_cfg"] |= {
+        "attentional_pool": True,
+        "attn_pooler_heads": 2,
+        "attn_pooler_queries": 9,
+    }
+    small = load_clip("ViT-small:random")
+    clip = replace(small, model=open_clip.CLIP(**config).eval())
+    assert [
+        layer.grid for layer in resolve_layers(clip, ("visual.ln_pre", "visual.attn_pool"))
+    ] == [
+        (3, 3),
+        None,
+    ]
+    with pytest.raises(HookError, match="its tokens are no grid of patches"):
+        resolve_layers(clip, ("visual.attn_pool:center",))
 
 
 def test_windows_and_heads_are_no_layers() -> None:

@@ -197,6 +197,24 @@ def test_a_published_file_is_known_by_its_hash(file: Path, add_tags: Callable[..
         resolve(f"ViT-small:{file}")
 
 
+def test_a_file_in_the_cache_of_the_hub_is_that_repositorys(tmp_path: Path) -> None:
+    for tag in ("openai", "laion2b_s34b_b79k"):
+        repository = open_clip.get_pretrained_cfg("ViT-B-32", tag)["hf_hub"].strip("/")
+        folder = tmp_path / f"models--{repository.replace('/', '--')}" / "snapshots" / "0"
+        folder.mkdir(parents=True)
+        (folder / "w.safetensors").write_bytes(b"x")
+        found = resolve(f"ViT-B-32:{folder / 'w.safetensors'}")
+        assert found == resolve_tag("ViT-B-32", tag)
+
+
+def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "w.pt").write_bytes(b"x")
+    assert parse_model_id("RN50:~/w.pt").file == str(tmp_path / "w.pt")
+    assert parse_model_id("RN50:openai@~/w.pt").file == str(tmp_path / "w.pt")
+    assert parse_model_id("local-dir:~/m").arch == f"local-dir:{tmp_path}/m"
+
+
 def test_a_tower_that_ignores_the_flag_is_refused(add_tags: Callable[..., None]) -> None:
     add_tags("convnext_base", new={"hf_hub": "a/b/", "quick_gelu": True})
     with pytest.raises(ModelError, match="open_clip contradicts itself") as caught:
