@@ -31,7 +31,7 @@ def open_duckdb(
         database: A file; in memory by default.
     """
     folder = spill_folder(store)
-    clear_spills(folder)
+    clear_spills(folder.parent)
     connection = duckdb.connect(
         database,
         config={

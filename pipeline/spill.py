@@ -1,20 +1,23 @@
 """Where queries spill what does not fit in memory, how much, and the removal of what a kill left.
 
-Never into the current folder: into ``.spill`` of a local warehouse that can be written, and else into a
-folder of the user's own in the system's temporary place. DuckDB makes the folder when it first spills,
-names its files after the process, and holds a lock on ``..._owner`` as long as it lives: files whose
-owner is not locked are of a process that was killed.
+Never into the current folder: into a warehouse that is local and can be written, and else into a folder
+of the user's own in the system's temporary place; there each process has a folder whose name says which
+process it is. DuckDB makes it when it first spills and removes it when it closes; what a kill leaves,
+the next command removes.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import platform
 import re
 import shutil
 import stat
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import ConfigError
@@ -24,19 +27,19 @@ from pipeline.storage import Store
 MAX_SPILL = 64 * 10**9
 """Bytes that one connection may spill; half of what is free where that is less."""
 
-FOLDER = ".spill"
+PREFIX = ".spill-"
 
 _UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
 def spill_folder(store: Store | None) -> Path:
-    """Where the queries of a warehouse spill; without one, the system's temporary place."""
-    if store is not None and store.is_local:
-        root = Path(store.root)
-        if root.is_dir() and os.access(root, os.W_OK | os.X_OK):
-            return root / FOLDER
-    return _temporary_folder()
+    """Where this process's queries of a warehouse spill; without one, the system's temporary place."""
+    root = Path(store.root) if store is not None and store.is_local else None
+    if root is None or not root.is_dir() or not os.access(root, os.W_OK | os.X_OK):
+        root = _temporary_folder()
+    pid = os.getpid()
+    return root / f"{PREFIX}{_machine()}-{pid}-{_start_of(pid)}"
 
 
 def _temporary_folder() -> Path:
@@ -81,30 +84,73 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def clear_spills(folder: Path) -> int:
-    """Remove the files of processes that were killed. Returns how many files there were."""
+def clear_spills(root: Path) -> int:
+    """Remove what killed processes spilled under a root. Returns how many folders there were.
+
+    Those of this machine are known by their process. Others (another container, before a restart) are
+    removed if nobody else uses the root: who does holds a shared lock on it, which writes nothing.
+    """
     try:
-        names = sorted(file.name for file in folder.iterdir())
+        names = [file.name for file in root.iterdir() if file.name.startswith(PREFIX)]
     except OSError:
         return 0
-    dead = [name.removesuffix("_owner") for name in names if _is_dead(folder / name)]
-    leftovers = [name for name in names if name.startswith(tuple(f"{owner}_" for owner in dead))]
-    for name in leftovers:
-        (folder / name).unlink(missing_ok=True)
-    if leftovers and folder.name == FOLDER:
-        with suppress(OSError):  # another process spills there
-            folder.rmdir()
-    return len(leftovers)
+    is_alone = _lock(root)
+    dead = [name for name in names if _is_dead(name, is_alone)]
+    for name in dead:
+        shutil.rmtree(root / name, ignore_errors=True)
+    return len(dead)
 
 
-def _is_dead(path: Path) -> bool:
-    """Whether a file is an owner's mark that nobody holds."""
-    match = re.fullmatch(r"duckdb_temp_(\d+)_\d+_owner", path.name)
-    if match is None or int(match[1]) == os.getpid():  # to open our own would give up its lock
+def _is_dead(name: str, is_alone: bool) -> bool:
+    parts = name.removeprefix(PREFIX).split("-")
+    if len(parts) != 3 or not parts[1].isdecimal():
+        return False
+    if parts[0] != _machine():
+        return is_alone
+    return _start_of(int(parts[1])) != parts[2]
+
+
+@cache
+def _machine() -> str:
+    """Where process numbers mean what they mean here: host, boot and container."""
+    said = [platform.node()]
+    for file in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with suppress(OSError):
+            path = Path(file)
+            said.append(str(path.readlink()) if path.is_symlink() else path.read_text())
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:8]
+
+
+def _start_of(pid: int) -> str:
+    """When a process began, in ticks; ``gone`` if there is none, ``0`` where the system cannot say."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return "gone"
+    except PermissionError:
+        pass  # another user's
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return "0"
+
+
+_held: dict[Path, int] = {}
+
+
+def _lock(root: Path) -> bool:
+    """Take part in a root, as long as this process lives. Returns whether it is the only one."""
+    if root in _held:
         return False
     try:
-        with path.open("rb+") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
-    return True
+    is_alone = False
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_alone = True
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    _held[root] = handle
+    return is_alone

@@ -188,23 +188,44 @@ def test_what_a_killed_process_spilled_the_next_command_removes(tmp_path):
     place, elsewhere = tmp_path / "warehouse", tmp_path / "here"
     place.mkdir()
     elsewhere.mkdir()
+    foreign = place / ".spill-00000000-7-1"  # of another machine or an earlier boot
+    foreign.mkdir()
+    (foreign / "duckdb_temp_7_0_storage_DEFAULT-0.tmp").write_bytes(b"x")
     with spill(place, "live", elsewhere) as living, spill(place, "die", elsewhere) as killed:
         assert killed.stdout is not None
         assert living.stdout is not None
         folder, count = killed.stdout.readline().split()
-        assert folder == str(place / ".spill")
+        assert Path(folder).parent == place
         assert int(count) > 1
         assert killed.wait() == -signal.SIGKILL
-        living.stdout.readline()
-        mine = f"duckdb_temp_{living.pid}_"
-        assert any(mine not in file.name for file in Path(folder).iterdir())
+        lives = Path(living.stdout.readline().split()[0])
+        assert Path(folder).is_dir()
         open_duckdb(Store(place)).close()
-        left = {file.name for file in Path(folder).iterdir()}
-        assert left
-        assert all(name.startswith(mine) for name in left), "the living one's files stay"
+        assert not Path(folder).exists()
+        assert list(lives.iterdir()), "the living one's files stay"
         living.communicate("")
-    assert not list(place.rglob("duckdb_temp*"))
+    assert list(place.iterdir()) == []
     assert list(elsewhere.iterdir()) == []
+
+
+def test_what_other_machines_spilled_is_removed_by_who_is_alone(tmp_path):
+    foreign = tmp_path / ".spill-00000000-7-1"
+    with spill(tmp_path, "live", tmp_path) as living:
+        assert living.stdout is not None
+        living.stdout.readline()
+        foreign.mkdir()  # now there are two that might have made it
+        assert clear_spills(tmp_path) == 0
+        assert foreign.is_dir()
+        living.communicate("")
+    code = (
+        "import sys; from pathlib import Path; from pipeline.spill import clear_spills; "
+        "print(clear_spills(Path(sys.argv[1])))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "0\n", "this process still takes part"
+    assert foreign.is_dir()
 
 
 def test_a_reader_leaves_nothing_in_the_warehouse(tiny_warehouse):
@@ -243,10 +264,10 @@ def test_sizes_of_the_bound(tmp_path, monkeypatch):
 
 def test_a_remote_warehouse_spills_into_a_private_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = spill_folder(Store("memory://somewhere"))
+    folder = spill_folder(Store("memory://somewhere")).parent
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o077 == 0
     assert clear_spills(folder) == 0
     folder.rmdir()
     folder.symlink_to(tmp_path / "trap")  # someone else's trick: not followed
-    assert spill_folder(None) != folder
+    assert spill_folder(None).parent != folder
