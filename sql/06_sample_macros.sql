@@ -43,8 +43,14 @@ create or replace macro octave_left(bin, is_lowest) as
 create or replace macro octave_right(bin, is_lowest) as
     -octave_left(-bin, is_lowest);
 
--- sd_bin_of(activation, sd, width, offset): which bin an activation is in, counted from
--- the edge at offset: its left edge is offset + bin x width standard deviations from
--- zero, inclusive. It never falls as the activation rises, whatever the rounding.
+-- axis_origin(axis, mean): where the axis of a layer (layer_axes) begins, in model
+-- units.
+create or replace macro axis_origin(axis, mean) as
+    case axis when 'z' then mean else 0.0::double end;
+
+-- sd_bin_of(activation, sd, width, offset): which bin an activation is in, counted
+-- from the edge at offset: its left edge is offset + bin x width standard deviations
+-- from the origin of the axis, inclusive; the activation is given less that origin. It
+-- never falls as the activation rises, whatever the rounding.
 create or replace macro sd_bin_of(activation, sd, width, edge) as
     floor((activation::double / sd - edge) / width)::bigint;

@@ -6,7 +6,7 @@
 --
 -- Every histogram has the same edges, four an octave, so that shards, neurons and
 -- layers can be added and compared. Divide the edges by neuron_stats.sd for standard
--- deviations from zero.
+-- deviations from zero; take neuron_stats.mean off first for those from the mean.
 --
 -- column         type      unit         meaning
 -- dataset        varchar                name of the dataset

@@ -7,10 +7,11 @@
 --
 -- Exact: the top k of everything is inside the union of the shards' top k. An image
 -- that occurs twice counts once, by its first example. In layers that store only
--- activations above zero, a positive example is above zero and a negative one below it;
--- so a rectified neuron may have fewer than k. activation_sd is in standard deviations
--- from zero, not from the mean, as in Goh et al. Text towers too leave out an image
--- that an earlier example shows, whatever its text.
+-- activations above zero, a positive example is above zero and a negative one below
+-- it; so a rectified neuron may have fewer than k. activation_sd is in standard
+-- deviations from zero, as in Goh et al., activation_z from the mean; layer_axes says
+-- which of them tells more of a layer. Text towers too leave out an image that an
+-- earlier example shows, whatever its text.
 --
 -- column         type     unit         meaning
 -- dataset        varchar               name of the dataset
@@ -23,6 +24,7 @@
 -- example_id     bigint   id           the example
 -- activation     float    model units  activation after pooling
 -- activation_sd  double   SD           standard deviations from zero
+-- activation_z   double   SD           standard deviations from the neuron's mean
 with
 
 ranked as (
@@ -69,6 +71,8 @@ final as (
         ranked.example_id,
         ranked.activation,
         ranked.activation / nullif(neuron_stats.sd, 0) as activation_sd,
+        (ranked.activation - neuron_stats.mean) / nullif(neuron_stats.sd, 0)
+            as activation_z,
     from ranked
     inner join neuron_stats
         on
@@ -90,4 +94,5 @@ select
     final.example_id,
     final.activation,
     final.activation_sd,
+    final.activation_z,
 from final;

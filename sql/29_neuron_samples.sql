@@ -1,17 +1,19 @@
 -- view:    neuron_samples
 -- grain:   one row per neuron and sampled example
 -- key:     dataset, run_id, layer, unit, example_id
--- reads:   raw_shard_samples, stg_runs, neuron_stats, top_examples, settings
+-- reads:   raw_shard_samples, stg_runs, neuron_stats, layer_axes, top_examples,
+--          settings
 -- purpose: Examples drawn at random from every bin of every neuron's activation.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030; Cohen & Kaplan 2007,
 --          doi:10.1145/1281100.1281133 (bottom-k sketches)
 --
--- Bins are sd_bin_width wide, in standard deviations from zero, and one edge is at
--- sd_bin_offset (settings). What is here of a bin is a uniform sample of the run's
--- images in it: those whose priority, a hash of their id, is below a threshold below
--- which no shard left one out. Bins beyond the k-th strongest or weakest example hold
--- all of theirs. Take the first n by sample_rank for a smaller uniform sample. Repeated
--- images are left out, and so are constant neurons.
+-- Bins are sd_bin_width wide, in standard deviations on the axis of the layer (from
+-- zero, or from the neuron's mean: layer_axes), and one edge is at sd_bin_offset
+-- (settings). What is here of a bin is a uniform sample of the run's images in it:
+-- those whose priority, a hash of their id, is below a threshold below which no shard
+-- left one out. Bins beyond the k-th strongest or weakest example hold all of theirs.
+-- Take the first n by sample_rank for a smaller uniform sample. Repeated images are
+-- left out, and so are constant neurons.
 --
 -- column         type     unit         meaning
 -- dataset        varchar               name of the dataset
@@ -19,12 +21,14 @@
 -- run_id         varchar               the run
 -- layer          varchar               module path, point and pooling
 -- unit           integer  index 0..    position of the neuron inside its layer
--- sd_bin         bigint   index        number of the bin; 0 begins at sd_bin_offset
--- bin_left_sd    double   SD           its left edge, inclusive
+-- axis           varchar               sd: SD from zero; z: SD from the neuron's mean
+-- sd_bin         bigint   index        bin on that axis; 0 begins at sd_bin_offset
+-- bin_left_sd    double   SD           its left edge on that axis, inclusive
 -- bin_right_sd   double   SD           its right edge, exclusive
 -- example_id     bigint   id           the example
 -- activation     float    model units  activation after pooling
 -- activation_sd  double   SD           standard deviations from zero
+-- activation_z   double   SD           standard deviations from the neuron's mean
 -- sample_rank    bigint   rank 1..     order of the sample in its bin, by priority
 -- sampled_frac   double   0..1         share of the bin's images that is here,
 --                                      estimated; 1: all of them
@@ -37,12 +41,20 @@ neurons as (
         neuron_stats.run_id,
         neuron_stats.layer,
         neuron_stats.unit,
+        neuron_stats.mean,
         neuron_stats.sd,
         neuron_stats.min,
         neuron_stats.max,
+        layer_axes.axis,
+        axis_origin(layer_axes.axis, neuron_stats.mean) as origin,
         settings.sd_bin_width as width,
         settings.sd_bin_offset as edge,
     from neuron_stats
+    inner join layer_axes
+        on
+            neuron_stats.dataset = layer_axes.dataset
+            and neuron_stats.run_id = layer_axes.run_id
+            and neuron_stats.layer = layer_axes.layer
     cross join settings
     where neuron_stats.sd > 0
 ),
@@ -134,13 +146,15 @@ overlapped as (
         unnest(
             range(
                 sd_bin_of(
-                    greatest(octave_left(octaves.bin, octaves.is_lowest), neurons.min),
+                    greatest(octave_left(octaves.bin, octaves.is_lowest), neurons.min)
+                    - neurons.origin,
                     neurons.sd,
                     neurons.width,
                     neurons.edge
                 ),
                 sd_bin_of(
-                    least(octave_right(octaves.bin, octaves.is_lowest), neurons.max),
+                    least(octave_right(octaves.bin, octaves.is_lowest), neurons.max)
+                    - neurons.origin,
                     neurons.sd,
                     neurons.width,
                     neurons.edge
@@ -183,6 +197,7 @@ limits as (
         top_examples.unit,
         top_examples.polarity,
         case
+            -- fewer: then nothing else is on that side of zero
             when count(*) < max(stg_runs.top_k) then 0.0
             when top_examples.polarity = 'positive' then min(top_examples.activation)
             else max(top_examples.activation)
@@ -207,10 +222,20 @@ complete as (
         neurons.layer,
         neurons.unit,
         max(
-            sd_bin_of(limits.activation, neurons.sd, neurons.width, neurons.edge)
+            sd_bin_of(
+                limits.activation - neurons.origin,
+                neurons.sd,
+                neurons.width,
+                neurons.edge
+            )
         ) filter (where limits.polarity = 'positive') as last_sd_bin,
         min(
-            sd_bin_of(limits.activation, neurons.sd, neurons.width, neurons.edge)
+            sd_bin_of(
+                limits.activation - neurons.origin,
+                neurons.sd,
+                neurons.width,
+                neurons.edge
+            )
         ) filter (where limits.polarity = 'negative') as first_sd_bin,
     from limits
     inner join neurons
@@ -255,13 +280,19 @@ binned as (
         candidates.run_id,
         candidates.layer,
         candidates.unit,
-        sd_bin_of(candidates.activation, neurons.sd, neurons.width, neurons.edge)
-            as sd_bin,
+        sd_bin_of(
+            candidates.activation - neurons.origin,
+            neurons.sd,
+            neurons.width,
+            neurons.edge
+        ) as sd_bin,
+        neurons.axis,
         neurons.width,
         neurons.edge,
         candidates.example_id,
         candidates.activation,
         candidates.activation::double / neurons.sd as activation_sd,
+        (candidates.activation::double - neurons.mean) / neurons.sd as activation_z,
         candidates.priority,
         candidates.source,
     from candidates
@@ -280,12 +311,14 @@ judged as (
         binned.run_id,
         binned.layer,
         binned.unit,
+        binned.axis,
         binned.sd_bin,
         binned.width,
         binned.edge,
         binned.example_id,
         binned.activation,
         binned.activation_sd,
+        binned.activation_z,
         binned.priority,
         binned.source,
         case
@@ -316,12 +349,14 @@ select
     judged.run_id,
     judged.layer,
     judged.unit,
+    judged.axis,
     judged.sd_bin,
     judged.edge + judged.sd_bin * judged.width as bin_left_sd,
     judged.edge + (judged.sd_bin + 1) * judged.width as bin_right_sd,
     judged.example_id,
     judged.activation,
     judged.activation_sd,
+    judged.activation_z,
     row_number() over (
         partition by
             judged.dataset,

@@ -26,6 +26,7 @@
 -- rendering_count  bigint   count        images of the word in the run
 -- activation       double   model units  mean activation over them
 -- activation_sd    double   SD           the same in standard deviations from zero
+-- activation_z     double   SD           the same in those from the neuron's mean
 -- best_rank        bigint   rank 1..     best rank of such an image among the neuron's
 --                                        top examples, or null
 with
@@ -148,6 +149,8 @@ select
     ranked.rendering_count,
     ranked.activation,
     ranked.activation / nullif(neuron_stats.sd, 0) as activation_sd,
+    (ranked.activation - neuron_stats.mean) / nullif(neuron_stats.sd, 0)
+        as activation_z,
     best_ranks.best_rank,
 from ranked
 cross join settings

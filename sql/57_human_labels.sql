@@ -1,7 +1,7 @@
 -- view:    human_labels
 -- grain:   one row per neuron, labeller and labelled example
 -- key:     dataset, run_id, layer, unit, labeller, example_id
--- reads:   raw_human_labels, stg_runs, neuron_stats, settings
+-- reads:   raw_human_labels, stg_runs, neuron_stats, layer_axes, settings
 -- purpose: What people say that sampled images show (neurons label import).
 --
 -- column         type         unit         meaning
@@ -18,6 +18,8 @@
 -- activation     float        model units  the neuron's activation; null if the run
 --                                          does not know it: zero or below
 -- activation_sd  double       SD           standard deviations from zero
+-- activation_z   double       SD           standard deviations from the neuron's mean
+-- axis           varchar                   of the layer: sd (from zero) or z
 -- sd_bin         bigint       index        its bin in neuron_samples; null if unknown
 select
     raw_human_labels.dataset,
@@ -32,8 +34,12 @@ select
     raw_human_labels.labelled_at,
     raw_human_labels.activation,
     raw_human_labels.activation::double / nullif(neuron_stats.sd, 0) as activation_sd,
+    (raw_human_labels.activation::double - neuron_stats.mean)
+    / nullif(neuron_stats.sd, 0) as activation_z,
+    layer_axes.axis,
     sd_bin_of(
-        raw_human_labels.activation,
+        raw_human_labels.activation
+        - axis_origin(layer_axes.axis, neuron_stats.mean),
         nullif(neuron_stats.sd, 0),
         settings.sd_bin_width,
         settings.sd_bin_offset
@@ -49,4 +55,9 @@ left join neuron_stats
         raw_human_labels.dataset = neuron_stats.dataset
         and raw_human_labels.run_id = neuron_stats.run_id
         and raw_human_labels.layer = neuron_stats.layer
-        and raw_human_labels.unit = neuron_stats.unit;
+        and raw_human_labels.unit = neuron_stats.unit
+left join layer_axes
+    on
+        raw_human_labels.dataset = layer_axes.dataset
+        and raw_human_labels.run_id = layer_axes.run_id
+        and raw_human_labels.layer = layer_axes.layer;

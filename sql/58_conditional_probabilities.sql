@@ -2,7 +2,7 @@
 -- grain:   one row per neuron, origin, labeller, concept, category and SD bin
 -- key:     dataset, run_id, layer, unit, origin, labeller, concept, category, sd_bin
 -- reads:   human_labels, neuron_samples, neuron_labels, run_concepts, stg_examples,
---          stg_texts, stg_stimuli, stg_layers, settings
+--          stg_texts, stg_stimuli, stg_layers, layer_axes, settings
 -- purpose: P(category | activation): how selective a neuron is, bin by bin.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (the Trump neuron); Wilson 1927,
 --          doi:10.1080/01621459.1927.10502953
@@ -26,8 +26,9 @@
 -- labeller          varchar             human: who; otherwise null
 -- concept           varchar             the concept; null: the category as a whole
 -- category          varchar             the category, or what the person wrote
--- sd_bin            bigint   index      number of the bin, as in neuron_samples
--- bin_left_sd       double   SD         its left edge, inclusive
+-- axis              varchar             sd: SD from zero; z: SD from the neuron's mean
+-- sd_bin            bigint   index      bin on that axis, as in neuron_samples
+-- bin_left_sd       double   SD         its left edge on that axis, inclusive
 -- bin_right_sd      double   SD         its right edge, exclusive
 -- sample_count      bigint   count      images of the bin that were judged
 -- hit_count         bigint   count      of these, images that show it
@@ -436,6 +437,7 @@ select
     final.labeller,
     final.concept,
     final.category,
+    layer_axes.axis,
     final.sd_bin,
     settings.sd_bin_offset + final.sd_bin * settings.sd_bin_width as bin_left_sd,
     settings.sd_bin_offset + (final.sd_bin + 1) * settings.sd_bin_width as bin_right_sd,
@@ -450,4 +452,9 @@ inner join stg_layers
         final.dataset = stg_layers.dataset
         and final.run_id = stg_layers.run_id
         and final.layer = stg_layers.layer
+inner join layer_axes
+    on
+        final.dataset = layer_axes.dataset
+        and final.run_id = layer_axes.run_id
+        and final.layer = layer_axes.layer
 cross join settings;

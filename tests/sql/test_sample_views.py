@@ -20,7 +20,8 @@ SQL = Path(__file__).parents[2] / "sql"
 NEURON = "dataset varchar, model_id varchar, run_id varchar, layer varchar, unit integer"
 GIVEN = {
     "stg_runs": "dataset varchar, model_id varchar, run_id varchar, top_k bigint",
-    "neuron_stats": f"{NEURON}, sd double, min float, max float",
+    "neuron_stats": f"{NEURON}, mean double, sd double, min float, max float",
+    "layer_axes": "dataset varchar, run_id varchar, layer varchar, axis varchar",
     "top_examples": f"{NEURON}, polarity varchar, example_rank bigint, example_id bigint, "
     "activation float",
     "run_concepts": "dataset varchar, run_id varchar, example_id bigint, half varchar, "
@@ -34,7 +35,7 @@ GIVEN = {
 PLACE = ("d", "m", "r", "l")
 
 
-def make_connection(width=1.0, offset=0.0):
+def make_connection(width=1.0, offset=0.0, axis="sd"):
     con = duckdb.connect(":memory:", config={"threads": 1})
     for name, columns in GIVEN.items():
         con.execute(f"create table {name} ({columns})")
@@ -54,6 +55,7 @@ def make_connection(width=1.0, offset=0.0):
         body = (SQL / f"{name}.sql").read_text(encoding="utf-8")
         con.execute(f"create view {name[3:]} as {body}")
     insert(con, "stg_layers", [("d", "r", "l", "visual")])
+    insert(con, "layer_axes", [("d", "r", "l", axis)])
     return con
 
 
@@ -68,7 +70,7 @@ def place_run(con, values, ids, shards, twice, top_k, only_signed):
     insert(con, "stg_runs", [("d", "m", "r", top_k)])
     wide = values.astype(np.float64)
     for unit, row in enumerate(wide):
-        insert(con, "neuron_stats", [(*PLACE, unit, row.std(), row.min(), row.max())])
+        insert(con, "neuron_stats", [(*PLACE, unit, row.mean(), row.std(), row.min(), row.max())])
         for polarity, sign in (("positive", 1), ("negative", -1)):
             order = [i for i in np.lexsort((ids, -sign * row)) if not twice[i]]
             best = [i for i in order if not only_signed or sign * row[i] > 0][:top_k]
@@ -98,14 +100,14 @@ def octave(values):
     return (np.sign(wide) * places).astype(int)
 
 
-def smallest_thresholds(row, ids, shards, twice, sd, width, offset):
+def smallest_thresholds(row, ids, shards, twice, origin, sd, width, offset):
     """SD bin of each example; smallest threshold of the (shard, octave)s that meet each, or infinity."""
     whole = ~twice
     floors = {
         shard: octave([row[shards == shard].std() / 2 * (1 + 1e-9)])[0] - 1
         for shard in np.unique(shards)
     }
-    sd_bins = np.floor((row / sd - offset) / width).astype(int)
+    sd_bins = np.floor(((row - origin) / sd - offset) / width).astype(int)
     found = {int(b): np.inf for b in np.unique(sd_bins)}
     for shard, floor in floors.items():
         inside = np.flatnonzero((shards == shard) & whole)
@@ -121,7 +123,7 @@ def smallest_thresholds(row, ids, shards, twice, sd, width, offset):
             far = 2.0 ** (abs(bin_) - 15) if abs(bin_) < 32 else np.inf
             left, right = (near, far) if bin_ > 0 else (-far, -near) if bin_ else (0.0, 0.0)
             low, high = (
-                np.floor((edge / sd - offset) / width)
+                np.floor(((edge - origin) / sd - offset) / width)
                 for edge in (max(left, row.min()), min(right, row.max()))
             )
             for sd_bin in found:
@@ -141,9 +143,10 @@ def smallest_thresholds(row, ids, shards, twice, sd, width, offset):
     width=st.sampled_from([1.0, 0.5, 0.3, 2.0]),
     offset=st.sampled_from([0.0, 0.25, -3.1]),
     top_k=st.sampled_from([1, 10, 1000]),
+    axis=st.sampled_from(["sd", "z"]),
 )
 def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
-    seed, kind, dtype, count, shard_count, only_signed, width, offset, top_k
+    seed, kind, dtype, count, shard_count, only_signed, width, offset, top_k, axis
 ):
     """So it is uniform: priorities know nothing of activations."""
     rng = np.random.default_rng(seed)
@@ -162,12 +165,13 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
     shards = np.sort(rng.integers(0, shard_count, count))
     ids = (shards.astype(np.int64) << 20) + np.arange(count)
     twice = rng.random(count) < 0.1
-    con = make_connection(width, offset)
+    con = make_connection(width, offset, axis)
     place_run(con, values, ids, shards, twice, top_k, only_signed)
     for unit, row in enumerate(values.astype(np.float64)):
         got = con.execute(
-            "select sd_bin, example_id, activation, activation_sd, bin_left_sd, bin_right_sd, "
-            "sample_rank, sampled_frac from neuron_samples where unit = $unit order by all",
+            "select sd_bin, example_id, activation, activation_sd, activation_z, bin_left_sd, "
+            "bin_right_sd, sample_rank, sampled_frac "
+            "from neuron_samples where unit = $unit order by all",
             {"unit": unit},
         ).fetchall()
         sd = row.std()
@@ -175,13 +179,15 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
             assert got == []
             continue
         whole = np.flatnonzero(~twice)
-        sd_bins, found = smallest_thresholds(row, ids, shards, twice, sd, width, offset)
+        origin = row.mean() if axis == "z" else 0.0
+        place = (row, ids, shards, twice, origin, sd, width, offset)
+        sd_bins, found = smallest_thresholds(*place)
         strongest = sorted(row[whole], reverse=True)
         ends = (strongest[:top_k], strongest[::-1][:top_k])
         if only_signed:
             ends = ([v for v in ends[0] if v > 0], [v for v in ends[1] if v < 0])
         limits = [0.0 if len(end) < top_k else end[-1] for end in ends]
-        limits = [np.floor((limit / sd - offset) / width) for limit in limits]
+        limits = [np.floor(((limit - origin) / sd - offset) / width) for limit in limits]
         expected = {}
         for sd_bin in np.unique(sd_bins[whole]):
             members = whole[sd_bins[whole] == sd_bin]
@@ -193,13 +199,15 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
             for rank, i in enumerate(kept, 1):
                 expected[int(ids[i])] = (int(sd_bin), float(row[i]), rank, share)
         assert len(got) == len(expected)
-        for sd_bin, example_id, value, value_sd, left, right, rank, share in got:
+        for sd_bin, example_id, value, value_sd, z, left, right, rank, share in got:
             assert expected[example_id] == (sd_bin, value, rank, pytest.approx(share))
             assert value_sd == pytest.approx(value / sd)
-            assert left - 1e-9 <= value_sd <= right + 1e-9
+            assert z == pytest.approx((value - row.mean()) / sd)
+            assert left - 1e-9 <= (z if axis == "z" else value_sd) <= right + 1e-9
             assert right - left == pytest.approx(width)
 
 
+@settings(deadline=None)
 @given(ids=st.lists(st.integers(0, (1 << 63) - 1), min_size=1, max_size=50))
 def test_priorities_are_the_same_in_sql_and_numpy(ids):
     con = make_connection()
@@ -222,7 +230,7 @@ def test_priorities_are_spread_evenly_and_differ_below_4096_shards():
 def test_a_run_without_samples_still_shows_its_tails():
     con = make_connection()
     insert(con, "stg_runs", [("d", "m", "r", 2)])
-    insert(con, "neuron_stats", [(*PLACE, 0, 1.0, -5.0, 5.0)])
+    insert(con, "neuron_stats", [(*PLACE, 0, 0.0, 1.0, -5.0, 5.0)])
     tops = [("positive", 1, 7, 4.5), ("positive", 2, 8, 3.5), ("negative", 1, 9, -2.5)]
     insert(con, "top_examples", [(*PLACE, 0, *row) for row in tops])
     got = con.execute("select sd_bin, example_id, sampled_frac from neuron_samples order by 1")
@@ -232,7 +240,7 @@ def test_a_run_without_samples_still_shows_its_tails():
 def test_conditional_probabilities_of_given_rows():
     con = make_connection()
     insert(con, "stg_runs", [("d", "m", "r", 1)])
-    insert(con, "neuron_stats", [(*PLACE, 0, 2.0, 0.0, 9.0)])
+    insert(con, "neuron_stats", [(*PLACE, 0, 1.0, 2.0, 0.0, 9.0)])
     values = {1: 0.0, 2: 1.0, 3: 1.5, 4: 2.5, 5: 3.0, 6: 4.1}  # SD bins 0 0 0 1 1 2
     insert(con, "raw_shard_samples", [
         ("d", "r", "l", 0, 0, int(octave([v])[0]) if v else 0, 1, i, v) for i, v in values.items()

@@ -1,0 +1,48 @@
+-- view:    layer_axes
+-- grain:   one row per layer of a run that has a neuron with spread
+-- key:     dataset, run_id, layer
+-- reads:   stg_layers, neuron_stats
+-- purpose: By what the activations of a layer are measured on cards and in bins.
+-- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (standard deviations from zero)
+--
+-- Axis sd: standard deviations from zero, where a neuron is at rest. For the layers
+-- that it was made for: outputs and inputs of a ReLU (is_rectified), as long as zero is
+-- near: median_mean_sd is at most 2. Axis z, standard deviations from the neuron's own
+-- mean, everywhere else: where all activations are near 2.73 with a standard deviation
+-- of 0.05, each is some 55 of them from zero, and that says nothing.
+--
+-- column          type     unit  meaning
+-- dataset         varchar        name of the dataset
+-- model_id        varchar        architecture:pretrained
+-- run_id          varchar        the run
+-- layer           varchar        module path, point and pooling
+-- is_rectified    boolean        a ReLU (its input too), or never below 0
+-- median_mean_sd  double   SD    |mean| / sd of its neurons, median
+-- axis            varchar        sd: SD from zero; z: SD from the neuron's mean
+select
+    stg_layers.dataset,
+    stg_layers.model_id,
+    stg_layers.run_id,
+    stg_layers.layer,
+    stg_layers.is_rectified,
+    median(abs(neuron_stats.mean) / neuron_stats.sd) as median_mean_sd,
+    case
+        when
+            stg_layers.is_rectified
+            and median(abs(neuron_stats.mean) / neuron_stats.sd) <= 2
+            then 'sd'
+        else 'z'
+    end as axis,
+from stg_layers
+inner join neuron_stats
+    on
+        stg_layers.dataset = neuron_stats.dataset
+        and stg_layers.run_id = neuron_stats.run_id
+        and stg_layers.layer = neuron_stats.layer
+where neuron_stats.sd > 0
+group by
+    stg_layers.dataset,
+    stg_layers.model_id,
+    stg_layers.run_id,
+    stg_layers.layer,
+    stg_layers.is_rectified;
