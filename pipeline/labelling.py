@@ -41,13 +41,14 @@ class BinSample:
 
     sd_bin: int
     left_sd: float
-    """Left edge in standard deviations from zero, inclusive."""
+    """Left edge in standard deviations on the axis of the layer (``layer_axes``), inclusive."""
     right_sd: float
     """Right edge, exclusive."""
     sampled_frac: float
     """Share of the bin's images that ``neuron_samples`` holds, estimated; 1: all of them."""
     example_ids: tuple[int, ...]
     activations_sd: tuple[float, ...]
+    """Of each example, on that axis."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def bin_samples(
         """
         select
             sd_bin, bin_left_sd, bin_right_sd, min(sampled_frac),
-            list(example_id order by sample_rank), list(activation_sd order by sample_rank)
+            list(example_id order by sample_rank),
+            list(if(axis = 'z', activation_z, activation_sd) order by sample_rank)
         from neuron_samples
         where
             dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.axes import read_axis, say_strength
 from pipeline.display import print_table, say
 from pipeline.errors import ConfigError
 from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
@@ -25,7 +26,9 @@ SHEET_IMAGES = 500
 """Most images on a picture."""
 
 _KEPT = """
-    select example_rank, activation, activation_sd, example_id
+    select
+        example_rank, activation, if($axis = 'z', activation_z, activation_sd) as strength,
+        example_id
     from top_examples
     where
         dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
@@ -38,7 +41,8 @@ _STORED = """
             order by if($polarity = 'positive', -activation, activation), example_id
         ) as example_rank,
         activation,
-        activation / nullif(neuron_stats.sd, 0) as activation_sd,
+        (activation - axis_origin($axis, neuron_stats.mean)) / nullif(neuron_stats.sd, 0)
+            as strength,
         example_id
     from activations
     inner join examples using (dataset, example_id)
@@ -55,7 +59,7 @@ class Top:
     """The strongest examples of a neuron, best first."""
 
     rows: tuple[tuple[Any, ...], ...]
-    """As `COLUMNS` says."""
+    """As `COLUMNS` says; ``sd`` is in standard deviations on the axis of the layer."""
     note: str
     """Why there are no more, for a person; empty if there are as many as were asked for."""
 
@@ -78,15 +82,18 @@ def show_top(
     """
     with connect(warehouse) as connection:
         neuron = find_neuron(connection, **where)
+        axis = read_axis(connection, neuron)
         top = find_top(connection, neuron, k, polarity)
         title = f"{neuron['layer']}  unit {neuron['unit']}  {polarity}"
         say(title, label := _describe_label(connection, neuron, polarity))
         if top.rows:
-            print_table(COLUMNS, iter(top.rows), limit=None)
+            names = [axis if name == "sd" else name for name in COLUMNS]
+            print_table(names, iter(top.rows), limit=None)
         if top.note:
             say(top.note)
         if sheet is not None:
-            images = _read_images(connection, Store(warehouse), neuron["dataset"], top.rows)
+            place = (connection, Store(warehouse), neuron["dataset"])
+            images = _read_images(*place, top.rows, axis)
             rows = _sheet_rows(title, label, images)
             save_sheet(draw_sheet(rows, f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
             more = f" (the first {SHEET_IMAGES})" if len(top.rows) > SHEET_IMAGES else ""
@@ -128,14 +135,14 @@ def find_top(
         f"""
         with top as ({_STORED if k > top_k and is_whole else _KEPT})
         select
-            top.example_rank, top.activation, top.activation_sd, example_id,
+            top.example_rank, top.activation, top.strength, example_id,
             examples.shard, examples.shard_key
         from top
         inner join examples using (example_id)
         where examples.dataset = $dataset
         order by top.example_rank
         """,
-        {**neuron, "polarity": polarity, "k": k},
+        {**neuron, "polarity": polarity, "k": k, "axis": read_axis(connection, neuron)},
     ).fetchall()
     texts = read_primary_texts(connection, neuron["dataset"], [row[3] for row in found])
     rows = tuple((*row, texts.get(row[3])) for row in found)
@@ -165,6 +172,8 @@ def _describe_label(
         neuron,
     ).fetchall()
     concept, category, q, reason = label[0] if label else (None, None, None, "no label")
+    if reason == "circular":
+        reason = "circular, the text tower read the very texts that tell its concept"
     named = f"{concept} ({category}), q = {q:.2g}" if concept else f"unlabelled: {reason}"
     if polarity == "negative":
         return f"what inhibits it most; what excites it is labelled: {named}"
@@ -176,6 +185,7 @@ def _read_images(
     store: Store,
     dataset: str,
     rows: Sequence[tuple[Any, ...]],
+    axis: str,
 ) -> list[tuple[bytes, str]]:
     """Files of the first images, best first, with their captions."""
     found = connection.execute(
@@ -189,8 +199,8 @@ def _read_images(
     ).fetchall()
     places = {example_id: place for example_id, *place in found}
     return [
-        (read_image(store, *places[example_id]), "" if sd is None else f"{sd:.1f} SD")
-        for _, _, sd, example_id, *_ in rows[:SHEET_IMAGES]
+        (read_image(store, *places[example_id]), say_strength(strength, axis))
+        for _, _, strength, example_id, *_ in rows[:SHEET_IMAGES]
     ]
 
 

@@ -63,6 +63,11 @@ create or replace macro text_place(text_kind, language, text_rank, text) as
 create or replace macro is_circular(tower, origin) as
     coalesce(tower = 'text' and origin in ('texts', 'stimulus'), false);
 
+-- is_thin(positives, others): an AUROC that so few images decide that one more or less
+-- would change it much. Three is the default of facet_min_count; where that is set
+-- lower, what is below three is tested, and said to be thin.
+create or replace macro is_thin(positives, others) as least(positives, others) < 3;
+
 -- The hypergeometric distribution: of population examples, marked show a concept; drawn
 -- of them are the top examples, without replacement; X is how many of these show it.
 -- It is symmetric in drawn and marked, so the sums run over the smaller one.

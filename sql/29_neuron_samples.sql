@@ -22,7 +22,8 @@
 -- layer          varchar               module path, point and pooling
 -- unit           integer  index 0..    position of the neuron inside its layer
 -- axis           varchar               sd: SD from zero; z: SD from the neuron's mean
--- sd_bin         bigint   index        bin on that axis; 0 begins at sd_bin_offset
+-- sd_bin         bigint   index        slice of that axis, sd_bin_width standard
+--                                      deviations wide; 0 begins at sd_bin_offset
 -- bin_left_sd    double   SD           its left edge on that axis, inclusive
 -- bin_right_sd   double   SD           its right edge, exclusive
 -- example_id     bigint   id           the example

@@ -32,9 +32,12 @@
 -- concept             varchar             the label; null if unlabelled
 -- category            varchar             family of the label; null if unlabelled
 -- origin              varchar             whose word it is: texts, stimulus, similarity
--- score               double   0..1       AUROC of the label on the testing half
+-- score               double   0..1       AUROC on the testing half: how often an image
+--                                        that shows the label excites the neuron more
+--                                        than one that does not; 0.5 is chance
 -- z                   double   SD         its Mann-Whitney z
--- q_value             double   0..1       false discovery rate of the label
+-- q_value             double   0..1       believe all labels with a q up to this one's,
+--                                        and about this share of them is false
 -- positive_count      bigint   count      testing images that show it
 -- top_count           bigint   count      of the top examples, those that show it
 -- top_size            bigint   count      testing: examples at the top of the neuron
@@ -42,7 +45,8 @@
 -- runner_up           varchar             next best concept; null if there is none
 -- runner_up_score     double   0..1       its AUROC on the testing half
 -- margin              double   -1..1      score - runner_up_score; null if none
--- agreement           bigint   1..3       methods that choose the label on screening
+-- agreement           bigint   1..3       how many of three methods chose the label on
+--                                        the screening half; enrichment always did
 -- enrichment_concept  varchar             choice by enrichment in the top examples
 -- auroc_concept       varchar             choice by screening_z over all, or null
 -- soft_wpmi_concept   varchar             choice by soft-WPMI over all prompts, or null

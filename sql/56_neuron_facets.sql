@@ -11,7 +11,9 @@
 -- figures without screening_ are of the testing half. p_value = (1 + surrogates that
 -- reach auroc) / 100, over 99 random sets of as many images of the same stratum. A
 -- stratum with fewer than facet_min_count images that show it, or that do not, is not
--- tested: it neither passes nor fails. Filled by neurons build.
+-- tested: it neither passes nor fails. Where facet_min_count is set below its default of
+-- three, figures of fewer than three images are thin (is_thin): one image decides them,
+-- and even p_value 0.01 is weak evidence. Filled by neurons build.
 --
 -- column                    type     unit       meaning
 -- dataset                   varchar             name of the dataset
@@ -29,6 +31,7 @@
 -- positive_count            bigint   count      images that show it
 -- other_count               bigint   count      images that do not
 -- is_tested                 boolean             whether there are enough of both
+-- is_thin                   boolean             fewer than three of either
 -- auroc                     double   0..1       null if not tested
 -- p_value                   double   0.01..1    null if not tested
 -- is_failed                 boolean             auroc below facet_min_auroc, or p_value
@@ -90,6 +93,7 @@ select
     tested.positive_count,
     tested.other_count,
     tested.auroc is not null as is_tested,
+    is_thin(tested.positive_count, tested.other_count) as is_thin,
     tested.auroc,
     tested.p_value,
     tested.auroc < settings.facet_min_auroc

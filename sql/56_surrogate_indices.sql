@@ -24,6 +24,7 @@
 -- stratum_count      bigint   count      strata tested
 -- lowest_auroc       double   0..1       the index: smallest AUROC of the strata
 -- weakest_stratum    varchar             where it is; ties by name
+-- is_thin            boolean             a stratum rests on fewer than three images
 -- surrogate_indices  float[]  0..1       the same of each of the 99 surrogates
 -- p_value            double   0.01..1    (1 + surrogates that reach the index) / 100
 with
@@ -42,6 +43,9 @@ gathered as (
         raw_facet_aurocs.facet_origin,
         count(*) as stratum_count,
         min((raw_facet_aurocs.auroc, raw_facet_aurocs.stratum)) as weakest,
+        bool_or(
+            is_thin(raw_facet_aurocs.positive_count, raw_facet_aurocs.other_count)
+        ) as is_thin,
         list(raw_facet_aurocs.surrogate_aurocs) as surrogates,
     from raw_facet_aurocs
     where raw_facet_aurocs.auroc is not null
@@ -64,6 +68,7 @@ reduced as (
         gathered.stratum_count,
         gathered.weakest[1] as lowest_auroc,
         gathered.weakest[2] as weakest_stratum,
+        gathered.is_thin,
         list_transform(
             range(1, len(gathered.surrogates[1]) + 1),
             lambda k: list_min(
@@ -87,6 +92,7 @@ select
     reduced.stratum_count,
     reduced.lowest_auroc,
     reduced.weakest_stratum,
+    reduced.is_thin,
     reduced.surrogate_indices,
     (
         1 + len(

@@ -10,7 +10,9 @@
 -- images: 1 means that in every form each image of the concept excites the neuron more
 -- than any other image of that form. It needs two tested facets, else it is null.
 -- Facets that are known and facets that are guessed (facet_origin) have rows of their
--- own. language_index is the same over the languages of rendered words.
+-- own. language_index is the same over the languages of rendered words. An index is
+-- thin (is_thin) if a tested facet rests on fewer than three images: then p_value is
+-- that of one or two images, whatever it is.
 --
 -- column               type                  unit       meaning
 -- dataset              varchar                          name of the dataset
@@ -33,6 +35,8 @@
 --                                                       facet_max_p
 -- untested_facets      varchar[]                        too few images: neither passed
 --                                                       nor failed
+-- thin_facets          varchar[]                        tested on fewer than 3 images
+-- is_thin              boolean                          whether there is such a facet
 -- facet_aurocs         map(varchar, double)  0..1       AUROC by facet; tested ones
 -- positive_counts      map(varchar, bigint)  count      images that show it, by facet
 -- language_index       double                0..1       smallest AUROC over languages
@@ -60,6 +64,9 @@ facets as (
         list(neuron_facets.stratum order by neuron_facets.stratum asc) filter (
             where not neuron_facets.is_tested
         ) as untested_facets,
+        list(neuron_facets.stratum order by neuron_facets.stratum asc) filter (
+            where neuron_facets.is_tested and neuron_facets.is_thin
+        ) as thin_facets,
         list(
             (neuron_facets.stratum, neuron_facets.auroc)
             order by neuron_facets.stratum asc
@@ -91,6 +98,8 @@ select
     by_facet.weakest_stratum as weakest_facet,
     coalesce(facets.failed_facets, []) as failed_facets,
     coalesce(facets.untested_facets, []) as untested_facets,
+    coalesce(facets.thin_facets, []) as thin_facets,
+    facets.thin_facets is not null as is_thin,
     map_from_entries(coalesce(facets.facet_aurocs, [])) as facet_aurocs,
     map_from_entries(facets.positive_counts) as positive_counts,
     by_language.lowest_auroc as language_index,

@@ -21,6 +21,7 @@
 -- category             varchar         family of the neurons' concepts; or all
 -- neuron_count         bigint   count  neurons whose first candidate is of it
 -- tested_count         bigint   count  of these, with at least two tested facets
+-- thin_count           bigint   count  of these, with a facet of fewer than 3 images
 -- multimodal_80_count  bigint   count  of these, with an index of at least 0.8
 -- multimodal_90_count  bigint   count  of at least 0.9
 -- multimodal_95_count  bigint   count  of at least 0.95
@@ -53,6 +54,7 @@ indices as (
         surrogate_indices.facet_origin,
         surrogate_indices.category,
         count(*) as tested_count,
+        count(*) filter (where surrogate_indices.is_thin) as thin_count,
         count(*) filter (
             where surrogate_indices.lowest_auroc >= 0.8
         ) as multimodal_80_count,
@@ -103,6 +105,7 @@ summed as (
         coalesce(chosen.category, 'all') as category,
         sum(chosen.neuron_count)::bigint as neuron_count,
         coalesce(sum(indices.tested_count), 0)::bigint as tested_count,
+        coalesce(sum(indices.thin_count), 0)::bigint as thin_count,
         coalesce(sum(indices.multimodal_80_count), 0)::bigint as multimodal_80_count,
         coalesce(sum(indices.multimodal_90_count), 0)::bigint as multimodal_90_count,
         coalesce(sum(indices.multimodal_95_count), 0)::bigint as multimodal_95_count,
@@ -195,6 +198,7 @@ select
     summed.category,
     summed.neuron_count,
     summed.tested_count,
+    summed.thin_count,
     summed.multimodal_80_count,
     summed.multimodal_90_count,
     summed.multimodal_95_count,

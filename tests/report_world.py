@@ -29,7 +29,8 @@ def make_picture(seed: int, **more: Any) -> Picture:
     """A picture of one colour with a mark, so that no two are alike."""
     image = Image.new("RGB", (THUMBNAIL_PX,) * 2, (40 + seed * 53 % 200, seed * 91 % 200, 120))
     image.paste((255, 255, seed % 256), (10 + seed % 40, 12, 60, 50))
-    return Picture(seed, image, **{"name": f"picture {seed} {EVIL}", "activation_sd": 2.5} | more)
+    given = {"name": f"picture {seed} {EVIL}", "text": f"text {seed} {EVIL}", "strength": 2.5}
+    return Picture(seed, image, **given | more)
 
 
 def make_label(**more: Any) -> Label:
@@ -53,6 +54,7 @@ def make_label(**more: Any) -> Label:
         "auroc_concept": EVIL,
         "soft_wpmi_concept": "<u>dog</u>",
         "is_labelled": True,
+        "is_circular": False,
         "reason": None,
         "tested_score": 0.987,
         "tested_p_value": 1e-14,
@@ -63,7 +65,8 @@ def make_label(**more: Any) -> Label:
 def make_unlabelled(reason: str) -> Label:
     """No label: what ``neuron_labels`` has then."""
     names = list(Label.__dataclass_fields__)
-    return Label(**dict.fromkeys(names) | {"is_labelled": False, "reason": reason})
+    told = {"is_labelled": False, "is_circular": reason == "circular", "reason": reason}
+    return Label(**dict.fromkeys(names) | told)
 
 
 def make_card(**more: Any) -> Card:
@@ -74,6 +77,7 @@ def make_card(**more: Any) -> Card:
         Stratum("facet", "edge map", "stimulus", 1, 70, None, None, None, None, None),
         Stratum("facet", "silhouette", "stimulus", 0, 0, None, None, None, None, None),
         Stratum("word language", "en", "stimulus", 4, 30, 0.9, 0.01, False, 0.3, 0.7),
+        Stratum("word language", "de", "stimulus", 1, 30, 1.0, 0.01, False, 0.3, 0.7, True),
     )
     index = {
         "concept": EVIL,
@@ -91,11 +95,13 @@ def make_card(**more: Any) -> Card:
         "is_random": False,
         "layer": "visual.layer4",
         "unit": 7,
+        "axis": "sd",
+        "tower": "visual",
         "planted": None,
-        "stats": Stats(1000, 0.1, 0.5, -1.0, 2.0, 0.4, 200),
+        "stats": Stats(1000, 0.1, 0.5, -1.0, 2.0, 0.4, 200, 1.5, 3.25, 0.6),
         "label": make_label(),
         "top": tuple(make_picture(n, is_labelled=n % 2 == 0) for n in range(12)),
-        "bottom": tuple(make_picture(20 + n, activation_sd=-1.5) for n in range(3)),
+        "bottom": tuple(make_picture(20 + n, strength=-1.5) for n in range(3)),
         "histogram": tuple(
             HistogramBin(n / 8, (n + 1) / 8, 1 + abs(n) * 7) for n in range(-16, 32) if n
         ),
@@ -122,7 +128,7 @@ def make_card(**more: Any) -> Card:
             Group(30, EVIL, 20, tuple(make_picture(200 + n) for n in range(5))),
             Group(20, None, 0, tuple(make_picture(210 + n) for n in range(4))),
         ),
-        "contrasting": tuple(make_picture(220 + n, activation_sd=0.0) for n in range(10)),
+        "contrasting": tuple(make_picture(220 + n, strength=0.0, is_at_rest=True) for n in range(10)),
     }  # fmt: skip
     return Card(**values | more)
 
@@ -130,7 +136,7 @@ def make_card(**more: Any) -> Card:
 def make_bare_card(**more: Any) -> Card:
     """A dead neuron of a run without samples, facets or a build."""
     values: dict[str, Any] = {
-        "stats": Stats(1000, 0.0, 0.0, 0.0, 0.0, 0.0, 1000),
+        "stats": Stats(1000, 0.0, 0.0, 0.0, 0.0, 0.0, 1000, None, None, None),
         "label": make_unlabelled("no activity"),
         "halle_berry": None,
         "clarity": None,

@@ -20,6 +20,9 @@ class Stats:
     active_frac: float
     zero_count: int
     """Activations that are exactly zero."""
+    skewness: float | None
+    kurtosis: float | None
+    sparsity: float | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Label:
     auroc_concept: str | None
     soft_wpmi_concept: str | None
     is_labelled: bool
+    is_circular: bool
+    """Significant, but of a text tower, which read the very texts that tell the concept."""
     reason: str | None
     tested_score: float | None
     """AUROC of ``enrichment_concept`` on the testing half, labelled or not; null without one."""
@@ -53,7 +58,7 @@ class Label:
 
 @dataclass(frozen=True)
 class HistogramBin:
-    """Activations between two edges, in standard deviations from zero."""
+    """Activations between two edges, in standard deviations on the card's axis."""
 
     left_sd: float
     right_sd: float
@@ -87,6 +92,8 @@ class Stratum:
     """0.05 quantile of the AUROC of the 99 surrogates."""
     surrogate_high: float | None
     """0.95 quantile."""
+    is_thin: bool = False
+    """It rests on fewer than three images that show the concept, or that do not."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,10 @@ class Card:
     is_random: bool
     layer: str
     unit: int
+    axis: str
+    """``sd``: standard deviations from zero; ``z``: from the neuron's mean (``layer_axes``)."""
+    tower: str
+    """``visual`` or ``text``."""
     planted: str | None
     """What the embedded model was trained to have this neuron stand for; null for any other."""
     stats: Stats
@@ -152,3 +163,14 @@ class Card:
     """The row of ``neuron_clarity``."""
     groups: tuple[Group, ...]
     contrasting: tuple[Picture, ...]
+
+    @property
+    def marks(self) -> tuple[tuple[str, float], ...]:
+        """Where zero and the mean are on the axis; none for a neuron without spread."""
+        if not self.stats.sd:
+            return ()
+        away = self.stats.mean / self.stats.sd
+        return (
+            ("zero", -away if self.axis == "z" else 0.0),
+            ("mean", 0.0 if self.axis == "z" else away),
+        )

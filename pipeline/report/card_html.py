@@ -6,6 +6,7 @@ from functools import partial
 
 from markupsafe import Markup
 
+from pipeline.axes import AXES
 from pipeline.report import words
 from pipeline.report.card import Card
 from pipeline.report.figures import (
@@ -30,6 +31,7 @@ def render_card(card: Card) -> str:
         {
             "card": card,
             "words": words,
+            "axes": AXES,
             "distribution": _distribution(card),
             "stride": _stride(card),
             "strata": _strata(card),
@@ -41,16 +43,14 @@ def render_card(card: Card) -> str:
 def _stride(card: Card) -> int:
     if not card.histogram:
         return 1
-    return sample_stride(card.samples, _WIDE_PX - 72, sd_range(card.histogram, card.samples))
+    return sample_stride(card.samples, _WIDE_PX - 72, sd_range(card))
 
 
 def _distribution(card: Card) -> Markup | None:
     if not card.histogram:
         return None
-    limits = sd_range(card.histogram, card.samples)
-    bars = partial(
-        draw_histogram, bins=card.histogram, zero_count=card.stats.zero_count, limits=limits
-    )
+    limits = sd_range(card)
+    bars = partial(draw_histogram, card=card, limits=limits)
     if not card.samples:
         return Markup(draw_svg(_WIDE_PX, 210, (64, 8, 6, 40), bars))
     images = partial(draw_samples, bins=card.samples, limits=limits)
@@ -79,5 +79,5 @@ def _probabilities(card: Card) -> Markup | None:
     if not card.probabilities:
         return None
     names = len({point.what for point in card.probabilities})
-    draw = partial(draw_probabilities, points=card.probabilities)
+    draw = partial(draw_probabilities, points=card.probabilities, axis=card.axis)
     return Markup(draw_svg(_HALF_PX, 330 + 21 * names, (48, 10, 14 + 21 * names, 42), draw))

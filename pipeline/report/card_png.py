@@ -132,6 +132,8 @@ def _list_blocks(card: Card) -> Iterator[Block]:
         yield _heading(words.TITLES[name], words.describe_examples(card, polarity))
         if pictures:
             yield _strip(pictures)
+        if card.tower == "text" and pictures:
+            yield _lines(words.list_texts(pictures))
     yield from _distribution(card)
     yield _tests(card)
     yield _heading(words.TITLES["groups"], words.describe_clarity(card))
@@ -141,6 +143,8 @@ def _list_blocks(card: Card) -> Iterator[Block]:
     yield _heading(words.TITLES["contrasting"], words.describe_contrasting(card))
     if card.contrasting:
         yield _strip(card.contrasting)
+    yield _heading(words.TITLES["glossary"], "a sentence each")
+    yield _lines([f"{name}: {told}" for name, told in words.list_glossary(card)])
 
 
 def _header(card: Card) -> Block:
@@ -221,8 +225,18 @@ def _strip(pictures: Sequence[Picture]) -> Block:
     return Block(THUMBNAIL_PX + (30 if captioned else 14), draw)
 
 
+def _lines(texts: Sequence[str]) -> Block:
+    """A text a line, cut where the card ends."""
+
+    def draw(canvas: Canvas, y: float) -> None:
+        for number, text in enumerate(texts):
+            canvas.write(MARGIN_PX, y + 10 + number * LINE_PX, shorten(text, 190))
+
+    return Block(LINE_PX * len(texts) + 8, draw)
+
+
 def _distribution(card: Card) -> Iterator[Block]:
-    limits = sd_range(card.histogram, card.samples) if card.histogram else (0.0, 0.0)
+    limits = sd_range(card) if card.histogram else (0.0, 0.0)
     left, right = MARGIN_PX + 56, 6
     width = WIDTH_PX - left - MARGIN_PX - right
     stride = sample_stride(card.samples, width, limits) if card.histogram else 1
@@ -235,7 +249,7 @@ def _distribution(card: Card) -> Iterator[Block]:
         if card.samples:
             draw_samples(canvas.add_axes(left, y, width, above), card.samples, limits)
         axes = canvas.add_axes(left, y + above + 4, width, 150)
-        draw_histogram(axes, card.histogram, card.stats.zero_count, limits)
+        draw_histogram(axes, card, limits)
 
     yield Block(above + 150 + 50, draw)
 
@@ -244,7 +258,9 @@ def _tests(card: Card) -> Block:
     """The Halle Berry test on the left, P(category | activation) on the right."""
     groups = words.group_strata(card.halle_berry)
     told = [
-        line for text in words.describe_test(card.halle_berry) for line in textwrap.wrap(text, 92)
+        line
+        for text in words.describe_test(card.halle_berry, card.tower)
+        for line in textwrap.wrap(text, 92)
     ]
     half = MARGIN_PX + CONTENT_PX // 2 + 20
     strata_px = sum(48 + STRATUM_PX * len(items) for _, items in groups) + 30 * bool(groups)
@@ -270,6 +286,6 @@ def _tests(card: Card) -> Block:
         canvas.write(half, y + 54, words.describe_probabilities(card), color=FAINT)
         if card.probabilities:
             axes = canvas.add_axes(half + 46, y + 76 + 21 * names, CONTENT_PX // 2 - 72, 270)
-            draw_probabilities(axes, card.probabilities)
+            draw_probabilities(axes, card.probabilities, card.axis)
 
     return Block(max(left_px, right_px) + 8, draw)

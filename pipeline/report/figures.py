@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.report.card import HistogramBin, Probability, SampleBin, Stratum
+from pipeline.axes import AXES
+from pipeline.report.card import Card, HistogramBin, Probability, SampleBin, Stratum
 from pipeline.report.fonts import FAMILY, load_families, make_drawable
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ BLUE, ORANGE, GREEN, PURPLE = (COLOURS[name] for name in ("blue", "orange", "gre
 DPI = 100
 SMALL_PT, TEXT_PT = 8.5, 9.5
 _MIN_BAR_SD = 0.1
+_FAR = 0.35
+"""Zero is on the axis z if it is no further from the activations than this share of their range."""
 _THUMBNAIL_PX, _MIN_THUMBNAIL_PX = 52, 30
 _SERIES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (PURPLE, "^"), (FAINT, "v"))
 
@@ -80,17 +83,18 @@ def write(axes: Axes, x: float, y: float, text: str, **more: Any) -> None:
     axes.text(x, y, drawn, **{"fontsize": SMALL_PT} | more | fonts)
 
 
-def sd_range(
-    histogram: Sequence[HistogramBin], samples: Sequence[SampleBin]
-) -> tuple[float, float]:
-    """The axis of activations in SD: all of them, zero among them, whole bins of samples."""
-    edges = [0.0, *(b.left_sd for b in histogram), *(b.right_sd for b in histogram)]
-    edges += [edge for b in samples for edge in (b.left_sd, b.right_sd)]
+def sd_range(card: Card) -> tuple[float, float]:
+    """The axis of activations in SD: all of them, whole bins of samples, zero and mean unless far."""
+    edges = [edge for b in card.histogram for edge in (b.left_sd, b.right_sd)]
+    edges += [edge for b in card.samples for edge in (b.left_sd, b.right_sd)]
+    reach = _FAR * (max(edges) - min(edges))
+    near = (min(edges) - reach, max(edges) + reach)
+    edges += [at for _, at in card.marks if near[0] <= at <= near[1] or card.axis == "sd"]
     pad = 0.02 * (max(edges) - min(edges))
     return min(edges) - pad, max(edges) + pad
 
 
-def merge_bins(bins: Sequence[HistogramBin]) -> list[HistogramBin]:
+def merge_bins(bins: Sequence[HistogramBin], zero_sd: float = 0.0) -> list[HistogramBin]:
     """Neighbours together until each bar is wide enough to be seen; near zero the bins are tiny."""
     merged: list[HistogramBin] = []
     for item in bins:
@@ -98,7 +102,7 @@ def merge_bins(bins: Sequence[HistogramBin]) -> list[HistogramBin]:
         if (
             last
             and last.right_sd - last.left_sd < _MIN_BAR_SD
-            and (last.left_sd >= 0) == (item.left_sd >= 0)
+            and (last.left_sd >= zero_sd) == (item.left_sd >= zero_sd)
             and item.left_sd - last.left_sd < _MIN_BAR_SD
         ):
             count = last.example_count + item.example_count
@@ -108,20 +112,21 @@ def merge_bins(bins: Sequence[HistogramBin]) -> list[HistogramBin]:
     return merged
 
 
-def draw_histogram(
-    axes: Axes, bins: Sequence[HistogramBin], zero_count: int, limits: tuple[float, float]
-) -> None:
+def draw_histogram(axes: Axes, card: Card, limits: tuple[float, float]) -> None:
     """Images per standard deviation of activation, on a log scale: the area of a bar is its images.
+
+    The exact zeros are a line at zero; zero and the mean are marked, or where they are if that is
+    beyond the axis.
 
     Args:
         axes: Where.
-        bins: Those of ``neuron_histograms``, without the exact zeros.
-        zero_count: The exact zeros; a line.
+        card: Whose activations.
         limits: The axis in SD.
     """
     from matplotlib.ticker import NullFormatter
 
-    merged = [b for b in merge_bins(bins) if b.right_sd > b.left_sd]
+    marks, zero_count = dict(card.marks), card.stats.zero_count
+    merged = [b for b in merge_bins(card.histogram, marks["zero"]) if b.right_sd > b.left_sd]
     widths = [b.right_sd - b.left_sd for b in merged]
     heights = [b.example_count / w for b, w in zip(merged, widths, strict=True)]
     lefts = [b.left_sd for b in merged]
@@ -130,13 +135,33 @@ def draw_histogram(
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
     axes.yaxis.set_minor_formatter(NullFormatter())
     top = max(heights, default=1.0)
-    axes.set_ylim(min(1.0, *heights) / 2 if heights else 0.5, top * 4)
+    axes.set_ylim(min(1.0, *heights) / 2 if heights else 0.5, top * 12)
     axes.set_xlim(*limits)
-    axes.axvline(0, color=INK, lw=0.8)
-    if zero_count:
-        write(axes, 0, top * 1.5, f" {zero_count:,} images exactly at 0", va="bottom", color=FAINT)
-    axes.set_xlabel("activation, in standard deviations from zero")
+    at_zero = f"zero: {zero_count:,} images exactly" if zero_count else "zero"
+    for name, told, colour, level in (
+        ("zero", at_zero, INK, top * 4.2),
+        ("mean", "mean", ORANGE, top * 1.4),
+    ):
+        _mark(axes, marks[name], told, colour, level, limits)
+    axes.set_xlabel(f"activation, in {AXES[card.axis]}")
     axes.set_ylabel("images per SD (log)")
+
+
+def _mark(
+    axes: Axes, at: float, told: str, colour: str, level: float, limits: tuple[float, float]
+) -> None:
+    """A line at a place of the axis with its name; beyond the axis, an arrow and how far."""
+    if limits[0] <= at <= limits[1]:
+        axes.axvline(at, color=colour, lw=0.9, ls="-" if colour == INK else (0, (4, 2)))
+        is_right = at > limits[0] + 0.7 * (limits[1] - limits[0])
+        align, text = ("right", f"{told} ") if is_right else ("left", f" {told}")
+        write(axes, at, level, text, ha=align, va="bottom", color=colour)
+    elif at < limits[0]:
+        write(axes, limits[0], level, f"← {told}: at {at:.1f}", va="bottom", color=colour)
+    else:
+        write(
+            axes, limits[1], level, f"{told}: at {at:.1f} →", ha="right", va="bottom", color=colour
+        )
 
 
 def draw_samples(axes: Axes, bins: Sequence[SampleBin], limits: tuple[float, float]) -> None:
@@ -197,7 +222,10 @@ def _size_px(axes: Axes) -> tuple[float, float]:
 
 
 def draw_strata(axes: Axes, strata: Sequence[Stratum]) -> None:
-    """AUROC within each form or language, from 0.5 (chance); grey: what chance does; hatched: untested."""
+    """AUROC within each form or language, from 0.5 (chance).
+
+    Grey: what chance does. Hatched: untested. Hollow: fewer than three images decide it.
+    """
     for place, item in enumerate(strata):
         write(axes, -0.02, place, item.name, ha="right", va="center", fontsize=TEXT_PT)
         if item.auroc is None:
@@ -208,12 +236,17 @@ def draw_strata(axes: Axes, strata: Sequence[Stratum]) -> None:
                 spread = item.surrogate_high - item.surrogate_low
                 axes.barh(place, spread, 0.8, item.surrogate_low, color=BAND, zorder=1)
             colour = ORANGE if item.is_failed else BLUE
-            axes.barh(place, item.auroc - 0.5, 0.44, 0.5, color=colour, zorder=2)
-            axes.plot([item.auroc], [place], "o", color=colour, ms=6, zorder=5, clip_on=False)
+            fill = COLOURS["paper"] if item.is_thin else colour
+            axes.barh(place, item.auroc - 0.5, 0.44, 0.5, color=fill, ec=colour, lw=1, zorder=2)
+            axes.plot(
+                [item.auroc], [place], "o", color=colour, mfc=fill, ms=6, zorder=5, clip_on=False
+            )
             p = "" if item.p_value is None else f", p {item.p_value:.2f}"
             failed = ", fails" if item.is_failed else ""
-            note = f"{item.auroc:.3f}, {item.positive_count} of it{p}{failed}"
-        write(axes, 1.03, place, note, va="center", color=FAINT if item.auroc is None else INK)
+            only = "only " if item.is_thin else ""
+            note = f"{item.auroc:.3f}, {only}{item.positive_count} of it{p}{failed}"
+        is_faint = item.auroc is None or item.is_thin
+        write(axes, 1.03, place, note, va="center", color=FAINT if is_faint else INK)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(strata) - 0.4, -0.6)
     axes.axvline(0.5, color=INK, lw=0.8, ls=(0, (3, 2)), zorder=4)
@@ -223,7 +256,7 @@ def draw_strata(axes: Axes, strata: Sequence[Stratum]) -> None:
     axes.set_xlabel("AUROC within it (testing half); 0.5 is chance")
 
 
-def draw_probabilities(axes: Axes, points: Sequence[Probability]) -> None:
+def draw_probabilities(axes: Axes, points: Sequence[Probability], axis: str = "sd") -> None:
     """P(what | activation) with Wilson's 95 % intervals, one series for each thing asked."""
     names = list(dict.fromkeys(point.what for point in points))
     for number, name in enumerate(names):
@@ -260,7 +293,7 @@ def draw_probabilities(axes: Axes, points: Sequence[Probability]) -> None:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.grid(axis="y", color=RULE, lw=0.5)
     axes.set_axisbelow(True)
-    axes.set_xlabel("activation, in standard deviations from zero (numbers: images judged)")
+    axes.set_xlabel(f"activation, in {AXES[axis]} (numbers: images judged)")
     axes.set_ylabel("share that shows it")
 
 

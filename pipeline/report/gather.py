@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.axes import read_axis
 from pipeline.nano.planted import load_planted
 from pipeline.report.card import (
     Card,
@@ -42,7 +43,11 @@ _THIS = "dataset = $dataset and run_id = $run_id and layer = $layer and unit = $
 _STATS = f"""
 select
     model_id, example_count, mean, sd, min, max, active_frac,
-    (zero_frac * example_count + 0.5)::bigint as zero_count,
+    (zero_frac * example_count + 0.5)::bigint as zero_count, skewness, kurtosis, sparsity,
+    (
+        select layers.tower from layers
+        where layers.dataset = $dataset and layers.run_id = $run_id and layers.layer = $layer
+    ) as tower,
     (
         select runs.is_random from runs
         where runs.dataset = $dataset and runs.run_id = $run_id
@@ -57,7 +62,7 @@ select
     neuron_labels.z, neuron_labels.q_value, neuron_labels.positive_count,
     neuron_labels.top_count, neuron_labels.top_size, neuron_labels.lift, runner_up,
     runner_up_score, margin, agreement, enrichment_concept, auroc_concept, soft_wpmi_concept,
-    is_labelled, reason, tested.auroc as tested_score,
+    is_labelled, is_circular, reason, tested.auroc as tested_score,
     10 ^ tested.top_log10_p as tested_p_value,
 from neuron_labels
 left join label_candidates as tested
@@ -70,8 +75,10 @@ where
     and neuron_labels.layer = $layer and neuron_labels.unit = $unit
 """
 
+_STRENGTH = "if($axis = 'z', activation_z, activation_sd) as strength, activation = 0 as is_at_rest"
+
 _EXAMPLES = f"""
-select polarity, example_id, activation_sd
+select polarity, example_id, {_STRENGTH}
 from top_examples
 where {_THIS} and example_rank <= $count
 order by polarity, example_rank
@@ -79,8 +86,10 @@ order by polarity, example_rank
 
 _HISTOGRAM = f"""
 select
-    if(isfinite(bin_left), bin_left, $min) / $sd as left_sd,
-    if(isfinite(bin_right), bin_right, $max) / $sd as right_sd,
+    (if(isfinite(bin_left) and not $is_cut, bin_left, greatest(bin_left, $min)) - $origin) / $sd
+        as left_sd,
+    (if(isfinite(bin_right) and not $is_cut, bin_right, least(bin_right, $max)) - $origin) / $sd
+        as right_sd,
     example_count::bigint as example_count,
 from neuron_histograms
 where {_THIS} and bin <> 0
@@ -88,7 +97,7 @@ order by bin_left
 """
 
 _SAMPLES = f"""
-select sd_bin, bin_left_sd, bin_right_sd, example_id, activation_sd
+select sd_bin, bin_left_sd, bin_right_sd, example_id, {_STRENGTH}
 from neuron_samples
 where {_THIS} and sample_rank <= $count
 order by sd_bin, sample_rank
@@ -97,7 +106,7 @@ order by sd_bin, sample_rank
 _INDICES = f"""
 select
     concept, category, origin, facet_origin, is_label, multimodality_index, p_value, facet_count,
-    weakest_facet, failed_facets, untested_facets, language_index, language_count,
+    weakest_facet, failed_facets, untested_facets, thin_facets, language_index, language_count,
     weakest_language,
 from neuron_multimodality
 where {_THIS} and candidate_rank = 1
@@ -109,7 +118,7 @@ _STRATA = f"""
 with these as (
     select
         dimension, stratum as name, facet_origin, positive_count, other_count, auroc, p_value,
-        is_failed, concept, category, origin,
+        is_failed, is_thin, concept, category, origin,
     from neuron_facets
     where {_THIS} and candidate_rank = 1
 ),
@@ -135,7 +144,8 @@ select
     coalesce(these.facet_origin, of_run.facet_origin) as facet_origin,
     coalesce(positive_count, 0) as positive_count,
     coalesce(other_count, 0) as other_count,
-    auroc, p_value, is_failed, surrogate_low, surrogate_high, concept, category, origin,
+    auroc, p_value, is_failed, coalesce(is_thin, true) as is_thin,
+    surrogate_low, surrogate_high, concept, category, origin,
 from these
 left join surrogates using (dimension, name, facet_origin)
 full join of_run
@@ -215,11 +225,14 @@ def gather_card(
     ask = Asker(connection, dict(neuron))
     stats = ask(_STATS)[0]
     model_id, is_random = stats.pop("model_id"), stats.pop("is_random")
+    tower, axis = stats.pop("tower"), read_axis(connection, neuron)
     label = Label(**ask(_LABEL)[0])
     sd = stats["sd"]
-    examples = ask(_EXAMPLES, count=EXAMPLE_COUNT)
-    bins = ask(_HISTOGRAM, sd=sd, min=stats["min"], max=stats["max"]) if sd else []
-    samples = ask(_SAMPLES, count=SAMPLE_COUNT)
+    origin = stats["mean"] if axis == "z" else 0.0
+    scale = {"sd": sd, "origin": origin, "min": stats["min"], "max": stats["max"]}
+    examples = ask(_EXAMPLES, axis=axis, count=EXAMPLE_COUNT)
+    bins = ask(_HISTOGRAM, **scale, is_cut=axis == "z") if sd else []
+    samples = ask(_SAMPLES, axis=axis, count=SAMPLE_COUNT)
     groups = ask(_GROUPS)
     contrasting = ask(_CONTRASTING, count=EXAMPLE_COUNT)
     ids = {row["example_id"] for row in (*examples, *samples, *contrasting)}
@@ -228,7 +241,12 @@ def gather_card(
 
     def shown(rows: Iterable[Mapping[str, Any]]) -> tuple[Picture, ...]:
         return tuple(
-            replace(pictures[row["example_id"]], activation_sd=row.get("activation_sd"))
+            replace(
+                pictures[row["example_id"]],
+                strength=row.get("strength"),
+                axis=axis,
+                is_at_rest=row.get("is_at_rest", False),
+            )
             for row in rows
         )
 
@@ -237,6 +255,8 @@ def gather_card(
         **neuron,
         model_id=model_id,
         is_random=is_random,
+        axis=axis,
+        tower=tower,
         planted=planted_concept(model_id, neuron["layer"], neuron["unit"]),
         stats=Stats(**stats),
         label=label,
@@ -260,7 +280,12 @@ def gather_card(
             for row in groups
         ),
         contrasting=shown(
-            {**row, "activation_sd": row["activation"] / sd if sd else None} for row in contrasting
+            {
+                **row,
+                "strength": (row["activation"] - origin) / sd if sd else None,
+                "is_at_rest": row["activation"] == 0,
+            }
+            for row in contrasting
         ),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
+from pipeline.axes import say_strength
 from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
 from pipeline.pixels import open_upright
 from pipeline.sheet import put_on_paper
@@ -32,8 +33,12 @@ class Picture:
     """RGB, square, ``THUMBNAIL_PX`` wide, on white."""
     name: str
     """What it shows or says, for those who do not see it: its text, or else its key."""
-    activation_sd: float | None = None
-    """Of the neuron that it stands beside; null for a neuron without spread."""
+    strength: float | None = None
+    """Activation of the neuron that it stands beside, on the axis; null for one without spread."""
+    axis: str = "sd"
+    """``sd`` or ``z`` (``layer_axes``)."""
+    is_at_rest: bool = False
+    """The activation is 0, which stands for all that a run did not store: zero or below."""
     text: str | None = None
     """Its primary text: what a text tower reads of it; null without any."""
     is_labelled: bool = False
@@ -41,10 +46,10 @@ class Picture:
 
     @property
     def caption(self) -> str:
-        """Its activation, for a person; zero stands for all that a run did not store."""
-        if self.activation_sd is None:
-            return ""
-        return f"{self.activation_sd:.1f} SD" if self.activation_sd else "0 or below"
+        """Its activation, for a person."""
+        if self.is_at_rest and self.strength is not None:
+            return "0 or below"
+        return say_strength(self.strength, self.axis)
 
 
 _IMAGES = f"""

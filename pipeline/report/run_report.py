@@ -81,6 +81,7 @@ _THIS = "dataset = $dataset and run_id = $run_id"
 _LAYERS = f"""
 select
     layer, count(*) as unit_count, count(*) filter (where is_labelled) as labelled_count,
+    count(*) filter (where is_circular) as circular_count,
     count(distinct concept) as concept_count,
 from neuron_labels
 where {_THIS}
@@ -106,7 +107,7 @@ order by neuron_count desc, reason
 
 _MULTIMODALITY = f"""
 select
-    layer, facet_origin, category, neuron_count, tested_count,
+    layer, facet_origin, category, neuron_count, tested_count, thin_count,
     multimodal_80_count, multimodal_90_count, multimodal_95_count,
     permuted_80_count, permuted_90_count, permuted_95_count,
     untrained_run_count, untrained_80_count, untrained_90_count, untrained_95_count,
@@ -123,6 +124,7 @@ with tested as (
         arg_max(multimodality_index, facet_origin = 'stimulus') as multimodality_index,
         arg_max(weakest_facet, facet_origin = 'stimulus') as weakest_facet,
         arg_max(facet_count, facet_origin = 'stimulus') as facet_count,
+        arg_max(is_thin, facet_origin = 'stimulus') as is_thin,
     from neuron_multimodality
     where {_THIS} and is_label and multimodality_index is not null
     group by layer, unit
@@ -134,7 +136,7 @@ clear as (
 
 select
     layer, unit, concept, category, score, z, q_value, positive_count, runner_up,
-    runner_up_score, margin, agreement, multimodality_index, weakest_facet, facet_count, clarity,
+    runner_up_score, margin, agreement, multimodality_index, weakest_facet, facet_count, is_thin, clarity,
 from neuron_labels
 left join tested using (layer, unit)
 left join clear using (layer, unit)
@@ -175,9 +177,12 @@ with wanted as (
 ),
 
 top as (
-    select layer, unit, example_rank, example_id, activation_sd
+    select
+        layer, unit, example_rank, example_id, axis,
+        if(axis = 'z', activation_z, activation_sd) as strength,
     from top_examples
     inner join wanted using (layer, unit)
+    inner join layer_axes using (dataset, run_id, layer)
     where {_THIS} and polarity = 'positive' and example_rank <= $count
 ),
 
@@ -191,7 +196,7 @@ showing as (
 )
 
 select
-    layer, unit, example_id, activation_sd,
+    layer, unit, example_id, strength, axis,
     (layer, unit, example_id) in (select (layer, unit, example_id) from showing) as is_labelled,
 from top
 order by layer, unit, example_rank
@@ -264,7 +269,8 @@ def _top_pictures(
     for row in found:
         picture = replace(
             pictures[row["example_id"]],
-            activation_sd=row["activation_sd"],
+            strength=row["strength"],
+            axis=row["axis"],
             is_labelled=row["is_labelled"],
         )
         neuron = (row["layer"], row["unit"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pipeline.axes import AXES
 from pipeline.report.card import Card, Group, HalleBerry, Label, Stratum
+from pipeline.report.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,9 @@ class Method:
     """Whether that is the label; null without a label or without a choice."""
 
 
+WEAK_SCORE = 0.7
+"""Labels whose mean AUROC is below this are said to be weak."""
+
 TITLES = {
     "top": "What excites it most",
     "bottom": "What inhibits it most",
@@ -26,6 +33,7 @@ TITLES = {
     "probability": "How selective it is: P(shown | activation)",
     "groups": "Do its top images look alike?",
     "contrasting": "Near misses: images like its top images that leave it cold",
+    "glossary": "What the words mean",
 }
 """The sections of a card."""
 
@@ -67,6 +75,31 @@ _REASONS = {
     "not significant": "what was chosen on the screening half is not significant on the testing half",
     "circular": "circular: it is of the text tower, which read the very texts that tell the concept",
 }
+
+
+def list_glossary(card: Card) -> list[tuple[str, str]]:
+    """Words on a card that are measures, a sentence each; also in README.md and the views' headers."""
+    return [
+        (
+            "AUROC (score)",
+            "how often an image that shows the concept excites the neuron more than one that does "
+            "not; 0.5 is chance, 1 is always.",
+        ),
+        (
+            "q (q_value)",
+            "believe all labels with a q up to this one's, and about this share of them is false.",
+        ),
+        (
+            "methods that choose it (agreement)",
+            "how many of three chose the label on the screening half; enrichment always did.",
+        ),
+        (
+            "bin (sd_bin)",
+            f"a slice of the axis of activation, which is in {AXES[card.axis]} here; its images are "
+            "drawn at random.",
+        ),
+    ]
+
 
 _FORMS = {
     "stimulus": "known by construction",
@@ -153,10 +186,20 @@ def describe_agreement(label: Label) -> str:
 def describe_stats(card: Card) -> str:
     """Moments and share of zeros."""
     stats = card.stats
-    return (
+    shape = [
+        f"{name} {value:.3g}"
+        for name, value in (
+            ("skewness", stats.skewness),
+            ("excess kurtosis", stats.kurtosis),
+            ("sparsity", stats.sparsity),
+        )
+        if value is not None
+    ]
+    told = (
         f"{stats.example_count:,} images; mean {stats.mean:.3g}, SD {stats.sd:.3g}, from "
         f"{stats.min:.3g} to {stats.max:.3g}; above zero on {stats.active_frac:.1%}"
     )
+    return "; ".join([told, ", ".join(shape)]) if shape else told
 
 
 def describe_examples(card: Card, polarity: str) -> str:
@@ -166,7 +209,16 @@ def describe_examples(card: Card, polarity: str) -> str:
         beyond = "above" if polarity == "positive" else "below"
         return f"None: its activation is never {beyond} zero."
     framed = f"; green frame: shows {card.label.concept}" if card.label.is_labelled else ""
-    return f"in standard deviations from zero{framed}"
+    read = "; a text tower read the texts below, not the images" if card.tower == "text" else ""
+    return f"in {AXES[card.axis]}{framed}{read}"
+
+
+def list_texts(pictures: Sequence[Picture]) -> list[str]:
+    """What a text tower read of each picture, with its activation."""
+    return [
+        f"{number}.  {picture.caption}  {picture.text or '(no text)'}"
+        for number, picture in enumerate(pictures, 1)
+    ]
 
 
 def describe_histogram(card: Card, stride: int) -> str:
@@ -180,8 +232,10 @@ def describe_histogram(card: Card, stride: int) -> str:
     return f"{told}.{every}"
 
 
-def describe_test(test: HalleBerry | None) -> list[str]:
+def describe_test(test: HalleBerry | None, tower: str = "visual") -> list[str]:
     """The outcome of the Halle Berry test in sentences; or why there is none."""
+    if tower == "text":
+        return ["A text tower sees no form of an image: there is nothing to compare."]
     if test is None:
         return ["No form or language of any image is known here: nothing to compare."]
     lines = []
@@ -197,6 +251,10 @@ def describe_test(test: HalleBerry | None) -> list[str]:
             f"{test.concept}, forms {origin}: index {row['multimodality_index']:.3f} "
             f"(p {row['p_value']:.2f}), the smallest AUROC of {row['facet_count']} forms "
             f"({row['weakest_facet']}); {verdict}."
+        )
+    if thin := [s.name for s in test.strata if s.is_thin and s.auroc is not None]:
+        lines.append(
+            f"Hollow: fewer than 3 images decide it, so it is weak evidence ({', '.join(thin)})."
         )
     missing = [s.name for s in test.strata if s.dimension == "facet" and s.positive_count == 0]
     if missing:
@@ -227,6 +285,8 @@ def describe_probabilities(card: Card) -> str:
         return "Of images sampled in each bin, with Wilson's 95 % interval."
     if not card.samples:
         return "This run kept no samples by activation: extract it again to have them."
+    if card.label.is_circular:
+        return "No label that is not circular; people can judge the images: neurons label export."
     if not card.label.is_labelled:
         return "No label, so there is no category to ask for; people can: neurons label export."
     return "No sampled image can be judged; people can: neurons label export."
@@ -263,3 +323,48 @@ def describe_contrasting(card: Card) -> str:
             "nearest to its top images in the model's embedding, at or below its median activation"
         )
     return "None computed: neurons build does, for neurons with top images."
+
+
+def describe_chance(run: Mapping[str, Any], baselines: Mapping[str, Any]) -> list[str]:
+    """How much of a run's labels is to be believed; beside its most convincing neurons.
+
+    Args:
+        run: The row of ``runs``.
+        baselines: The row of ``label_baselines``.
+    """
+    lines = []
+    labelled, chance = baselines["labelled_count"], baselines["chance_count"]
+    if run["is_random"]:
+        lines.append(
+            "The model's weights are random: it has learned nothing, and no neuron stands for a "
+            "concept. What is labelled answers to colours, shapes and ink that go with one."
+        )
+    if not labelled:
+        return lines
+    expected = (
+        f"Of its {labelled:,} labels about {describe_count(chance)} are to be expected by chance"
+    )
+    if chance is None:
+        lines.append("How many labels to expect by chance was not counted: run neurons build.")
+    elif 2 * chance >= labelled:
+        lines.append(
+            f"{expected}: half of them or more. Believe none of these by its numbers alone, not even "
+            "the most convincing: they are the luckiest of many."
+        )
+    else:
+        lines.append(
+            f"{expected}; these are the best of them, and look better than a new one would."
+        )
+    score, constant = baselines["label_score"], baselines["constant_score"]
+    if score is not None and score < WEAK_SCORE:
+        beside = "" if constant is None else f"; one constant label reaches {constant:.3f}"
+        lines.append(
+            f"They are weak: on average an image of its concept excites a labelled neuron more than "
+            f"another in {score:.0%} of pairs (chance: 50%{beside})."
+        )
+    return lines
+
+
+def describe_count(value: float | None) -> str:
+    """An expected number, for a person."""
+    return "–" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"

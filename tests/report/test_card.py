@@ -66,11 +66,12 @@ def test_a_card_holds_what_the_views_say(world):
     card = gather_card(con, store, neuron)
     for polarity, pictures in (("positive", card.top), ("negative", card.bottom)):
         expected = con.execute(
-            f"select example_id, activation_sd from top_examples where {THIS} and polarity = "
+            f"select example_id, activation_{card.axis} from top_examples where {THIS} and polarity = "
             f"'{polarity}' order by example_rank limit 12",
             neuron,
         ).fetchall()
-        assert [(p.example_id, p.activation_sd) for p in pictures] == expected
+        assert [(p.example_id, p.strength) for p in pictures] == expected
+        assert {p.axis for p in pictures} <= {card.axis}
     assert len(card.top) > 3
     stats = con.execute(
         f"select example_count, mean, sd, min, max from neuron_stats where {THIS}", neuron
@@ -80,7 +81,14 @@ def test_a_card_holds_what_the_views_say(world):
     assert sum(b.example_count for b in card.histogram) + got.zero_count == got.example_count
     lefts = [b.left_sd for b in card.histogram]
     assert lefts == sorted(lefts)
-    assert card.histogram[-1].left_sd * got.sd <= got.max <= card.histogram[-1].right_sd * got.sd
+    origin = got.mean if card.axis == "z" else 0.0
+    last = card.histogram[-1]
+    edges = (origin + last.left_sd * got.sd, origin + last.right_sd * got.sd)
+    assert edges[0] - 1e-9 <= got.max <= edges[1] + 1e-9
+    ((axis,),) = con.execute(
+        "select axis from layer_axes where layer = $layer", {"layer": neuron["layer"]}
+    ).fetchall()
+    assert card.axis == axis
     samples = con.execute(
         f"select bin_left_sd, example_id from neuron_samples where {THIS} and sample_rank <= 12 "
         "order by bin_left_sd, sample_rank",
@@ -115,11 +123,12 @@ def test_labels_tests_and_probabilities_are_those_of_the_neuron(world):
         create or replace view neuron_facets as
         select {key}, 1 as candidate_rank, 'dog' as concept, 'animal' as category,
             'texts' as origin, 'facet' as dimension, stratum, 'stimulus' as facet_origin,
-            positive_count, 20 as other_count, auroc, p_value, auroc < 0.6 as is_failed
+            positive_count, 20 as other_count, auroc, p_value, auroc < 0.6 as is_failed,
+            positive_count < 3 as is_thin
         from (values ('photo', 7, 0.875e0, 0.01e0), ('edge map', 5, 0.5e0, 0.9e0), ('word', 1, null, null))
             as rows (stratum, positive_count, auroc, p_value)
         union all
-        select {key}, 2, 'cat', 'animal', 'texts', 'facet', 'photo', 'stimulus', 9, 9, 0.1, 1, true;
+        select {key}, 2, 'cat', 'animal', 'texts', 'facet', 'photo', 'stimulus', 9, 9, 0.1, 1, true, false;
         create or replace view raw_facet_aurocs as
         select *, [0.25, 0.5, 0.75]::float[] as surrogate_aurocs from neuron_facets
         union all by name
@@ -130,8 +139,8 @@ def test_labels_tests_and_probabilities_are_those_of_the_neuron(world):
             'texts' as origin, 'stimulus' as facet_origin, true as is_label,
             0.5e0 as multimodality_index, 0.9e0 as p_value, 2 as facet_count,
             'edge map' as weakest_facet, ['edge map'] as failed_facets,
-            ['word'] as untested_facets, null as language_index, 0 as language_count,
-            null as weakest_language;
+            ['word'] as untested_facets, []::varchar[] as thin_facets, null as language_index,
+            0 as language_count, null as weakest_language;
         create or replace view conditional_probabilities as
         select {key}, origin, labeller, concept, category, sd_bin,
             sd_bin::double as bin_left_sd, sd_bin + 1.0 as bin_right_sd, 10 as sample_count,
@@ -280,6 +289,46 @@ def test_a_page_says_what_the_picture_says_and_trusts_no_name():
     assert len(sampled) == sum(len(b.pictures) for b in card.samples)
     assert "not tested: 1 of it" in page.text
     assert len(html) < 1_000_000
+
+
+def test_a_card_of_a_text_tower_shows_the_texts_that_it_read(world):
+    con, store, _ = world
+    (layer, unit, run_id), *_ = con.execute(
+        "select layer, unit, run_id from neuron_labels inner join layers using "
+        "(dataset, run_id, layer) where tower = 'text' order by is_circular desc, unit"
+    ).fetchall()
+    neuron = {"dataset": "textures", "run_id": run_id, "layer": layer, "unit": unit}
+    card = gather_card(con, store, neuron)
+    assert (card.tower, card.axis) == ("text", "z")
+    texts = dict(con.execute("select example_id, text from primary_texts").fetchall())
+    page = assert_self_contained(render_card(card))
+    for place, picture in enumerate(card.top, 1):
+        assert picture.caption.startswith("z ")
+        assert f"{place}. {picture.caption} {texts[picture.example_id]}" in page.text
+    assert "a text tower read the texts below, not the images" in page.text
+    assert "A text tower sees no form of an image" in page.text
+    assert draw_card(card).height > draw_card(replace(card, tower="visual")).height
+
+
+def test_a_circular_label_is_told_and_is_none():
+    card = make_card(label=make_unlabelled("circular"), probabilities=(), tower="text")
+    page = assert_self_contained(render_card(card))
+    assert "which read the very texts that tell the concept" in page.text
+    assert "No label that is not circular" in page.text
+    assert words.card_title(card) == "unlabelled"
+
+
+def test_a_card_says_by_what_it_measures_and_what_its_words_mean():
+    for axis, told in (("sd", "deviations from zero"), ("z", "deviations from its mean (z)")):
+        page = assert_self_contained(render_card(make_card(axis=axis)))
+        assert page.text.count(told) >= 4
+    for name, meaning in words.list_glossary(make_card()):
+        assert (
+            f"{name} {meaning}".split()[0] in assert_self_contained(render_card(make_card())).text
+        )
+    assert "Hollow: fewer than 3 images decide it, so it is weak evidence (de)" in page.text
+    assert "passes (thin)" in page.text
+    assert "skewness 1.5, excess kurtosis 3.25, sparsity 0.6" in page.text
 
 
 def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, invoke):

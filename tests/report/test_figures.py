@@ -6,6 +6,7 @@ import itertools
 import re
 import unicodedata
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -50,13 +51,32 @@ def axes():
 
 def test_bars_of_a_histogram_have_the_area_of_their_images(axes):
     card = make_card()
-    limits = sd_range(card.histogram, card.samples)
-    draw_histogram(axes, card.histogram, card.stats.zero_count, limits)
+    limits = sd_range(card)
+    draw_histogram(axes, card, limits)
     areas = [bar.get_width() * bar.get_height() for bar in axes.patches]
     assert sum(areas) == pytest.approx(sum(b.example_count for b in card.histogram))
     assert axes.get_yscale() == "log"
-    assert "200 images exactly at 0" in axes.texts[0].get_text()
+    assert "zero: 200 images exactly" in axes.texts[0].get_text()
     assert axes.get_xlim() == limits
+
+
+def test_zero_and_the_mean_are_marked_on_both_axes(axes):
+    """Where the axis begins at the mean, zero may be far: it is told, and does not squeeze the rest."""
+    card = make_card()  # mean 0.1, SD 0.5
+    draw_histogram(axes, card, sd_range(card))
+    assert [line.get_xdata()[0] for line in axes.lines] == [0.0, 0.2]
+    assert "from zero" in axes.get_xlabel()
+    axes.clear()
+    draw_histogram(axes, replace(card, axis="z"), sd_range(replace(card, axis="z")))
+    assert [line.get_xdata()[0] for line in axes.lines] == [-0.2, 0.0]
+    assert "from its mean" in axes.get_xlabel()
+    axes.clear()
+    far = replace(card, axis="z", stats=replace(card.stats, mean=2.73, sd=0.051, zero_count=0))
+    limits = sd_range(far)
+    assert limits == sd_range(replace(card, axis="z"))
+    draw_histogram(axes, far, limits)
+    assert [line.get_xdata()[0] for line in axes.lines] == [0.0]
+    assert axes.texts[0].get_text() == "← zero: at -53.5"
 
 
 @given(
@@ -82,7 +102,7 @@ def test_merged_bins_keep_every_image_and_do_not_cross_zero(up, down):
 
 def test_sampled_images_stand_above_their_bins(axes):
     card = make_card()
-    limits = sd_range(card.histogram, card.samples)
+    limits = sd_range(card)
     draw_samples(axes, card.samples, limits)
     assert len(axes.images) == sum(len(b.pictures) for b in card.samples)
     places = [tuple(image.get_extent()) for image in axes.images]
@@ -113,12 +133,14 @@ def test_forms_are_bars_from_chance_and_untested_ones_are_hatched(axes):
     assert to_hex(bars[1].get_facecolor()) == ORANGE  # it fails
     bands = [p for p in axes.patches if p.get_height() == 0.8]
     assert [(p.get_x(), round(p.get_width(), 6)) for p in bands][:2] == [(0.4, 0.2), (0.38, 0.25)]
+    assert to_hex(bars[5].get_facecolor()) == "#ffffff"  # one image decides it
     hatched = [round(p.get_y() + p.get_height() / 2) for p in axes.patches if p.get_hatch()]
     assert hatched == [2, 3]
     told = [text.get_text() for text in axes.texts]
     assert "0.960, 12 of it, p 0.01" in told
     assert "0.550, 9 of it, p 0.31, fails" in told
     assert "not tested: 1 of it" in told
+    assert "1.000, only 1 of it, p 0.01" in told
     (chance,) = [line for line in axes.lines if list(line.get_xdata()) == [0.5, 0.5]]
     assert chance.get_linestyle() == "--"
 

@@ -10,6 +10,7 @@ from report_world import EVIL, assert_self_contained, make_picture
 
 from pipeline.cli import main
 from pipeline.errors import WarehouseError
+from pipeline.report import words
 from pipeline.report.run_report import DoubtfulList, ReportNeuron, gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.runs import find_run
@@ -107,13 +108,13 @@ def test_a_page_says_so_and_escapes_what_users_wrote(world):
     neuron = ReportNeuron(
         "<layer>", 5, EVIL, "<b>", None,
         {**report.convincing[0].evidence, "runner_up": "<img src=x>", "multimodality_index": 0.75,
-         "weakest_facet": "<u>photo</u>", "facet_count": 3},
+         "weakest_facet": "<u>photo</u>", "facet_count": 3, "is_thin": True},
         (make_picture(1),),
     )  # fmt: skip
     report.coverage.update(reject_reasons="<em>bad</em> 3", languages=["en", "<q>"])
     summary = {
         "layer": "<layer>", "facet_origin": "stimulus", "neuron_count": 100, "tested_count": 40,
-        "untrained_run_count": 1,
+        "thin_count": 7, "untrained_run_count": 1,
         **{f"multimodal_{t}_count": c for t, c in ((80, 30), (90, 20), (95, 10))},
         **{f"permuted_{t}_count": 0.25 for t in (80, 90, 95)},
         **{f"untrained_{t}_count": 1.5 for t in (80, 90, 95)},
@@ -131,9 +132,31 @@ def test_a_page_says_so_and_escapes_what_users_wrote(world):
     for evil in ("<script", "<img src=x", "<u>", "<em>", "<q>", "<i>", "<s>", "<layer"):
         assert evil not in html
     assert " ".join(EVIL.split()) in page.text
+    assert "7 of the 40 tested rest on a form with fewer than 3 images" in page.text
+    assert "(thin: a form of fewer than 3 images)" in page.text
+    assert "The model's weights are random: it has learned nothing" in page.text
+    assert "are to be expected by chance" in page.text
     for told in ("index 0.750 over 3 forms", "30", "0.25", "1.50", "untrained", "<s>careful</s>"):
         assert told in page.text
     assert "10 of 100 neurons" in page.text
+
+
+def test_how_many_labels_are_chance_is_told_beside_the_most_convincing():
+    def told(labelled, chance, score=0.9, is_random=False):
+        figures = {"labelled_count": labelled, "chance_count": chance}
+        scores = {"label_score": score, "constant_score": 0.6}
+        return " ".join(words.describe_chance({"is_random": is_random}, figures | scores))
+
+    assert told(500, 25.0) == (
+        "Of its 500 labels about 25 are to be expected by chance; these are the best of them, and "
+        "look better than a new one would."
+    )
+    assert "about 9.5 are to be expected by chance: half of them or more" in told(12, 9.5)
+    assert "Believe none of these by its numbers alone" in told(12, 9.5)
+    weak = "excites a labelled neuron more than another in 61% of pairs (chance: 50%; one constant"
+    assert weak in told(500, 25.0, score=0.61)
+    assert "it has learned nothing" in told(500, 25.0, is_random=True)
+    assert told(0, None) == ""
 
 
 def test_the_command_writes_one_page(tiny_warehouse, tmp_path, invoke):
