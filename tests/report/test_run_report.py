@@ -9,6 +9,7 @@ import pytest
 from report_world import EVIL, assert_self_contained, make_picture
 
 from pipeline.cli import main
+from pipeline.display import show
 from pipeline.errors import WarehouseError
 from pipeline.report import words
 from pipeline.report.run_report import DoubtfulList, ReportNeuron, gather_report
@@ -131,7 +132,7 @@ def test_a_page_says_so_and_escapes_what_users_wrote(world):
     page = assert_self_contained(html)
     for evil in ("<script", "<img src=x", "<u>", "<em>", "<q>", "<i>", "<s>", "<layer"):
         assert evil not in html
-    assert " ".join(EVIL.split()) in page.text
+    assert " ".join(show(EVIL).split()) in page.text
     assert "7 of the 40 tested rest on a form with fewer than 3 images" in page.text
     assert "(thin: a form of fewer than 3 images)" in page.text
     assert "The model's weights are random: it has learned nothing" in page.text
