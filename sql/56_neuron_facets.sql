@@ -11,9 +11,9 @@
 -- figures without screening_ are of the testing half. p_value = (1 + surrogates that
 -- reach auroc) / 100, over 99 random sets of as many images of the same stratum. A
 -- stratum with fewer than facet_min_count images that show it, or that do not, is not
--- tested: it neither passes nor fails. Where facet_min_count is set below its default of
--- three, figures of fewer than three images are thin (is_thin): one image decides them,
--- and even p_value 0.01 is weak evidence. Filled by neurons build.
+-- tested: it neither passes nor fails. Where facet_min_count is set below its default
+-- of three, figures of fewer than three images are thin (is_thin): one image decides
+-- them, and even p_value 0.01 is weak evidence. Filled by neurons build.
 --
 -- column                    type     unit       meaning
 -- dataset                   varchar             name of the dataset
