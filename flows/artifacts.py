@@ -18,6 +18,7 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_run_logger
 
+from flows.server import show_if_there
 from pipeline.check import CheckResult
 from pipeline.display import quote_markdown, show
 
@@ -33,10 +34,17 @@ def artifact_key(*parts: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
-def create_bar(description: str, key: str | None = None) -> UUID:
-    """An empty bar. With a key it also stands on Prefect's page of artifacts."""
+def create_bar(description: str, key: str | None = None) -> UUID | None:
+    """An empty bar, or None if the server is lost. With a key it stands on the page of artifacts."""
     # Typed as one or the other; outside async code, which we have none of, it is the id.
-    return cast(UUID, create_progress_artifact(0.0, key=key, description=description))
+    made = show_if_there(create_progress_artifact, 0.0, key=key, description=description)
+    return cast("UUID | None", made)
+
+
+def move_bar(bar: UUID | None, percent: float) -> None:
+    """Move a bar that is there."""
+    if bar is not None:
+        show_if_there(update_progress_artifact, bar, percent)
 
 
 class ArtifactProgress:
@@ -89,7 +97,7 @@ class ArtifactProgress:
             while not self._stop.wait(UPDATE_EVERY_S) or sent != self._done:
                 if sent != self._done:
                     sent = self._done
-                    update_progress_artifact(artifact_id, min(100.0, 100 * sent / self._total))
+                    move_bar(artifact_id, min(100.0, 100 * sent / self._total))
         except Exception as error:  # a picture of the work is not the work
             self._log.warning("The progress bar cannot be updated any more: %s", show(error))
 
@@ -116,7 +124,8 @@ def show_shards(key: str, rows: Sequence[ShardRow], what: str) -> None:
     order = {"failed": 0, "pending": 1, "done": 2}
     shown = sorted(rows, key=lambda row: order[row.status])[:MAX_TABLE_ROWS]
     more = "" if len(shown) == len(rows) else f" The first {len(shown)} of {len(rows)} rows."
-    create_table_artifact(
+    show_if_there(
+        create_table_artifact,
         [_cells(row) for row in shown],
         key=key,
         description=f"Shards of {quote_markdown(what)}.{more}",
@@ -139,7 +148,8 @@ def _cells(row: ShardRow) -> dict[str, Any]:
 
 def show_checks(key: str, results: Sequence[CheckResult], warehouse: str) -> None:
     """The table of checks, violated ones first."""
-    create_table_artifact(
+    show_if_there(
+        create_table_artifact,
         [
             {
                 "check": result.name,
@@ -156,4 +166,4 @@ def show_checks(key: str, results: Sequence[CheckResult], warehouse: str) -> Non
 
 def show_markdown(key: str, text: str, description: str) -> None:
     """A page of text."""
-    create_markdown_artifact(text, key=key, description=description)
+    show_if_there(create_markdown_artifact, text, key=key, description=description)

@@ -7,6 +7,7 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import ArtifactProgress, show_checks
 from flows.retries import TASK_OPTIONS
+from flows.server import guarded
 from pipeline.build import BuildSummary, build
 from pipeline.check import CheckResult, check, run_violations
 from pipeline.config import LabelSettings
@@ -41,6 +42,7 @@ def refuse_violations(results: list[CheckResult], warehouse: str) -> None:
         )
 
 
+@guarded
 @flow(name="build")
 def build_flow(warehouse: str, labels: LabelSettings | None = None) -> None:
     """Build the marts of a warehouse and check it.

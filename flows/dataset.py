@@ -9,6 +9,7 @@ from flows.artifacts import ArtifactProgress, artifact_key, show_markdown
 from flows.build import build_marts, check_warehouse, refuse_violations
 from flows.extract import GPU_TAG, Outcome, hold_device, one_at_a_time, run_extract
 from flows.retries import TASK_OPTIONS
+from flows.server import guarded
 from pipeline.check import CheckResult
 from pipeline.config import (
     IngestConfig,
@@ -59,6 +60,7 @@ def read_similarity(config: SimilarityConfig) -> None:
     get_run_logger().info("%s", done)
 
 
+@guarded
 @flow(name="dataset", task_runner=one_at_a_time())
 def dataset_flow(
     config: PipelineConfig | str, shards_per_task: int = 8, tasks_at_once: int = 4

@@ -10,20 +10,27 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from prefect import flow, task
-from prefect.artifacts import update_progress_artifact
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import TaskRunNameCallbackWithParameters
 
-from flows.artifacts import ArtifactProgress, ShardRow, artifact_key, create_bar, show_shards
+from flows.artifacts import (
+    ArtifactProgress,
+    ShardRow,
+    artifact_key,
+    create_bar,
+    move_bar,
+    show_shards,
+)
 from flows.retries import TASK_OPTIONS
+from flows.server import guarded, show_if_there
 from pipeline.config import ExtractConfig
 from pipeline.dataset import Shard, dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ConfigError, ShardError
@@ -46,8 +53,12 @@ def hold_device(device: str) -> Iterator[None]:
     The name is ``HOST-cuda-0`` and the like. Where nobody has made such a limit
     (``prefect gcl create HOST-cuda-0 --limit 1``) there is none, and Prefect's log says so once a task.
     """
-    with _DEVICE, concurrency(device_limits(device)):
-        yield
+    with _DEVICE, ExitStack() as limits:
+        show_if_there(limits.enter_context, concurrency(device_limits(device)))
+        try:
+            yield
+        finally:
+            show_if_there(limits.close)  # a server that was lost meanwhile has no limits left
 
 
 def device_limits(device: str) -> list[str]:
@@ -171,7 +182,7 @@ def run_extract(config: ExtractConfig, shards_per_task: int, tasks_at_once: int)
     def collect(down_to: int) -> None:
         while len(waiting) > down_to:
             _collect(config, outcome, *waiting.popleft())
-            update_progress_artifact(bar, 100 * len(outcome.rows) / len(shards))
+            move_bar(bar, 100 * len(outcome.rows) / len(shards))
 
     try:
         for some in slices:
@@ -229,6 +240,7 @@ def one_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
     return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner[Any](max_workers=1))
 
 
+@guarded
 @flow(name="extract", task_runner=one_at_a_time())
 def extract_flow(config: ExtractConfig, shards_per_task: int = 8, tasks_at_once: int = 4) -> str:
     """Run a model over a dataset, shard by shard; a second run does what the first left.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,9 +21,12 @@ from prefect.types.entrypoint import EntrypointType
 from flows.build import build_flow
 from flows.dataset import dataset_flow
 from flows.extract import extract_flow
+from flows.server import check_server
 from flows.stroop import stroop_flow
 from flows.typographic import attack_flow
 from pipeline.config import load_config
+from pipeline.display import complain
+from pipeline.errors import NeuronsError
 from pipeline.jobs import default_job
 
 CRON = "0 2 * * *"
@@ -68,6 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cron", default=CRON, help="when the nightly run begins, UTC")
     parser.add_argument("--limit", type=int, default=1, help="flow runs at once")
     given = parser.parse_args(arguments)
+    try:
+        check_server()
+    except NeuronsError as error:
+        complain(f"{type(error).__name__}: {error}")
+        sys.exit(2)
     serve(*make_deployments(given.config, given.warehouse, given.cron), limit=given.limit)
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from flows.artifacts import ArtifactProgress
+from flows.artifacts import ArtifactProgress, show_markdown
 from flows.retries import TASK_OPTIONS
-from pipeline.display import say
+from flows.server import guarded
+from pipeline.display import complain, say
+from pipeline.errors import NeuronsError
 from pipeline.train.job import SMOKE, Shipped, train_nano
 from pipeline.train.run import TrainConfig
 
@@ -24,6 +25,7 @@ def train_model(folder: str, config: TrainConfig, is_smoke: bool) -> Shipped:
     return train_nano(Path(folder), config, is_smoke, ArtifactProgress("Training nano"))
 
 
+@guarded
 @flow(name="train-nano")
 def train_nano_flow(
     folder: str,
@@ -48,9 +50,8 @@ def train_nano_flow(
     config = SMOKE if is_smoke else full
     done = train_model.submit(folder, config, is_smoke).result()
     get_run_logger().info("Shipped: %s", done.folder)
-    create_markdown_artifact(
-        (done.folder / "MODEL_CARD.md").read_text(encoding="utf-8"), key="nano-model-card"
-    )
+    card = (done.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    show_markdown("nano-model-card", card, "The model card")
     return str(done.folder)
 
 
@@ -61,7 +62,11 @@ def main(
     seed: Annotated[int, typer.Option(help="Of weights and data.")] = TrainConfig.seed,
 ) -> None:
     """Train nano from packages alone. Repeat the command to go on after an interruption."""
-    say(train_nano_flow(folder, steps, precision, seed))
+    try:
+        say(train_nano_flow(folder, steps, precision, seed))
+    except NeuronsError as error:
+        complain(f"{type(error).__name__}: {error}")
+        raise typer.Exit(2) from error
 
 
 if __name__ == "__main__":
