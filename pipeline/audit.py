@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from pipeline.checksums import find_seal_problem, hash_bytes
 from pipeline.dataset import shard_file
 from pipeline.errors import StorageError, WarehouseError
+from pipeline.leftovers import clear_half_written
+from pipeline.locks import take_lock
 from pipeline.presence import Presence, list_files
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
@@ -297,6 +299,13 @@ def _remember(store: Store) -> dict[str, str]:
 
 def _keep(store: Store, good: dict[str, str]) -> None:
     try:
-        store.write_json(MEMORY, good)
+        lock = take_lock(store, f"{MEMORY}.lock", wait=False)
+        if lock is None:
+            return  # another audit keeps it now
+        try:
+            clear_half_written(store, lock, "", prefix=MEMORY)
+            store.write_json(MEMORY, good)
+        finally:
+            lock.release()
     except StorageError:
         return  # a warehouse that we may only read: the next audit reads the files again

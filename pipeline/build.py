@@ -14,6 +14,7 @@ from pipeline.derived import DERIVED
 from pipeline.faults import faults_told
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
+from pipeline.leftovers import clear_half_written, clear_half_written_below
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import FileEntry, make_entry
@@ -52,9 +53,10 @@ def build(
     """
     store, progress = Store(warehouse), progress or NoProgress()
     take_inventory(store)  # says what is missing before anything is written
-    with hold_lock(
-        store, "marts/build.lock"
-    ):  # a second build would clear away what the first writes
+    # Alone: a second build would clear away what the first writes.
+    with hold_lock(store, "marts/build.lock") as lock:
+        clear_half_written_below(store, lock, "marts")
+        clear_half_written(store, lock, "", prefix="views.sql")
         return _build(store, settings, progress)
 
 
@@ -67,8 +69,11 @@ def _build(
     fingerprint = inventory.fingerprint(settings)
     if built and built["fingerprint"] == fingerprint and has_marts(store, built):
         _write_script(inventory, settings, built["folder"])  # compaction changes it, not the marts
+        _drop_old_marts(store, keep={built["folder"], built.get("previous", "")})
         return BuildSummary(built["row_counts"], was_current=True)
     folder = f"marts/{fingerprint}"
+    previous = _previous(built, folder)
+    _drop_old_marts(store, keep={folder, built["folder"] if built else "", previous})
     words = load_lexicon()
     written = store.write_parquet("marts/lexicon.parquet", words)
     lexicon = make_entry("lexicon", "marts/lexicon.parquet", len(words), written)
@@ -91,11 +96,12 @@ def _build(
             "row_counts": row_counts,
             "bytes": {file["table"]: file["bytes"] for file in files},
             "files": [*files, lexicon],
+            "previous": previous,
         },
         with_copy=True,  # the settings are nowhere else
     )
     _write_script(inventory, settings, folder)
-    _drop_old_marts(store, keep={folder, built["folder"] if built else folder})
+    _drop_old_marts(store, keep={folder, previous})
     return BuildSummary(row_counts, was_current=False)
 
 
@@ -136,6 +142,13 @@ def _materialise(
     with store.open(rel) as file:
         row_count = int(pq.read_metadata(file).num_rows)
     return make_entry(name, rel, row_count, written)
+
+
+def _previous(built: dict[str, Any] | None, folder: str) -> str:
+    """The folder of the build before one into ``folder``; empty if there is none."""
+    if not built:
+        return ""
+    return str(built.get("previous", "") if built["folder"] == folder else built["folder"])
 
 
 def _drop_old_marts(store: Store, keep: set[str]) -> None:

@@ -21,7 +21,8 @@ from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
 from pipeline.faults import faults_told
 from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
-from pipeline.locks import hold_lock
+from pipeline.leftovers import clear_half_written, clear_half_written_below
+from pipeline.locks import Lock, hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     CompactRecord,
@@ -155,10 +156,15 @@ def compact(
             f"There is no run {run_id or ''!r} in {warehouse}.", f"Runs there: {known}."
         )
     todo = [run for run in runs if not run["is_compacted"]]
+    for run in (run for run in runs if run["is_compacted"]):
+        with hold_lock(store, f"{run_folder(run)}/compact.lock") as lock:
+            _clear_leftovers(store, lock, run_folder(run))
+            _drop_versions(store, run_folder(run), set(_read_versions(store, run_folder(run))))
     totals = [0, 0, 0]
     with faults_told(str(warehouse)), open_views(inventory, LabelSettings()) as connection:
         for run in todo:
-            with hold_lock(store, f"{run_folder(run)}/compact.lock"):
+            with hold_lock(store, f"{run_folder(run)}/compact.lock") as lock:
+                _clear_leftovers(store, lock, run_folder(run))
                 done = _compact_run(connection, inventory, run, progress)
             totals = [a + b for a, b in zip(totals, done, strict=True)]
     return CompactSummary(len(todo), len(runs) - len(todo), *totals)
@@ -197,19 +203,35 @@ def _compact_run(
                 files.append(entry)
             progress.advance(1, f"units {first}..{end - 1}: {rows['row_count']} rows")
         progress.finish()
-    record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files}
-    before_this = _read_version(store, folder)
+    known = _read_versions(store, folder)
+    previous = known[0] if known[0] != version else known[1]
+    record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files, "previous": previous}
     store.write_record(f"{folder}/compact.json", {"version": version, **record})
-    for name in store.list(f"{folder}/compact"):
-        if name not in (version, before_this):
-            store.fs.rm(store.path(f"{folder}/compact/{name}"), recursive=True)
+    _drop_versions(store, folder, {version, previous})
     row_count = sum(file["row_count"] for file in files if file["table"] == "compact")
     return row_count, before, sum(file["bytes"] for file in files)
 
 
-def _read_version(store: Store, folder: str) -> str:
+def _read_versions(store: Store, folder: str) -> tuple[str, str]:
+    """The version that is in use and the one before; empty if there is none."""
     path = f"{folder}/compact.json"
-    return read_record(store, path, CompactRecord)["version"] if store.exists(path) else ""
+    if not store.exists(path):
+        return "", ""
+    record = read_record(store, path, CompactRecord)
+    return record["version"], record.get("previous", "")
+
+
+def _drop_versions(store: Store, folder: str, keep: set[str]) -> None:
+    """Remove blocks of other versions; open connections may still read the one before."""
+    for name in store.list(f"{folder}/compact"):
+        if name not in keep:
+            store.fs.rm(store.path(f"{folder}/compact/{name}"), recursive=True)
+
+
+def _clear_leftovers(store: Store, lock: Lock, folder: str) -> None:
+    """What a killed compaction left half-written; its whole blocks are used again."""
+    clear_half_written_below(store, lock, f"{folder}/compact")
+    clear_half_written(store, lock, folder, prefix="compact.json")
 
 
 def _blocks(connection: duckdb.DuckDBPyConnection, where: dict[str, Any]) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from pipeline.config import digest
 from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, SourceError
 from pipeline.label_files import LabelFile, LabelRow
+from pipeline.leftovers import clear_half_written
 from pipeline.locks import hold_lock
 from pipeline.records import HumanLabelsRecord, make_entry, read_record
 from pipeline.schema import TABLES
@@ -181,7 +182,8 @@ def _write(
     made_from = digest([(row.example_id, row.label, row.note) for row in rows] + activations)
     place = f"{folder}/{partition(layer=neuron['layer'])}"
     rel = f"{place}/{name}-{made_from}.parquet"
-    with hold_lock(store, f"{folder}/{name}.lock"):
+    with hold_lock(store, f"{folder}/{name}.lock") as lock:
+        clear_half_written(store, lock, folder, place, prefix=name)
         path = f"{folder}/{name}.json"
         before = read_record(store, path, HumanLabelsRecord) if store.exists(path) else None
         if before is not None and before["files"][0]["path"] == rel:

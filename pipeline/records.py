@@ -127,6 +127,8 @@ class CompactRecord(TypedDict):
     ordinals: list[int]
     files: list[FileEntry]
     form: NotRequired[str]
+    previous: NotRequired[str]
+    """The version before, which open connections may still read."""
 
 
 class SimilarityRecord(TypedDict):
@@ -134,6 +136,8 @@ class SimilarityRecord(TypedDict):
 
     identity: dict[str, Any]
     files: list[FileEntry]
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
     created_at: str
 
 
@@ -145,6 +149,8 @@ class ClassSetRecord(TypedDict):
     logit_scale: float
     example_count: int
     files: list[FileEntry]
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
     created_at: str
 
 
@@ -207,6 +213,11 @@ def adopt_file(store: Store, table: str, rel: str) -> FileEntry | None:
     except (pa.ArrowException, OSError):
         return None
     return make_entry(table, rel, row_count, Written(store.size(rel), store.checksum(rel)))
+
+
+def named_paths(record: SimilarityRecord | ClassSetRecord) -> set[str]:
+    """The files that a record names, and those that it named just before."""
+    return {file["path"] for file in record["files"]} | set(record.get("previous", ()))
 
 
 def read_record(store: Store, rel: str, shape: type[Shape]) -> Shape:

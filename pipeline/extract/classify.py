@@ -22,6 +22,7 @@ from pipeline.errors import ConfigMismatchError, WarehouseError
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
 from pipeline.faults import faults_told
+from pipeline.leftovers import clear_half_written, clear_unnamed
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
@@ -31,6 +32,7 @@ from pipeline.records import (
     ShardManifest,
     adopt_file,
     make_entry,
+    named_paths,
     read_record,
 )
 from pipeline.schema import TABLES
@@ -76,7 +78,10 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
     }
     name = check_name(config.class_set or digest(identity), "class set")
     record = f"{folder}/class_sets/{name}.json"
-    with hold_lock(store, f"{record}.lock"):
+    with hold_lock(store, f"{record}.lock") as lock:
+        place = f"{folder}/class_scores/{partition(class_set=name)}"
+        clear_half_written(store, lock, place)
+        clear_half_written(store, lock, f"{folder}/class_sets", prefix=f"{name}.json")
         known = read_record(store, record, ClassSetRecord) if store.exists(record) else None
         if known is not None:
             _refuse_another(known["identity"], identity, name)
@@ -90,6 +95,7 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
             clip = load_clip(config.model, config.device)
             refuse_another_model(clip, run)
             job.score(clip, progress)
+        clear_unnamed(store, lock, place, named_paths(read_record(store, record, ClassSetRecord)))
     return ClassifySummary(
         name,
         len(job.shards),
@@ -120,6 +126,7 @@ class _ClassSet:
         known: ClassSetRecord | None,
     ) -> None:
         self.store, self.folder, self.name, self.identity = store, folder, name, identity
+        self.previous = [file["path"] for file in known["files"]] if known else []
         self.shards = finished_shards(store, folder)
         self.made_from = {
             ordinal: digest([identity, ordinal, shard["written_at"], shard["files"]])
@@ -149,6 +156,7 @@ class _ClassSet:
             "logit_scale": logit_scale(clip),
             "example_count": example_count,
             "files": [self.files[ordinal] for ordinal in sorted(self.files)],
+            "previous": self.previous,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         path = f"{self.folder}/class_sets/{self.name}.json"

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, ConfigMismatchError
 from pipeline.extract.layers import preset_layers, resolve_layers
 from pipeline.extract.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
+from pipeline.leftovers import clear_half_written
 from pipeline.locks import hold_lock
 from pipeline.records import RunRecord, read_record
 from pipeline.storage import Store, partition
@@ -117,7 +118,8 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
     path = f"{folder}/run.json"
     if not store.exists(path):
-        with hold_lock(store, f"{folder}/run.lock"):  # two processes may open it at once
+        with hold_lock(store, f"{folder}/run.lock") as lock:  # two processes may open it at once
+            clear_half_written(store, lock, folder, prefix="run.json")
             if not store.exists(path):
                 record = _make_record(run_id, identity, config, clip, outputs)
                 store.write_record(path, record, with_copy=True)

@@ -25,6 +25,7 @@ from pipeline.extract.classify import (
 )
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
+from pipeline.leftovers import clear_half_written, clear_unnamed
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
@@ -33,6 +34,7 @@ from pipeline.records import (
     ShardManifest,
     SimilarityRecord,
     make_entry,
+    named_paths,
     read_record,
 )
 from pipeline.schema import TABLES
@@ -87,7 +89,10 @@ def score_concepts(
         "weights_sha256": run["identity"]["weights_sha256"],
     }
     record = f"{folder}/similarity.json"
-    with hold_lock(store, f"{record}.lock"):
+    with hold_lock(store, f"{record}.lock") as lock:
+        places = [f"{folder}/concept_scores", f"{folder}/concept_embeddings"]
+        clear_half_written(store, lock, *places)
+        clear_half_written(store, lock, folder, prefix="similarity.json")
         known = read_record(store, record, SimilarityRecord) if store.exists(record) else None
         old = known["files"] if known and known["identity"] == identity else []
         shards = finished_shards(store, folder)
@@ -124,9 +129,14 @@ def score_concepts(
                     {**prompts, "ordinal": -1, "made_from": ""},
                     *(files[n] for n in sorted(files)),
                 ],
+                "previous": [file["path"] for file in known["files"]] if known else [],
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             store.write_record(record, value, with_copy=True)
+        for place in places:
+            clear_unnamed(
+                store, lock, place, named_paths(read_record(store, record, SimilarityRecord))
+            )
     return SimilaritySummary(
         config.run,
         model,

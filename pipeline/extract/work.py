@@ -37,6 +37,8 @@ from pipeline.extract.stream import (
     reject,
 )
 from pipeline.extract.writer import Results, ShardWriter
+from pipeline.locks import take_lock
+from pipeline.presence import Presence, read_whole_manifest
 from pipeline.progress import ProgressCallback
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
@@ -44,6 +46,13 @@ from pipeline.storage import Store
 
 PENDING_BATCHES = 4
 """Batches that may wait for the writer before the model waits too (bounded memory)."""
+
+
+_TABLES = (
+    *("activations", "shard_stats", "shard_histograms", "shard_top", "shard_samples"),
+    *("embeddings", "run_rejects"),
+)
+"""What an extraction writes; other steps write beside it."""
 
 
 @dataclass
@@ -100,15 +109,31 @@ class ShardWork:
 
     def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
         """Look up what is done already and how many examples are left."""
+        self._mark_lost(shards)
         self._todo = {shard.ordinal: shard for shard in shards if not self._is_done(shard)}
         self.summary.skipped_shard_count = len(shards) - len(self._todo)
         found = self.store.list_temporary(self.run.folder)
-        self._leftovers = tuple(rel for rel in found if "/compact/" not in rel)
+        places = tuple(f"{self.run.folder}/{name}/" for name in (*_TABLES, "manifests"))
+        self._leftovers = tuple(rel for rel in found if rel.startswith(places))
         folder = dataset_folder(dataset.name)
         for shard in self._todo.values():
             manifest = read_manifest(self.store, folder, shard.ordinal)
             self._example_count += manifest["written_count"] if manifest else 0
         self.progress.start("extract", self._example_count)
+
+    def _mark_lost(self, shards: Sequence[Shard]) -> None:
+        """Shards that were done and whose files are gone, or of another size, are to be done again."""
+        presence = Presence(self.store)
+        for shard in shards:
+            manifest = read_manifest(self.store, self.run.folder, shard.ordinal)
+            if manifest is None or not presence.find_lost(manifest["files"]):
+                continue
+            rel = shard_file(self.run.folder, "locks", shard.ordinal, ".lock")
+            lock = take_lock(self.store, rel, wait=False)
+            if lock is not None:  # else another process is making it anew
+                fresh = Presence(self.store)
+                read_whole_manifest(self.store, self.run.folder, shard.ordinal, fresh)
+                lock.release()
 
     def left(self) -> list[Shard]:
         """Shards that neither we nor another process has done."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import IngestConfig, IngestStep
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ConfigError, ShardError, StorageError
+from pipeline.leftovers import clear_half_written_below
 from pipeline.locks import take_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import ShardManifest
@@ -252,6 +253,7 @@ def lock_dataset(store: Store, dataset: str) -> Iterator[None]:
             "Wait until it has finished, then run the same command again.",
         )
     try:
+        clear_half_written_below(store, lock, dataset_folder(dataset), but="run_id=")
         yield
     finally:
         lock.release()

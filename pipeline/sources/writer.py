@@ -98,12 +98,21 @@ def ingest_examples(
                 notes = replace(notes, passed_over=passed_over.counts - told)
             done = index_shard(store, dataset, shard, config.max_reject_frac, notes)
             progress.advance(1, describe_manifest(done))
+        _drop_unregistered(store, folder, len(dataset.shards))
         if not dataset.shards:
             raise SourceError(
                 f"The source {source} has no images.", "Check the paths that were given."
             )
     finally:
         progress.finish()
+
+
+def _drop_unregistered(store: Store, folder: str, count: int) -> None:
+    """Delete tars that a killed run had written and not registered, and that the source no longer fills."""
+    for name in store.list(f"{folder}/shards", ".tar"):
+        stem = name.removesuffix(".tar")
+        if stem.isdigit() and int(stem) >= count:
+            store.delete(f"{folder}/shards/{name}")
 
 
 def make_reject(key: str, reason: str, detail: str, url: str | None = None) -> SourceExample:
