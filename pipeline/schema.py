@@ -5,6 +5,7 @@ This is the contract between the writers (sources, extract, compact) and the rea
 
 Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard's ordinal, five digits)::
 
+    checked.json                                  what the last check found good: a cache
     dataset=D/dataset.json                        the registered, append-only list of shards
     dataset=D/shards/N.tar                        shards that an ingest wrote (others stay where they are)
     dataset=D/{examples,texts,rejects}/N.parquet  the index
@@ -30,6 +31,7 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/compact/V/layer=L/B-stats.parquet  and what rank statistics need beside it
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
     marts/F/<mart>.parquet                        what neurons build derived, from data of fingerprint F
+    *.json.copy                                   the same record again, where nothing else could give it back
 
 ``dataset``, ``run_id`` and ``layer`` are Hive partitions: they are columns of every view although no
 file repeats them.
