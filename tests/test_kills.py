@@ -5,84 +5,40 @@ Nothing is left behind and every file that a record names is that of an undistur
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
-import subprocess
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from damaging import copy_of
+from killing import STEPS, work
 from making import ingest_paths
 from probing import base_image
 
 from pipeline.audit import MEMORY, audit_warehouse
 from pipeline.storage import Store
 
-# Kills itself with SIGKILL at the n-th of these calls, whichever they are.
-PREAMBLE = """
-import os, signal, sys
-left = int(sys.argv[1])
-def count(function):
-    def call(*arguments, **options):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return call
-os.replace, os.fsync = count(os.replace), count(os.fsync)
-place = sys.argv[2]
-"""
 
-STEPS = {
-    "ingest": """
-from pathlib import Path
-from pipeline.config import IngestConfig, IngestStep
-from pipeline.sources.ingest import ingest
-folder = str(Path(place).parent / "in")
-ingest(IngestConfig(place, "d", shard_size=2), IngestStep("folder", (folder,)))
-""",
-    "build": """
-from pipeline.build import build
-build(place)
-""",
-    "compact": """
-from pipeline.compact import compact
-compact(place)
-""",
-    "similarity": """
-from pathlib import Path
-from pipeline.config import SimilarityConfig
-from pipeline.similarity import score_similarity
-(run,) = Path(place).glob("dataset=textures/run_id=*")
-score_similarity(SimilarityConfig(place, "textures", run.name.removeprefix("run_id=")))
-""",
-    "extract": """
-from pathlib import Path
-import torch; torch.set_num_threads(1)
-from pipeline.repair import repair
-(run,) = Path(place).glob("dataset=textures/run_id=*")
-for file in run.glob("manifests/*.json"):
-    if file.name != "00000.json" and Path(place + "/once").exists() is False:
-        file.unlink()
-Path(place + "/once").touch()
-from dataclasses import fields
-from pipeline.config import ExtractConfig
-from pipeline.extract.run import extract
-from pipeline.storage import Store
-config = Store(place).read_json(str(run.relative_to(place)) + "/run.json")["config"]
-config |= {"warehouse": place, "layers": tuple(config["layers"]), "run": run.name[7:]}
-extract(ExtractConfig(**config))
-""",
-}
+@pytest.fixture(scope="module")
+def run_step() -> Iterator[Callable[[str, Path, int], int]]:
+    """Runs a step in a process that has imported everything already; gives its exit code."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["killing"])
 
+    def run(step: str, place: Path, kill_at: int) -> int:
+        process = context.Process(target=work, args=(step, place, kill_at))
+        process.start()
+        process.join(300)
+        assert process.exitcode in (0, -signal.SIGKILL)
+        return process.exitcode
 
-def run_step(step: str, place: Path, kill_at: int) -> int:
-    """Exit status of a step that is killed at its n-th call; 0 calls never happen."""
-    command = [sys.executable, "-c", PREAMBLE + STEPS[step], str(kill_at), str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode in (0, -9), done.stderr[-3000:]
-    return done.returncode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        yield run
 
 
 def files_of(place: Path) -> dict[str, bytes | None]:
@@ -94,7 +50,7 @@ def files_of(place: Path) -> dict[str, bytes | None]:
             file.read_bytes() if name.endswith(".parquet") and name[:6] != "marts/" else None
         )
         for file in files
-        if file.suffix != ".lock" and not file.name.startswith(MEMORY) and file.name != "once"
+        if file.suffix != ".lock" and not file.name.startswith(MEMORY)
     }
 
 
@@ -116,6 +72,9 @@ def starts(full_warehouse, tmp_path_factory) -> dict[str, Path]:
         shutil.rmtree(run / name)
     for name in ("similarity.json", "similarity.json.copy"):
         (run / name).unlink()
+    (run,) = (places["extract"] / "warehouse").glob("dataset=*/run_id=*")
+    for name in ("00001", "00002"):
+        (run / f"manifests/{name}.json").unlink()
     (places["ingest"] / "in").mkdir(parents=True)
     (places["ingest"] / "warehouse").mkdir()
     for n in range(5):
@@ -134,7 +93,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("step", list(STEPS))
-def test_killed_and_run_again_nothing_is_left(step, starts, tmp_path):
+def test_killed_and_run_again_nothing_is_left(step, starts, run_step, tmp_path):
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(starts[step], undisturbed)
     assert run_step(step, undisturbed / "warehouse", 0) == 0

@@ -1,0 +1,66 @@
+"""Steps as whole processes that kill themselves at the n-th sync or rename."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.build import build
+from pipeline.compact import compact
+from pipeline.config import ExtractConfig, IngestConfig, IngestStep, SimilarityConfig
+from pipeline.extract import classify, run, similarity  # noqa: F401 (what a step imports late)
+from pipeline.similarity import score_similarity
+from pipeline.sources import duplicates, folder, writer  # noqa: F401
+from pipeline.sources.ingest import ingest
+from pipeline.storage import Store
+
+
+def do_ingest(place: Path) -> None:
+    step = IngestStep("folder", (str(place.parent / "in"),))
+    ingest(IngestConfig(str(place), "d", shard_size=2), step)
+
+
+def do_similarity(place: Path) -> None:
+    (found,) = place.glob("dataset=textures/run_id=*")
+    run_id = found.name.removeprefix("run_id=")
+    score_similarity(SimilarityConfig(str(place), "textures", run_id))
+
+
+def do_extract(place: Path) -> None:
+    (found,) = place.glob("dataset=textures/run_id=*")
+    record = Store(place).read_json(f"{found.relative_to(place)}/run.json")
+    config = record["config"] | {"warehouse": str(place), "run": record["run_id"]}
+    run.extract(ExtractConfig(**config | {"layers": tuple(config["layers"])}))
+
+
+STEPS: dict[str, Callable[[Path], Any]] = {
+    "ingest": do_ingest,
+    "build": build,
+    "compact": lambda place: compact(str(place)),
+    "similarity": do_similarity,
+    "extract": do_extract,
+}
+
+
+def work(step: str, place: Path, kill_at: int) -> None:
+    """A step, in a process of its own; 0 never kills."""
+    torch.set_num_threads(1)
+    left = kill_at
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return call
+
+    os.replace, os.fsync = counted(os.replace), counted(os.fsync)
+    STEPS[step](place)
