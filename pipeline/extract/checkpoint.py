@@ -8,6 +8,7 @@ What a file is, its first bytes say, not its name: safetensors; torch's zip or i
 from __future__ import annotations
 
 import argparse
+import datetime
 import pathlib
 import pickle
 import re
@@ -102,6 +103,10 @@ def _load_torch(path: str, is_zip: bool) -> Any:
 def _harmless() -> Iterator[Any]:
     """Classes that only hold values. Making one of them has no effect outside of itself."""
     yield from (argparse.Namespace, types.SimpleNamespace, np.dtype, np.ndarray)
+    yield from (list, dict, int, float)  # of a defaultdict
+    # torch puts nothing into these: what they hold goes into a plain one
+    yield from ((_plain_dict, "collections.defaultdict"), (_plain_list, "collections.deque"))
+    yield from (datetime.datetime, datetime.date, datetime.timedelta, datetime.timezone)
     yield from {type(np.dtype(code)) for code in "?bBhHiIlLqQefdgFDGSUMm"}
     yield from (pathlib.PurePosixPath, pathlib.PureWindowsPath)
     # written on Linux or by another Python: made as what only names a path
@@ -111,6 +116,14 @@ def _harmless() -> Iterator[Any]:
     for name in ("scalar", "_reconstruct"):
         function = getattr(multiarray, name)
         yield from ((function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core"))
+
+
+def _plain_dict(*_: object) -> dict[Any, Any]:
+    return {}
+
+
+def _plain_list(*_: object) -> list[Any]:
+    return []
 
 
 def _refuse_other_things(path: str, head: bytes, size: int) -> None:
@@ -147,13 +160,12 @@ def _cut(path: str, size: int, seen: str) -> ModelError:
 
 def _explain_pickle(path: str, size: int, error: Exception) -> ModelError:
     """torch's own advice would run code from the file."""
-    text = str(error)
-    if found := re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"found: ([\w.]+)", text):
+    text = " ".join(str(error).split())
+    detail = text.rpartition("WeightsUnpickler error:")[2].partition("Check the documentation")[0]
+    if found := re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"class '([\w.]+)'", detail):
         return ModelError(
             f"Checkpoint {path!r} holds more than weights: only with {found[1]} could it be read, and "
             "a file of weights needs no code.",
             f"{SAVE_ALONE}; of a checkpoint that wraps them: torch.save(checkpoint['state_dict'], FILE)",
         )
-    if "Weights only load failed" in text and "persistent" not in text and "Unsupported" in text:
-        return ModelError(f"Checkpoint {path!r} holds more than weights.", f"{SAVE_ALONE}")
-    return _cut(path, size, " ".join(text.split())[:120])
+    return _cut(path, size, detail.strip()[:150])

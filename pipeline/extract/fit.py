@@ -17,6 +17,7 @@ from open_clip.model import convert_to_custom_text_state_dict
 
 from pipeline.errors import ModelError
 from pipeline.extract.checkpoint import Checkpoint
+from pipeline.extract.model_id import CONFIG_FILE, ModelId
 
 WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "module"}
 """Parts of names that torch's wrappers put in, anywhere; no open_clip model has such parts."""
@@ -28,13 +29,13 @@ NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
 State = dict[str, torch.Tensor]
 
 
-def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, arch: str) -> int:
+def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, name: ModelId) -> int:
     """Put the weights of a checkpoint into a model.
 
     Args:
         model: An open_clip model.
         checkpoint: Read.
-        arch: What the model is called in an error.
+        name: Of the model, for an error and its way out.
 
     Returns:
         How many tensors were loaded: all that the model has.
@@ -52,22 +53,22 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, arch: str) -> i
             "Save the weights: torch.save(model.state_dict(), FILE)",
         )
     fitting = {
-        name: state
-        for name, raw in found.items()
+        where: state
+        for where, raw in found.items()
         if (state := _fit(model, wanted, raw, checkpoint.is_torchscript)) is not None
     }
     if not fitting:
-        best = max(found, key=lambda name: _overlap(wanted, found[name]))
-        raise _misfit(checkpoint.path, arch, wanted, found[best])
+        best = max(found, key=lambda where: _overlap(wanted, found[where]))
+        raise _misfit(checkpoint.path, name, wanted, found[best])
     first, *others = fitting
     if any(_differ(fitting[first], fitting[other]) for other in others):
         raise ModelError(
-            f"Checkpoint {checkpoint.path!r} holds {len(fitting)} sets of weights that fit {arch}: "
+            f"Checkpoint {checkpoint.path!r} holds {len(fitting)} sets of weights that fit {name.arch}: "
             f"{', '.join(map(repr, fitting))}.",
             "Save the one that you mean alone: torch.save(checkpoint[NAME], FILE)",
         )
     state = fitting[first]
-    _refuse_other_shapes(checkpoint.path, arch, wanted, state)
+    _refuse_other_shapes(checkpoint.path, name, wanted, state)
     _refuse_not_finite(checkpoint.path, state)
     model.load_state_dict(state, strict=True)
     return len(state)
@@ -149,7 +150,22 @@ def _unwrapped(state: State) -> Iterator[State]:
         tried = _without_first(tried)
 
 
-def _misfit(path: str, arch: str, wanted: Mapping[str, torch.Tensor], raw: State) -> ModelError:
+def _way_out(name: ModelId) -> str:
+    """What to do about weights that are another model's, by where they come from."""
+    if name.source == "tag":
+        return "It is not what open_clip's table expects: delete the file, and it is fetched again."
+    if name.source == "hub":
+        return "Its configuration and its weights are not of one model: ask who published it."
+    if name.source == "folder":
+        return f"{CONFIG_FILE} and the weights in the folder are not of one model: put the right two there."
+    return (
+        "Name the architecture it was trained with (another width, patch or image size is another one), "
+        f"or save its part that is this model alone. Layers of {name.arch}: "
+        f"neurons layers {name.arch}:random"
+    )
+
+
+def _misfit(path: str, name: ModelId, wanted: Mapping[str, torch.Tensor], raw: State) -> ModelError:
     """Say what the names are, and what they should be."""
     state = max(_unwrapped(raw), key=lambda tried: len(wanted.keys() & tried.keys()))
     missing = [name for name in wanted if name not in state]
@@ -169,11 +185,9 @@ def _misfit(path: str, arch: str, wanted: Mapping[str, torch.Tensor], raw: State
             if names
         ]
         seen = "of its tensors, " + "; ".join(parts)
-    return ModelError(
-        f"Checkpoint {path!r} does not fit {arch}: {seen}.",
-        "Name the architecture it was trained with, or save its part that is this model alone. "
-        f"Layers of {arch}: neurons layers {arch}:random",
-    )
+    if any(key.startswith(("vision_model.", "text_model.")) for key in state):
+        seen += ": these are the names of transformers, not of open_clip"
+    return ModelError(f"Checkpoint {path!r} does not fit {name.arch}: {seen}.", _way_out(name))
 
 
 def _differ(one: State, other: State) -> bool:
@@ -181,17 +195,16 @@ def _differ(one: State, other: State) -> bool:
 
 
 def _refuse_other_shapes(
-    path: str, arch: str, wanted: Mapping[str, torch.Tensor], state: State
+    path: str, name: ModelId, wanted: Mapping[str, torch.Tensor], state: State
 ) -> None:
-    other = [name for name in wanted if wanted[name].shape != state[name].shape]
+    other = [key for key in wanted if wanted[key].shape != state[key].shape]
     if other:
-        name = other[0]
+        key = other[0]
+        more = f", and {len(other) - 1} more are of another shape" if len(other) > 1 else ""
         raise ModelError(
-            f"Checkpoint {path!r} does not fit {arch}: {name} is {list(state[name].shape)} in the file "
-            f"and {list(wanted[name].shape)} in the model"
-            + (f", and {len(other) - 1} more are of another shape." if len(other) > 1 else "."),
-            "Name the architecture it was trained with: another width, patch or image size is another "
-            f"one. Layers of {arch}: neurons layers {arch}:random",
+            f"Checkpoint {path!r} does not fit {name.arch}: {key} is {list(state[key].shape)} in the "
+            f"file and {list(wanted[key].shape)} in the model{more}.",
+            _way_out(name),
         )
 
 

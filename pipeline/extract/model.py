@@ -21,7 +21,14 @@ from pipeline.errors import MissingDependencyError, ModelError, NeuronsError
 from pipeline.extract.checkpoint import Checkpoint, read_checkpoint
 from pipeline.extract.device import choose_device
 from pipeline.extract.fit import load_weights
-from pipeline.extract.model_id import FOLDER_PREFIX, NANO, NANO_FOLDER, ModelId, parse_model_id
+from pipeline.extract.model_id import (
+    CONFIG_FILE,
+    FOLDER_PREFIX,
+    NANO,
+    NANO_FOLDER,
+    ModelId,
+    parse_model_id,
+)
 from pipeline.extract.network import (
     build_network,
     find_towers,
@@ -30,7 +37,6 @@ from pipeline.extract.network import (
     require_transformers,
 )
 from pipeline.extract.setup import (
-    CONFIG_FILE,
     Blueprint,
     Setup,
     describe_image,
@@ -175,7 +181,7 @@ def _load(name: ModelId, place: torch.device) -> Clip:
         with heed_open_clip(name.text), torch.random.fork_rng(devices=[]):
             torch.manual_seed(RANDOM_SEED)
             model: Any = build_network(blueprint)
-            loaded = load_weights(model, checkpoint, name.arch) if checkpoint else 0
+            loaded = load_weights(model, checkpoint, name) if checkpoint else 0
             tokenizer = _make_tokenizer(name)
     except NeuronsError:
         raise
@@ -203,11 +209,11 @@ def _resolve(name: ModelId) -> tuple[Blueprint, Checkpoint | None]:
     if name.source == "random":
         return resolve_random(name.arch), None
     if name.source == "tag":
-        return resolve_tag(name.arch, name.tag), read_checkpoint(fetch_tag(name))
+        return resolve_tag(name.arch, name.tag), _read_download(fetch_tag(name))
     if name.source == "hub":
         config = fetch_hub_config(name)
         blueprint = resolve_config(config, f"{CONFIG_FILE} of {name.text}")
-        return blueprint, read_checkpoint(fetch_hub(name))
+        return blueprint, _read_download(fetch_hub(name))
     if name.source == "file":
         checkpoint = read_checkpoint(name.file)
         return resolve_file(name, checkpoint.says_quick_gelu), checkpoint
@@ -224,6 +230,15 @@ def _resolve(name: ModelId) -> tuple[Blueprint, Checkpoint | None]:
     where = f"{CONFIG_FILE} of {name.text}"
     blueprint = resolve_config(read_config(config_file, where), where)
     return blueprint, read_checkpoint(find_in_folder(name, folder))
+
+
+def _read_download(path: str) -> Checkpoint:
+    try:
+        return read_checkpoint(path)
+    except ModelError as error:
+        raise ModelError(
+            error.message, "Delete that file: the next call downloads it again."
+        ) from error
 
 
 def _make_tokenizer(name: ModelId) -> Any:

@@ -31,10 +31,9 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from pipeline.errors import ModelError
 from pipeline.extract.decode import ImageSpec
-from pipeline.extract.model_id import NANO, NANO_FOLDER, ModelId, list_tags
+from pipeline.extract.model_id import CONFIG_FILE, NANO, NANO_FOLDER, ModelId, list_tags
 from pipeline.warn import warn_once
 
-CONFIG_FILE = "open_clip_config.json"
 _WITHOUT_MEANING = (
     "quick_gelu",
     "hf_model_pretrained",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import collections
+import datetime
 import io
 import os
 import pathlib
@@ -80,6 +82,12 @@ FORMS: dict[str, Callable[[State], Any]] = {
     },
     "a NumPy array": lambda s: {"losses": np.arange(3.0), "state_dict": s},
     "a path": lambda s: {"folder": pathlib.PurePosixPath("/a"), "home": Path("/b"), "state_dict": s},
+    "logs": lambda s: {
+        "losses": collections.defaultdict(list, train=[1.0]), "last": collections.deque([1, 2]),
+        "at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "state_dict": s,
+    },
+    "parameters": lambda s: {k: torch.nn.Parameter(v) for k, v in s.items()},
+    "DeepSpeed": lambda s: {"module": s, "global_step": 3},
     "a namespace": lambda s: {"args": types.SimpleNamespace(a=1), "state_dict": s},
     "numbers of OpenAI's": lambda s: {**s, "input_resolution": torch.tensor(48)},
     "scalars as rows": lambda s: {**s, "logit_scale": s["logit_scale"].reshape(1)},
@@ -266,6 +274,10 @@ REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
     "student and teacher": (
         lambda s: before("student.")(s) | before("teacher.")(s),
         r"its names begin with 'student' \(\d+\), 'teacher' \(\d+\), those of the model",
+    ),
+    "transformers": (
+        lambda s: before("vision_model.")(s) | before("text_model.")(s),
+        "these are the names of transformers, not of open_clip",
     ),
     "two sets": (
         lambda s: {"model": s, "model_ema": {k: v + 1 for k, v in s.items()}},

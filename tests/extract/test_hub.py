@@ -103,6 +103,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     write_repository(hub / "some/quick", VIT | {"quick_gelu": True})
     write_repository(hub / "some/bare", VIT, weights=None)
     write_repository(hub / "some/cut", VIT).write_bytes(vit.read_bytes()[:5000])
+    for place in (hub / "some/other", folder / "other"):
+        write_repository(place, VIT).write_bytes((hub / "some/quick" / WEIGHTS).read_bytes())
+        (place / CONFIG).write_text(json.dumps({"model_cfg": VIT | {"embed_dim": 8}}))
     (hub / "some/transformers").mkdir()
     (hub / "some/transformers/config.json").write_text("{}")
     local = write_repository(folder / "local", SIGLIP, SIGLIP_IMAGES).parent
@@ -134,6 +137,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "ViT-B-32:laion2b_s34b_b79k",
             "hf-hub:some/bare",
             "hf-hub:some/cut",
+            "hf-hub:some/other",
+            f"local-dir:{folder / 'other'}",
             "hf-hub:some/transformers",
             "hf-hub:some/where",
             f"local-dir:{empty}",
@@ -213,7 +218,9 @@ def test_a_model_is_what_plain_open_clip_makes_of_it(
     [
         ("ViT-B-32:laion2b_s34b_b79k", "ModelError", ["could not be downloaded", "@/path/to/file"]),
         ("hf-hub:some/bare", "ModelError", ["configuration", "arrived, its weights did not"]),
-        ("hf-hub:some/cut", "ModelError", ["is cut or damaged"]),
+        ("hf-hub:some/cut", "ModelError", ["is cut or damaged", "Delete that file"]),
+        ("hf-hub:some/other", "ModelError", ["does not fit hf-hub:some/other", "who published it"]),
+        ("local-dir:/other", "ModelError", ["not of one model: put the right two there"]),
         ("hf-hub:some/transformers", "ModelError", ["made for transformers, not for open_clip"]),
         ("hf-hub:some/where", "ModelError", ["could not be fetched", "Check the name"]),
         ("local-dir:/empty", "ModelError", ["has a configuration and no weights", WEIGHTS]),
