@@ -40,7 +40,8 @@ class Dataset:
 
     name: str
     source: str
-    """Which source made it: img2dataset, wit, wit-base, folder, webdataset, openmoji."""
+    """Which source made it: img2dataset, wit, wit-base, folder, webdataset, openmoji. Shards that another
+    one added say so in their manifests."""
     shards: tuple[Shard, ...]
     duplicates: str = "exact"
     """What counts as one image: ``exact``, identical files; ``near``, copies of them as well."""

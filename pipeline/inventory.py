@@ -141,6 +141,7 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
         if manifest is not None:
             check_shard(manifest, shard, store.uri(folder))
         status = manifest["status"] if manifest else "pending"
+        source = (manifest["source"] if manifest and "source" in manifest else "") or dataset.source
         if manifest and status == "done" and not is_marked(store, folder, manifest):
             status, manifest = "unmarked", None  # its repeated images would be counted again
         names = ("read_count", "written_count", "rejected_count")
@@ -148,7 +149,7 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
         inventory.shards.append(
             {
                 "dataset": name,
-                "source": dataset.source,
+                "source": source,
                 "shard_ordinal": shard.ordinal,
                 "shard": shard.name,
                 "url": shard.url,

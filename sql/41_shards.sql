@@ -9,7 +9,7 @@
 --
 -- column          type     unit         meaning
 -- dataset         varchar               name of the dataset
--- source          varchar               which source made the dataset
+-- source          varchar               which source it came from
 -- shard_ordinal   integer  ordinal 0..  place in the dataset; never changes
 -- shard           varchar               name of the tar
 -- url             varchar               where the tar lies

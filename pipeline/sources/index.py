@@ -91,7 +91,12 @@ class SourceNotes:
 
 
 def index_shard(
-    store: Store, dataset: Dataset, shard: Shard, max_reject_frac: float, notes: SourceNotes
+    store: Store,
+    dataset: Dataset,
+    shard: Shard,
+    max_reject_frac: float,
+    notes: SourceNotes,
+    source: str = "",
 ) -> dict[str, Any]:
     """Read a tar once and write its index: examples, texts, rejects, notices, then the manifest.
 
@@ -102,6 +107,14 @@ def index_shard(
     unless the source says that it holds no sample. If a shard fails,
     nothing of it is written, all that was read counts as rejected, and one more reject row without
     key and position tells why.
+
+    Args:
+        store: The warehouse.
+        dataset: The shard's dataset.
+        shard: The tar.
+        max_reject_frac: Largest share of rejects among its samples.
+        notes: What its source says of it.
+        source: Which source has it; empty for the one that made the dataset.
 
     Returns:
         The manifest, as `read_manifest` describes it.
@@ -126,7 +139,7 @@ def index_shard(
         index.fail(*problem)
     manifest = index.manifest(problem)
     folder = dataset_folder(dataset.name)
-    manifest |= {"source": dataset.source, "max_reject_frac": max_reject_frac}
+    manifest |= {"source": source or dataset.source, "max_reject_frac": max_reject_frac}
     for table, columns in index.tables.items():
         path = shard_file(folder, table, shard.ordinal)
         if (problem is not None and table != "rejects") or not index.has_table(table):

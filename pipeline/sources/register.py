@@ -26,11 +26,11 @@ def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> 
     Args:
         store: The warehouse.
         name: Name of the dataset.
-        source: Which source has its items.
+        source: Which source makes it, if it is new. Any source may add shards to it later.
         duplicates: ``near`` or ``exact``; empty takes what the dataset has, ``near`` for a new one.
 
     Raises:
-        SourceError: Another source made the dataset of that name, or another setting.
+        SourceError: The dataset of that name was made with another setting.
     """
     restore_dataset(store, name)
     if not is_registered(store, name):
@@ -38,12 +38,6 @@ def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> 
     dataset = read_dataset(store, name)
     if not dataset.source:  # restored from manifests that do not say it
         dataset = replace(dataset, source=source)
-    if dataset.source != source:
-        raise SourceError(
-            f"Dataset {name!r} in {store.url} was made by the source {dataset.source}, "
-            f"not {source}.",
-            "A dataset has one source. Give another --dataset name.",
-        )
     if duplicates not in ("", dataset.duplicates):
         raise SourceError(
             f"Dataset {name!r} in {store.url} counts images with duplicates={dataset.duplicates!r}, "

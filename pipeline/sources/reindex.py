@@ -100,7 +100,8 @@ def _repair_shard(
     lost = [t for t in KEPT_TABLES if shard_file(folder, t, ordinal) in damaged]
     notes = _keep_notes(store, folder, dataset, shard, manifest, lost)
     mark_undone(store, folder, manifest, damages[0].path + " was damaged")
-    index = index_shard(store, dataset, shard, manifest.get("max_reject_frac", 1.0), notes)
+    source = manifest.get("source", dataset.source)
+    index = index_shard(store, dataset, shard, manifest.get("max_reject_frac", 1.0), notes, source)
     left_out = manifest["read_count"] - index["read_count"]
     told = f"; {left_out} rejects that only its source knew are lost" if left_out else ""
     return f"{describe_manifest(index)} (made again from its tar{told})", _is_done(index)
@@ -120,7 +121,7 @@ def _keep_notes(
     lost: list[str],
 ) -> SourceNotes:
     """What the source said of a shard, from what was written of it."""
-    if dataset.source == "img2dataset":
+    if manifest.get("source", dataset.source) == "img2dataset":
         return read_notes(shard)
     rejects = [
         SourceReject(row["position"], row["shard_key"], row["reason"], row["detail"])

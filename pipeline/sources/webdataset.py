@@ -45,7 +45,7 @@ def ingest_tars(
     Args:
         store: The warehouse.
         config: Name of the dataset and limits.
-        source: Which source the dataset is of.
+        source: Which source has the tars.
         urls: The tars.
         progress: Told of each shard.
         read_notes: What the source says about a shard beyond its tar.
@@ -62,7 +62,7 @@ def ingest_tars(
                 progress.advance(1)
                 continue
             notes = read_notes(shard)
-            done = index_shard(store, dataset, shard, config.max_reject_frac, notes)
+            done = index_shard(store, dataset, shard, config.max_reject_frac, notes, source)
             progress.advance(1, describe_manifest(done))
     finally:
         progress.finish()

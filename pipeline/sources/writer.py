@@ -17,11 +17,12 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from pipeline.config import IngestConfig
-from pipeline.dataset import dataset_folder, shard_file
+from pipeline.dataset import Dataset, dataset_folder, shard_file
 from pipeline.errors import ExampleError, SourceError
 from pipeline.names import find_hidden
 from pipeline.presence import Presence, read_whole_manifest
 from pipeline.progress import ProgressCallback
+from pipeline.records import ShardManifest
 from pipeline.sources.header import sniff_extension
 from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
 from pipeline.sources.notices import Notice, PassedOver
@@ -80,7 +81,10 @@ def ingest_examples(
     progress.start("shards", None)
     try:
         for ordinal in range(10**9):
+            path = shard_file(folder, "shards", ordinal, ".tar")
             manifest = read_whole_manifest(store, folder, ordinal, presence)
+            if _is_of_another(dataset, ordinal, path, manifest, source):
+                continue
             if manifest is not None and is_done(manifest):
                 _pass_over(stream, manifest, config.dataset)
                 told.update({(r, k): n for r, k, n in manifest.get("passed_over", [])})
@@ -89,14 +93,13 @@ def ingest_examples(
             count = None if manifest is None else manifest.get("source_count")
             if stream.is_empty():
                 break
-            path = shard_file(folder, "shards", ordinal, ".tar")
             filler = _ShardFiller(stream, config, count)
             written = store.write_with(path, filler.write)
             dataset, (shard,) = register_shards(store, dataset, [(path, written.bytes)])
             notes = replace(filler.notes(), tar_checksum=written.checksum)
             if passed_over is not None and stream.is_empty():
                 notes = replace(notes, passed_over=passed_over.counts - told)
-            done = index_shard(store, dataset, shard, config.max_reject_frac, notes)
+            done = index_shard(store, dataset, shard, config.max_reject_frac, notes, source)
             progress.advance(1, describe_manifest(done))
         _drop_unregistered(store, folder, len(dataset.shards))
         if not dataset.shards:
@@ -113,6 +116,16 @@ def _drop_unregistered(store: Store, folder: str, count: int) -> None:
         stem = name.removesuffix(".tar")
         if stem.isdigit() and int(stem) >= count:
             store.delete(f"{folder}/shards/{name}")
+
+
+def _is_of_another(
+    dataset: Dataset, ordinal: int, path: str, manifest: ShardManifest | None, source: str
+) -> bool:
+    """Whether a shard came from another source than this one: it is left alone."""
+    if manifest is not None and manifest.get("source", dataset.source) != source:
+        return True
+    known = dataset.shards[ordinal].url if ordinal < len(dataset.shards) else path
+    return known not in ("", path)
 
 
 def make_reject(key: str, reason: str, detail: str, url: str | None = None) -> SourceExample:

@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ from pipeline.errors import ConfigError, ExampleError, NeuronsError, ShardError,
 from pipeline.schema import TABLES
 from pipeline.sources.header import read_header
 from pipeline.sources.languages import normalise_language
+from pipeline.warehouse import connect
 
 
 def ingest_members(
@@ -319,8 +322,6 @@ def test_wrong_requests(tmp_path: Path) -> None:
         ingest_paths(tmp_path, "webdataset", f"{tmp_path}/{{00000..00001}}.tar")
     assert not (tmp_path / "warehouse/dataset=d/dataset.json").exists()
     ingest_paths(tmp_path, "webdataset", tar)
-    with pytest.raises(SourceError, match="was made by the source webdataset, not folder"):
-        ingest_paths(tmp_path, "folder", tmp_path)
     assert issubclass(SourceError, NeuronsError)
 
 
@@ -377,3 +378,33 @@ def test_every_sample_is_an_example_or_a_reject(kinds: list[str]) -> None:
         assert manifest["read_count"] == len(kinds)
         assert manifest["rejected_count"] == len(bad)
         assert manifest["read_count"] == manifest["written_count"] + manifest["rejected_count"]
+
+
+def test_any_source_may_add_to_a_dataset(tmp_path: Path) -> None:
+    tars = [write_tar(tmp_path / f"{n}.tar", make_samples(2, 10 * n)) for n in range(3)]
+    for n, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        for k in range(3):
+            (tmp_path / folder / f"{k}.jpg").write_bytes(make_image(50 + 10 * n + k))
+    rows = [{"image": make_image(90), "image_url": "http://x/90.jpg"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "base.parquet")
+    steps = [
+        ("webdataset", tars[0]), ("folder", tmp_path / "a"), ("webdataset", tars[1]),
+        ("wit-base", tmp_path / "base.parquet"), ("webdataset", tars[2]),
+    ]  # fmt: skip
+    for source, path in steps * 2:
+        ingest_paths(tmp_path, source, path, shard_size=2)
+    (tmp_path / "a/3.jpg").write_bytes(make_image(80))
+    summary = ingest_paths(tmp_path, "folder", tmp_path / "a", shard_size=2)
+    assert [(row["source"], row["written_count"]) for row in read_manifests(tmp_path)] == [
+        ("webdataset", 2), ("folder", 2), ("folder", 1), ("webdataset", 2), ("wit-base", 1),
+        ("webdataset", 2), ("folder", 1),
+    ]  # fmt: skip
+    assert summary.written_count == 11
+    with connect(tmp_path / "warehouse") as connection:
+        shown = connection.execute("select source, count(*) from shards group by 1 order by 1")
+        assert shown.fetchall() == [("folder", 3), ("webdataset", 3), ("wit-base", 1)]
+    with pytest.raises(SourceError, match=r"name what it was made from first, then what is new"):
+        ingest_paths(tmp_path, "folder", tmp_path / "b", shard_size=2)
+    both = ingest_paths(tmp_path, "folder", tmp_path / "a", tmp_path / "b", shard_size=2)
+    assert both.written_count == 14
