@@ -183,7 +183,7 @@ def _report_groups(quick: bool) -> Report:
     parts = {key: key.split("/") for key in groups}
     name_of = {key: (kind, name) for key, (kind, name, _) in parts.items()}
     originals = {key: first for key, (first, _) in groups.items() if key.endswith("/original")}
-    merged = [key for key, first in originals.items() if first != key]
+    merged = [key for key in originals if groups[key][1] not in ("first", "identical")]
     yield "Truly different pictures that are taken for one"
     sizes = Counter(name_of[key][0] for key in originals)
     for kind, count in sizes.items():

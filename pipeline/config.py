@@ -163,8 +163,9 @@ class LabelSettings:
     """Concepts that fewer images of a half of a run show are not tested."""
     label_origins: tuple[str, ...] = ("stimulus", "texts")
     """Whose word a label may rest on: ``stimulus``, ``texts``, and ``similarity``, the model's own."""
-    label_null_repeats: int = 3
-    """How often labels are made again from permuted concepts, for comparison; 0 leaves it out."""
+    label_null_repeats: int = 100
+    """How often labels are made again from permuted concepts, for comparison; 0 leaves it out. It takes
+    some twenty to see whether any label in more than one of twenty is a fault."""
     similarity_min_score: float = 0.2
     """Zero-shot probability (0..1) from which an image shows a concept by similarity."""
     facet_min_count: int = 3

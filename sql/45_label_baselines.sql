@@ -4,7 +4,7 @@
 -- reads:   neuron_labels, neuron_concepts, raw_label_nulls, settings
 -- purpose: What a run's labels are worth, beside permuted concepts and one constant.
 --
--- The permuted figures are of the same SQL after every image handed its concepts to
+-- The permuted figures are of the same rule after every image handed its concepts to
 -- another image of its half (label_null_repeats times, seeded); null before neurons
 -- build. There every label is false, so next to none is what they should show: where
 -- all are false, Benjamini and Hochberg's procedure labels any neuron at all in at most

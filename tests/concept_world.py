@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 SQL = Path(__file__).parents[1] / "sql"
 TABLES = {
@@ -72,8 +73,10 @@ def open_world(**changes: Any) -> duckdb.DuckDBPyConnection:
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
     """Insert rows."""
     if rows:
-        marks = ", ".join("?" * len(rows[0]))
-        con.executemany(f"insert into {table} values ({marks})", rows)
+        columns = {str(n): list(column) for n, column in enumerate(zip(*rows, strict=True))}
+        con.register("rows_to_insert", pa.table(columns))
+        con.execute(f"insert into {table} from rows_to_insert")
+        con.unregister("rows_to_insert")
 
 
 def fill(

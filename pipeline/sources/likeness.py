@@ -54,14 +54,18 @@ def compare(one: bytes, other: bytes, one_px: Ints, other_px: Ints) -> Ints:
     rms = np.sqrt((difference**2).mean(1))
     colour = np.abs(a_chroma - b_chroma).max(1, initial=0)
     # Resampling blurs by about a pixel of the smaller image: small ones may differ more.
-    agrees = difference.max(1, initial=0) <= 8 + 1600 / shorter
-    agrees &= rms <= np.minimum(1.5 + 300 / shorter, (0.1 + 2.5 / shorter) * spread)
-    agrees &= aspect <= _MAX_ASPECT
+    most = 8 + 1600 / shorter
+    most_rms = np.minimum(1.5 + 300 / shorter, (0.1 + 2.5 / shorter) * spread)
+    most_colour = 5 + 350 / shorter
+    peak = difference.max(1, initial=0)
+    agrees = (peak <= most) & (rms <= most_rms) & (aspect <= _MAX_ASPECT)
+    # Without colours brightness has to tell all: pictures that differ in colour alone are many.
     has_grey = (np.abs(a_chroma).max(1) <= 3) != (np.abs(b_chroma).max(1) <= 3)
+    is_grey = agrees & has_grey & (peak <= most / 2) & (rms <= most_rms / 2)
     kinds = np.zeros(len(a_luma), np.int64)
-    kinds[agrees & has_grey] = KINDS.index("grey")
-    kinds[agrees & (colour <= 5 + 350 / shorter)] = KINDS.index("resized")
-    may_be_cropped = (kinds == 0) & (aspect <= _MAX_CROP_ASPECT) & (colour <= 30)
+    kinds[is_grey] = KINDS.index("grey")
+    kinds[agrees & (colour <= most_colour)] = KINDS.index("resized")
+    may_be_cropped = (kinds == 0) & (aspect <= _MAX_CROP_ASPECT) & (colour <= 2 * most_colour)
     may_be_cropped &= (rms > 0.1 * spread) & (rms < spread) & (spread > 8)
     at = np.flatnonzero(may_be_cropped)
     kinds[at[_are_windows(a_luma[at], b_luma[at], spread[at])]] = KINDS.index("cropped")
@@ -112,7 +116,7 @@ def _is_window(whole: Floats, part: Floats, spread: Floats) -> Bools:
     scale, shift = fit[:, 0::2], fit[:, 1::2]
     is_inside = (scale < 0.01).all(1) & (scale > -0.08).all(1) & (-scale.min(1) > 0.02)
     is_inside &= (np.abs(shift) <= 0.012 - scale / 2).all(1)
-    explains = (rms < 0.25 * spread) & (after.max((1, 2)) < 1.5 * spread) & (rms < 0.6 * rms_before)
+    explains = (rms < 0.2 * spread) & (after.max((1, 2)) < spread) & (rms < 0.6 * rms_before)
     answer: Bools = is_inside & explains
     return answer
 
