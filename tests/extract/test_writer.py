@@ -12,6 +12,7 @@ import torch
 from pipeline.dataset import Shard
 from pipeline.errors import ActivationError
 from pipeline.extract.hooks import Layer, LayerSpec
+from pipeline.extract.sketch import MOMENTS
 from pipeline.extract.writer import LayerOutput, Results, ShardWriter, write_activations
 from pipeline.schema import TABLES
 from pipeline.storage import Store
@@ -161,10 +162,11 @@ def test_parts_hold_the_same_as_one_file(tmp_path: Path, keep: str) -> None:
     for table in ("embeddings", "shard_top", "shard_histograms", "shard_samples"):
         assert read(store, many, table) == read(one_store, one, table)
     stats, one_stats = read(store, many, "shard_stats"), read(one_store, one, "shard_stats")
-    sums = ["activation_sum", "activation_sum_sq"]
+    sums = ["activation_sum", "activation_sum_sq", *MOMENTS[8:]]
     assert stats.drop(sums) == one_stats.drop(sums)
     for name in sums:
-        np.testing.assert_allclose(stats[name], one_stats[name], rtol=1e-12)
+        scale = np.abs(one_stats[name]).max()  # a sum of cubes may be next to nothing
+        np.testing.assert_allclose(stats[name], one_stats[name], rtol=1e-12, atol=1e-13 * scale)
     assert stats["duplicate_count"].to_pylist() == [3] * 40
     assert not set(read(store, many, "shard_top")["example_id"].to_pylist()) & {
         FIRST + n for n in duplicates
@@ -215,6 +217,11 @@ def test_partials_in_parquet(tmp_path: Path) -> None:
             "activation_sum_sq": 89.0,
             "activation_min": 0.0,
             "activation_max": 9.0,
+            "central_sum_2": 46.75,  # of -1.25, -3.25, -1.25, 5.75
+            "central_sum_3": 151.875,
+            "central_sum_4": 1209.578125,
+            "positive_sum": 13.0,
+            "positive_sum_sq": 89.0,
         },
         {
             "unit": 1,
@@ -227,6 +234,11 @@ def test_partials_in_parquet(tmp_path: Path) -> None:
             "activation_sum_sq": 27.25,
             "activation_min": -1.0,
             "activation_max": 5.0,
+            "central_sum_2": 24.1875,  # of -1.875, -1.875, 4.125, -0.375
+            "central_sum_3": 56.953125,
+            "central_sum_4": 314.2705078125,
+            "positive_sum": 5.5,
+            "positive_sum_sq": 25.25,
         },
     ]
     top = read(store, files, "shard_top").to_pylist()
