@@ -46,7 +46,7 @@ _COVERAGE = """
 select
     image_count, text_image_count, concept_image_count, texts_image_count, stimulus_image_count,
     similarity_image_count, language_count, lost_format_count,
-    neuron_count, labelled_count, permuted_count,
+    neuron_count, labelled_count, circular_count, permuted_count,
     tested_count, multimodal_90_count, permuted_90_count,
 from run_summary
 where dataset = $dataset and run_id = $run_id
@@ -135,6 +135,11 @@ def render_summary(summary: dict[str, Any], root: str) -> str:
         + (
             f"; with permuted concepts {summary['permuted_count']:.1f}"
             if summary["permuted_count"] is not None
+            else ""
+        )
+        + (
+            f"; {summary['circular_count']} more are circular (a text tower read what tells them)"
+            if summary["circular_count"]
             else ""
         ),
         f"- Multimodal at 0.9: {summary['multimodal_90_count']} of {summary['tested_count']} tested"

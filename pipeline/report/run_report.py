@@ -320,9 +320,9 @@ def _warnings(
     permuted = baselines["permuted_frac"]
     if permuted is None and coverage["concept_image_count"]:
         found.append("Labels of permuted concepts were not counted: run neurons build.")
-    elif permuted is not None and permuted > baselines["max_q"]:
+    elif permuted is not None and permuted > baselines["max_q"] * baselines["labelled_frac"]:
         found.append(
-            f"{permuted:.1%} of the neurons are labelled when concepts are permuted, more than "
-            f"the {baselines['max_q']:.1%} that q promises."
+            f"{permuted:.1%} of the neurons are labelled when concepts are permuted; of these labels "
+            f"q promises {baselines['max_q'] * baselines['labelled_frac']:.1%} of the neurons at most."
         )
     return found

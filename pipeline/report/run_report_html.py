@@ -51,7 +51,8 @@ def _labelled(row: dict[str, Any]) -> Markup | None:
     bars = [("as they are", row["labelled_frac"], f"{row['labelled_frac']:.1%}")]
     if row["permuted_frac"] is not None:
         bars.append(("concepts permuted", row["permuted_frac"], f"{row['permuted_frac']:.2%}"))
-    bars.append(("promised by q", row["max_q"], f"{row['max_q']:.1%}"))
+    chance = row["chance_count"] / row["neuron_count"]
+    bars.append(("expected by chance", chance, f"{chance:.2%}"))
     return _bars(bars, (BLUE, ORANGE, RULE) if len(bars) == 3 else (BLUE, RULE))
 
 
