@@ -7,6 +7,7 @@ Heavy imports (torch, DuckDB) are inside the commands, so that ``neurons --help`
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -28,7 +29,7 @@ from pipeline.config import (
     SimilarityConfig,
 )
 from pipeline.display import complain, guard_terminal, print_table, say
-from pipeline.errors import NeuronsError
+from pipeline.errors import ConfigError, NeuronsError, StorageError
 from pipeline.faults import explain_fault
 from pipeline.interrupts import STATUS as INTERRUPTED
 from pipeline.interrupts import is_interrupted, watch_interrupts
@@ -107,12 +108,20 @@ def options(
     """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
 
 
+_NO_SUCH_PLACE = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+"""What the system says of a path that cannot be meant."""
 _HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again."
 _USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
 """What wrong arguments raise. Newer versions of typer bring a click of their own: ask typer."""
 
 
 def _run_app() -> int:
+    for argument in sys.argv[1:]:
+        if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
+            raise ConfigError(
+                f"The argument {argument!r} is not UTF-8.",
+                "Rename the file or folder that it names.",
+            )
     try:
         return app(standalone_mode=False) or 0
     except SystemExit as stop:
@@ -152,6 +161,8 @@ def _explain(error: BaseException) -> int:
     if not isinstance(error, Exception):
         raise error
     told = None if isinstance(error, FileNotFoundError) else explain_fault(error, "")
+    if isinstance(error, OSError) and error.errno in _NO_SUCH_PLACE:
+        told = StorageError(f"{error.filename}: {error.strerror}.", "Check the path that you gave.")
     if told is not None:  # wherever a limit, a permission or a broken disk was met
         complain(f"{type(told).__name__}: {told}")
         return 2

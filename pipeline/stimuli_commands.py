@@ -129,7 +129,7 @@ def typographic(
     ] = ["eight", "strip", "label"],  # noqa: B006
     font: Fonts = NOTO,
     font_name: Annotated[str, typer.Option(help="The font's name.")] = "NotoSans",
-    limit: Annotated[int, typer.Option(help="At most this many images; 0 takes all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="At most this many images; 0 takes all.")] = 0,
     shard_size: ShardSize = 1000,
 ) -> None:
     """Images with texts on them, each beside the clean image, a blank patch and the right word."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -57,7 +58,7 @@ def find_fonts(places: Iterable[str]) -> tuple[Font, ...]:
 
 
 def _list_files(place: str) -> list[Path]:
-    path = Path(place).expanduser()
+    path = Path(os.path.expanduser(place))  # noqa: PTH111
     if path.is_file():
         return [path]
     if not path.is_dir() and place.replace("_", "").isalnum():

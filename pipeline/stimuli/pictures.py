@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -92,7 +93,9 @@ def load_set(name: str) -> DrawingSet:
     """
     if name in ("openmoji", "openmoji-black"):
         return load_openmoji("black" if name.endswith("black") else "color")
-    return load_glyphs() if name == "noto-emoji-glyphs" else load_folder(Path(name).expanduser())
+    if name == "noto-emoji-glyphs":
+        return load_glyphs()
+    return load_folder(Path(os.path.expanduser(name)))  # noqa: PTH111
 
 
 def _one_form(

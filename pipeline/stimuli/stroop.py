@@ -33,11 +33,15 @@ def iter_stroop(
     """Every ink with every word and with letters that are no word, in every font.
 
     Raises:
-        ConfigError: Fewer than two colours, or a word that a font cannot draw.
+        ConfigError: Fewer than two colours, a size that we do not draw, or a word that a font cannot draw.
     """
     if len(colours) < 2:
         raise ConfigError(
             f"A Stroop test of {len(colours)} colours has no cell.", "Give at least two colours."
+        )
+    if not 16 <= size_px <= 2048:
+        raise ConfigError(
+            f"size_px is {size_px}: not a size that we draw.", "Give 16 to 2048 pixels."
         )
     for font in fonts:
         for text in (*colours, NEUTRAL_TEXT):

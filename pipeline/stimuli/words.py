@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -115,15 +117,14 @@ def read_words(path: str) -> list[Word]:
         SourceError: The file is not there, not UTF-8, or has no word.
     """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(os.path.expanduser(path)).read_text(encoding="utf-8-sig")  # noqa: PTH111
+    except (OSError, ValueError) as error:
         raise SourceError(
             f"The word list {path!r} cannot be read: {error}",
             "Expected a text or CSV file in UTF-8.",
         ) from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and "word" in lines[0].lower().split(","):
-        rows = csv.DictReader(lines)
         words = [
             Word(
                 row["word"].strip(),
@@ -131,7 +132,7 @@ def read_words(path: str) -> list[Word]:
                 row.get("concept") or None,
                 row.get("category") or None,
             )
-            for row in ({str(k).lower(): v for k, v in row.items()} for row in rows)
+            for row in _read_rows(path, lines)
             if (row["word"] or "").strip()
         ]
     else:
@@ -139,6 +140,17 @@ def read_words(path: str) -> list[Word]:
     if not words:
         raise SourceError(f"The word list {path!r} has no word.", "Expected one word a line.")
     return words
+
+
+def _read_rows(path: str, lines: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a CSV, with the names of their columns in lower case."""
+    try:
+        for row in csv.DictReader(lines):
+            yield {str(name).lower(): value for name, value in row.items()}
+    except csv.Error as error:
+        raise SourceError(
+            f"The word list {path!r} is not CSV: {error}.", "Mend it, or give one word a line."
+        ) from error
 
 
 def concept_words(languages: Sequence[str] = ("en", "es", "fr", "de")) -> list[Word]:
@@ -166,6 +178,13 @@ def _choose_fonts(options: WordOptions) -> list[Font]:
         raise ConfigError(
             f"fonts_per_word is {options.fonts_per_word} and size_px {options.size_px}.",
             "Expected 1 or more, and 16 to 2048 pixels.",
+        )
+    for colour in (*options.inks, *options.papers):
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+            raise ConfigError(f"{colour!r} is no colour.", "Write #rrggbb, for example #cc0000.")
+    if not math.isfinite(options.max_rotation_deg):
+        raise ConfigError(
+            f"The rotation is {options.max_rotation_deg} degrees.", "Give a number, 0 to 180."
         )
     low, high = options.size_frac or _FULL
     if not 0 < low <= high <= 1:

@@ -1,0 +1,77 @@
+"""What a user types wrong is told as that, with exit status 2, and never as a bug of ours."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pipeline.cli import main
+
+LONG = "x" * 5000
+HERE = ("--warehouse", "w")
+WORDS = ("stimuli", "words", "--dataset", "s", "--list", "words.txt", *HERE)
+TEXT = ("--text", "a", "--dataset", "s", *HERE)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working folder with a list of words, a file that is none, and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("cat\n")
+    (tmp_path / "bytes").write_bytes(bytes(range(256)))
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ((*WORDS, "--ink", "nocolour"), "'nocolour' is no colour"),
+        ((*WORDS, "--ink", ""), "'' is no colour"),
+        ((*WORDS, "--paper", "#12"), "'#12' is no colour"),
+        ((*WORDS, "--rotation-deg", "nan"), "rotation is nan"),
+        ((*WORDS, "--rotation-deg", "inf"), "rotation is inf"),
+        ((*WORDS, "--size-frac", "nan", "0.5"), "size_frac is nan"),
+        ((*WORDS, "--size-px", -1), "size_px -1"),
+        ((*WORDS, "--shard-size", 0), "shard_size is 0"),
+        ((*WORDS, "--max-reject-frac", "nan"), "max_reject_frac nan"),
+        ((*WORDS, "--font", "~nosuchuser/x"), "no file or folder '~nosuchuser/x'"),
+        ((*WORDS, "--font", LONG), "File name too long"),
+        ((*WORDS[:-4], "--list", "~nosuchuser/x", *HERE), "cannot be read"),
+        ((*WORDS[:-4], "--list", "bytes", *HERE), "cannot be read"),
+        ((*WORDS[:-4], "--list", "folder", *HERE), "cannot be read"),
+        (("stimuli", "stroop", "--size-px", 0, "--dataset", "s", *HERE), "size_px is 0"),
+        (("stimuli", "pictures", "--set", "~nosuchuser", "--dataset", "s", *HERE), "~nosuchuser"),
+        (
+            ("stimuli", "typographic", "openmoji", "--limit", -1, *TEXT),
+            "greater than or equal to 0",
+        ),
+        (("stimuli", "typographic", "bytes", *TEXT), "bytes"),
+        (("ingest", "folder", LONG, "--dataset", "d", *HERE), ""),
+        (("ingest", "folder", "folder", "--dataset", "../d", *HERE), "'../d'"),
+        (("ingest", "folder", "folder", "--dataset", "d", "--warehouse", "bytes"), "bytes"),
+        (("ingest", "folder", "folder", "--dataset", "d", "--warehouse", "nope://x"), "nope"),
+        (("ingest", "folder", "folder", "--captions", "folder", "--dataset", "d", *HERE), "folder"),
+        (("check", "--warehouse", "bytes"), "bytes"),
+        (("check", "--warehouse", LONG), ""),
+        (("check", "--warehouse", ""), ""),
+        (("run", "folder"), "folder"),
+        (("run", "bytes"), "bytes"),
+        (("run", LONG), ""),
+        (("wit-urls", "folder", "--out", "o.parquet"), "folder"),
+        (("wit-urls", "bytes", "--out", "o.parquet"), "bytes"),
+        (("label", "import", LONG, *HERE), ""),
+        (("layers", "RN50:folder"), "folder"),
+        (("check", "--warehouse", "caf\udce9"), "is not UTF-8"),
+    ],
+    ids=lambda value: " ".join(map(str, value))[:60] if isinstance(value, tuple) else "",
+)
+def test_wrong_input_is_told(place, monkeypatch, capsys, command, message):
+    monkeypatch.setattr(sys, "argv", ["neurons", *map(str, command)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    error = capsys.readouterr().err
+    assert stop.value.code == 2, error
+    assert message in error
+    assert "Traceback" not in error
