@@ -110,6 +110,8 @@ def options(
 
 _NO_SUCH_PLACE = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 """What the system says of a path that cannot be meant."""
+_OBJECT_STORES = ("botocore", "aiobotocore", "s3fs", "aiohttp", "gcsfs", "adlfs")
+"""Packages whose errors are about a place on a network."""
 _HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again."
 _USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
 """What wrong arguments raise. Newer versions of typer bring a click of their own: ask typer."""
@@ -163,6 +165,11 @@ def _explain(error: BaseException) -> int:
     told = None if isinstance(error, FileNotFoundError) else explain_fault(error, "")
     if isinstance(error, OSError) and error.errno in _NO_SUCH_PLACE:
         told = StorageError(f"{error.filename}: {error.strerror}.", "Check the path that you gave.")
+    if type(error).__module__.split(".")[0] in _OBJECT_STORES:
+        told = StorageError(
+            f"The object store does not answer as it should: {str(error).rstrip('.')}.",
+            "Check the URL, and credentials and region in the environment (AWS_ACCESS_KEY_ID, ...).",
+        )
     if told is not None:  # wherever a limit, a permission or a broken disk was met
         complain(f"{type(told).__name__}: {told}")
         return 2

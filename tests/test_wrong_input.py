@@ -18,6 +18,12 @@ TEXT = ("--text", "a", "--dataset", "s", *HERE)
 def place(tmp_path, monkeypatch):
     """A working folder with a list of words, a file that is none, and an empty folder."""
     monkeypatch.chdir(tmp_path)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # nobody is asked for credentials
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
     (tmp_path / "words.txt").write_text("cat\n")
     (tmp_path / "bytes").write_bytes(bytes(range(256)))
     (tmp_path / "folder").mkdir()
@@ -56,6 +62,7 @@ def place(tmp_path, monkeypatch):
         (("check", "--warehouse", "bytes"), "bytes"),
         (("check", "--warehouse", LONG), ""),
         (("check", "--warehouse", ""), ""),
+        (("check", "--warehouse", "s3://"), "object store"),
         (("run", "folder"), "folder"),
         (("run", "bytes"), "bytes"),
         (("run", LONG), ""),
