@@ -231,6 +231,9 @@ def test_layers_are_listed_with_units_and_pooling(invoke):
     assert "1024" in out
     assert "output:max" in out
     assert "goh2021" in out
+    assert "Model RN-demo:random (RANDOM weights), set up as in the architecture RN-demo" in out
+    assert "activation functions: ReLU in the image tower, GELU in the text tower" in out
+    assert "64 x 64 pixels, mean 0.4815 0.4578 0.4082" in out
 
 
 def test_one_file_runs_everything(tmp_path, invoke):
