@@ -71,10 +71,13 @@ def _expand(path: str) -> list[str]:
     found = _list_one(path)
     if not found:
         raise ShardError(f"{path} holds no .tar file.", "Expected a folder or glob of .tar files.")
-    if not all(_exists(url) for url in found):
-        fs, inner = open_place(path)
+    missing_one = next((url for url in found if not _exists(url)), None)
+    if missing_one is not None:
+        fs, inner = open_place(missing_one)
         what = "is no file (a pipe, a socket or a device)" if fs.exists(inner) else "is not there"
-        raise ShardError(f"Shard {path} {what}.", "Check the path; relative paths start here.")
+        raise ShardError(
+            f"Shard {missing_one} {what}.", "Check the path; relative paths start here."
+        )
     return found
 
 

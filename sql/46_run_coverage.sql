@@ -147,7 +147,12 @@ lost as (
             sum(by_reason.reject_count) filter (
                 where
                     by_reason.reason
-                    in ('not_an_image', 'unknown_extension', 'no_image')
+                    in (
+                        'not_an_image',
+                        'unsupported_format',
+                        'unknown_extension',
+                        'no_image'
+                    )
             ),
             0
         )::bigint as lost_format_count,

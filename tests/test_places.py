@@ -126,5 +126,6 @@ def test_nested_folders_of_tars(tmp_path: Path) -> None:
     for path in ("e", "e/*", "e/*/*.tar", "e/part-{0..1}", "e/part-{0..1}/*.tar"):
         assert expand_shards([f"{tmp_path}/{path}"]) == tars
     os.mkfifo(tmp_path / "pipe.tar")
-    with pytest.raises(ShardError, match=r"pipe\.tar is no file"):
-        expand_shards([str(tmp_path / "pipe.tar")])
+    for path in (tmp_path / "pipe.tar", tmp_path):
+        with pytest.raises(ShardError, match=r"pipe\.tar is no file"):
+            expand_shards([str(path)])
