@@ -19,6 +19,7 @@ from prefect import Flow
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
+from pipeline.credentials import hide_credentials
 from pipeline.display import show
 from pipeline.errors import StorageError
 
@@ -62,7 +63,8 @@ def check_server() -> None:
         problem = str(error) or type(error).__name__
     if problem:
         raise StorageError(
-            f"There is no Prefect server at PREFECT_API_URL={show(str(url))}: {show(problem)}.",
+            f"There is no Prefect server at PREFECT_API_URL="
+            f"{show(hide_credentials(str(url)))}: {show(problem)}.",
             "Start one in a terminal of its own: prefect server start. Or unset PREFECT_API_URL "
             "(prefect config unset PREFECT_API_URL): then one is started for this flow alone. "
             "neurons run FILE does the same work without Prefect.",

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.credentials import refuse_credentials
 from pipeline.errors import ConfigError, MissingDependencyError
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
@@ -44,10 +45,11 @@ def open_place(path: str, **options: Any) -> tuple[Any, str]:
 
     Raises:
         MissingDependencyError: The package for that kind of URL is not installed.
-        ConfigError: There is no such kind of URL.
+        ConfigError: There is no such kind of URL, or it holds credentials.
     """
     if not is_url(path):
         return LocalFileSystem(), local_path(path)
+    refuse_credentials(path)
     scheme = path.split(":", 1)[0]
     try:
         if "::" in path and not is_chain(path):

@@ -117,7 +117,7 @@ LEVELS = {
     "top": 7,
     "names": 0, "places": 0.5, "folders": 0.7, "pixels": 0.7, "shard_lists": 2,
     "neuron_arguments": 1,
-    "display": -2, "errors": -1, "open_files": -1,
+    "display": -2, "errors": -1, "credentials": 0, "open_files": -1,
     "faults": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,
     "storage": 1, "progress": 1, "records": 1.5,
     "interrupts": 0, "spill": 2, "warehouse_files": 2, "duck": 2.5,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.config import IngestConfig
+from pipeline.credentials import drop_credentials
 from pipeline.dataset import Shard
 from pipeline.errors import SourceError, StorageError
 from pipeline.folders import list_folder
@@ -65,7 +66,7 @@ def read_notes(shard: Shard) -> SourceNotes:
         statuses[status] += 1
         if status != "success":
             key = None if row["key"] is None else str(row["key"])
-            detail = f"{row.get('error_message') or status}: {row['url']}"
+            detail = f"{row.get('error_message') or status}: {drop_credentials(str(row['url']))}"
             rejects.append(SourceReject(position, key, status, detail))
     listed = {
         "count": statuses.total(),

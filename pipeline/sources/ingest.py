@@ -11,10 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import IngestConfig, IngestStep
+from pipeline.credentials import refuse_credentials
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ConfigError, ShardError, StorageError
 from pipeline.leftovers import clear_half_written_below
 from pipeline.locks import take_lock
+from pipeline.places import is_url
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import ShardManifest
 from pipeline.sources.register import is_done
@@ -152,6 +154,9 @@ def _count_notices(manifests: Iterable[ShardManifest]) -> dict[str, int]:
 
 
 def _check(config: IngestConfig, step: IngestStep) -> None:
+    for path in (*step.paths, *step.options.values()):
+        if isinstance(path, str) and is_url(path):
+            refuse_credentials(path)
     if step.source not in SOURCES:
         raise ConfigError(f"There is no source {step.source!r}.", f"Sources: {', '.join(SOURCES)}.")
     if step.source != "openmoji" and not step.paths:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.credentials import drop_credentials
 from pipeline.sources.captions import NOT_TEXTS, clean_text, iter_captions
 from pipeline.sources.decoding import decode_text
 from pipeline.sources.languages import is_language, normalise_language, read_language
@@ -130,11 +131,11 @@ def rank_texts(texts: Sequence[SourceText]) -> Iterator[tuple[int, SourceText]]:
 
 
 def read_url(record: Mapping[str, Any]) -> str | None:
-    """Where the image came from, as ``url``, ``image_url`` or ``URL`` says."""
+    """Where the image came from, as ``url``, ``image_url`` or ``URL`` says, without credentials."""
     for field in ("url", "image_url", "URL"):
         url = record.get(field)
         if isinstance(url, str) and url.strip() and url.strip() not in NOT_TEXTS:
-            return clean_text(url)
+            return drop_credentials(clean_text(url))
     return None
 
 

@@ -1,0 +1,83 @@
+"""Passwords and signatures in URLs: never in a record, a view, a log or a message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from making import ingest_paths, make_image, make_record, read_rows, write_tar
+
+from pipeline.config import IngestConfig, IngestStep
+from pipeline.credentials import drop_credentials, hide_credentials, refuse_credentials
+from pipeline.errors import ConfigError
+from pipeline.sources.ingest import ingest
+from pipeline.storage import Store
+
+SECRET = "hunter2Zx"
+URLS = [
+    f"http://me:{SECRET}@127.0.0.1:9/a/00000.tar",
+    f"https://{SECRET}:x@host/a.tar",
+    f"simplecache::https://me:{SECRET}@host/a.tar",
+    f"s3://key:{SECRET}@bucket/a.tar",
+    f"https://b.s3.amazonaws.com/a.tar?X-Amz-Date=1&X-Amz-Signature={SECRET}",
+    f"https://b.s3.amazonaws.com/a.tar?AWSAccessKeyId=AK&Signature={SECRET}&Expires=1",
+    f"https://storage.googleapis.com/b/a.tar?X-Goog-Signature={SECRET}",
+    f"https://a.blob.core.windows.net/c/a.tar?sv=2024&se=2026&sig={SECRET}",
+    f"https://host/a.tar?token={SECRET}",
+    f"https://host/a.tar?v=1&api_key={SECRET}#x",
+    f"https://host/{{00000..00003}}.tar?access_token={SECRET}",
+]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_places_with_credentials_are_refused_without_a_word_of_them(
+    url: str, tmp_path: Path
+) -> None:
+    """As a shard, as a warehouse, and as any file beside them; the way to give them is told."""
+    tries = [
+        lambda: ingest_paths(tmp_path, "webdataset", url),
+        lambda: ingest_paths(tmp_path, "img2dataset", url),
+        lambda: ingest_paths(tmp_path, "wit", url),
+        lambda: ingest_paths(tmp_path, "folder", url),
+        lambda: Store(url),
+        lambda: ingest(IngestConfig(url, "d"), IngestStep("webdataset", (str(tmp_path),))),
+    ]
+    for each in tries:
+        with pytest.raises(ConfigError) as caught:
+            each()
+        assert SECRET not in str(caught.value) and "***" in str(caught.value)
+        assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or SECRET.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/a.tar",
+        "https://host:8080/a.tar?v=2&name=token",
+        "s3://bucket/a@b:c/00000.tar",
+        "https://host/a/http://user:x/y",
+        "https://me@host/a.tar",
+    ],
+)
+def test_other_urls_stay_as_they_are(url: str) -> None:
+    refuse_credentials(url)
+    assert hide_credentials(url) == drop_credentials(url) == url
+
+
+def test_where_an_image_came_from_is_kept_without_them(tmp_path: Path) -> None:
+    samples = [
+        {"__key__": f"{n}", "jpg": make_image(n), "json": make_record("a", url=url)}
+        for n, url in enumerate([*URLS, "https://host/p.jpg?width=3&page=2"])
+    ]
+    ingest_paths(tmp_path, "webdataset", write_tar(tmp_path / "in/00000.tar", samples))
+    urls = [row["source_url"] for row in read_rows(tmp_path, "examples")]
+    assert SECRET not in json.dumps(urls)
+    assert urls[-1] == "https://host/p.jpg?width=3&page=2"
+    assert urls[0] == "http://127.0.0.1:9/a/00000.tar"
+    assert urls[4] == "https://b.s3.amazonaws.com/a.tar"
+    assert urls[9] == "https://host/a.tar?v=1#x"
+    for file in (tmp_path / "warehouse").rglob("*"):
+        assert file.is_dir() or SECRET.encode() not in file.read_bytes()
