@@ -8,21 +8,40 @@ not know is passed over, one that is not there yet in an older record is left ou
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cache
+from pathlib import PurePosixPath
 from types import UnionType
-from typing import Any, NotRequired, TypedDict, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 from typing import is_typeddict as is_shape
 
 from pipeline.errors import WarehouseError
 from pipeline.schema import FORMAT
 from pipeline.storage import Store, Written
 
+Moment = Annotated[str, datetime]
+"""A time, ISO 8601."""
+Small = Annotated[int, 32]
+"""A whole number of 32 bits, as the views have it."""
+FilePath = Annotated[str, PurePosixPath]
+"""A Parquet file inside the warehouse."""
+
 
 class FileEntry(TypedDict):
     """A file that a record names."""
 
     table: str
-    path: str
+    path: FilePath
     """Relative to the warehouse."""
     row_count: int
     bytes: int
@@ -31,7 +50,7 @@ class FileEntry(TypedDict):
     """As `storage.Written` has it; files of format 1 have none."""
     format: NotRequired[int]
     """Of the file, where that is not the record's."""
-    ordinal: NotRequired[int]
+    ordinal: NotRequired[Small]
     """Similarity and class sets: the shard that was scored; -1 is none."""
     made_from: NotRequired[str]
     """Similarity and class sets: hash of what the file was made from."""
@@ -40,7 +59,7 @@ class FileEntry(TypedDict):
 class ShardEntry(TypedDict):
     """A shard in ``dataset.json``; see `dataset.Shard`."""
 
-    ordinal: int
+    ordinal: Small
     name: str
     url: str
     size_bytes: int
@@ -62,7 +81,7 @@ class ShardManifest(TypedDict):
     ``read_count`` is always ``written_count + rejected_count``.
     """
 
-    ordinal: int
+    ordinal: Small
     shard: str
     status: str
     """``done`` or ``failed``."""
@@ -78,7 +97,7 @@ class ShardManifest(TypedDict):
     files: list[FileEntry]
     seconds: dict[str, float]
     """By stage."""
-    written_at: str
+    written_at: Moment
     """UTC, ISO 8601."""
     is_undone: NotRequired[bool]
     """It was done, its files are damaged or gone, and it is to be made again."""
@@ -106,16 +125,63 @@ class ShardManifest(TypedDict):
     batch_size: NotRequired[int]
 
 
+class RunIdentity(TypedDict):
+    """What decides the result of a run, as far as views show it; later fields may be absent."""
+
+    weights_sha256: str
+    layers: list[str]
+    preprocess: str
+    precision: str
+    activation_dtype: str
+    top_k: int
+    image_activation: NotRequired[str | None]
+    text_activation: NotRequired[str | None]
+    image_size_px: NotRequired[list[Small]]
+    image_mean: NotRequired[list[float]]
+    image_std: NotRequired[list[float]]
+    interpolation: NotRequired[str | None]
+    resize_mode: NotRequired[str | None]
+
+
+class RunModel(TypedDict):
+    """The model of a run."""
+
+    model_id: str
+    weights_sha256: str
+    is_random: bool
+
+
+class RunLayer(TypedDict):
+    """A layer that a run reads."""
+
+    layer: str
+    path: str
+    point: str
+    pooling: str
+    tower: str
+    module_kind: str
+    unit_count: Small
+    is_rectified: bool
+    store: str
+
+
+class ClassIdentity(TypedDict):
+    """What decides the scores of a class set."""
+
+    classes: list[str]
+    templates: list[str]
+
+
 class RunRecord(TypedDict):
     """``run.json``."""
 
     run_id: str
-    identity: dict[str, Any]
-    model: dict[str, Any]
-    layers: list[dict[str, Any]]
+    identity: Annotated[dict[str, Any], RunIdentity]
+    model: Annotated[dict[str, Any], RunModel]
+    layers: list[Annotated[dict[str, Any], RunLayer]]
     config: dict[str, Any]
     versions: dict[str, Any]
-    created_at: str
+    created_at: Moment
     presets: NotRequired[dict[str, list[str]]]
     """What each preset names in the model, whether or not the run reads it."""
 
@@ -138,20 +204,20 @@ class SimilarityRecord(TypedDict):
     files: list[FileEntry]
     previous: NotRequired[list[str]]
     """Paths that the record named before, which open connections may still read."""
-    created_at: str
+    created_at: Moment
 
 
 class ClassSetRecord(TypedDict):
     """``class_sets/NAME.json``."""
 
     class_set: str
-    identity: dict[str, Any]
+    identity: Annotated[dict[str, Any], ClassIdentity]
     logit_scale: float
     example_count: int
     files: list[FileEntry]
     previous: NotRequired[list[str]]
     """Paths that the record named before, which open connections may still read."""
-    created_at: str
+    created_at: Moment
 
 
 class HumanLabelsRecord(TypedDict):
@@ -266,6 +332,8 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
         return _misfit_fields(value, shape, where)
     if origin is NotRequired:
         return _misfit(value, arguments[0], where)
+    if origin is Annotated:
+        return _misfit_more(value, arguments[0], arguments[1], where)
     if origin is UnionType:
         problems = [_misfit(value, kind, where) for kind in arguments]
         return "" if "" in problems else problems[0]
@@ -278,13 +346,42 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
     fits = {
         type(None): value is None,
         bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool),
-        str: isinstance(value, str),
+        int: isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63,
+        float: isinstance(value, float) or (type(value) is int and abs(value) < 1 << 63),
+        str: isinstance(value, str) and _is_text(value),
     }
     if fits.get(shape, False):
         return ""
     return f"{where.lstrip('.') or 'it'} is {_name(value)}, expected {_words(origin or shape)}"
+
+
+def _misfit_more(value: Any, kind: Any, more: Any, where: str) -> str:
+    """As `_misfit`, for a kind that is narrower than Python's."""
+    if is_shape(more):
+        return _misfit(value, more, where)
+    if problem := _misfit(value, kind, where):
+        return problem
+    place = where.lstrip(".") or "it"
+    if more == 32 and not -(1 << 31) <= value < 1 << 31:
+        return f"{place} is {value}, expected a smaller number"
+    if more is datetime:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return f"{place} is {value!r}, expected a time"
+    if more is PurePosixPath:
+        parts = value.split("/")
+        if value.startswith("/") or ".." in parts or not value.endswith(".parquet"):
+            return f"{place} is {value!r}, expected a Parquet file inside the warehouse"
+    return ""
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which no table can hold
+        return False
+    return True
 
 
 def _misfit_fields(value: Any, shape: Any, where: str) -> str:

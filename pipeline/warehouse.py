@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.config import LabelSettings
 from pipeline.derived import DERIVED
 from pipeline.duck import open_duckdb, restrict
+from pipeline.errors import NeuronsError, WarehouseError
 from pipeline.faults import faults_told
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.facets import FACET_PROMPTS
@@ -27,6 +28,7 @@ from pipeline.schema import TABLES, Table
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 from pipeline.warehouse_files import warehouse_uri
+from pipeline.warn import warn_once
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 
@@ -71,14 +73,48 @@ def connect(
 
 
 def read_build(store: Store) -> dict[str, Any] | None:
-    """What the last build wrote (fingerprint, folder, settings, row counts), or None."""
+    """What the last build wrote (fingerprint, folder, settings, row counts), or None.
+
+    It speaks of a cache: one that cannot be read is passed over with a word.
+    """
     if not store.exists("marts/build.json"):
         return None
-    built: dict[str, Any] = {**read_record(store, "marts/build.json", BuildRecord)}
-    known = {f.name for f in fields(LabelSettings)}  # another version may have had others
-    settings = {k: v for k, v in built["settings"].items() if k in known}
+    try:
+        built: dict[str, Any] = {**read_record(store, "marts/build.json", BuildRecord)}
+        known = asdict(LabelSettings())  # another version may have had others
+        settings = {k: v for k, v in built["settings"].items() if k in known}
+        check_settings(settings, store.uri("marts/build.json"))
+    except NeuronsError as error:
+        warn_once(
+            f"{error.message} It only says what neurons build made: everything is computed "
+            "anew until neurons build has run again."
+        )
+        return None
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     return built | {"settings": settings}
+
+
+def check_settings(settings: dict[str, Any], place: str) -> None:
+    """Refuse settings of other kinds than ours.
+
+    Raises:
+        WarehouseError: Names the place and the setting.
+    """
+    kinds = {f.name: f.default for f in fields(LabelSettings)}
+    for name, value in settings.items():
+        default = kinds[name]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = {
+            bool: isinstance(value, bool),
+            int: isinstance(value, int) and is_number and abs(value) < 1 << 31,
+            float: is_number and abs(value) < 1 << 63,
+            str: isinstance(value, str),
+            tuple: isinstance(value, list | tuple) and all(isinstance(v, str) for v in value),
+        }
+        if not fits.get(type(default), True):
+            raise WarehouseError(
+                f"{place} is not what we write there: settings.{name} is {value!r}."
+            )
 
 
 def last_settings(warehouse: str | Path) -> LabelSettings:

@@ -1,0 +1,158 @@
+"""Records of any shape: our error that names the file, or no harm; never a bug, never a blocked query."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from making import ingest_paths, make_samples, write_tar
+
+from pipeline import warn
+from pipeline.config import LabelSettings
+from pipeline.duck import open_duckdb
+from pipeline.errors import NeuronsError, WarehouseError
+from pipeline.inventory import take_inventory
+from pipeline.schema import FORMAT
+from pipeline.storage import Store
+from pipeline.warehouse import _create_table, connect, read_build, small_tables
+
+VALUES: list[Any] = [
+    *(None, [], {}, "x", "\ud800", -1, 1 << 40, 10**30, True, 1.5, 1e400, [[]], {"a": 1}),
+    *("../../etc/passwd", "a\0b", ["x"], [{"path": "x"}]),
+]
+MORE = {
+    "similarity.json": {"identity": {}, "files": [], "created_at": "2026-01-01T00:00:00+00:00"},
+    "class_sets/c.json": {
+        "class_set": "c",
+        "identity": {"classes": ["a"], "templates": ["a {}"]},
+        "logit_scale": 1.0,
+        "example_count": 1,
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
+    "human_labels/h.json": {
+        "layer": "l",
+        "unit": 0,
+        "labeller": "me",
+        "files": [],
+        "imported_at": "2026-01-01T00:00:00+00:00",
+    },
+    "compact.json": {"version": "1", "ordinals": [0], "files": [], "form": "f"},
+}
+
+
+@pytest.fixture(scope="module")
+def records(tiny_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Any]:
+    """Every kind of record of a warehouse, by its path; the first is the warehouse's root."""
+    place = tmp_path_factory.mktemp("odd") / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    (run,) = place.glob("dataset=*/run_id=*")
+    for name, value in MORE.items():
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text(json.dumps(value))
+    kinds = ["dataset=*/dataset.json", "dataset=*/manifests/00000.json", "dataset=*/*/run.json"]
+    kinds += ["dataset=*/run_id=*/manifests/00001.json", *(f"dataset=*/*/{n}" for n in MORE)]
+    files = [next(place.glob(kind)) for kind in kinds]
+    return {file: json.loads(file.read_text()) for file in files}
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place inside a JSON value, the whole first."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:2])
+    for key, item in inner if isinstance(value, dict | list) else ():
+        yield from places(item, (*at, key)) if isinstance(item, dict | list) else [(*at, key)]
+
+
+def change(value: Any, at: tuple[Any, ...], new: Any, is_gone: bool) -> Any:
+    """A copy with another value at a place, or without it."""
+    if not at:
+        return new
+    value = copy.deepcopy(value)
+    holder = value
+    for key in at[:-1]:
+        holder = holder[key]
+    if is_gone:
+        del holder[at[-1]]
+    else:
+        holder[at[-1]] = new
+    return value
+
+
+def open_small(place: Path) -> None:
+    """All that opening a warehouse makes of its records."""
+    store = Store(place)
+    inventory = take_inventory(store)
+    with open_duckdb(store) as connection:
+        for name, rows, columns in small_tables(inventory, LabelSettings()):
+            _create_table(connection, name, rows, columns)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_any_value_anywhere_in_any_record(records: dict[Path, Any], data: st.DataObject) -> None:
+    file = data.draw(st.sampled_from(sorted(records)))
+    at = data.draw(st.sampled_from(list(places(records[file]))))
+    new = data.draw(st.one_of(st.sampled_from(VALUES), st.recursive(st.none(), st.lists)))
+    try_one(records, file, change(records[file], at, new, data.draw(st.booleans())))
+
+
+def try_one(records: dict[Path, Any], file: Path, value: Any) -> None:
+    root = next(parent for parent in file.parents if parent.name == "warehouse")
+    text = file.read_text()
+    file.write_text(json.dumps(value))
+    try:
+        open_small(root)
+    except NeuronsError as error:
+        assert file.name in str(error) or file.parent.parent.name in str(error)
+        assert error.hint
+    finally:
+        file.write_text(text)
+
+
+def test_a_newer_format_is_told_as_one(records: dict[Path, Any]) -> None:
+    for file, value in records.items():
+        root = next(parent for parent in file.parents if parent.name == "warehouse")
+        text = file.read_text()
+        file.write_text(json.dumps({**value, "format": FORMAT + 1, "new": {"a": [1]}}))
+        try:
+            with pytest.raises(WarehouseError, match=f"newer version.*format is {FORMAT + 1}"):
+                open_small(root)
+        finally:
+            file.write_text(text)
+        file.write_text(json.dumps({**value, "new": {"a": [1]}}))
+        open_small(root)  # what we do not know is passed over
+        file.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "{", "[]", "null", '{"settings": []}', '{"format": 99}'),
+        '{"fingerprint": "f", "folder": "marts/f", "settings": {"label_top_k": "x"},'
+        ' "row_counts": {}, "bytes": {}}',
+    ],
+)
+def test_a_damaged_cache_blocks_no_query(
+    value: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warn, "_said", set())
+    ingest_paths(tmp_path, "webdataset", write_tar(tmp_path / "00000.tar", make_samples(2)))
+    build = tmp_path / "warehouse/marts/build.json"
+    build.parent.mkdir()
+    build.write_text(value)
+    assert read_build(Store(tmp_path / "warehouse")) is None
+    (said,) = caplog.messages
+    assert str(build) in said and "neurons build" in said
+    if value == "[]":
+        with connect(tmp_path / "warehouse") as connection:
+            assert connection.execute("select count(*) from examples").fetchall() == [(2,)]
