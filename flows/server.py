@@ -154,16 +154,23 @@ class GuardedFlow(Flow[Any, Any]):
         return cast(GuardedFlow, changed)
 
 
+def keep_result(result: Result) -> Result:
+    """Keep what a flow's work came to, for the case that the server cannot be told."""
+    if (results := _results.get()) is not None:
+        results.append(result)
+    return result
+
+
 def guarded(made: AnyFlow) -> AnyFlow:
     """Make a flow a `GuardedFlow`: a decorator, above ``@flow``."""
     work = made.fn
 
     @functools.wraps(work)
     def remember(*args: Any, **parameters: Any) -> Any:
-        result = work(*args, **parameters)
-        if (results := _results.get()) is not None:
-            results.append(result)
-        return result
+        # Looked up when it runs: task runners in other processes are sent this function whole.
+        from flows.server import keep_result
+
+        return keep_result(work(*args, **parameters))
 
     # Types, not their names: Prefect would look the names up in this module.
     remember.__signature__ = inspect.signature(work, eval_str=True)  # type: ignore[attr-defined]
