@@ -37,9 +37,13 @@ def connect(
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.
     """
+    from pipeline.stale import tell_stale
+    from pipeline.views import MATERIALISED
     from pipeline.warehouse import connect
 
-    return connect(warehouse, settings, unrestricted=unrestricted)
+    connection = connect(warehouse, settings, unrestricted=unrestricted)
+    tell_stale(connection, MATERIALISED)
+    return connection
 
 
 def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:

@@ -19,6 +19,7 @@ from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
+from pipeline.stale import digest_runs
 from pipeline.storage import PAGE_CHECKSUMS, Store
 from pipeline.views import MATERIALISED, find_view, load_statements, load_views
 from pipeline.warehouse import (
@@ -97,6 +98,7 @@ def _build(
             "bytes": {file["table"]: file["bytes"] for file in files},
             "files": [*files, lexicon],
             "previous": previous,
+            "runs": digest_runs(inventory),
         },
         with_copy=True,  # the settings are nowhere else
     )

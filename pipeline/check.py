@@ -12,6 +12,7 @@ import duckdb
 from pipeline.audit import Audit, audit_warehouse, find_cure
 from pipeline.faults import faults_told
 from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.stale import tell_stale
 from pipeline.storage import Store
 from pipeline.views import View, load_views
 from pipeline.warehouse import connect
@@ -53,6 +54,7 @@ def check(
     progress.start("check", len(views))
     try:
         with connect(warehouse) as connection:
+            tell_stale(connection, (view.name for view in views))
             for view in views:
                 results.append(_run_check(connection, view, store.url))
                 progress.advance(1, f"{view.name}: {results[-1].violation_count} violations")

@@ -77,6 +77,13 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
+class Stale(StrEnum):
+    """What to do where marts are older than the data."""
+
+    answer = "answer"
+    stop = "stop"
+
+
 class Polarity(StrEnum):
     """Which end of a neuron's activations."""
 
@@ -104,8 +111,14 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="And stop.")
     ] = False,
+    max_spill: Annotated[
+        str | None,
+        typer.Option(envvar="NEURONS_MAX_SPILL", help="Disk that queries may take, as 200GB."),
+    ] = None,
 ) -> None:
     """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
+    if max_spill is not None:
+        os.environ["NEURONS_MAX_SPILL"] = max_spill
 
 
 _NO_SUCH_PLACE = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
@@ -464,11 +477,15 @@ def sql(
     warehouse: Warehouse,
     format: Annotated[Format, typer.Option(help="Form of the result.")] = Format.table,  # noqa: A002
     out: Annotated[Path | None, typer.Option(help="File to write; needed for parquet.")] = None,
+    stale: Annotated[
+        Stale | None,
+        typer.Option(envvar="NEURONS_STALE", help="Where marts are older than the data."),
+    ] = None,
 ) -> None:
-    """Run a query over the views."""
+    """Run a query over the views. It reads the warehouse and nothing else, and changes nothing."""
     from pipeline.query import run_query
 
-    run_query(warehouse, query, format.value, out)
+    run_query(warehouse, query, format.value, out, stale.value if stale else None)
 
 
 @app.command()

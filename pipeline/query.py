@@ -15,6 +15,7 @@ import duckdb
 from pipeline.display import print_table, show_json, shown_on_terminal
 from pipeline.errors import ConfigError, NeuronsError, StorageError, WarehouseError
 from pipeline.faults import explain_fault, first_line
+from pipeline.stale import tell_stale, views_of_query
 from pipeline.storage import storage_errors
 from pipeline.warehouse import connect
 from pipeline.warehouse_files import LEAVES, NEVER_WRITTEN, PREFIX
@@ -23,7 +24,9 @@ _ROW_GROUP = 122_880
 """Rows of a row group of Parquet, as DuckDB writes them."""
 
 
-def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
+def run_query(
+    warehouse: str, query: str, form: str, out: Path | None, stale: str | None = None
+) -> None:
     """Run a query and print or write its result.
 
     Args:
@@ -31,16 +34,18 @@ def run_query(warehouse: str, query: str, form: str, out: Path | None) -> None:
         query: SQL over the views.
         form: ``table``, ``csv``, ``json`` (an array of objects) or ``parquet``.
         out: Where to; standard output if None.
+        stale: ``answer`` or ``stop`` where marts are older than the data; see `stale.tell_stale`.
 
     Raises:
         ConfigError: Parquet without a file.
-        WarehouseError: The query is wrong, or a file is damaged.
+        WarehouseError: The query is wrong; a file is damaged; marts are stale and ``stop`` is asked.
     """
     if form == "parquet" and out is None:
         raise ConfigError("Parquet cannot be printed.", "Say where it goes: --out FILE.parquet")
     if not query.strip(" \n\t;"):
         raise ConfigError("The query is empty.", "Try: neurons sql 'from neuron_labels limit 5'")
     with connect(warehouse) as connection:
+        tell_stale(connection, views_of_query(connection, query), stale)
         try:
             if form == "parquet":
                 with storage_errors(str(out)):

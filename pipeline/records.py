@@ -239,6 +239,8 @@ class BuildRecord(TypedDict):
     row_counts: dict[str, int]
     bytes: dict[str, int]
     files: NotRequired[list[FileEntry]]
+    runs: NotRequired[dict[str, str]]
+    """What each run was when it was built; see `stale.digest_runs`."""
     previous: NotRequired[str]
     """The folder of the build before, which open connections may still read."""
 

@@ -12,6 +12,7 @@ from pipeline.dataset import dataset_folder
 from pipeline.errors import ConfigError, ModelError
 from pipeline.records import RunRecord, read_record
 from pipeline.runs import FoundRun, find_layers, find_runs
+from pipeline.stale import tell_stale
 from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
 
@@ -89,6 +90,7 @@ def find_neurons(search: Search) -> Iterator[Found]:
             "Give --warehouse DIR for neurons of your runs, or --model nano for weights alone.",
         )
     with connect(search.warehouse) as connection:
+        tell_stale(connection, ("neuron_concepts", "neuron_labels"))
         runs = find_runs(connection, search.dataset, search.run, search.layer)
         if "concepts" in ways:
             yield from _by_concepts(connection, search, runs)

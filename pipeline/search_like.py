@@ -9,6 +9,7 @@ import duckdb
 
 from pipeline.runs import find_neuron
 from pipeline.search import Found, read_labels
+from pipeline.stale import tell_stale
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def find_like(warehouse: str, where: dict[str, Any], k: int) -> Iterator[Found]:
     from pipeline.evidence.matrix import list_layers
 
     with connect(warehouse) as connection:
+        tell_stale(connection, ("neuron_labels",))
         neuron = find_neuron(connection, **where)
         key = (neuron["dataset"], neuron["run_id"], neuron["layer"])
         layers = list_layers(connection)

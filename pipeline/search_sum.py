@@ -10,6 +10,7 @@ import duckdb
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.runs import FoundRun, find_run
 from pipeline.search import Found, choose_layers, match_concepts, read_labels
+from pipeline.stale import tell_stale
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
             f"{question.origin!r} is no origin.", f"It is one of {', '.join(ORIGINS)}."
         )
     with connect(question.warehouse) as connection:
+        tell_stale(connection, ("neuron_labels",))
         run = find_run(connection, question.dataset, question.run, question.layer)
         concepts = _choose_concepts(connection, question.concept)
         origin, shown = _read_shown(connection, run, concepts, question.origin)

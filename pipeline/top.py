@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
 from pipeline.runs import find_neuron
 from pipeline.sheet import SheetRow, draw_sheet, save_sheet
+from pipeline.stale import tell_stale
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 
@@ -81,6 +82,7 @@ def show_top(
         WarehouseError: As of `find_neuron`; or a tar with images to draw is gone.
     """
     with connect(warehouse) as connection:
+        tell_stale(connection, ("top_examples", "neuron_labels"))
         neuron = find_neuron(connection, **where)
         axis = read_axis(connection, neuron)
         top = find_top(connection, neuron, k, polarity)

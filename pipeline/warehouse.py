@@ -25,6 +25,7 @@ from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.records import BuildRecord, FileEntry, read_record
 from pipeline.schema import TABLES, Table
+from pipeline.stale import explain_staleness, note_stale
 from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 from pipeline.warehouse_files import warehouse_uri
@@ -67,6 +68,9 @@ def connect(
         for name in MATERIALISED:
             if use_marts or name in DERIVED:
                 use_mart(connection, store, built["folder"], name)
+    elif use_marts:
+        built_runs = built.get("runs", {}) if built else None
+        note_stale(connection, explain_staleness(inventory, built_runs))
     if not unrestricted:
         restrict(connection)
     return connection

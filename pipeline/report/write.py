@@ -13,6 +13,7 @@ from pipeline.report.gather import gather_card
 from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.runs import find_neuron, find_run
+from pipeline.stale import tell_stale
 from pipeline.storage import Store, storage_errors
 from pipeline.warehouse import connect
 
@@ -31,6 +32,7 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str
     """
     form = _form(out, ".png", ".html")
     with connect(warehouse) as connection:
+        tell_stale(connection, ("neuron_labels", "top_examples", "neuron_concepts"))
         neuron = find_neuron(connection, **where)
         card = gather_card(connection, Store(warehouse), neuron)
     if form == ".png":
@@ -62,6 +64,7 @@ def write_report(
     """
     _form(out, ".html")
     with connect(warehouse) as connection:
+        tell_stale(connection, ("neuron_labels", "neuron_facets", "label_baselines"))
         found = find_run(connection, dataset, run)
         report = gather_report(connection, Store(warehouse), found.dataset, found.run_id)
     _write_page(render_report(report), out)

@@ -1,0 +1,112 @@
+"""Marts that are older than the data, or not built: said before a question that takes long for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from weakref import WeakKeyDictionary
+
+import duckdb
+
+from pipeline.config import digest
+from pipeline.derived import DERIVED
+from pipeline.errors import WarehouseError
+from pipeline.inventory import Inventory
+from pipeline.views import MATERIALISED, load_views
+from pipeline.warn import warn_once
+
+STALE_VARIABLE = "NEURONS_STALE"
+"""The environment variable that says what to do: ``answer`` (the default) or ``stop``."""
+
+_reasons: WeakKeyDictionary[duckdb.DuckDBPyConnection, str] = WeakKeyDictionary()
+
+
+def digest_runs(inventory: Inventory) -> dict[str, str]:
+    """For each run, ``DATASET/RUN``, a hash of what its marts rest on."""
+    return {
+        f"{run['dataset']}/{run['run_id']}": digest(
+            [
+                sorted(
+                    (shard["shard_ordinal"], shard["status"], shard["written_at"])
+                    for shard in inventory.run_shards
+                    if (shard["dataset"], shard["run_id"]) == (run["dataset"], run["run_id"])
+                ),
+                sorted(
+                    (shard["shard_ordinal"], shard["status"], shard["written_count"])
+                    for shard in inventory.shards
+                    if shard["dataset"] == run["dataset"]
+                ),
+            ]
+        )
+        for run in inventory.runs
+    }
+
+
+def explain_staleness(inventory: Inventory, built_runs: dict[str, str] | None) -> str:
+    """Why the marts of a build cannot be used.
+
+    Args:
+        inventory: What there is now.
+        built_runs: `digest_runs` when it was built; None if nothing was built.
+    """
+    if built_runs is None:
+        return "No marts are built"
+    newer = [run for run, now in digest_runs(inventory).items() if built_runs.get(run) != now]
+    if not newer:
+        return "The marts were built from other data, settings or by another version"
+    runs = "1 run" if len(newer) == 1 else f"{len(newer)} runs"
+    return f"The marts are older than {runs} ({', '.join(sorted(newer)[:3])}{', ...' * (len(newer) > 3)})"
+
+
+def note_stale(connection: duckdb.DuckDBPyConnection, reason: str) -> None:
+    """Remember that a connection computes what a build would have written."""
+    _reasons[connection] = reason
+
+
+def tell_stale(
+    connection: duckdb.DuckDBPyConnection, asked: Iterable[str], do: str | None = None
+) -> None:
+    """Say so once, if what is asked rests on a mart that has to be computed for it.
+
+    Args:
+        connection: Of ``warehouse.connect``.
+        asked: Names of views.
+        do: ``stop`` or ``answer``; by default as the environment says.
+
+    Raises:
+        WarehouseError: It is so, and to stop was asked.
+    """
+    reason = _reasons.get(connection)
+    costly = rests_on(asked) if reason else []
+    if not costly:
+        return
+    named = ", ".join(costly[:3]) + (", ..." if len(costly) > 3 else "")
+    if (do or os.environ.get(STALE_VARIABLE, "answer")) == "stop":
+        raise WarehouseError(f"{reason}, and this needs {named}.", "Build them: neurons build")
+    warn_once(
+        f"{reason}: {named} will be computed for this question, which can take minutes. "
+        "Build them once: neurons build"
+    )
+
+
+def rests_on(names: Iterable[str]) -> list[str]:
+    """The costly marts that views rest on, each once, in the order in which they are built.
+
+    What only a build can compute (`derived.DERIVED`) costs nothing: without one it has no rows.
+    """
+    views = {view.name: view for view in load_views()}
+    todo, seen = list(names), set()
+    while todo:
+        name = todo.pop()
+        if name not in seen and name in views:
+            seen.add(name)
+            todo += views[name].reads
+    return [name for name in MATERIALISED if name in seen and name not in DERIVED]
+
+
+def views_of_query(connection: duckdb.DuckDBPyConnection, query: str) -> Collection[str]:
+    """Names of the tables and views that a query names; none if DuckDB cannot tell."""
+    try:
+        return connection.get_table_names(query)
+    except duckdb.Error:
+        return ()
