@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from types import MappingProxyType
 
 import pytest
 
@@ -37,7 +38,12 @@ def said(caplog):
 
 
 @pytest.mark.parametrize(
-    "query", ["from neuron_stats limit 1", "select max(unit) from neuron_facets"]
+    "query",
+    [
+        "from neuron_stats limit 1",
+        "with a as (select max(unit) from neuron_facets) select * from a, runs",
+        "create temp table t as select count(*) from label_baselines",
+    ],
 )
 def test_a_costly_question_says_that_marts_are_older(stale, said, query, tmp_path):
     run_query(str(stale), query, "csv", tmp_path / "out.csv")
@@ -48,7 +54,9 @@ def test_a_costly_question_says_that_marts_are_older(stale, said, query, tmp_pat
         run_query(str(stale), query, "csv", tmp_path / "out.csv", "stop")
 
 
-@pytest.mark.parametrize("query", ["select count(*) from activations", "from settings", "select 1"])
+@pytest.mark.parametrize(
+    "query", ["select count(*) from activations", "describe neuron_stats", "select 1"]
+)
 def test_a_cheap_question_says_nothing(stale, said, query, tmp_path):
     run_query(str(stale), query, "csv", tmp_path / "out.csv", "stop")
     assert said() == []
@@ -144,7 +152,7 @@ def test_the_command_takes_them(tiny_warehouse, tmp_path, monkeypatch, capsys):
     )
 
     class Done:
-        row_counts: dict[str, int] = {}
+        row_counts = MappingProxyType({})
         was_current = False
 
     job = tmp_path / "job.toml"
