@@ -41,7 +41,7 @@ def said(caplog):
     "query",
     [
         "from neuron_stats limit 1",
-        "with a as (select max(unit) from neuron_facets) select * from a, runs",
+        "with a as (select count(*) from neuron_concepts) select * from a, runs",
         "create temp table t as select count(*) from label_baselines",
     ],
 )
