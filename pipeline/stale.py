@@ -80,23 +80,28 @@ def tell_stale(
         WarehouseError: It is so, and to stop was asked.
     """
     reason = _reasons.get(connection)
-    costly = rests_on(asked) if reason else []
-    if not costly:
+    needed = rests_on(asked) if reason else []
+    costly = [name for name in needed if name not in DERIVED]
+    empty = [name for name in needed if name in DERIVED]
+    if not needed:
         return
-    named = ", ".join(costly[:3]) + (", ..." if len(costly) > 3 else "")
     if (do or os.environ.get(STALE_VARIABLE, "answer")) == "stop":
-        raise WarehouseError(f"{reason}, and this needs {named}.", "Build them: neurons build")
-    warn_once(
-        f"{reason}: {named} will be computed for this question, which can take minutes. "
-        "Build them once: neurons build"
+        raise WarehouseError(
+            f"{reason}, and this needs {_list(needed)}.", "Build them: neurons build"
+        )
+    told = f"{_list(costly)} will be computed for this question, which can take minutes" * bool(
+        costly
     )
+    lacking = f"without a build there are no rows of {_list(empty)}" * bool(empty)
+    warn_once(f"{reason}: {'; '.join(filter(None, (told, lacking)))}. Build them: neurons build")
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def rests_on(names: Iterable[str]) -> list[str]:
-    """The costly marts that views rest on, each once, in the order in which they are built.
-
-    What only a build can compute (`derived.DERIVED`) costs nothing: without one it has no rows.
-    """
+    """The marts that views rest on, each once, in the order in which they are built."""
     views = {view.name: view for view in load_views()}
     todo, seen = list(names), set()
     while todo:
@@ -104,7 +109,7 @@ def rests_on(names: Iterable[str]) -> list[str]:
         if name not in seen and name in views:
             seen.add(name)
             todo += views[name].reads
-    return [name for name in MATERIALISED if name in seen and name not in DERIVED]
+    return [name for name in MATERIALISED if name in seen]
 
 
 def views_of_query(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:

@@ -49,7 +49,7 @@ def test_a_costly_question_says_that_marts_are_older(stale, said, query, tmp_pat
     run_query(str(stale), query, "csv", tmp_path / "out.csv")
     (line,) = said()
     assert line.startswith("The marts are older than 1 run (textures/")
-    assert line.endswith("Build them once: neurons build")
+    assert line.endswith("Build them: neurons build")
     with pytest.raises(WarehouseError, match=r"older than 1 run.*needs"):
         run_query(str(stale), query, "csv", tmp_path / "out.csv", "stop")
 
@@ -90,6 +90,7 @@ def test_a_warehouse_without_marts_says_so(stale, said, tmp_path):
 def test_what_a_view_rests_on():
     assert rests_on(["activations", "runs"]) == []
     assert rests_on(["neuron_stats"]) == ["neuron_stats"]
+    assert "facet_aurocs" in rests_on(["neuron_facets"])
     assert {"neuron_stats", "top_examples", "neuron_enrichments"} <= set(rests_on(["run_summary"]))
 
 
