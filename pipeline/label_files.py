@@ -8,9 +8,10 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, WarehouseError
+from pipeline.records import check_shape
 
 SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")
 """Columns of a sheet's ``labels.csv``; a person fills the last two."""
@@ -108,18 +109,38 @@ def _parse(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, 
     return names, records
 
 
+class SheetItem(TypedDict):
+    """One image of a sheet."""
+
+    item: int
+    example_id: int
+
+
+class SheetKey(TypedDict):
+    """``sheet.json``: which neuron a sheet is of, and which item is which example."""
+
+    sheet: str
+    dataset: str
+    run_id: str
+    layer: str
+    unit: int
+    items: list[SheetItem]
+
+
 def _read_key(path: Path, labels: Path) -> dict[str, Any]:
     try:
         key = json.loads(path.read_text(encoding="utf-8"))
+        check_shape(key, SheetKey, str(path))
         return {**key, "items": {entry["item"]: entry["example_id"] for entry in key["items"]}}
     except OSError as error:
         raise SourceError(
             f"{labels} is a sheet's, but there is no {path}: {error.strerror}.",
             "Name the folder that neurons label export wrote: --sheet FOLDER.",
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, WarehouseError) as error:
+        why = error.message if isinstance(error, WarehouseError) else f"{error}."
         raise SourceError(
-            f"{path} is not the key of a sheet: {error!r}.",
+            f"{path} is not the key of a sheet: {why}",
             "Restore it, or export the sheet again.",
         ) from error
 

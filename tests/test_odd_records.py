@@ -17,8 +17,9 @@ from making import ingest_paths, make_samples, write_tar
 from pipeline import warn
 from pipeline.config import LabelSettings
 from pipeline.duck import open_duckdb
-from pipeline.errors import NeuronsError, WarehouseError
+from pipeline.errors import NeuronsError, SourceError, WarehouseError
 from pipeline.inventory import take_inventory
+from pipeline.label_files import read_labels
 from pipeline.schema import FORMAT
 from pipeline.storage import Store
 from pipeline.warehouse import _create_table, connect, read_build, small_tables
@@ -132,6 +133,30 @@ def test_a_newer_format_is_told_as_one(records: dict[Path, Any]) -> None:
         file.write_text(json.dumps({**value, "new": {"a": [1]}}))
         open_small(root)  # what we do not know is passed over
         file.write_text(text)
+
+
+KEY = {
+    "sheet": "s",
+    "dataset": "d",
+    "run_id": "r",
+    "layer": "l",
+    "unit": 0,
+    "seed": 0,
+    "items": [{"item": 1, "image": "images/0001.jpg", "example_id": 0}],
+}
+
+
+def test_the_key_of_a_sheet_in_any_shape(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("sheet,item,image,label,note\ns,1,images/0001.jpg,cat,\n")
+    for at in places(KEY):
+        for value in VALUES:
+            changed = change(KEY, at, value, is_gone=bool(at) and value is None)
+            (tmp_path / "sheet.json").write_text(json.dumps(changed))
+            try:
+                read_labels(labels)
+            except SourceError as error:
+                assert str(tmp_path) in error.message and error.hint
 
 
 @pytest.mark.parametrize(

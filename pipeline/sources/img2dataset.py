@@ -112,7 +112,7 @@ def _read_stats(tar: str) -> dict[str, int]:
     try:
         record = json.loads(data)
         return {name: int(record[name]) for name in _COUNTS}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise SourceError(
             f"{path} is not a stats file of img2dataset: {type(error).__name__} {error}.",
             f"Expected JSON with {', '.join(_COUNTS)}. Delete the shard's three files and let "
