@@ -178,6 +178,10 @@ def _groups(quick: bool) -> tuple[dict[str, tuple[str, str]], float]:
     return {key: (first, kind) for key, first, kind in rows}, cost.cpu_s
 
 
+def _original_of(key: str) -> str:
+    return key.rsplit("/", 1)[0] + "/original"
+
+
 def _report_groups(quick: bool) -> Report:
     groups, _ = _groups(quick)
     parts = {key: key.split("/") for key in groups}
@@ -196,12 +200,13 @@ def _report_groups(quick: bool) -> Report:
     for key, (kind, _, what) in parts.items():
         if what == "original":
             continue
-        home = originals["/".join((*name_of[key], "original"))]  # itself, or what it is merged with
-        first = groups[key][0]
-        is_right = originals.get(first, first) == home
-        outcome = "right" if is_right else "missed" if first == key else "other"
-        if outcome == "other" and name_of[first] == name_of[key]:
-            outcome = "apart"  # with another copy of its own picture, not with the original
+        home, first = originals[_original_of(key)], groups[key][0]
+        if originals[_original_of(first)] != home:
+            outcome = "other"
+        elif first == home:
+            outcome = "right"
+        else:  # alone, or with another copy of its own picture
+            outcome = "missed" if first == key else "apart"
         found[what][outcome] += 1
         found[f"{what}|{kind}"][outcome] += 1
     yield "Copies that are found (recall), and with which picture (precision)"

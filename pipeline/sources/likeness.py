@@ -65,7 +65,7 @@ def compare(one: bytes, other: bytes, one_px: Ints, other_px: Ints) -> Ints:
     kinds = np.zeros(len(a_luma), np.int64)
     kinds[is_grey] = KINDS.index("grey")
     kinds[agrees & (colour <= most_colour)] = KINDS.index("resized")
-    may_be_cropped = (kinds == 0) & (aspect <= _MAX_CROP_ASPECT) & (colour <= 2 * most_colour)
+    may_be_cropped = (kinds == 0) & (aspect <= _MAX_CROP_ASPECT) & (colour <= 30)
     may_be_cropped &= (rms > 0.1 * spread) & (rms < spread) & (spread > 8)
     at = np.flatnonzero(may_be_cropped)
     kinds[at[_are_windows(a_luma[at], b_luma[at], spread[at])]] = KINDS.index("cropped")
@@ -116,7 +116,7 @@ def _is_window(whole: Floats, part: Floats, spread: Floats) -> Bools:
     scale, shift = fit[:, 0::2], fit[:, 1::2]
     is_inside = (scale < 0.01).all(1) & (scale > -0.08).all(1) & (-scale.min(1) > 0.02)
     is_inside &= (np.abs(shift) <= 0.012 - scale / 2).all(1)
-    explains = (rms < 0.2 * spread) & (after.max((1, 2)) < spread) & (rms < 0.6 * rms_before)
+    explains = (rms < 0.25 * spread) & (after.max((1, 2)) < 1.5 * spread) & (rms < 0.6 * rms_before)
     answer: Bools = is_inside & explains
     return answer
 

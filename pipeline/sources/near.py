@@ -57,7 +57,7 @@ def find_near(con: Any) -> None:
             is_fresh (not decided yet), may_follow (it may become a copy), may_lead (it is no copy).
     """
     con.execute("create table candidates (later bigint, earlier bigint)")
-    apart = " + ".join(f"bit_count(xor(later.{h}, earlier.{h}))" for h in HASH_COLUMNS)
+    apart = " + ".join(f"bit_count(xor(later.{h}, earlier.{h}))::integer" for h in HASH_COLUMNS)
     for key in range(KEY_COUNT):
         con.execute(
             _CANDIDATES.format(

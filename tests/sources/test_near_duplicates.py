@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from making import ingest_paths, make_record, read_manifests, read_rows, snapshot, write_tar
@@ -20,6 +21,7 @@ from pipeline.config import ExtractConfig
 from pipeline.errors import ConfigError, ShardError, SourceError
 from pipeline.extract.run import extract
 from pipeline.sources.fingerprint import take_fingerprint
+from pipeline.sources.near import find_near
 from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji
 from pipeline.warehouse import connect
 
@@ -274,3 +276,25 @@ def test_what_is_not_marked_is_not_visible(tmp_path: Path, marked: int) -> None:
     before = snapshot(tmp_path)
     ingest_paths(tmp_path, "webdataset", tmp_path / "in")
     assert snapshot(tmp_path) == before
+
+
+def test_hashes_that_share_a_key_and_nothing_else_are_no_pair() -> None:
+    one = np.random.default_rng(0).integers(0, 1 << 48, 5)
+    other = one ^ ((1 << 48) - 1)
+    other[2] ^= (1 << 24) - 1  # one key of ten is the same, 216 bits are not
+    with duckdb.connect() as con:
+        columns = ", ".join(f"hash_{n} bigint" for n in range(1, 6))
+        con.execute(
+            f"create table nodes (example_id bigint, {columns}, is_fresh boolean, "
+            "may_lead boolean, may_follow boolean)"
+        )
+        for number, hashes in enumerate((one, other)):
+            row = [number, *map(int, hashes), True, True, True]
+            con.execute(f"insert into nodes values ({', '.join('?' * 9)})", row)
+        con.execute(
+            "create table fingerprints as select example_id, 99 as width_px, 99 as height_px, "
+            "repeat('x', 1152)::blob as thumb from nodes"
+        )
+        find_near(con)
+        assert con.execute("from candidates").fetchall() == []
+        assert con.execute("from near").fetchall() == []
