@@ -66,3 +66,10 @@ def restrict(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"set allowed_directories = ['{PREFIX}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
+
+
+def open_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A second connection to the same database, whose queries Ctrl-C stops too."""
+    cursor = connection.cursor()
+    OPEN.add(cursor)
+    return cursor

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.duck import open_cursor
 from pipeline.sources.fingerprint import HASH_COLUMNS, KEY_BITS, KEY_COUNT
 from pipeline.sources.likeness import KINDS, compare
 
@@ -81,7 +82,7 @@ def find_near(con: Any) -> None:
         inner join fingerprints as b on earlier = b.example_id
         """
     )
-    writer = con.cursor()
+    writer = open_cursor(con)
     for batch in pairs.to_arrow_reader(PAIRS_AT_ONCE):
         found = _decide(batch)
         if found.num_rows:
@@ -111,7 +112,7 @@ def _decide(batch: pa.RecordBatch) -> pa.Table:
 
 def _assign(con: Any) -> None:
     """Each later image to the first of those it is like that is no copy: settled ones go first."""
-    pairs = con.cursor().sql(
+    pairs = open_cursor(con).sql(
         """
         select later, earlier, kind from alike
         inner join nodes on earlier = nodes.example_id
