@@ -105,10 +105,10 @@ def rests_on(names: Iterable[str]) -> list[str]:
     views = {view.name: view for view in load_views()}
     todo, seen = list(names), set()
     while todo:
-        name = todo.pop()
-        if name not in seen and name in views:
+        name = todo.pop().removeprefix("raw_")  # computed tables have no view of their own name
+        if name not in seen and (name in views or name in DERIVED):
             seen.add(name)
-            todo += views[name].reads
+            todo += views[name].reads if name in views else ()
     return [name for name in MATERIALISED if name in seen]
 
 
