@@ -143,7 +143,7 @@ def test_damaged_manifests_and_run_records_are_named(dataset: Path) -> None:
     manifest.write_text(manifest.read_text()[:100])
     with pytest.raises(StorageError, match=r"manifests/00001\.json is not valid JSON") as caught:
         run_extract(dataset)
-    assert "delete it and run again" in caught.value.hint
+    assert "neurons repair" in caught.value.hint
     manifest.unlink()
     assert run_extract(dataset).skipped_shard_count == 1
     (run_folder(dataset) / "run.json").write_text("")
