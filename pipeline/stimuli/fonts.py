@@ -73,7 +73,9 @@ def _list_files(place: str) -> list[Path]:
         path = Path(spec.submodule_search_locations[0])
     if not path.is_dir():
         raise SourceError(f"There is no file or folder {place!r}.", "Check the path.")
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    # os.walk passes over folders that vanish or may not be read.
+    files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sorted(file for file in files if file.suffix.lower() in _SUFFIXES)
 
 
 @cache
