@@ -226,7 +226,7 @@ def ingest(
     )
     if done.notice_counts:
         told = ", ".join(f"{reason} {count:,}" for reason, count in done.notice_counts.items())
-        typer.echo(f"Left out or passed over, see the view notices: {told}")
+        say(f"Left out or passed over, see the view notices: {told}")
 
 
 @app.command("wit-urls")
