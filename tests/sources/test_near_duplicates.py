@@ -202,7 +202,7 @@ def test_images_added_one_by_one_are_grouped_as_all_at_once(tmp_path: Path) -> N
 def test_images_that_cannot_be_decoded_have_no_fingerprint(tmp_path: Path) -> None:
     whole = encode(make_scene(0))
     assert take_fingerprint(whole[: len(whole) // 2], "image/jpeg") is None
-    assert take_fingerprint(b"", "image/png") is None
+    assert take_fingerprint(b"") is None
     write_images(tmp_path / "in/0.tar", [whole, whole[:-400]])
     assert ingest_paths(tmp_path, "webdataset", tmp_path / "in").written_count == 2
     assert len(read_rows(tmp_path, "fingerprints")) == 1
@@ -216,8 +216,8 @@ def test_a_fingerprint_is_of_the_image_as_it_is_shown(orientation: int) -> None:
     stored = scene.transpose(Image.Transpose(turns[orientation])) if orientation > 1 else scene
     exif = Image.Exif()
     exif[0x0112] = orientation
-    plain = take_fingerprint(encode(scene, "PNG"), "image/png")
-    turned = take_fingerprint(encode(stored, "JPEG", exif=exif, quality=95), "image/jpeg")
+    plain = take_fingerprint(encode(scene, "PNG"))
+    turned = take_fingerprint(encode(stored, "JPEG", exif=exif, quality=95))
     assert plain is not None
     assert turned is not None
     assert (turned.width_px, turned.height_px) == (192, 120)
