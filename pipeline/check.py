@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from pipeline.audit import Audit, audit_warehouse, find_cure
+from pipeline.dataset import dataset_folder, read_dataset
 from pipeline.faults import faults_told
 from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.stale import tell_stale
@@ -32,7 +33,10 @@ class CheckResult:
 
 
 def check(
-    warehouse: str | Path, progress: ProgressCallback | None = None, deep: bool = False
+    warehouse: str | Path,
+    progress: ProgressCallback | None = None,
+    deep: bool = False,
+    dataset: str | None = None,
 ) -> list[CheckResult]:
     """Look at every file and every record of them, then run every check view.
 
@@ -40,13 +44,17 @@ def check(
         warehouse: Folder or URL.
         progress: Told of each record and view.
         deep: Read every file, also those that an earlier check found good.
+        dataset: Only the files of this dataset and the marts, and the views' rows about it. A view
+            whose rows name no dataset is asked of all.
 
     Raises:
-        WarehouseError: There is no dataset.
+        WarehouseError: There is no dataset, or none of that name.
         StorageError: A file cannot be read, for another reason than its being damaged.
     """
     store, progress = Store(warehouse), progress or NoProgress()
-    audit = audit_warehouse(store, deep, progress=progress)
+    if dataset is not None and not store.exists(dataset_folder(dataset)):
+        read_dataset(store, dataset)  # says what there is if it is not there
+    audit = audit_warehouse(store, deep, dataset, progress)
     results = check_files(audit)
     if run_violations(results):
         return results  # the views cannot be trusted, or not even opened
@@ -56,17 +64,23 @@ def check(
         with connect(warehouse) as connection:
             tell_stale(connection, (view.name for view in views))
             for view in views:
-                results.append(_run_check(connection, view, store.url))
+                results.append(run_check(connection, view, store.url, dataset))
                 progress.advance(1, f"{view.name}: {results[-1].violation_count} violations")
     finally:
         progress.finish()
     return results
 
 
-def _run_check(connection: duckdb.DuckDBPyConnection, view: View, place: str) -> CheckResult:
+def run_check(
+    connection: duckdb.DuckDBPyConnection, view: View, place: str, dataset: str | None
+) -> CheckResult:
+    """Ask one check view for its rows, of one dataset or of all."""
+    is_told = any(column.name == "dataset" for column in view.columns)
+    about = "where coalesce(dataset = $dataset, true)" if is_told else ""
     with faults_told(place):
         result = connection.execute(
-            f"select *, count(*) over () as violation_count from {view.name} limit 20"
+            f"select *, count(*) over () as violation_count from {view.name} {about} limit 20",
+            {"dataset": dataset} if is_told else None,
         )
         names = tuple(column[0] for column in result.description)[:-1]
         rows = result.fetchall()

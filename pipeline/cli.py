@@ -417,12 +417,13 @@ def check(
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every file, also those found good before.")
     ] = False,
+    dataset: Annotated[str | None, typer.Option(help="One dataset; all if not given.")] = None,
 ) -> None:
     """Check that everything adds up. Exit status 1 if it does not."""
     from pipeline.check import check as run_check
     from pipeline.check import run_violations
 
-    results = run_check(warehouse, choose_progress(), deep)
+    results = run_check(warehouse, choose_progress(), deep, dataset)
     for result in results:
         mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
         say(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")

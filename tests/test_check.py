@@ -10,7 +10,8 @@ import pytest
 from making import write_tar
 from probing import base_image, probe_config, sample
 
-from pipeline.check import check, run_violations
+from pipeline.audit import audit_warehouse
+from pipeline.check import check, check_files, run_check, run_violations
 from pipeline.config import (
     ClassifyConfig,
     IngestConfig,
@@ -195,3 +196,32 @@ def test_each_check_can_fail(tiny_warehouse, tmp_path, name):
     BREAKS[name](place)
     found = {r.name for r in check(place) if r.violation_count}
     assert name in found
+
+
+def test_one_dataset_can_be_checked_alone(tiny_warehouse, tmp_path, told):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    write_tar(tmp_path / "other.tar", [{"__key__": "a", "jpg": b"no image", "txt": b"a dog"}])
+    step = IngestStep("webdataset", (str(tmp_path / "other.tar"),))
+    ingest(IngestConfig(str(place), "other", max_reject_frac=1.0), step)
+    (one,) = {path.name for path in tiny_warehouse.glob("dataset=*")}
+    (broken,) = place.glob("dataset=other/rejects/*.parquet")
+    broken.write_bytes(b"damaged")
+    name = one.removeprefix("dataset=")
+    assert run_violations(check(place, deep=True)) == 1
+    assert run_violations(check(place, deep=True, dataset="other")) == 1
+    told("check", "--warehouse", place, "--dataset", "other", code=1)
+    assert run_violations(check_files(audit_warehouse(Store(place), True, name))) == 0
+    assert name in told("check", "--warehouse", place, "--dataset", "nope", code=2)
+
+
+def test_violations_of_other_datasets_are_left_out(tiny_warehouse, tmp_path):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    BREAKS["check_counts"](place)
+    (one,) = {path.name.removeprefix("dataset=") for path in place.glob("dataset=*")}
+    (view,) = [view for view in load_views() if view.name == "check_counts"]
+    with connect(place) as connection:
+        assert run_check(connection, view, str(place), one).violation_count > 0
+        assert run_check(connection, view, str(place), None).violation_count > 0
+        assert run_check(connection, view, str(place), "other").violation_count == 0
