@@ -160,9 +160,20 @@ def _drop_old_marts(store: Store, keep: set[str]) -> None:
             store.fs.rm(store.path(f"marts/{name}"), recursive=True)
 
 
+_IS_HERE = """create or replace temp table here as
+select
+    case
+        when count(*) = 0
+            then error('Start DuckDB in the warehouse''s folder: cd WAREHOUSE && duckdb -init views.sql')
+    end as told
+from glob('marts/lexicon.parquet');
+drop table here;"""
+"""The views name files relative to the warehouse; elsewhere this says so."""
+
+
 def write_views_script(inventory: Inventory, settings: LabelSettings, folder: str) -> str:
     """SQL that makes the same views without us: ``duckdb -init views.sql``, from the warehouse."""
-    out = ["-- Made by neurons build. Use it from this folder: duckdb -init views.sql"]
+    out = ["-- Made by neurons build. Use it from this folder: duckdb -init views.sql", _IS_HERE]
     for name, rows, columns in small_tables(inventory, settings):
         out.append(f"create or replace table {name} ({columns});")
         names = [column.strip().split()[0].strip('"') for column in columns.split(",")]

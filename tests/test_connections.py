@@ -154,6 +154,9 @@ def test_a_warehouse_is_built_and_read_by_its_script_in_an_odd_folder(
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
     assert run.stdout.strip() == str(answers), run.stderr
+    code = code.replace("'views.sql'", repr(str(place / "views.sql")))
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert "Start DuckDB in the warehouse's folder" in run.stderr
 
 
 # --- where it spills -----------------------------------------------------------------------------
