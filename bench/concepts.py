@@ -24,7 +24,7 @@ PASS = "create or replace table auroc as from concept_ranks"
 
 def open_pass(folder: str) -> duckdb.DuckDBPyConnection:
     """A connection as a build has it when it comes to the pass: ``run_concepts`` is Parquet."""
-    connection = connect(folder)
+    connection = connect(folder, unrestricted=True)
     mart = Path(folder) / "run_concepts.parquet"
     connection.execute(f"copy (from run_concepts) to '{mart}'")
     connection.execute(f"create or replace view run_concepts as from read_parquet('{mart}')")

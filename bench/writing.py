@@ -49,8 +49,10 @@ def _report_share(store: Store, count: int, positive_frac: float, rounds: int) -
 
     def write() -> None:
         columns = torch.cat([batch.pooled[output.layer.name].T for batch in batches], dim=1)
-        _, size = write_activations(store, "activations.parquet", columns, ids.numpy(), "positive")
-        sizes.append(size)
+        _, written = write_activations(
+            store, "activations.parquet", columns, ids.numpy(), "positive"
+        )
+        sizes.append(written.bytes)
 
     def write_shard() -> None:
         none = torch.zeros(0, dtype=torch.int64)

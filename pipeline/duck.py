@@ -7,7 +7,7 @@ import weakref
 import duckdb
 
 from pipeline.open_files import FRUGAL, are_few
-from pipeline.spill import clear_spills, max_spill, spill_folder
+from pipeline.spill import hold_root, max_spill, release_root, spill_folder
 from pipeline.storage import Store
 from pipeline.warehouse_files import PREFIX, WarehouseFiles
 
@@ -31,7 +31,7 @@ def open_duckdb(
         database: A file; in memory by default.
     """
     folder = spill_folder(store)
-    clear_spills(folder.parent)
+    hold_root(folder.parent)
     connection = duckdb.connect(
         database,
         config={
@@ -50,6 +50,7 @@ def open_duckdb(
         connection.register_filesystem(WarehouseFiles(store))
         if not store.is_local:
             connection.register_filesystem(store.fs)
+    weakref.finalize(connection, release_root, folder.parent)
     OPEN.add(connection)
     return connection
 

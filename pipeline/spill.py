@@ -16,7 +16,9 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -84,7 +86,7 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def clear_spills(root: Path) -> int:
+def _clear_spills(root: Path, is_alone: bool) -> int:
     """Remove what killed processes spilled under a root. Returns how many folders there were.
 
     Those of this machine are known by their process. Others (another container, before a restart) are
@@ -94,7 +96,6 @@ def clear_spills(root: Path) -> int:
         names = [file.name for file in root.iterdir() if file.name.startswith(PREFIX)]
     except OSError:
         return 0
-    is_alone = _lock(root)
     dead = [name for name in names if _is_dead(name, is_alone)]
     for name in dead:
         shutil.rmtree(root / name, ignore_errors=True)
@@ -135,22 +136,46 @@ def _start_of(pid: int) -> str:
         return "0"
 
 
-_held: dict[Path, int] = {}
+@dataclass
+class _Held:
+    """A root that connections of this process use."""
+
+    handle: int
+    count: int = 0
 
 
-def _lock(root: Path) -> bool:
-    """Take part in a root, as long as this process lives. Returns whether it is the only one."""
-    if root in _held:
-        return False
-    try:
-        handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    is_alone = False
-    with suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_alone = True
-    with suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    _held[root] = handle
-    return is_alone
+_held: dict[Path, _Held] = {}
+_guard = threading.RLock()  # a connection may be collected, and so release its root, at any moment
+
+
+def hold_root(root: Path) -> int:
+    """Take part in a root that a connection spills under, until `release_root`.
+
+    Returns:
+        How many folders of killed processes were removed there.
+    """
+    with _guard:
+        is_alone = False
+        if root not in _held:
+            try:
+                handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return 0
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_alone = True
+            _held[root] = _Held(handle)
+        removed = _clear_spills(root, is_alone)
+        with suppress(OSError):
+            fcntl.flock(_held[root].handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _held[root].count += 1
+    return removed
+
+
+def release_root(root: Path) -> None:
+    """A connection that held the root is gone; with the last one nothing of the root stays open."""
+    with _guard:
+        if (held := _held.get(root)) is not None:
+            held.count -= 1
+            if held.count == 0:
+                os.close(_held.pop(root).handle)

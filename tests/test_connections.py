@@ -16,7 +16,7 @@ import pipeline
 from pipeline.build import build
 from pipeline.duck import open_duckdb
 from pipeline.errors import ConfigError
-from pipeline.spill import clear_spills, max_spill, parse_size, spill_folder
+from pipeline.spill import hold_root, max_spill, parse_size, release_root, spill_folder
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 
@@ -217,18 +217,21 @@ def test_what_other_machines_spilled_is_removed_by_who_is_alone(tmp_path):
         assert living.stdout is not None
         living.stdout.readline()
         foreign.mkdir()  # now there are two that might have made it
-        assert clear_spills(tmp_path) == 0
+        assert hold_root(tmp_path) == 0
         assert foreign.is_dir()
         living.communicate("")
     code = (
-        "import sys; from pathlib import Path; from pipeline.spill import clear_spills; "
-        "print(clear_spills(Path(sys.argv[1])))"
+        "import sys; from pathlib import Path; from pipeline.spill import hold_root; "
+        "print(hold_root(Path(sys.argv[1])))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", code, tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout == "0\n", "this process still takes part"
     assert foreign.is_dir()
+    release_root(tmp_path)
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout == "1\n"
+    assert not foreign.exists()
 
 
 def test_a_reader_leaves_nothing_in_the_warehouse(tiny_warehouse):
@@ -270,7 +273,8 @@ def test_a_remote_warehouse_spills_into_a_private_temporary_folder(tmp_path, mon
     folder = spill_folder(Store("memory://somewhere")).parent
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o077 == 0
-    assert clear_spills(folder) == 0
+    assert hold_root(folder) == 0
+    release_root(folder)
     folder.rmdir()
     folder.symlink_to(tmp_path / "trap")  # someone else's trick: not followed
     assert spill_folder(None).parent != folder

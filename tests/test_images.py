@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from making import make_image
 
+from pipeline.build import build
 from pipeline.cli import main
+from pipeline.config import LabelSettings
 from pipeline.errors import WarehouseError
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.storage import Store
@@ -52,6 +54,7 @@ def swapped(tiny_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     """A warehouse whose every tar has been swapped, and a unit that its images excite."""
     folder = tmp_path_factory.mktemp("swapped")
     shutil.copytree(tiny_warehouse, folder / "warehouse")
+    build(folder / "warehouse", LabelSettings(label_max_q=1.0))  # a report shows labelled neurons
     with connect(folder / "warehouse") as connection:
         (unit,) = connection.execute(
             "select arg_max(unit, (active_frac, -unit)) from neuron_stats where layer like $layer",

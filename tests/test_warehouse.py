@@ -25,6 +25,7 @@ from pipeline.config import (
 from pipeline.derived import DERIVED
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.run import extract
+from pipeline.repair import repair
 from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.views import MATERIALISED, load_views
@@ -114,14 +115,15 @@ def test_example_top_neurons_turn_the_question_round(tiny_warehouse):
     with connect(tiny_warehouse) as connection:
         (example,) = connection.execute("select max(example_id) from examples").fetchall()[0]
         rows = connection.execute(
-            "select neuron_rank, layer, unit, activation_sd from example_top_neurons "
-            "where example_id = $id order by neuron_rank",
+            "select neuron_rank, layer, unit, if(axis = 'z', activation_z, activation_sd) "
+            "from example_top_neurons where example_id = $id order by neuron_rank",
             {"id": example},
         ).fetchall()
         all_sd = connection.execute(
             """
-            select activation / sd from activations
+            select (activation - if(axis = 'z', mean, 0)) / sd from activations
             inner join neuron_stats using (dataset, run_id, layer, unit)
+            inner join layer_axes using (dataset, run_id, layer)
             where example_id = $id and sd > 0 order by 1 desc limit 20
             """,
             {"id": example},
@@ -211,16 +213,12 @@ def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
         before = connection.execute("select sum(activation) from activations").fetchall()
     path = sorted(place.glob("dataset=*/run_id=*/activations/*/00001.parquet"))[0]
     path.write_bytes(path.read_bytes()[:-100])
-    (files,) = check(place)
+    files, *_ = check(place)
     assert files.name == "check_files"
     assert files.violation_count == 1
     assert str(files.rows[0][0]).endswith("00001.parquet")
-    manifest = path.parent.parent.parent / "manifests/00001.json"
-    manifest.unlink()  # as the message says
-    config = ExtractConfig(
-        str(place), "textures", "RN-demo:random", ("visual.layer3.0",), device="cpu", top_k=10
-    )
-    assert extract(config).skipped_shard_count == 2
+    assert "neurons repair" in str(files.rows[0])
+    assert not repair(place).left
     with connect(place) as connection:
         after = connection.execute("select sum(activation) from activations").fetchall()
     assert after == before

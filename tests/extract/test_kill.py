@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import json
 import multiprocessing
 import os
@@ -244,6 +245,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         return place
 
     yield run
+    gc.collect()  # the error that a test caught holds the file that could not be written
     if os.path.ismount(place):
         subprocess.run(["umount", str(place)], check=True)
 
