@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.checksums import find_seal_problem, hash_bytes
-from pipeline.dataset import shard_file
+from pipeline.dataset import list_ordinals, shard_file
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.leftovers import clear_half_written
 from pipeline.locks import take_lock
@@ -159,22 +159,22 @@ def list_records(store: Store, dataset: str | None = None) -> Iterator[Record]:
 
 
 def _dataset_records(store: Store, folder: str) -> Iterator[Record]:
-    inside, manifests = store.list(folder), store.list(f"{folder}/manifests", ".json")
+    inside, manifests = store.list(folder), _list_manifests(store, folder)
     if "dataset.json" in inside or "dataset.json" + COPY in inside or manifests:
         yield Record("dataset", f"{folder}/dataset.json", folder)
-    for name in manifests:
-        yield Record("index", f"{folder}/manifests/{name}", folder)
+    for path in manifests:
+        yield Record("index", path, folder)
     for name in inside:
         if name.startswith("run_id="):
             yield from _run_records(store, f"{folder}/{name}")
 
 
 def _run_records(store: Store, folder: str) -> Iterator[Record]:
-    inside, manifests = store.list(folder), store.list(f"{folder}/manifests", ".json")
+    inside, manifests = store.list(folder), _list_manifests(store, folder)
     if "run.json" in inside or "run.json" + COPY in inside or manifests:
         yield Record("run", f"{folder}/run.json", folder)
-    for name in manifests:
-        yield Record("shard", f"{folder}/manifests/{name}", folder)
+    for path in manifests:
+        yield Record("shard", path, folder)
     for kind, name in (("compact", "compact.json"), ("similarity", "similarity.json")):
         if name in inside or name + COPY in inside:
             yield Record(kind, f"{folder}/{name}", folder)
@@ -183,6 +183,12 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
         names = {name.removesuffix(COPY) for name in there}
         for name in sorted(name for name in names if name.endswith(".json")):
             yield Record(kind, f"{folder}/{place}/{name}", folder)
+
+
+def _list_manifests(store: Store, folder: str) -> list[str]:
+    """Paths of the manifests that are there, and of those of which a copy is."""
+    there = {*list_ordinals(store, folder), *list_ordinals(store, folder, ".json" + COPY)}
+    return [shard_file(folder, "manifests", ordinal, ".json") for ordinal in sorted(there)]
 
 
 def _list_files(store: Store, record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
@@ -263,7 +269,10 @@ def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, aud
     if is_known and not deep:
         return ""
     audit.read_count += 1
-    found = store.checksum(file["path"])
+    try:
+        found = store.checksum(file["path"])
+    except FileNotFoundError:  # since its folder was listed
+        return "is gone"
     return "" if found == checksum else f"has the checksum {found}, its record says {checksum}"
 
 

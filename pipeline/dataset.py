@@ -184,10 +184,20 @@ def read_manifest(store: Store, folder: str, ordinal: int) -> ShardManifest | No
     return read_record(store, path, ShardManifest)
 
 
-def list_ordinals(store: Store, folder: str) -> list[int]:
-    """Ordinals of the shards that have a manifest in a dataset's or a run's folder, in order."""
-    names = store.list(f"{folder}/manifests", ".json")
-    return sorted(int(stem) for name in names if (stem := name.removesuffix(".json")).isdigit())
+def list_ordinals(store: Store, folder: str, suffix: str = ".json") -> list[int]:
+    """Ordinals of the shards that have a manifest in a dataset's or a run's folder, in order.
+
+    Only files of exactly our names: programs that keep folders alike write ``00000 (1).json`` beside.
+    """
+    names = store.list(f"{folder}/manifests", suffix)
+    stems = (name.removesuffix(suffix) for name in names)
+    return sorted(int(stem) for stem in stems if stem.isdecimal() and stem == f"{int(stem):05d}")
+
+
+def read_manifests(store: Store, folder: str) -> list[ShardManifest]:
+    """All manifests in a dataset's or a run's folder, in order of their shards."""
+    paths = (shard_file(folder, "manifests", n, ".json") for n in list_ordinals(store, folder))
+    return [read_record(store, path, ShardManifest) for path in paths]
 
 
 def check_shard(manifest: ShardManifest, shard: Shard | None, place: str) -> None:

@@ -20,6 +20,7 @@ from pipeline.dataset import (
     list_ordinals,
     read_dataset,
     read_manifest,
+    read_manifests,
     shard_file,
 )
 from pipeline.errors import WarehouseError
@@ -30,7 +31,6 @@ from pipeline.records import (
     FileEntry,
     HumanLabelsRecord,
     RunRecord,
-    ShardManifest,
     SimilarityRecord,
     read_record,
 )
@@ -175,10 +175,7 @@ def _add_run(inventory: Inventory, registered: Dataset, folder: str) -> None:
     store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
     record = read_record(store, f"{folder}/run.json", RunRecord)
     identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]
-    manifests = [
-        read_record(store, f"{folder}/manifests/{name}", ShardManifest)
-        for name in store.list(f"{folder}/manifests", ".json")
-    ]
+    manifests = read_manifests(store, folder)
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     compact = f"{folder}/compact.json"
     compacted = read_record(store, compact, CompactRecord) if store.exists(compact) else None

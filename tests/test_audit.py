@@ -15,6 +15,7 @@ from damaging import copy_of
 from pipeline.audit import MEMORY, audit_warehouse
 from pipeline.check import check, run_violations
 from pipeline.errors import StorageError
+from pipeline.presence import Presence
 from pipeline.storage import Store
 from pipeline.warehouse import connect
 
@@ -158,6 +159,37 @@ def test_few_files_are_open_at_once(full_warehouse):
     )
     assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr[-2000:]
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] != 64  # only there
+
+
+def test_a_copy_that_another_program_made_of_a_manifest_is_not_counted(full_warehouse, tmp_path):
+    """Programs that keep folders alike write ``00000 (1).json`` beside; shards are counted once."""
+    place = copy_of(full_warehouse, tmp_path)
+    asked = "select count(*), sum(example_count) from raw_shard_stats"
+    with connect(place) as connection:
+        before = connection.execute(asked).fetchall()
+    for manifest in list(place.rglob("manifests/00000.json")):
+        manifest.with_name("00000 (1).json").write_bytes(manifest.read_bytes())
+    with connect(place) as connection:
+        assert connection.execute(asked).fetchall() == before
+    assert named(place) == set()
+
+
+def test_a_file_that_goes_while_it_is_looked_for_is_gone(full_warehouse, tmp_path, monkeypatch):
+    """Another step may take it away between the listing of its folder and the reading."""
+    place = copy_of(full_warehouse, tmp_path)
+    file = next(place.rglob("examples/00000.parquet"))
+    find = Presence.find_problem
+
+    def find_and_lose(presence, entry):
+        problem = find(presence, entry)
+        if entry["path"] == str(file.relative_to(place)):
+            file.unlink()
+        return problem
+
+    monkeypatch.setattr(Presence, "find_problem", find_and_lose)
+    assert [(d.path, d.problem) for d in audit_warehouse(Store(place)).damages] == [
+        (str(file.relative_to(place)), "is gone")
+    ]
 
 
 def test_trouble_of_the_system_is_no_damage(full_warehouse, monkeypatch):

@@ -172,3 +172,19 @@ def test_the_record_of_a_shard_that_we_wrote_is_written_twice(tmp_path):
     assert repair(tmp_path / "warehouse").left == []
     assert manifest.read_bytes() == good
     assert json.loads(good)["source_count"] == 1
+
+
+def test_a_manifest_of_which_only_the_copy_is_left_is_written_again(tmp_path):
+    """Where a shard that we wrote ends in its source nothing else says."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    base_image(0).save(folder / "0.png")
+    ingest_paths(tmp_path, "folder", folder)
+    place = tmp_path / "warehouse"
+    file = place / "dataset=d/manifests/00000.json"
+    before = file.read_bytes()
+    file.unlink()
+    assert damaged(place) == ["dataset=d/manifests/00000.json"]
+    assert repair(place).left == []
+    assert file.read_bytes() == before
+    assert damaged(place) == []

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from pipeline.config import ClassifyConfig, digest
-from pipeline.dataset import check_name, dataset_folder
+from pipeline.dataset import check_name, dataset_folder, read_manifests
 from pipeline.errors import ConfigMismatchError, WarehouseError
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
@@ -223,8 +223,7 @@ def read_shard_embeddings(
 
 def finished_shards(store: Store, folder: str) -> dict[int, ShardManifest]:
     """Manifests of a run's shards that are done, by ordinal."""
-    names = store.list(f"{folder}/manifests", ".json")
-    manifests = (read_record(store, f"{folder}/manifests/{name}", ShardManifest) for name in names)
+    manifests = read_manifests(store, folder)
     return {m["ordinal"]: m for m in manifests if m["status"] == "done"}
 
 
