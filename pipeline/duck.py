@@ -31,7 +31,7 @@ def open_duckdb(
         database: A file; in memory by default.
     """
     folder = spill_folder(store)
-    hold_root(folder.parent)
+    bound = max_spill(folder)
     connection = duckdb.connect(
         database,
         config={
@@ -41,8 +41,10 @@ def open_duckdb(
             "autoload_known_extensions": "false",
         },
     )
+    hold_root(folder.parent)
+    weakref.finalize(connection, release_root, folder.parent)
     # DuckDB 2.0 does not keep to the bound if it is part of the configuration above.
-    connection.execute(f"set max_temp_directory_size = '{max_spill(folder)}B'")
+    connection.execute(f"set max_temp_directory_size = '{bound}B'")
     connection.execute("set enable_progress_bar = false; set timezone = 'UTC'")
     if are_few():
         connection.execute(FRUGAL)
@@ -50,7 +52,6 @@ def open_duckdb(
         connection.register_filesystem(WarehouseFiles(store))
         if not store.is_local:
             connection.register_filesystem(store.fs)
-    weakref.finalize(connection, release_root, folder.parent)
     OPEN.add(connection)
     return connection
 

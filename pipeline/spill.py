@@ -17,8 +17,8 @@ import shutil
 import stat
 import tempfile
 import threading
+from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -136,15 +136,8 @@ def _start_of(pid: int) -> str:
         return "0"
 
 
-@dataclass
-class _Held:
-    """A root that connections of this process use."""
-
-    handle: int
-    count: int = 0
-
-
-_held: dict[Path, _Held] = {}
+_users: defaultdict[Path, list[None]] = defaultdict(list)
+_handles: dict[Path, int] = {}
 _guard = threading.RLock()  # a connection may be collected, and so release its root, at any moment
 
 
@@ -155,27 +148,26 @@ def hold_root(root: Path) -> int:
         How many folders of killed processes were removed there.
     """
     with _guard:
+        _users[root].append(None)  # first of all: from here on nobody else's release closes it
         is_alone = False
-        if root not in _held:
+        if root not in _handles:
             try:
-                handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
+                _handles[root] = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 return 0
             with suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(_handles[root], fcntl.LOCK_EX | fcntl.LOCK_NB)
                 is_alone = True
-            _held[root] = _Held(handle)
         removed = _clear_spills(root, is_alone)
-        with suppress(OSError):
-            fcntl.flock(_held[root].handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        _held[root].count += 1
+        with suppress(OSError):  # waits for who clears just now: without it we would not be seen
+            fcntl.flock(_handles[root], fcntl.LOCK_SH)
     return removed
 
 
 def release_root(root: Path) -> None:
     """A connection that held the root is gone; with the last one nothing of the root stays open."""
     with _guard:
-        if (held := _held.get(root)) is not None:
-            held.count -= 1
-            if held.count == 0:
-                os.close(_held.pop(root).handle)
+        users = _users[root]
+        users.pop()
+        if not users and (handle := _handles.pop(root, None)) is not None:
+            os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -232,6 +233,24 @@ def test_what_other_machines_spilled_is_removed_by_who_is_alone(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout == "1\n"
     assert not foreign.exists()
+
+
+def test_a_connection_that_goes_while_another_comes_leaves_it_the_root(tmp_path, monkeypatch):
+    """The last one may be collected at any moment, also while the next takes its place."""
+    hold_root(tmp_path)
+
+    def clear(root, is_alone):
+        release_root(root)
+        return 0
+
+    monkeypatch.setattr("pipeline.spill._clear_spills", clear)
+    hold_root(tmp_path)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    release_root(tmp_path)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(handle)
 
 
 def test_a_reader_leaves_nothing_in_the_warehouse(tiny_warehouse):
