@@ -13,6 +13,7 @@ import io
 import pickle
 import re
 import zipfile
+import zlib
 from collections import OrderedDict
 from typing import Any
 
@@ -35,6 +36,12 @@ STORAGE_TYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+
+_NOT_TORCHS = (
+    *(pickle.UnpicklingError, ValueError, TypeError, KeyError, RuntimeError),
+    *(AttributeError, IndexError, OverflowError, zlib.error),
+)
+"""What reading an archive raises that torch has not written."""
 
 
 class _Module:
@@ -61,13 +68,13 @@ def read_archive(path: str) -> tuple[dict[str, torch.Tensor], bool | None]:
             for name in names:
                 if name.startswith(f"{top}code/") and name.endswith(".py"):
                     code += _read(archive, name)
-        except (pickle.UnpicklingError, ValueError, TypeError, KeyError, RuntimeError) as error:
+            state: dict[str, torch.Tensor] = {}
+            _collect(root, "", state)
+        except _NOT_TORCHS as error:
             raise ModelError(
                 f"Checkpoint {path!r} is a TorchScript archive that holds more than weights: {error}.",
                 "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)",
             ) from error
-    state: dict[str, torch.Tensor] = {}
-    _collect(root, "", state)
     is_quick = b"QuickGELU" in code or b"1.702" in code
     return state, True if is_quick else False if b"gelu(" in code else None
 

@@ -219,12 +219,24 @@ def test_an_archive_that_is_not_torchs(tmp_path: Path) -> None:
         b"c__torch__.torch.classes.a\nB\n.",
         b"ctorch._utils\n_rebuild_qtensor\n.",
         b"not a pickle",
+        b"c__torch__\nA\n)\x81}K\x01(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x01tQsb.",  # {1: ...}
+        b"ctorch\nFloatStorage\n}U\x01aK\x01sb.",  # a type of numbers with attributes
     ):
         script(torch.nn.Linear(2, 2), file)
         rewrite(file, "/data.pkl", data)
         with pytest.raises(ModelError, match="holds more than weights"):
             load_clip(f"{ARCH}:{file}")
         assert not trace.exists()
+    script(torch.nn.Linear(2, 2), file)
+    rewrite(file, "/data/0", bytes(range(256)) * 4, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(file) as archive:
+        (at,) = (i.header_offset for i in archive.infolist() if i.filename.endswith("/data/0"))
+        (name,) = (n for n in archive.namelist() if n.endswith("/data/0"))
+    damaged = bytearray(file.read_bytes())
+    damaged[at + 30 + len(name)] ^= 0xFF  # of what is deflated
+    file.write_bytes(damaged)
+    with pytest.raises(ModelError, match="holds more than weights"):
+        load_clip(f"{ARCH}:{file}")
     script(torch.nn.Linear(2, 2), file)
     rewrite(file, "/data/0", b"\0" * 10_000_000, zipfile.ZIP_DEFLATED)
     with pytest.raises(ModelError, match="unfolds from"):
