@@ -18,7 +18,7 @@ _NAMES = (
     "key-pair-id|policy|sv|se|sp"
 )
 _STRONG = "|".join(name for name in _NAMES.split("|") if name not in ("sv", "se", "sp", "policy"))
-_PASSWORD = re.compile(r"(?<=://)[^/@\s?#'\"]*:[^/@\s?#'\"]*@")
+_PASSWORD = re.compile(r"(?<=://)[^/\s?#'\"]*:[^/\s?#'\"]*@")
 _SECRET = re.compile(rf"(?<=[?&;])(?:{_STRONG})=[^&;#\s'\"]+", re.IGNORECASE)
 _DROPPED = re.compile(
     rf"(?<=[?&])(?:{_NAMES}|x-amz-[a-z-]+|x-goog-[a-z-]+)=[^&#]*&?", re.IGNORECASE

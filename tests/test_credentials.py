@@ -27,6 +27,7 @@ URLS = [
     f"https://host/a.tar?token={SECRET}",
     f"https://host/a.tar?v=1&api_key={SECRET}#x",
     f"https://host/{{00000..00003}}.tar?access_token={SECRET}",
+    f"sftp://me@home:p@{SECRET}@host/a.tar",
 ]
 
 
