@@ -79,10 +79,11 @@ def _stop_queries(ended: threading.Event) -> None:
     """Stop what runs, again and again: a query may begin just after it was told to stop."""
     duck = sys.modules.get("pipeline.duck")  # not loaded: nothing runs
     while duck is not None:
-        for connection in list(duck.OPEN):
-            with suppress(Exception):  # it was closed meanwhile
-                connection.interrupt()
-            del connection
+        with suppress(RuntimeError):  # one is opened just now: the next round has it
+            for connection in list(duck.OPEN):
+                with suppress(Exception):  # it was closed meanwhile
+                    connection.interrupt()
+                del connection
         if ended.wait(_REPEAT_S):
             return
 
