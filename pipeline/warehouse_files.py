@@ -44,7 +44,7 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def _place(self, path: str) -> str:
         rel = self._strip_protocol(path)
-        if ".." in rel.split("/"):
+        if rel.startswith("/") or ".." in rel.split("/"):
             raise PermissionError(f"{path} {LEAVES}.")
         return self._store.path(rel)
 

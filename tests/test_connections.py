@@ -65,6 +65,8 @@ def statements(place: Path, outside: Path) -> list[str]:
         "from read_blob('/proc/self/environ')",
         "from read_text('warehouse://../../../../../../../etc/passwd')",
         "from glob('/etc/*')",
+        "from glob('warehouse:///etc/*')",
+        "from read_text('warehouse:///etc/passwd')",
         "from sniff_csv('/etc/passwd')",
         "create table t as from read_csv('/etc/passwd')",
         f"import database '{outside}'",

@@ -30,6 +30,11 @@ from pipeline.extract.torchscript import read_archive
 
 SAVE_ALONE = "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)"
 
+JOIN = (
+    "Join the parts into one file: read each with safetensors.torch.load_file, put them into one "
+    "dictionary, and write that with save_file."
+)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -55,6 +60,8 @@ def read_checkpoint(path: str) -> Checkpoint:
             f"Checkpoint {path!r} is a folder.",
             f"Name the file in it; or, if it holds open_clip_config.json and weights, local-dir:{path}",
         )
+    if file.exists() and not file.is_file():  # opening a pipe would wait for a writer without end
+        raise ModelError(f"Checkpoint {path!r} is no regular file.", "Save the weights in a file.")
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:
@@ -78,6 +85,12 @@ def read_checkpoint(path: str) -> Checkpoint:
             raise ModelError(
                 f"Checkpoint {path!r} is a NumPy archive, as big_vision writes them.",
                 "Take the converted weights: the tags of open_clip's SigLIP models.",
+            )
+        if not any(name.endswith("data.pkl") for name in names):
+            raise ModelError(
+                f"Checkpoint {path!r} is a ZIP archive that torch did not write; in it: "
+                f"{', '.join(map(repr, names[:3])) or 'nothing'}.",
+                "Unpack it, and name the file of weights.",
             )
         return Checkpoint(path, _load_torch(path, is_zip=True))
     except zipfile.BadZipFile as error:
@@ -135,6 +148,19 @@ def _refuse_other_things(path: str, head: bytes, size: int) -> None:
         raise ModelError(
             f"Checkpoint {path!r} is a pointer of git-lfs, not the file itself.",
             "Fetch it: git lfs pull, in the folder of the repository.",
+        )
+    elif (
+        head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"))
+        or head[257:262] == b"ustar"
+    ):
+        raise ModelError(
+            f"Checkpoint {path!r} is compressed, or an archive of files.",
+            "Unpack it, and name the file of weights.",
+        )
+    elif path.endswith(".index.json"):
+        raise ModelError(
+            f"Checkpoint {path!r} is the list of the parts that weights were cut into.",
+            JOIN,
         )
     elif text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         what = "is a page of HTML or XML, not weights: the download brought an error message"

@@ -23,8 +23,10 @@ WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "
 """Parts of names that torch's wrappers put in, anywhere; no open_clip model has such parts."""
 
 MAX_DEPTH, MAX_PREFIXES = 3, 4
-NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
-"""Numbers that OpenAI's archives hold among the weights."""
+NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size", "n_averaged"}
+"""Numbers that OpenAI's archives, and torch's averaged models, hold among the weights."""
+FULL = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
+"""Types that hold a weight itself; shorter ones hold it without the scale that belongs to it."""
 
 State = dict[str, torch.Tensor]
 
@@ -69,6 +71,7 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, name: ModelId) 
         )
     state = fitting[first]
     _refuse_other_shapes(checkpoint.path, name, wanted, state)
+    _refuse_other_types(checkpoint.path, wanted, state)
     _refuse_not_finite(checkpoint.path, state)
     model.load_state_dict(state, strict=True)
     return len(state)
@@ -94,7 +97,10 @@ def _fit(
     for _ in range(MAX_PREFIXES):
         if state is None:
             return None
-        converted = _convert(model, wanted, state)
+        try:
+            converted = _convert(model, wanted, state)
+        except (AttributeError, KeyError, IndexError, RuntimeError):  # taken for another project's
+            return None
         extra = converted.keys() - wanted.keys() - NO_WEIGHTS
         if is_torchscript:  # buffers that torch does not store otherwise
             extra = {name for name in extra if not name.endswith("attn_mask")}
@@ -205,6 +211,20 @@ def _refuse_other_shapes(
             f"Checkpoint {path!r} does not fit {name.arch}: {key} is {list(state[key].shape)} in the "
             f"file and {list(wanted[key].shape)} in the model{more}.",
             _way_out(name),
+        )
+
+
+def _refuse_other_types(path: str, wanted: Mapping[str, torch.Tensor], state: State) -> None:
+    """Numbers that are not the weights themselves would be taken for them."""
+    for name, tensor in state.items():
+        is_whole = tensor.dtype in FULL or not wanted[name].is_floating_point()
+        if is_whole and tensor.layout == torch.strided and not tensor.is_meta:
+            continue
+        what = "without values" if tensor.is_meta else f"{tensor.dtype}, {tensor.layout}"
+        raise ModelError(
+            f"Checkpoint {path!r} holds no plain weights: {name} is {what}.",
+            "Quantised, sparse or empty weights do not give the model's numbers. Save it in float32 "
+            "or float16.",
         )
 
 

@@ -98,16 +98,22 @@ def parse_model_id(text: str) -> ModelId:
     if not weights:
         raise ModelError(
             f"Model {text!r} does not say which weights.",
-            f"Write {arch}:TAG with a tag of {tags}, {arch}:/path/to/checkpoint, or {arch}:random.",
+            (f"Write {arch}:TAG with a tag of {', '.join(tags)}; " if tags else "Write ")
+            + f"{arch}:/path/to/checkpoint, or {arch}:random.",
         )
     if weights == RANDOM:
         return ModelId(text, "random", arch)
     if (tag := clean_tag(weights)) in tags:
         return ModelId(text, "tag", arch, tag)
     head, at, file = weights.partition("@")
-    if at and (tag := clean_tag(head)) in tags and file:
+    if at and not file:
+        raise ModelError(
+            f"Model {text!r} names no file after the @.",
+            f"Write {arch}:{head}, or {text}/path/to/file.",
+        )
+    if at and (tag := clean_tag(head)) in tags:
         return ModelId(text, "file", arch, tag, _existing(arch, _expand(file)))
-    if Path(_expand(weights)).exists():
+    if _is_there(_expand(weights)):
         return ModelId(text, "file", arch, file=_expand(weights))
     raise _no_such_weights(arch, weights)
 
@@ -127,8 +133,15 @@ def _expand(path: str) -> str:
     return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a folder above it cannot be read, or this is no path
+        return False
+
+
 def _existing(arch: str, file: str) -> str:
-    if not Path(file).exists():
+    if not _is_there(file):
         raise ModelError(
             f"There is no file {file!r} with weights for {arch}.", "Give the path of the file."
         )
@@ -138,7 +151,9 @@ def _existing(arch: str, file: str) -> str:
 def _no_such_weights(arch: str, weights: str) -> ModelError:
     others = open_clip.list_pretrained_models_by_tag(weights.partition("@")[0])
     twin = arch.removesuffix("-quickgelu")
-    if twin in others:  # -quickgelu has no such tag: these weights were trained without
+    if (
+        twin != arch and twin in others
+    ):  # -quickgelu has no such tag: these weights were trained without
         return ModelError(
             f"The weights {weights.partition('@')[0]!r} were not trained with QuickGELU, which "
             f"{arch} uses.",

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from copy import deepcopy
@@ -40,6 +41,10 @@ _WITHOUT_MEANING = (
     "timm_model_pretrained",
     "hf_tokenizer_name",
 )
+
+INTERPOLATIONS, RESIZE_MODES = ("bicubic", "bilinear", "random"), ("shortest", "longest", "squash")
+SMALLEST_STD = 1e-6
+"""A pixel is divided by the standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +126,17 @@ def resolve_config(found: Any, where: str) -> Blueprint:
         )
     config = deepcopy(config)
     try:
+        quick_gelu = config.get("quick_gelu") or False
+        if not isinstance(quick_gelu, bool):
+            raise TypeError(f"quick_gelu is {quick_gelu!r}, not true or false")
         _comparable(config)
-        return _blueprint(
-            config, bool(config.get("quick_gelu", False)), found.get("preprocess_cfg") or {}, where
-        )
+        blueprint = _blueprint(config, quick_gelu, found.get("preprocess_cfg") or {}, where)
+        _check_image(blueprint.setup.image)
+        return blueprint
     except (TypeError, ValueError, AttributeError, AssertionError) as error:
         raise ModelError(
-            f"{where} says what open_clip {open_clip.__version__} does not know: {error}.",
+            f"{where} says what open_clip {open_clip.__version__} does not know: "
+            f"{str(error) or 'another kind of image than RGB'}.",
             "It may be made for another version of open_clip.",
         ) from error
 
@@ -228,6 +237,18 @@ def _blueprint(
         merged = merge_preprocess_dict(vars(base), {k: v for k, v in image.items() if k != "size"})
         spec = ImageSpec.from_preprocess(merged)
     return Blueprint(config | {"quick_gelu": quick_gelu}, Setup(quick_gelu, spec, said_by))
+
+
+def _check_image(spec: ImageSpec) -> None:
+    """Raises ValueError: images cannot be prepared so."""
+    if spec.interpolation not in INTERPOLATIONS or spec.resize_mode not in RESIZE_MODES:
+        raise ValueError(
+            f"interpolation {spec.interpolation!r} with resize mode {spec.resize_mode!r}"
+        )
+    if not all(math.isfinite(x) for x in spec.mean) or not all(
+        SMALLEST_STD <= x < math.inf for x in spec.std
+    ):
+        raise ValueError(f"mean {spec.mean} with std {spec.std}")
 
 
 def _groups(found: dict[str, Blueprint]) -> dict[tuple[bool, ImageSpec], list[str]]:

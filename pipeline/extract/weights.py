@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import open_clip
 from open_clip import factory
 
 from pipeline.errors import ModelError
+from pipeline.extract.checkpoint import JOIN
 from pipeline.extract.model_id import FOLDER_PREFIX, HUB_PREFIX, ModelId
 
 PREFERRED = (
@@ -101,6 +103,12 @@ def find_in_folder(name: ModelId, folder: Path) -> str:
         raise ModelError(
             f"The folder of {name.text!r} has a configuration and no weights.",
             f"Put them in it, as {PREFERRED[0]} or {PREFERRED[2]}.",
+        )
+    if any(re.search(r"-\d{5}-of-\d{5}\.", path.name) for path in found):
+        raise ModelError(
+            f"The weights in the folder of {name.text!r} are cut into parts: "
+            f"{', '.join(sorted(by_name))}.",
+            f"{JOIN} Call it {PREFERRED[0]}.",
         )
     if len(found) > 1:
         raise ModelError(

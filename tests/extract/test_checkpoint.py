@@ -6,7 +6,9 @@ import argparse
 import builtins
 import collections
 import datetime
+import gzip
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -89,6 +91,7 @@ FORMS: dict[str, Callable[[State], Any]] = {
     "parameters": lambda s: {k: torch.nn.Parameter(v) for k, v in s.items()},
     "DeepSpeed": lambda s: {"module": s, "global_step": 3},
     "a namespace": lambda s: {"args": types.SimpleNamespace(a=1), "state_dict": s},
+    "an average": lambda s: {**before("module.")(s), "n_averaged": torch.tensor(3)},
     "numbers of OpenAI's": lambda s: {**s, "input_resolution": torch.tensor(48)},
     "scalars as rows": lambda s: {**s, "logit_scale": s["logit_scale"].reshape(1)},
 }  # fmt: skip
@@ -299,6 +302,22 @@ REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
         lambda s: {**s, "visual.positional_embedding": torch.zeros(5, 64)},
         r"visual.positional_embedding is \[5, 64\] in the file and \[10, 64\] in the model\.",
     ),
+    "quantised": (
+        lambda s: {**s, "visual.proj": s["visual.proj"].to(torch.int8)},
+        "holds no plain weights: visual.proj is torch.int8",
+    ),
+    "float8": (
+        lambda s: {**s, "visual.proj": s["visual.proj"].to(torch.float8_e4m3fn)},
+        "holds no plain weights: visual.proj is torch.float8_e4m3fn",
+    ),
+    "without values": (
+        lambda s: {**s, "visual.proj": s["visual.proj"].to("meta")},
+        "holds no plain weights: visual.proj is without values",
+    ),
+    "names of MobileCLIP": (
+        lambda s: {**s, "image_encoder.model.patch_emb.0.block.conv.weight": torch.zeros(3)},
+        "does not fit ViT-small",
+    ),
     "NaN": (
         lambda s: {**s, "ln_final.bias": torch.full((16,), torch.nan)},
         "holds NaN or infinity in ln_final.bias",
@@ -423,3 +442,28 @@ def test_hostile_checkpoints_run_nothing(
         with pytest.raises(ModelError, match="holds more than weights"):
             load_clip(f"{ARCH}:w.pt")
         assert not Path("trace").exists()
+
+
+def test_what_has_to_be_unpacked_or_joined_first(state: State, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        archive.writestr("w.bin", _saved(state))
+    (tmp_path / "w.pt.gz").write_bytes(gzip.compress(b"weights", mtime=0) * 9)
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {}, "metadata": {}}')
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in {
+        "w.zip": "is a ZIP archive that torch did not write; in it: 'w.bin'",
+        "w.pt.gz": "is compressed, or an archive of files",
+        "model.safetensors.index.json": "is the list of the parts",
+        "pipe": "is no regular file",
+    }.items():
+        with pytest.raises(ModelError, match=message):
+            load_clip(f"{ARCH}:{tmp_path / name}")
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    config = {"model_cfg": open_clip.get_model_config(ARCH), "preprocess_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    for n, names in enumerate((list(state)[:5], list(state)[5:]), start=1):
+        part = {name: state[name] for name in names}
+        save_file(part, folder / f"model-{n:05}-of-00002.safetensors")
+    with pytest.raises(ModelError, match="are cut into parts"):
+        load_clip(f"local-dir:{folder}")

@@ -120,6 +120,11 @@ def test_a_file_given_as_a_tag(file: Path) -> None:
         ModelError, match=r"There is no file '/nowhere/w\.pt' with weights for RN50"
     ):
         parse_model_id("RN50:openai@/nowhere/w.pt")
+    with pytest.raises(ModelError, match="names no file after the @") as caught:
+        parse_model_id("ViT-B-32:openai@")
+    assert "Write ViT-B-32:openai, or" in caught.value.hint
+    with pytest.raises(ModelError, match="There is no file"):
+        parse_model_id("RN50:openai@" + "x" * 5000)  # no path at all
 
 
 def test_a_path_may_hold_what_looks_like_a_tag(tmp_path: Path) -> None:
@@ -252,6 +257,26 @@ def test_a_configuration_of_another_architecture_beside_the_file(file: Path) -> 
 def test_json_that_is_no_configuration(content: Any) -> None:
     with pytest.raises(ModelError, match=r"X is no configuration .* vision_cfg"):
         resolve_config(content, "X")
+
+
+@pytest.mark.parametrize(
+    ("model", "image", "message"),
+    [
+        ({"quick_gelu": "false"}, {}, "quick_gelu is 'false', not true or false"),
+        ({}, {"interpolation": "lanczos"}, "interpolation 'lanczos' with resize mode 'shortest'"),
+        ({}, {"resize_mode": "crop"}, "interpolation 'bicubic' with resize mode 'crop'"),
+        ({}, {"std": [0, 0, 0]}, r"with std \(0\.0, 0\.0, 0\.0\)"),
+        ({}, {"mean": [float("nan"), 0, 0]}, r"mean \(nan, 0\.0, 0\.0\)"),
+        ({}, {"mode": "L"}, "another kind of image than RGB"),
+    ],
+)
+def test_a_configuration_with_values_that_mean_nothing(
+    model: dict[str, Any], image: dict[str, Any], message: str
+) -> None:
+    """Told before anything is built, not at the first image."""
+    config = open_clip.get_model_config("RN50") | model
+    with pytest.raises(ModelError, match=message):
+        resolve_config({"model_cfg": config, "preprocess_cfg": image}, "X")
 
 
 def test_a_configuration_of_another_open_clip() -> None:
