@@ -55,14 +55,17 @@ def open_place(path: str, **options: Any) -> tuple[Any, str]:
         if "::" in path and not is_chain(path):
             kind = fsspec.get_filesystem_class(scheme)
             known = kind._get_kwargs_from_urls(path)
-            return kind(**known, **options), str(kind._strip_protocol(path))
-        fs, inner = fsspec.core.url_to_fs(path, **options)
+            fs, inner = kind(**known, **options), str(kind._strip_protocol(path))
+        else:
+            fs, inner = fsspec.core.url_to_fs(path, **options)
+        if hasattr(fs, "encode_url"):
+            fs.encode_url(str(inner))  # else aiohttp says it when the first file is opened
     except ImportError as error:
         raise MissingDependencyError(
             f"{path!r} needs a package that is not installed.",
             f"pip install 'multimodal-neurons[{scheme}]', or the fsspec package for {scheme}.",
         ) from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # a type where its URL lacks what it needs
         raise ConfigError(
             f"{path!r} is not a place we can read or write: {error}.",
             "Give a local path, or a URL such as s3://bucket/folder.",

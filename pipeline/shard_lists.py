@@ -28,7 +28,14 @@ def expand_shards(paths: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        found += _expand(str(path))
+        try:
+            found += _expand(str(path))
+        except (ValueError, FileNotFoundError) as error:
+            if not is_url(str(path)):
+                raise
+            raise ShardError(
+                f"{path} could not be listed: {error}.", "Check the URL, and that it is there."
+            ) from error
     if not found:
         raise ShardError(
             "No shards were given.", "Give tar files, folders of them, globs or brace ranges."
@@ -119,7 +126,7 @@ def _tars_in(fs: Any, folder: str) -> list[str]:
 
 
 def _is_tar(name: str) -> bool:
-    return name.endswith(".tar") and find_hidden(name) is None
+    return name.lower().endswith(".tar") and find_hidden(name) is None
 
 
 def _exists(url: str) -> bool:

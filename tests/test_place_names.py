@@ -120,6 +120,26 @@ def test_urls_that_nobody_knows() -> None:
         open_place("dropbox://x")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1/x.tar", "http://127.0.0.1:99999/x.tar", "http://a\u00adb/x.tar", "github://x"],
+)
+def test_urls_that_are_none_are_said_to_be_none(url: str) -> None:
+    with pytest.raises(ConfigError, match="is not a place we can read or write"):
+        open_place(url)
+
+
+@pytest.mark.parametrize("url", ["hf://x", "zip://x.tar::http://[::1/x.zip"])
+def test_urls_that_only_their_filesystem_refuses(url: str) -> None:
+    with pytest.raises(ShardError, match="could not be listed"):
+        expand_shards([url])
+
+
+def test_a_tar_in_capitals_is_one_of_its_folder(tmp_path: Path) -> None:
+    tars = [str(write_tar(tmp_path / name, make_samples(1))) for name in ("A.TAR", "b.tar")]
+    assert expand_shards([str(tmp_path)]) == expand_shards([f"{tmp_path}/*"]) == tars
+
+
 def test_nested_folders_of_tars(tmp_path: Path) -> None:
     tars = [str(write_tar(tmp_path / f"e/part-{n}/00000.tar", make_samples(1))) for n in range(2)]
     (tmp_path / "e/part-0/._00000.tar").write_bytes(b"x")

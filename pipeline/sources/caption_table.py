@@ -18,7 +18,7 @@ from pipeline.sources.decoding import decode_text, find_encoding
 from pipeline.sources.notices import Notices
 from pipeline.sources.rows import read_rows
 
-SUFFIXES = (".csv", ".jsonl")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Files that are taken for captions without being named."""
 
 FILE_COLUMNS = ("file", "file_name", "filename", "image")
@@ -64,7 +64,7 @@ def read_caption_table(path: str, is_image: Any) -> Iterator[CaptionRow]:
     except OSError as error:
         raise SourceError(f"The captions {path} could not be read: {error}.", _EXPECTED) from error
     lines = _split_lines(data)
-    if inner.endswith((".jsonl", ".ndjson")):
+    if inner.lower().endswith((".jsonl", ".ndjson")):
         yield from _read_objects(lines)
     else:
         yield from _read_table(path, lines, is_image)
@@ -111,6 +111,12 @@ def _find_header(path: str, line: str) -> tuple[str, list[str]]:
         names = [_plain_name(name) for name in row.values] if row is not None else []
         shown = shown or names
         if all(set(wanted) & set(names) for wanted in (FILE_COLUMNS, TEXT_COLUMNS)):
+            twice = [name for name in FILE_COLUMNS + TEXT_COLUMNS if names.count(name) > 1]
+            if twice:
+                raise SourceError(
+                    f"The captions {path} have the column {twice[0]} {names.count(twice[0])} times.",
+                    "Give each column a name of its own; several captions of a file are several rows.",
+                )
             return delimiter, names
     for wanted in (FILE_COLUMNS, TEXT_COLUMNS):
         if not set(wanted) & set(shown):
@@ -147,7 +153,7 @@ def _read_objects(lines: Sequence[str]) -> Iterator[CaptionRow]:
 
 def _read_object(number: int, text: str, notices: Notices) -> CaptionRow:
     try:
-        value = json.loads(text)
+        value = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         return CaptionRow(number, problem=f"does not parse: {error}")
     if not isinstance(value, dict):

@@ -100,7 +100,7 @@ def _read_literal(text: str) -> list[Any] | dict[str, Any] | None:
     """What a text holds that another program wrote from a list or an object: JSON or Python."""
     if text[0] + text[-1] not in ("[]", "{}") or len(text) > _LITERAL_LENGTH:
         return None
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, _read_python):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of invalid escapes in what is no Python
@@ -112,6 +112,23 @@ def _read_literal(text: str) -> list[Any] | dict[str, Any] | None:
         if isinstance(value, list | dict):
             return value
     return None
+
+
+def _read_python(text: str) -> Any:
+    """A Python literal, in which numpy's and JSON's words for nothing may stand."""
+    tree = ast.parse(text, mode="eval")
+    for node in ast.walk(tree):
+        for field, child in ast.iter_fields(node):
+            if isinstance(child, list):
+                setattr(node, field, [_name_nothing(entry) for entry in child])
+            else:
+                setattr(node, field, _name_nothing(child))
+    return ast.literal_eval(tree)
+
+
+def _name_nothing(node: Any) -> Any:
+    is_nothing = isinstance(node, ast.Name) and node.id in NOT_TEXTS
+    return ast.copy_location(ast.Constant(float("nan")), node) if is_nothing else node
 
 
 def _read_object(

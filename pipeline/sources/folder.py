@@ -1,4 +1,4 @@
-"""A folder of images, with captions in sidecar ``.txt`` and ``.json`` files, one CSV or one JSONL."""
+"""A folder of images, with captions in sidecar ``.txt`` and ``.json`` files, one CSV, TSV or JSONL."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ class _Folder:
                 there = f"; {bases[base]} has that name in another folder" if base in bases else ""
                 what = f"the caption {name} has no image beside it{there}"
                 yield make_reject(name, "image_missing", what)
-            elif kind != "txt":
+            else:
                 passed_over.add(OTHER_FILE, describe_ending(name))
 
     def _attach(self, image: str, row: CaptionRow, kind: str) -> None:

@@ -40,8 +40,8 @@ SourceText = Mapping[str, str | None]
 _SHORT_KINDS = ("caption", "alt", "attribution")
 """Kinds that may hold a program's word for nothing; a page may well be called NaN."""
 
-_CAPTION_FIELDS = ("caption", "captions", "text", "TEXT")
-"""Members of a sample's JSON that may hold its captions: the first that gives a text is read."""
+_CAPTION_FIELDS = ("caption", "captions", "text")
+"""Members of a sample's JSON that may hold its captions, in any case: the first that gives a text is read."""
 
 
 def make_text(
@@ -86,7 +86,7 @@ def parse_record(data: bytes | None, notices: Notices, what: str = ".json") -> d
         notices.add(TEXT_EMPTY, f"{what} is empty")
         return {}
     try:
-        record = json.loads(text)
+        record = json.loads(text, strict=False)  # line ends within a text are read
     except (ValueError, RecursionError) as error:
         notices.add(TEXT_UNREADABLE, f"{what} does not parse: {error}")
         return {}
@@ -98,8 +98,8 @@ def read_texts(
 ) -> list[SourceText]:
     """The texts of a sample, in order.
 
-    Our normal form has a list ``texts``. Otherwise the first of ``caption``, ``captions``, ``text``
-    and ``TEXT`` that gives a text is read, in the language that ``language`` or ``LANGUAGE`` names, and
+    Our normal form has a list ``texts``. Where it gives none, the first of ``caption``, ``captions`` and
+    ``text``, in any case, that gives a text is read, in the language that ``language`` names, and
     only without it the .txt members.
 
     Args:
@@ -108,7 +108,9 @@ def read_texts(
         notices: Told of what is left out.
     """
     if isinstance(record.get("texts"), list):
-        return list(_own_texts(record, notices))
+        if own := list(_own_texts(record, notices)):
+            return own
+        record = {name: value for name, value in record.items() if name != "texts"}
     found = _read_captions(record, notices)
     beside = _read_plain(plain, Notices() if found else notices)
     title = record.get("page_title")
@@ -140,11 +142,18 @@ def read_url(record: Mapping[str, Any]) -> str | None:
 
 
 def _read_captions(record: Mapping[str, Any], notices: Notices) -> list[tuple[str, str]]:
-    language = next((record[k] for k in ("language", "LANGUAGE", "lang") if record.get(k)), None)
-    for field in ("texts", *_CAPTION_FIELDS):
-        if field in record and (found := list(iter_captions(record[field], notices, language))):
+    language = next(filter(None, _find_members(record, "language", "lang")), None)
+    for value in _find_members(record, "texts", *_CAPTION_FIELDS):
+        if found := list(iter_captions(value, notices, language)):
             return found
     return []
+
+
+def _find_members(record: Mapping[str, Any], *fields: str) -> Iterator[Any]:
+    """The members of some names, in their order, in whatever case they are written."""
+    for field in fields:
+        names = [name for name in record if name.lower() == field]
+        yield from (record[name] for name in sorted(names, key=lambda name: name != field))
 
 
 def _read_plain(plain: Mapping[str, bytes], notices: Notices) -> list[tuple[str, str]]:

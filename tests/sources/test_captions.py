@@ -84,11 +84,33 @@ def test_any_json_gives_texts_that_stood_in_it_or_a_notice(value: object) -> Non
         ("['a dog', \"it's\"]", [("a dog", "und"), ("it's", "und")], set()),
         ('["a", "b"]', [("a", "und"), ("b", "und")], set()),
         ("{'en': 'x'}", [("x", "en")], set()),
+        ("['a dog', nan, -inf]", [("a dog", "und")], {"text_left_out"}),
+        ("{'caption': nan}", [], {"text_left_out"}),
+        ("[nan, None]", [], {"text_left_out", "text_empty"}),
+        ("[dog]", [("[dog]", "und")], set()),
         ("[sic] a dog [left]", [("[sic] a dog [left]", "und")], set()),
     ],
 )  # fmt: skip
 def test_captions_of_every_form(caption: object, texts: list[Any], reasons: set[str]) -> None:
     assert read(caption) == (texts, reasons)
+
+
+@pytest.mark.parametrize("field", ["caption", "Caption", "CAPTIONS", "Text", "TEXT"])
+def test_the_names_of_members_in_any_case(field: str) -> None:
+    (text,) = read_texts({field: "ein Hund", "Language": "de"}, {}, Notices())
+    assert (text["text"], text["language"]) == ("ein Hund", "de")
+
+
+def test_an_empty_list_of_texts_hides_no_caption() -> None:
+    for record, plain in (
+        ({"texts": [], "caption": "a dog"}, {}),
+        ({"texts": [None]}, {"txt": b"a dog"}),
+    ):
+        assert [text["text"] for text in read_texts(record, plain, Notices())] == ["a dog"]
+
+
+def test_lines_within_a_text_of_json() -> None:
+    assert parse_record(b'{"caption": "a\n\tdog"}', Notices()) == {"caption": "a\n\tdog"}
 
 
 def test_the_txt_is_read_where_the_json_says_nothing() -> None:

@@ -158,6 +158,8 @@ def test_a_listing_in_memory_is_the_same(tmp_path: Path) -> None:
         ("a.csv", "file\tcaption\n000.jpg\tcafé\n001.jpg\tdog\n".encode("utf-16")),
         ("a.csv", "sep=;\n\"file\";\"caption\"\n\"000.jpg\";\"café\"\n.\\001.jpg;dog\n".encode("latin-1")),
         ("a.csv", b"file,caption\r000.jpg,caf\xc3\xa9\r001.jpg,dog\r"),
+        ("a.tsv", "file\tcaption\n000.jpg\tcafé\n001.jpg\tdog\n".encode()),
+        ("A.JSONL", '{"file": "000.jpg", "text": "café"}\n{"file": "001.jpg", "text": "dog"}'.encode()),
         ("a.jsonl", '{"file": "000.jpg", "text": "café"}\n{"File": "001.jpg", "text": ["dog"]}'.encode()),
     ],
 )  # fmt: skip
@@ -168,6 +170,23 @@ def test_tables_of_other_programs(tmp_path: Path, name: str, data: bytes) -> Non
     captions = {key: [text for *_, text in found] for key, found in read_captions(tmp_path).items()}
     assert captions == {"000": ["café"], "001": ["dog"]}
     assert read_rows(tmp_path, "rejects") == []
+
+
+def test_texts_beside_a_table_that_was_named_are_counted(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", 1)
+    (folder / "a.csv").write_text("file,caption\n000.jpg,a dog\n")
+    (folder / "000.txt").write_text("a cat")
+    options = {"captions": str(folder / "a.csv")}
+    summary = ingest_paths(tmp_path, "folder", folder, options=options)
+    assert (summary.written_count, summary.text_count) == (1, 1)
+    assert notices(tmp_path) == {"other_file": "txt: 1"}
+
+
+def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", 1)
+    (folder / "a.csv").write_text("file,caption,Caption\n000.jpg,a dog,a cat\n")
+    with pytest.raises(SourceError, match=r"a\.csv have the column caption 2 times"):
+        ingest_paths(tmp_path, "folder", folder)
 
 
 def test_an_odd_row_costs_no_other_row(tmp_path: Path) -> None:
