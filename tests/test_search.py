@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from textures import make_warehouse
 
 from pipeline.build import build
-from pipeline.cli import main
 from pipeline.search import Search, find_neurons, match_concepts
 from pipeline.search_like import find_like
 from pipeline.search_sum import SumQuestion, find_neuron_sum
@@ -17,23 +14,8 @@ from pipeline.warehouse import connect
 LAYER3 = "visual.layer3.0:output:max"
 
 
-@pytest.fixture
-def invoke(monkeypatch, capsys):
-    """Run a command in this process, through ``main``."""
-
-    def call(*arguments: object, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["neurons", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, out + err
-        return out if code == 0 else err
-
-    return call
-
-
-def test_find_in_all_three_ways(tiny_warehouse, invoke):
-    out = invoke("find", "Katze", "--warehouse", tiny_warehouse, "-k", 4, "--layer", LAYER3)
+def test_find_in_all_three_ways(tiny_warehouse, told):
+    out = told("find", "Katze", "--warehouse", tiny_warehouse, "-k", 4, "--layer", LAYER3)
     assert "Concepts: cat (animal, in de)." in out
     titles = ("By concept statistics: 'Katze'", "By correlation with the similarity of 'Katze'")
     assert (
@@ -73,26 +55,26 @@ def test_inhibited_neurons_come_first_if_asked_for(tiny_warehouse):
         assert max(values) < (0.5 if column == 4 else 0)
 
 
-def test_weights_need_no_warehouse(invoke, monkeypatch):
+def test_weights_need_no_warehouse(told, monkeypatch):
     monkeypatch.delenv("NEURONS_WAREHOUSE", raising=False)
-    out = invoke("find", "guitar", "--model", "nano", "-k", 1)
+    out = told("find", "guitar", "--model", "nano", "-k", 1)
     assert out.splitlines()[3].split()[:2] == ["visual.layer4.0.act3", "192"]
     assert "Both need a warehouse" in out
     monkeypatch.setenv("NEURONS_WAREHOUSE", "/nothing/here")
-    out = invoke("find", "guitar", "--model", "nano", "-k", 1, "--by", "weights")
+    out = told("find", "guitar", "--model", "nano", "-k", 1, "--by", "weights")
     assert "192" in out
     assert "Both need a warehouse" not in out
     monkeypatch.delenv("NEURONS_WAREHOUSE")
-    assert "neither a warehouse nor a model" in invoke("find", "guitar", code=2)
+    assert "neither a warehouse nor a model" in told("find", "guitar", code=2)
 
 
-def test_a_tower_without_an_attention_pool_says_so_and_the_rest_goes_on(invoke):
+def test_a_tower_without_an_attention_pool_says_so_and_the_rest_goes_on(told):
     vit = ("--model", "ViT-S-32-alt:random")
-    assert "no attention pool" in invoke("find", "guitar", *vit, "--by", "weights", code=2)
+    assert "no attention pool" in told("find", "guitar", *vit, "--by", "weights", code=2)
 
 
 def test_texts_are_matched_as_a_whole_then_in_parts_then_the_closest_are_named(
-    tiny_warehouse, invoke
+    tiny_warehouse, told
 ):
     with connect(tiny_warehouse) as connection:
         assert match_concepts(connection, "  JAPAN! ")[0][0][:2] == ("Japan", "region")
@@ -106,18 +88,18 @@ def test_texts_are_matched_as_a_whole_then_in_parts_then_the_closest_are_named(
         assert none == []
         assert "guitar" in close
         assert match_concepts(connection, "?!")[0] == []
-    out = invoke("find", "guitarr", "--warehouse", tiny_warehouse, "--by", "concepts")
+    out = told("find", "guitarr", "--warehouse", tiny_warehouse, "--by", "concepts")
     assert "No concept of that name. Closest: guitar" in out
-    out = invoke("find", "Bhutan", "--warehouse", tiny_warehouse, "--by", "concepts")
+    out = told("find", "Bhutan", "--warehouse", tiny_warehouse, "--by", "concepts")
     assert "Not tested in this run: too few of its images show it." in out
 
 
-def test_a_model_that_is_not_the_runs_is_refused(tiny_warehouse, invoke):
+def test_a_model_that_is_not_the_runs_is_refused(tiny_warehouse, told):
     arguments = ("find", "cat", "--warehouse", tiny_warehouse, "--by", "similarity")
-    assert "is not the model of this run" in invoke(*arguments, "--model", "nano", code=2)
-    assert "0 places for the class" in invoke(*arguments, "--template", "cat", code=2)
-    assert "There is no dataset 'x'" in invoke(*arguments, "--dataset", "x", code=2)
-    assert LAYER3 in invoke(*arguments, "--layer", "layer9", code=2)
+    assert "is not the model of this run" in told(*arguments, "--model", "nano", code=2)
+    assert "0 places for the class" in told(*arguments, "--template", "cat", code=2)
+    assert "There is no dataset 'x'" in told(*arguments, "--dataset", "x", code=2)
+    assert LAYER3 in told(*arguments, "--layer", "layer9", code=2)
 
 
 @pytest.mark.parametrize("with_marts", [True, False])
@@ -137,26 +119,26 @@ def test_like_answers_the_same_from_the_mart_and_from_the_activations(
         assert [row[1] for row in one.rows] == pytest.approx(values, abs=1e-5)
 
 
-def test_like_from_the_shell(tiny_warehouse, invoke):
+def test_like_from_the_shell(tiny_warehouse, told):
     here = ("--warehouse", tiny_warehouse)
-    out = invoke("like", "visual.layer3.0", 7, *here, "-k", 12)
+    out = told("like", "visual.layer3.0", 7, *here, "-k", 12)
     assert out.startswith(f"{LAYER3}  unit 7, textures, run ")
     assert "activations that are not stored count as 0" in out
     assert out.count("correlation") == 3
-    assert "has a layer 'layer9'" in invoke("like", "layer9", 0, *here, code=2)
-    assert "has no unit 9999" in invoke("like", LAYER3, 9999, *here, code=2)
+    assert "has a layer 'layer9'" in told("like", "layer9", 0, *here, code=2)
+    assert "has no unit 9999" in told("like", LAYER3, 9999, *here, code=2)
     with connect(tiny_warehouse) as connection:
         resting = connection.execute(
             "select layer, unit from neuron_stats where active_frac = 0 and layer like '%act3%' "
             "order by unit limit 1"
         ).fetchall()
     for layer, unit in resting:  # nothing of it is stored
-        assert "It is constant over the" in invoke("like", layer, unit, *here)
+        assert "It is constant over the" in told("like", layer, unit, *here)
 
 
-def test_sum_from_the_shell(tiny_warehouse, invoke):
+def test_sum_from_the_shell(tiny_warehouse, told):
     here = ("--warehouse", tiny_warehouse)
-    out = invoke("sum", "gato", *here, "--layer", LAYER3, "--neurons", 3)
+    out = told("sum", "gato", *here, "--layer", LAYER3, "--neurons", 3)
     assert "Concepts: cat (animal); by texts." in out
     assert "AUROC of the sum" in out
     answer = find_neuron_sum(SumQuestion(str(tiny_warehouse), "cat", layer=LAYER3, neurons=3))
@@ -170,14 +152,14 @@ def test_sum_from_the_shell(tiny_warehouse, invoke):
         ("screening", answer.found.fitted_positive_count),
         ("testing", answer.found.testing_positive_count),
     ]
-    assert "as a sum of" in invoke("sum", "animal", *here, "--neurons", 5)
-    assert "Closest: guitar" in invoke("sum", "guitarr", *here, code=2)
-    assert "shows Bhutan" in invoke("sum", "Bhutan", *here, code=2)
-    assert "by stimulus" in invoke("sum", "cat", *here, "--origin", "stimulus", code=2)
-    assert "is none" in invoke("sum", "cat", *here, "--neurons", 0, code=2)
+    assert "as a sum of" in told("sum", "animal", *here, "--neurons", 5)
+    assert "Closest: guitar" in told("sum", "guitarr", *here, code=2)
+    assert "shows Bhutan" in told("sum", "Bhutan", *here, code=2)
+    assert "by stimulus" in told("sum", "cat", *here, "--origin", "stimulus", code=2)
+    assert "is none" in told("sum", "cat", *here, "--neurons", 0, code=2)
 
 
-def test_a_sum_is_of_one_run(tmp_path, invoke):
+def test_a_sum_is_of_one_run(tmp_path, told):
     from pipeline.config import ExtractConfig
     from pipeline.extract.run import extract
 
@@ -185,7 +167,7 @@ def test_a_sum_is_of_one_run(tmp_path, invoke):
     extract(
         ExtractConfig(str(place), "textures", "RN-demo:random", ("visual.layer2.0",), device="cpu")
     )
-    assert "Choose one: --dataset textures --run" in invoke(
+    assert "Choose one: --dataset textures --run" in told(
         "sum", "cat", "--warehouse", place, code=2
     )
     # Without a build all is computed when it is asked for; with one, across both runs.

@@ -27,7 +27,7 @@ from torchvision.transforms.v2.functional import resize_image
 
 from pipeline.errors import ExampleError
 from pipeline.extract.image_file import load_tensor, open_header
-from pipeline.pixels import load_rgb, read_orientation
+from pipeline.pixels import UPRIGHT, load_rgb, read_orientation
 
 MAX_ELONGATION = 200
 """How many times the area of the input a resized image may have before its centre is cut out.
@@ -44,15 +44,6 @@ _TENSOR_STEPS: dict[int, tuple[bool, tuple[int, ...]]] = {
     6: (True, (2,)),
     7: (True, (1, 2)),
     8: (True, (1,)),
-}
-_PIL_STEPS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -157,7 +148,7 @@ def decode_exact(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
     """
     image = open_header(data, max_pixels)
     rgb = load_rgb(image, data)
-    step = _PIL_STEPS.get(read_orientation(image))
+    step = UPRIGHT.get(read_orientation(image))
     if step is not None:
         rgb = rgb.transpose(step)
     _bounded_size(spec, rgb.height, rgb.width)
