@@ -101,12 +101,27 @@ def read_dataset(store: Store, name: str) -> Dataset:
             f"Datasets there: {known}. Make one with: neurons ingest SOURCE PATH --dataset {name}",
         )
     record = read_record(store, path, DatasetRecord)
+    check_folder(store, name, record)
     shards = (
         Shard(shard["ordinal"], shard["name"], shard["url"], shard["size_bytes"])
         for shard in record["shards"]
     )
     duplicates = record.get("duplicates", "exact")
     return Dataset(record["dataset"], record["source"], tuple(shards), duplicates)
+
+
+def check_folder(store: Store, name: str, record: DatasetRecord) -> None:
+    """Every record names files by the dataset's own name, so its folder cannot have another.
+
+    Raises:
+        WarehouseError: The folder was renamed.
+    """
+    if record["dataset"] != name:
+        raise WarehouseError(
+            f"{store.uri(dataset_folder(name))} holds the dataset {record['dataset']!r}: the folder was "
+            "renamed or copied, and its files are not found by another name.",
+            f"Give it its name again: {dataset_folder(record['dataset'])}",
+        )
 
 
 def write_dataset(store: Store, dataset: Dataset) -> None:

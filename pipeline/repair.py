@@ -17,12 +17,18 @@ from pipeline.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_g
 from pipeline.build import build
 from pipeline.compact import compact
 from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
-from pipeline.dataset import read_manifest, shard_file
+from pipeline.dataset import (
+    check_folder,
+    dataset_folder,
+    list_datasets,
+    read_manifest,
+    shard_file,
+)
 from pipeline.errors import NeuronsError, WarehouseError
 from pipeline.locks import hold_lock
 from pipeline.presence import mark_undone
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.records import RunRecord, read_record
+from pipeline.records import DatasetRecord, RunRecord, read_record
 from pipeline.storage import COPY, Store
 
 
@@ -72,6 +78,10 @@ def repair(
         progress: Told of every step.
     """
     store, progress = Store(warehouse), progress or NoProgress()
+    for name in list_datasets(store):
+        record = read_good(store, f"{dataset_folder(name)}/dataset.json", DatasetRecord)[0]
+        if record is not None:  # else it is damaged, and made again
+            check_folder(store, name, record)
     summary = RepairSummary()
     work = _Repair(store, model, device, progress, summary)
     damages = audit_warehouse(store, True, dataset, progress).damages

@@ -16,7 +16,8 @@ import pytest
 import pipeline
 from pipeline.build import build
 from pipeline.duck import open_duckdb
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, WarehouseError
+from pipeline.repair import repair
 from pipeline.spill import hold_root, max_spill, parse_size, release_root, spill_folder
 from pipeline.storage import Store
 from pipeline.warehouse import connect
@@ -299,3 +300,15 @@ def test_a_remote_warehouse_spills_into_a_private_temporary_folder(tmp_path, mon
     folder.rmdir()
     folder.symlink_to(tmp_path / "trap")  # someone else's trick: not followed
     assert spill_folder(None).parent != folder
+
+
+def test_a_renamed_dataset_folder_is_told_and_left_as_it_is(tiny_warehouse, tmp_path):
+    shutil.copytree(tiny_warehouse, tmp_path / "w")
+    (folder,) = (tmp_path / "w").glob("dataset=*")
+    folder.rename(folder.with_name("dataset=other"))
+    before = snapshot(tmp_path)
+    for command in (connect, repair):
+        with pytest.raises(WarehouseError, match="renamed or copied") as caught:
+            command(tmp_path / "w")
+        assert folder.name in caught.value.hint
+    assert snapshot(tmp_path) == before

@@ -381,7 +381,7 @@ NO_CHECKPOINTS: dict[str, tuple[Callable[[State], bytes], str]] = {
         lambda _: hostile(os.system, ("touch trace",)),
         r"holds more than weights: only with (posix|os)\.system",
     ),
-    "another zip": (lambda _: _zip({"a.txt": b"x"}), "is cut or damaged"),
+    "another zip": (lambda _: _zip({"a.txt": b"x"}), "is a ZIP archive that torch did not write"),
     "NumPy": (lambda _: _zip({"a/b.npy": b"x"}), "is a NumPy archive"),
 }  # fmt: skip
 
