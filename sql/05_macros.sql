@@ -57,9 +57,9 @@ create or replace macro text_place(text_kind, language, text_rank, text) as
 
 -- is_circular(tower, origin): the concept of an image is told by the very text that the
 -- tower read of it. A text tower sees nothing but an image's primary text; texts name
--- concepts, and those of a stimulus say what it shows. So a neuron of it that answers to
--- a word goes with that concept by construction. The model's own similarity and people
--- judge the image, which a text tower never saw: that is not circular.
+-- concepts, and those of a stimulus say what it shows. So a neuron of it that answers
+-- to a word goes with that concept by construction. The model's own similarity and
+-- people judge the image, which a text tower never saw: that is not circular.
 create or replace macro is_circular(tower, origin) as
     coalesce(tower = 'text' and origin in ('texts', 'stimulus'), false);
 

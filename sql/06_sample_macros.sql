@@ -27,7 +27,7 @@ create or replace macro sample_priority(example_id) as
     );
 
 -- octave_left(bin), octave_right(bin): edges of a bin of shard_samples in model units.
--- Bin n > 0 holds 2^(n - 16) to 2^(n - 15), left edge inclusive; -n the same below zero;
+-- Bin n > 0 holds 2^(n - 16) to 2^(n - 15), left edge inclusive; -n the same below 0;
 -- 0 is zero itself. The lowest bin that a shard has on a side begins at zero instead.
 create or replace macro octave_edge(n) as
     case when n > 32 then 'infinity'::double else 2.0::double ^ (n - 16) end;

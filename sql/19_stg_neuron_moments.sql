@@ -34,7 +34,7 @@ means as (
         raw_shard_stats.run_id,
         raw_shard_stats.layer,
         raw_shard_stats.unit,
-        sum(raw_shard_stats.activation_sum)
+        sum(raw_shard_stats.activation_sum order by raw_shard_stats.shard_ordinal)
         / nullif(sum(raw_shard_stats.example_count), 0) as mean,
     from raw_shard_stats
     group by all
@@ -46,6 +46,7 @@ shards as (
         raw_shard_stats.run_id,
         raw_shard_stats.layer,
         raw_shard_stats.unit,
+        raw_shard_stats.shard_ordinal,
         raw_shard_stats.example_count,
         raw_shard_stats.duplicate_count,
         raw_shard_stats.zero_count,
@@ -84,26 +85,32 @@ merged as (
         sum(shards.duplicate_count)::bigint as duplicate_count,
         sum(shards.zero_count)::bigint as zero_count,
         sum(shards.positive_count)::bigint as positive_count,
-        sum(shards.activation_sum) as activation_sum,
-        sum(shards.activation_sum_sq) as activation_sum_sq,
+        sum(shards.activation_sum order by shards.shard_ordinal) as activation_sum,
+        sum(shards.activation_sum_sq order by shards.shard_ordinal)
+            as activation_sum_sq,
         min(shards.activation_min) as activation_min,
         max(shards.activation_max) as activation_max,
         count(*) = count(shards.central_sum_2) as is_known,
-        sum(shards.central_sum_2 + shards.example_count * shards.away ^ 2)
-            as central_sum_2,
+        -- in order, since these sums round: the same answer every time, to the last bit
+        sum(
+            shards.central_sum_2 + shards.example_count * shards.away ^ 2
+            order by shards.shard_ordinal
+        ) as central_sum_2,
         sum(
             shards.central_sum_3
             + 3 * shards.away * shards.central_sum_2
             + shards.example_count * shards.away ^ 3
+            order by shards.shard_ordinal
         ) as central_sum_3,
         sum(
             shards.central_sum_4
             + 4 * shards.away * shards.central_sum_3
             + 6 * shards.away ^ 2 * shards.central_sum_2
             + shards.example_count * shards.away ^ 4
+            order by shards.shard_ordinal
         ) as central_sum_4,
-        sum(shards.positive_sum) as positive_sum,
-        sum(shards.positive_sum_sq) as positive_sum_sq,
+        sum(shards.positive_sum order by shards.shard_ordinal) as positive_sum,
+        sum(shards.positive_sum_sq order by shards.shard_ordinal) as positive_sum_sq,
     from shards
     group by shards.dataset, shards.run_id, shards.layer, shards.unit
 )
