@@ -39,7 +39,7 @@ def answers(place: Path) -> list[list[tuple[object, ...]]]:
 
 
 def are_same(found: list[list[tuple[object, ...]]], others: list[list[tuple[object, ...]]]) -> bool:
-    """Whether answers are equal, numbers to five digits: a model's last ones depend on its threads."""
+    """Whether answers are equal, numbers to five digits. Nine were too many at times; why is not known yet."""
 
     def is_same(one: object, other: object) -> bool:
         if isinstance(one, float) and isinstance(other, float):
