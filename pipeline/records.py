@@ -26,8 +26,7 @@ from typing import (
 from typing import is_typeddict as is_shape
 
 from pipeline.errors import WarehouseError
-from pipeline.schema import FORMAT
-from pipeline.storage import Store, Written
+from pipeline.storage import FORMAT, Store, Written
 
 Moment = Annotated[str, datetime]
 """A time, ISO 8601."""

@@ -45,9 +45,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 2
-"""Version of all that is written: records (JSON) carry it as ``format``. Before it was written, 1."""
-
 EXAMPLE_ID_BITS = 20
 """An example_id is shard ordinal x 2^20 + position: at most 1,048,576 samples in a shard."""
 
@@ -63,7 +60,7 @@ class Column:
     unit: str
     meaning: str
     since: int = 1
-    """The `FORMAT` that brought it; it is null for files of an earlier one."""
+    """The `storage.FORMAT` that brought it; it is null for files of an earlier one."""
 
     @property
     def duckdb(self) -> str:

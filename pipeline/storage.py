@@ -22,10 +22,12 @@ from pipeline.checksums import encode_json, hash_stream, seal
 from pipeline.errors import StorageError
 from pipeline.faults import explain_system_fault, system_faults_told
 from pipeline.places import open_place
-from pipeline.schema import FORMAT
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+FORMAT = 2
+"""Version of all that is written: records (JSON) carry it as ``format``. Before it was written, 1."""
 
 
 class Written(NamedTuple):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.schema import FORMAT, TABLES, Column
+from pipeline.schema import TABLES, Column
+from pipeline.storage import FORMAT
 from pipeline.warehouse import connect, raw_view
 
 

@@ -20,8 +20,7 @@ from pipeline.duck import open_duckdb
 from pipeline.errors import NeuronsError, SourceError, WarehouseError
 from pipeline.inventory import take_inventory
 from pipeline.label_files import read_labels
-from pipeline.schema import FORMAT
-from pipeline.storage import Store
+from pipeline.storage import FORMAT, Store
 from pipeline.warehouse import _create_table, connect, read_build, small_tables
 
 VALUES: list[Any] = [

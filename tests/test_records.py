@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from pipeline.checksums import find_seal_problem, hash_bytes
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.records import DatasetRecord, HumanLabelsRecord, ShardManifest, read_record
-from pipeline.schema import FORMAT
-from pipeline.storage import Store
+from pipeline.storage import FORMAT, Store
 
 FILE = {
     "table": "texts",

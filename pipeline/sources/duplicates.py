@@ -17,9 +17,9 @@ from pipeline.dataset import (
     write_manifest,
 )
 from pipeline.records import ShardManifest, make_entry
-from pipeline.schema import FORMAT, TABLES
+from pipeline.schema import TABLES
 from pipeline.sources.near import find_near
-from pipeline.storage import Store
+from pipeline.storage import FORMAT, Store
 from pipeline.warehouse_files import warehouse_uri
 
 _MEMORY_LIMIT = "2GB"
