@@ -19,13 +19,13 @@ from bench.data import synthesise_photo
 from bench.timing import Report, Row
 from pipeline.config import MAX_PIXELS
 from pipeline.extract.decode import (
-    ImageSpec,
     decode_exact,
     decode_fast,
     normalise,
     stack,
     start_decode_thread,
 )
+from pipeline.extract.image_spec import ImageSpec
 
 SPEC = ImageSpec(
     (224, 224), (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

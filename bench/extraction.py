@@ -19,8 +19,8 @@ from bench.data import PHOTO_SIZES, SMALL_SIZES, Shards, ingest_shards
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
 from pipeline.config import ExtractConfig
 from pipeline.dataset import read_dataset
-from pipeline.extract.decode import ImageSpec
 from pipeline.extract.forward import Encoder, Pending
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.run import choose_decode, extract, worker_count
 from pipeline.extract.runs import choose_outputs

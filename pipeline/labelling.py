@@ -23,9 +23,8 @@ from pipeline.errors import ConfigError, WarehouseError
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
 from pipeline.page_policy import page_policy
-from pipeline.pixels import open_upright
+from pipeline.pixels import open_upright, put_on_paper
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.sheet import put_on_paper
 from pipeline.storage import Store, storage_errors
 
 if TYPE_CHECKING:

@@ -105,6 +105,13 @@ def open_upright(data: bytes) -> Image.Image:
     return (shown if step is None else shown.transpose(step)).convert("RGBA")
 
 
+def put_on_paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """An RGBA image in the middle of white paper of a size, RGB."""
+    card = Image.new("RGB", size, "#ffffff")
+    card.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2), image)
+    return card
+
+
 def read_orientation(image: ImageFile) -> int:
     """EXIF orientation, 1 (upright) to 8. Call it after loading.
 

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.display import show
-from pipeline.pixels import open_upright
+from pipeline.pixels import open_upright, put_on_paper
 from pipeline.storage import storage_errors
 
 THUMBNAIL_PX = 112
@@ -70,13 +70,6 @@ def _thumbnail(data: bytes) -> Image.Image:
     upright = open_upright(data)
     upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     return put_on_paper(upright, (THUMBNAIL_PX, THUMBNAIL_PX))
-
-
-def put_on_paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """An RGBA image in the middle of white paper of a size, RGB."""
-    card = Image.new("RGB", size, PAPER)
-    card.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2), image)
-    return card
 
 
 def save_sheet(sheet: Image.Image, path: str | Path) -> None:

@@ -14,19 +14,15 @@ alone does none of the first three.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from open_clip import get_model_preprocess_cfg
-from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2.functional import resize_image
 
 from pipeline.errors import ExampleError
 from pipeline.extract.image_file import load_tensor, open_header
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.pixels import UPRIGHT, load_rgb, read_orientation
 
 MAX_ELONGATION = 200
@@ -45,64 +41,6 @@ _TENSOR_STEPS: dict[int, tuple[bool, tuple[int, ...]]] = {
     7: (True, (1, 2)),
     8: (True, (1,)),
 }
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """What an image tower expects; the fields of open_clip's ``PreprocessCfg``, hashable."""
-
-    size_px: tuple[int, int]
-    """Height and width of the input."""
-    mean: tuple[float, float, float]
-    """Mean of each channel, for pixels in 0..1."""
-    std: tuple[float, float, float]
-    """Standard deviation of each channel, for pixels in 0..1."""
-    interpolation: str = "bicubic"
-    """``bicubic`` or ``bilinear``; open_clip treats any other word as ``bicubic``."""
-    resize_mode: str = "shortest"
-    """``shortest`` fills and crops; ``longest`` fits and pads; ``squash`` distorts."""
-    fill_color: int = 0
-    """Grey level 0..255 of the padding, for ``longest``."""
-
-    @classmethod
-    def from_model(cls, model: torch.nn.Module) -> ImageSpec:
-        """Read it from an open_clip model (``model.visual.preprocess_cfg``)."""
-        return cls.from_preprocess(get_model_preprocess_cfg(model))
-
-    @classmethod
-    def from_preprocess(cls, fields: dict[str, Any]) -> ImageSpec:
-        """Read it from the fields of open_clip's ``PreprocessCfg``."""
-        cfg = PreprocessCfg(**fields)
-        height, width = cfg.size if isinstance(cfg.size, (tuple, list)) else (cfg.size, cfg.size)
-        return cls(
-            (int(height), int(width)),
-            _three(cfg.mean),
-            _three(cfg.std),
-            cfg.interpolation,
-            cfg.resize_mode,
-            int(cfg.fill_color),
-        )
-
-    @functools.cached_property
-    def transform(self) -> Callable[[Image.Image], torch.Tensor]:
-        """open_clip's own evaluation transform: Pillow image in, float32 [3, H, W] out."""
-        fields = asdict(self)
-        cfg = PreprocessCfg(size=fields.pop("size_px"), **fields)
-        transform: Callable[[Image.Image], torch.Tensor] = image_transform_v2(cfg, is_train=False)
-        return transform
-
-    def resized(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width after the resize, before crop or padding, by open_clip's rules."""
-        target_height, target_width = self.size_px
-        if self.resize_mode == "squash":
-            return self.size_px
-        if self.resize_mode == "shortest" and target_height == target_width:
-            if height <= width:
-                return target_height, int(target_height * width / height)
-            return int(target_height * height / width), target_height
-        pick = max if self.resize_mode == "longest" else min
-        ratio = pick(height / target_height, width / target_width)
-        return round(height / ratio), round(width / ratio)
 
 
 def decode_fast(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
@@ -235,8 +173,3 @@ def _scale_and_shift(spec: ImageSpec, device: torch.device) -> tuple[torch.Tenso
         scale, shift = 1 / (255 * std), -mean / std
         width = spec.size_px[1]
         return scale.repeat(width).float().to(device), shift.repeat(width).float().to(device)
-
-
-def _three(values: float | tuple[float, ...]) -> tuple[float, float, float]:
-    red, green, blue = (values,) * 3 if isinstance(values, (int, float)) else values
-    return float(red), float(green), float(blue)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pipeline.config import ExtractConfig
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.errors import ActivationError, WarehouseError
-from pipeline.extract.decode import ImageSpec
 from pipeline.extract.forward import Encoder
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model import describe_model, load_clip
 from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.runs import check_config, open_run

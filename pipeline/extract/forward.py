@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from pipeline.extract.decode import ImageSpec, normalise
+from pipeline.extract.decode import normalise
 from pipeline.extract.hooks import Capture, capture_layers, end_positions
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model import Clip
 from pipeline.extract.stream import Batch
 from pipeline.extract.writer import LayerOutput, Results

@@ -22,7 +22,7 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 from pipeline.errors import MissingDependencyError, ModelError
-from pipeline.extract.decode import ImageSpec
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.setup import Blueprint
 
 OPEN_CLIP_FOLDER = str(Path(open_clip.__file__).parent)

@@ -19,8 +19,9 @@ import torch
 from pipeline.config import ExtractConfig
 from pipeline.dataset import read_dataset
 from pipeline.errors import ShardError, StorageError
-from pipeline.extract.decode import ImageSpec, decode_exact, decode_fast
+from pipeline.extract.decode import decode_exact, decode_fast
 from pipeline.extract.forward import Encoder
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model import load_clip
 from pipeline.extract.runs import check_config, open_run
 from pipeline.extract.stream import stream_batches

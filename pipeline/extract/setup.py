@@ -31,7 +31,7 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from pipeline.errors import ModelError
-from pipeline.extract.decode import ImageSpec
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model_id import CONFIG_FILE, NANO, NANO_FOLDER, ModelId, list_tags
 from pipeline.warn import warn_once
 

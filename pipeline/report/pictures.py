@@ -11,8 +11,7 @@ from PIL import Image, ImageOps
 
 from pipeline.axes import say_strength
 from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
-from pipeline.pixels import open_upright
-from pipeline.sheet import put_on_paper
+from pipeline.pixels import open_upright, put_on_paper
 from pipeline.storage import Store
 
 if TYPE_CHECKING:

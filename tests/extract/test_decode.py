@@ -17,13 +17,13 @@ from PIL import Image
 from pipeline.config import MAX_PIXELS
 from pipeline.errors import ExampleError
 from pipeline.extract.decode import (
-    ImageSpec,
     decode_exact,
     decode_fast,
     normalise,
     stack,
     start_decode_thread,
 )
+from pipeline.extract.image_spec import ImageSpec
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

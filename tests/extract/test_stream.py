@@ -16,7 +16,8 @@ from running import ingest_shards, make_picture, make_pictures
 from pipeline.config import MAX_PIXELS
 from pipeline.dataset import Shard, read_dataset
 from pipeline.errors import ShardError
-from pipeline.extract.decode import ImageSpec, decode_fast
+from pipeline.extract.decode import decode_fast
+from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.stream import (
     CHUNK_EXAMPLES,
     Batch,
