@@ -11,15 +11,15 @@ import os
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
 from pipeline.errors import DamagedShardError, ExampleError, StorageError
 from pipeline.names import find_hidden, is_image_name
 from pipeline.places import is_url, local_path, open_place
+from pipeline.samples import Member, Sample, part_images, split_name
 from pipeline.schema import EXAMPLE_ID_BITS
 
 MAX_SAMPLES = 1 << EXAMPLE_ID_BITS
@@ -29,53 +29,7 @@ _KEPT_MEMBERS = 64
 """Members of one sample whose bytes are kept while its others are read; those of the rest are read again."""
 
 _BLOCK = tarfile.BLOCKSIZE
-_NAME = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)
 _META = re.compile(r"__[^/]*__($|/)")
-
-
-class Member(NamedTuple):
-    """One file of a sample."""
-
-    name: str
-    offset: int
-    """Where its bytes begin in the tar; those of a hard link are its target's."""
-    size: int
-    """Its length in bytes."""
-    data: bytes | None = None
-    """Its bytes; None if ``wanted`` declined its extension, or if it has a problem."""
-    problem: str | None = None
-    """Why it has no bytes to read, such as a link to nothing; None if it has."""
-
-
-@dataclass
-class Sample:
-    """Neighbouring members of a tar that share a key."""
-
-    position: int
-    """Place in the shard, see `read_samples`."""
-    key: str
-    members: dict[str, Member] = field(default_factory=dict)
-    """By lower-case extension, in the order of the tar."""
-    error: ExampleError | None = None
-    """Why the sample cannot be used, if the tar itself says so."""
-    repeated: list[tuple[str, Member]] = field(default_factory=list)
-    """Members whose extension an earlier one of the sample has already; they are not read."""
-
-    @property
-    def images(self) -> list[str]:
-        """Extensions of its images: first the one that is the example, see `read_samples`."""
-        found = [extension for extension in self.members if is_image_name(extension)]
-        return sorted(found, key=lambda extension: "." in extension)
-
-
-def split_name(name: str) -> tuple[str, str] | None:
-    """Split a member's name at its first dot, as webdataset does: ``a/b.v2.jpg`` is (a/b, v2.jpg).
-
-    Returns:
-        (key, extension in lower case), or None for a name without an extension.
-    """
-    match = _NAME.match(name)
-    return (match[1], match[2].lower()) if match else None
 
 
 def read_samples(
@@ -86,10 +40,11 @@ def read_samples(
 ) -> Iterator[Sample]:
     """Read a tar from its beginning, one sample in memory at a time.
 
-    Members that share a name up to its first dot are a sample. If it holds several images, the one
+    Members that share a name up to its first dot are a sample. If it holds several images, the first
     with a plain extension is its image; every other one that has a text of the same full name, and
-    every one if none is plain, becomes a sample of its own: ``a.1.jpg`` with ``a.1.txt``, else with the
-    texts that belong to none of the images. Images that are left stay among its ``members``.
+    every one if none is plain, becomes a sample of its own: ``a.1.jpg`` with ``a.1.txt`` or
+    ``a.1.jpg.json``, else with the texts that belong to none of the images. Images that are left stay among
+    its ``members``.
 
     Folders, webdataset's own ``__name__`` members and what `find_hidden` knows are passed over. A
     member without an extension, a repeated image and a repeated key each give a sample with an
@@ -118,7 +73,7 @@ def read_samples(
     starts = finished = 0
 
     def close() -> Iterator[Sample]:
-        parts = [] if group is None else _part_images(group, seen)
+        parts = [] if group is None else part_images(group, seen)
         for part in parts[1:]:  # their bytes are read again when their turn comes
             for extension, member in part.members.items():
                 part.members[extension] = member._replace(data=None)
@@ -204,66 +159,6 @@ def _load_members(file: IO[bytes], sample: Sample, wanted: Callable[[str], bool]
             sample.members[extension] = _load(file, member)
 
 
-def _part_images(sample: Sample, seen: set[str]) -> list[Sample]:
-    """The samples that one is, by the rule of `read_samples`; ``seen`` grows by their keys."""
-    stems = list(dict.fromkeys(map(_stem, sample.images)))
-    if "" in stems:
-        texts = {_stem(extension) for extension in sample.members if _is_text(extension)}
-        stems = [stem for stem in stems if stem and stem in texts]
-    elif len(stems) == 1 and sample.key not in seen:
-        stems = []  # the only image, under the sample's key
-    rest: dict[str, Member] = {}
-    parts: dict[str, dict[str, Member]] = {stem: {} for stem in stems}
-    for extension, member in sample.members.items():
-        owner = _find_owner(extension, parts)
-        place = rest if owner is None else parts[owner]
-        place[extension if owner is None else extension[len(owner) + 1 :]] = member
-    shared = {extension: member for extension, member in rest.items() if _is_text(extension)}
-    found = {}
-    if not stems or any(map(is_image_name, rest)):
-        found[""] = Sample(sample.position, sample.key, rest)
-        shared = {}
-    for stem, members in parts.items():
-        texts_of = {} if any(map(_is_text, members)) else shared
-        found[stem] = Sample(sample.position, f"{sample.key}.{stem}", members | texts_of)
-    for extension, member in sample.repeated:
-        one = found.get(_find_owner(extension, parts) or "")
-        if one is not None:
-            one.repeated.append((extension, member))
-    for one in found.values():
-        one.error = _find_error(one, seen)
-        seen.add(one.key)
-    seen.add(sample.key)
-    return list(found.values())
-
-
-def _find_owner(extension: str, stems: Container[str]) -> str | None:
-    """The longest of the full names, less the key, that a member's begins with."""
-    stem = _stem(extension)
-    while stem and stem not in stems:
-        stem = _stem(stem)
-    return stem or None
-
-
-def _find_error(sample: Sample, seen: set[str]) -> ExampleError | None:
-    names = ", ".join(repr(member.name) for member in list(sample.members.values())[:5])
-    if sample.key in seen:
-        what = f"an earlier sample of this shard has the key {sample.key!r}; this one is {names}"
-        return ExampleError("duplicate_key", what)
-    for extension, member in sample.repeated:
-        if is_image_name(extension):
-            return ExampleError("duplicate_member", f"member {member.name!r} comes twice")
-    return None
-
-
-def _stem(extension: str) -> str:
-    return extension.rpartition(".")[0]
-
-
-def _is_text(extension: str) -> bool:
-    return extension.rsplit(".", 1)[-1] in ("txt", "json")
-
-
 @contextmanager
 def open_shard(url: str) -> Iterator[IO[bytes]]:
     """Open a shard for reading, from a local path or a URL.
@@ -317,21 +212,17 @@ _HINTS = {
 def _read_members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, Member]]:
     """Give each member that is not a folder, without bytes, and verify the end of the archive."""
     tar: tarfile.TarFile | None = None
-    places: dict[str, tuple[int, int]] = {}
+    before: dict[str, Member] = {}
     try:
         tar = tarfile.open(fileobj=file, mode="r:", encoding="utf-8")  # noqa: SIM115
         while (info := tar.next()) is not None:
             cast(Any, tar).members = []  # otherwise tarfile remembers every member
             if info.isdir() or _META.match(info.name):
                 continue
-            member = Member(info.name, info.offset_data, info.size)
+            member = Member(info.name, info.offset_data, info.size, problem=_find_problem(info))
             if info.islnk():
-                member = _follow_link(info, places)
-            elif not info.isreg() or info.issparse():
-                what = "is a link" if info.issym() else "has no plain bytes"
-                member = member._replace(problem=f"member {info.name!r} {what}")
-            else:
-                places[_plain_name(info.name)] = (info.offset_data, info.size)
+                member = _follow_link(info, before)
+            before[_plain_name(info.name)] = member
             yield info, member
     except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
         offset = getattr(tar, "offset", 0)
@@ -344,14 +235,32 @@ def _read_members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, Member]]:
     _check_end(file, cast(int, cast(Any, tar).offset))
 
 
-def _follow_link(info: tarfile.TarInfo, places: dict[str, tuple[int, int]]) -> Member:
+def _find_problem(info: tarfile.TarInfo) -> ExampleError | None:
+    """Why a member's bytes do not lie in the tar one after the other."""
+    if info.issparse():
+        what = "is stored without its zeros (sparse); write the tar again without --sparse"
+        return ExampleError("sparse_member", f"member {info.name!r} {what}")
+    if info.issym():
+        return ExampleError("linked_member", f"member {info.name!r} links to {info.linkname!r}")
+    if not info.isreg() and not info.islnk():
+        kind = "a pipe" if info.isfifo() else "a device" if info.isdev() else "of an unknown kind"
+        return ExampleError("special_member", f"member {info.name!r} is {kind}, not a file")
+    return None
+
+
+def _follow_link(info: tarfile.TarInfo, before: dict[str, Member]) -> Member:
     """A hard link has the bytes of the earlier member that it names, as GNU tar writes them."""
-    place = places.get(_plain_name(info.linkname))
-    if place is None:
-        what = f"member {info.name!r} links to {info.linkname!r}, which is not before it"
-        return Member(info.name, info.offset_data, 0, problem=what)
-    places[_plain_name(info.name)] = place
-    return Member(info.name, *place)
+    what = f"member {info.name!r} links to {info.linkname!r}"
+    target = before.get(_plain_name(info.linkname))
+    if target is None:
+        problem: ExampleError | None = ExampleError(
+            "linked_member", f"{what}, which is not before it"
+        )
+        return Member(info.name, info.offset_data, 0, problem=problem)
+    problem = target.problem
+    if problem is not None:
+        problem = ExampleError(problem.reason, f"{what}: {problem.detail}")
+    return Member(info.name, target.offset, target.size, problem=problem)
 
 
 def _plain_name(name: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
 import tarfile
 import tempfile
 from collections import Counter
@@ -145,7 +147,7 @@ def test_hard_links_are_read_and_other_links_are_told(tmp_path: Path) -> None:
     assert len({(row["image_offset"], row["image_bytes"]) for row in examples}) == 1
     assert [row["text"] for row in read_rows(tmp_path, "texts")] == ["a dog", "a dog"]
     rejects = [(row["shard_key"], row["reason"]) for row in read_rows(tmp_path, "rejects")]
-    assert rejects == [("d", "linked_member"), ("e", "linked_member")]
+    assert rejects == [("d", "linked_member"), ("e", "special_member")]
     (notice,) = read_rows(tmp_path, "notices")
     assert (notice["shard_key"], notice["reason"]) == ("c", "text_unreadable")
 
@@ -161,9 +163,12 @@ NAMES = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=14))
-def test_every_image_is_an_example_a_reject_or_passed_over(names: list[str]) -> None:
+def test_every_image_and_text_is_used_or_told(names: list[str]) -> None:
     members = [
-        (name, make_image(n) if is_image_name(name) else b'{"caption": "a"}')
+        (
+            name,
+            make_image(n) if is_image_name(name) else json.dumps({"caption": f"text {n}"}).encode(),
+        )
         for n, name in enumerate(names)
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -171,9 +176,21 @@ def test_every_image_is_an_example_a_reject_or_passed_over(names: list[str]) -> 
         ingest_paths(Path(folder), "webdataset", path, max_reject_frac=1)
         (manifest,) = read_manifests(Path(folder))
         examples = read_rows(Path(folder), "examples")
+        texts = read_rows(Path(folder), "texts")
         rejects = read_rows(Path(folder), "rejects")
-        hidden = [row for row in read_rows(Path(folder), "notices") if row["position"] is None]
+        notices = read_rows(Path(folder), "notices")
+    hidden = [row for row in notices if row["reason"] == "hidden_file"]
     assert manifest["read_count"] == len(examples) + len(rejects)
+    said = " ".join([row["text"] for row in texts] + [row["detail"] for row in notices])
+    lost = {row["shard_key"] for row in rejects if row["reason"] != "extra_image"}
+    for n, name in enumerate(names):
+        is_text = find_hidden(name) is None and "." in name and name.endswith((".txt", ".json"))
+        if is_text and not any(name.startswith(key) for key in lost):
+            ending = name.split(".", 2 if name.startswith("./") else 1)[-1]
+            assert f"text {n}" in said or f"{ending} is not read" in said or name in said, (
+                name,
+                said,
+            )
     ids = [row["example_id"] for row in examples]
     assert ids == sorted(set(ids))
     assert len({row["shard_key"] for row in examples}) == len(examples)
@@ -187,3 +204,51 @@ def test_every_image_is_an_example_a_reject_or_passed_over(names: list[str]) -> 
     )
     with_repeats = len(examples) - 1 + sum(repr(name)[1:-1] in told for name in set(shown))
     assert with_repeats >= len(set(shown))
+
+
+def test_text_under_the_full_name_of_one_of_several_images() -> None:
+    names = ("a.jpg", "a.txt", "a.png", "a.png.json", "a.2.jpg", "a.2.jpg.txt", "b.jpg", "b.png")
+    assert split(*names) == [
+        (0, "a", ("jpg", "txt"), None),
+        (1, "b", ("jpg", "png"), None),
+        (2, "a.2", ("jpg", "jpg.txt"), None),
+        (3, "a.png", ("png", "json"), None),
+    ]
+    assert split("a.png", "a.jpg", "a.jpg.txt", "a.jpg") == [
+        (0, "a", ("png",), None),
+        (1, "a.jpg", ("jpg", "txt"), "duplicate_member"),
+    ]
+
+
+def test_sparse_members_are_called_that(tmp_path: Path) -> None:
+    holes = tmp_path / "a.jpg"
+    with holes.open("wb") as file:
+        file.truncate(1 << 20)
+    (tmp_path / "a.txt").write_text("a dog")
+    command = ["tar", "--sparse", "--hard-dereference", "-cf", "s.tar", "a.jpg", "a.txt"]
+    for form in ("gnu", "posix"):
+        subprocess.run([*command, f"--format={form}"], cwd=tmp_path, check=True)
+        with (tmp_path / "s.tar").open("rb") as file:
+            samples = list(read_samples(file, "x"))
+        problems = [m.problem for one in samples for m in one.members.values() if m.problem]
+        assert [problem.reason for problem in problems] == ["sparse_member"], form
+        assert "write the tar again without --sparse" in str(problems[0])
+    with tarfile.open(tmp_path / "s.tar", "a") as tar:
+        info = tarfile.TarInfo("b.jpg")
+        info.type, info.linkname = tarfile.LNKTYPE, "a.jpg"
+        tar.addfile(info)
+    ingest_paths(tmp_path, "webdataset", tmp_path / "s.tar", max_reject_frac=1)
+    rejects = [(row["shard_key"], row["reason"]) for row in read_rows(tmp_path, "rejects")]
+    assert [reason for _, reason in rejects] == ["sparse_member", "sparse_member"]
+
+
+def test_members_that_are_neither_image_nor_text_are_counted(tmp_path: Path) -> None:
+    members = [("a.jpg", make_image()), ("a.cls", b"3"), ("a.mp3", b"x"), ("b.cls", b"4")]
+    members += [("b.jpg", make_image(1)), ("c.heic", b"x"), ("c.seg.npy", b"x")]
+    path = write_members(tmp_path / "00000.tar", members)
+    ingest_paths(tmp_path, "webdataset", path, max_reject_frac=1)
+    (notice,) = read_rows(tmp_path, "notices")
+    assert (notice["reason"], notice["notice_count"]) == ("other_file", 3)
+    assert notice["detail"] == "cls: 2, mp3: 1"
+    (reject,) = read_rows(tmp_path, "rejects")
+    assert (reject["shard_key"], reject["reason"]) == ("c", "unsupported_format")

@@ -12,8 +12,9 @@ from making import make_image, make_samples, write_members, write_tar
 from webdataset import TarWriter
 
 from pipeline.errors import DamagedShardError, ShardError, StorageError
+from pipeline.samples import Sample, split_name
 from pipeline.shard_lists import expand_shards
-from pipeline.shards import Sample, open_shard, read_samples, split_name
+from pipeline.shards import open_shard, read_samples
 
 keys = st.text("abcz/09_- é", min_size=1, max_size=8).filter(
     lambda key: not key.startswith("/") and not key.endswith("/") and not key.startswith("__")
@@ -203,8 +204,8 @@ def test_samples_with_errors(tmp_path: Path) -> None:
     with open_shard(str(path)) as file:
         samples = list(read_samples(file, "x"))
     assert samples[6].members["jpg"].data == b"1"
-    assert samples[7].members["jpg"].problem == (
-        "member 'd/f.jpg' links to 'nowhere.jpg', which is not before it"
+    assert str(samples[7].members["jpg"].problem) == (
+        "linked_member: member 'd/f.jpg' links to 'nowhere.jpg', which is not before it"
     )
     found = [(s.position, s.key, s.error and s.error.reason) for s in samples]
     assert found == [

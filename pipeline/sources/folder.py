@@ -13,6 +13,7 @@ from pipeline.folders import Listing, list_folder
 from pipeline.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name, split_ending
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
+from pipeline.samples import is_text_name
 from pipeline.sources.caption_table import (
     FILE_COLUMNS,
     SUFFIXES,
@@ -35,8 +36,7 @@ from pipeline.sources.texts import (
     TEXT_KINDS,
     SourceText,
     make_text,
-    parse_record,
-    read_texts,
+    read_sidecars,
     read_url,
 )
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
@@ -154,14 +154,13 @@ class _Folder:
         """Find the text files that are called as an image, or whose names go on behind its name."""
         for name in names:
             stem, extension = split_ending(name)
-            kind = extension.lower()
-            if kind not in ("txt", "json"):
+            if not is_text_name(extension):
                 continue
             owner = stem
-            while owner not in self.owners and kind == "txt" and split_ending(owner)[1]:
+            while owner not in self.owners and split_ending(owner)[1]:
                 owner = split_ending(owner)[0]
             if owner in self.owners:
-                rest = f"{name[len(owner) + 1 : -len(extension)]}{kind}"
+                rest = f"{name[len(owner) + 1 : -len(extension)]}{extension.lower()}"
                 self.sidecars.setdefault(owner, {}).setdefault(rest, name)
 
     def example(self, name: str) -> SourceExample:
@@ -170,13 +169,16 @@ class _Folder:
         texts = list(self.texts.get(name, ()))
         notices = self.notices.get(name, Notices())
         url = self.urls.get(name)
-        files = self.sidecars.get(stem, {}) | self.sidecars.get(name, {})
-        if files:
-            read = {kind: self._read_text(file, notices) for kind, file in files.items()}
-            record = parse_record(read.pop("json", None), notices, files.get("json", ""))
-            plain = {kind: data for kind, data in read.items() if data is not None}
-            texts += read_texts(record, plain, notices)
-            url = url or read_url(record)
+        end = extension.lower()
+        own = {f"{end}.{rest}": file for rest, file in self.sidecars.get(name, {}).items()}
+        read = {
+            rest: data
+            for rest, file in (own | self.sidecars.get(stem, {})).items()
+            if (data := self._read_text(file, notices)) is not None
+        }
+        beside = read_sidecars(read, end, notices)
+        texts += beside.texts
+        url = url or beside.url
         stimulus = read_published_name(stem.rsplit("/", 1)[-1])
         if stimulus is not None and not texts:
             texts = [make_text(str(stimulus["concept"]), "en")]

@@ -19,24 +19,26 @@ from pipeline.dataset import (
     write_manifest,
 )
 from pipeline.errors import DamagedShardError, ExampleError
-from pipeline.names import is_image_name
+from pipeline.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name
 from pipeline.records import FileEntry, make_entry
+from pipeline.samples import Member, Sample, is_text_name
 from pipeline.schema import TABLES
-from pipeline.shards import Member, Sample, open_shard, read_samples
+from pipeline.shards import open_shard, read_samples
 from pipeline.sources.captions import clean_text
 from pipeline.sources.fingerprint import take_fingerprint
 from pipeline.sources.header import read_header
 from pipeline.sources.notices import (
     HIDDEN_FILE,
-    TEXT_EMPTY,
+    OTHER_FILE,
     TEXT_NOT_USED,
     TEXT_UNREADABLE,
     Notice,
     Notices,
+    PassedOver,
     describe_counts,
 )
 from pipeline.sources.stimulus import read_stimulus
-from pipeline.sources.texts import parse_record, rank_texts, read_texts, read_url
+from pipeline.sources.texts import rank_texts, read_sidecars
 from pipeline.storage import Store
 
 _DETAIL_LENGTH = 500
@@ -167,6 +169,7 @@ class _ShardIndex:
     reasons: Counter[str] = field(default_factory=Counter)
     notice_reasons: Counter[str] = field(default_factory=Counter)
     hidden: Counter[str] = field(default_factory=Counter)
+    passed_over: PassedOver = field(default_factory=PassedOver)
     tables: dict[str, dict[str, list[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +185,9 @@ class _ShardIndex:
         self.sample_count += 1
         try:
             self._add_example(sample)
+            for extension in sample.members:
+                if not is_text_name(extension) and not is_image_name(extension):
+                    self.passed_over.add(OTHER_FILE, describe_ending(f"x.{extension}"))
         except ExampleError as error:
             self.rejected_samples += 1
             self._reject(sample.position, sample.key, "index", error.reason, error.detail)
@@ -192,9 +198,10 @@ class _ShardIndex:
             self._reject(sample.position, name, "index", "extra_image", what)
 
     def tell_passed_over(self) -> None:
-        """Tell of hidden members, and what the source tells."""
-        passed = Counter({(HIDDEN_FILE, kind): count for kind, count in self.hidden.items()})
-        for notice in describe_counts(passed):
+        """Tell of hidden members and of those that are neither image nor text, and what the source tells."""
+        for kind, count in self.hidden.items():
+            self.passed_over.add(HIDDEN_FILE, kind, count)
+        for notice in self.passed_over:
             self._tell(None, None, "index", notice)
         for notice in describe_counts(Counter(self.notes.passed_over)):
             self._tell(None, None, "source", notice)
@@ -281,10 +288,11 @@ class _ShardIndex:
         header = read_header(data)
         notices = Notices()
         _tell_unread(sample, notices)
-        record = parse_record(_data(sample, "json"), notices)
-        plain = {e: m.data for e, m in sample.members.items() if _is_plain_text(e) and m.data}
-        texts = read_texts(record, plain, notices)
-        stimulus = read_stimulus(record)
+        members = sample.members.items()
+        files = {e: m.data for e, m in members if is_text_name(e) and m.data is not None}
+        beside = read_sidecars(files, sample.images[0], notices)
+        stimuli = (read_stimulus(record) for record in beside.records)
+        stimulus = next(filter(None, stimuli), None)
         example_id = self.shard.example_id(sample.position)
         row: tuple[object, ...] = (
             example_id,
@@ -296,7 +304,7 @@ class _ShardIndex:
             header.mime_type,
             image.offset,
             image.size,
-            read_url(record),
+            beside.url,
         )
         self._append("examples", row)
         for notice in notices:
@@ -308,7 +316,7 @@ class _ShardIndex:
             if seen is not None:
                 row = (example_id, seen.width_px, seen.height_px, *seen.hashes, seen.thumb)
                 self._append("fingerprints", row)
-        for rank, text in rank_texts(texts):
+        for rank, text in rank_texts(beside.texts):
             self._append(
                 "texts",
                 (
@@ -345,37 +353,34 @@ class _ShardIndex:
 
 
 def _is_wanted(extension: str) -> bool:
-    return extension == "json" or _is_plain_text(extension) or is_image_name(extension)
-
-
-def _is_plain_text(extension: str) -> bool:
-    return extension.rsplit(".", 1)[-1] == "txt"
-
-
-def _data(sample: Sample, extension: str) -> bytes | None:
-    member = sample.members.get(extension)
-    return None if member is None else member.data
+    return is_text_name(extension) or is_image_name(extension)
 
 
 def _tell_unread(sample: Sample, notices: Notices) -> None:
     """Tell of texts that have no bytes, or come twice."""
     for extension, member in sample.members.items():
-        if member.problem and (extension == "json" or _is_plain_text(extension)):
-            notices.add(TEXT_UNREADABLE, member.problem)
-        elif _is_plain_text(extension) and not member.size:
-            notices.add(TEXT_EMPTY, f"{member.name} has 0 bytes")
+        if member.problem is not None and is_text_name(extension):
+            notices.add(TEXT_UNREADABLE, member.problem.detail)
     for extension, member in sample.repeated:
-        if extension == "json" or _is_plain_text(extension):
+        if is_text_name(extension):
             notices.add(TEXT_NOT_USED, f"member {member.name!r} comes twice; the first is read")
 
 
 def _find_image(sample: Sample) -> Member:
     if not sample.images:
+        unreadable = [
+            e for e in sample.members if describe_ending(f"x.{e}") in UNREADABLE_EXTENSIONS
+        ]
+        if unreadable:
+            what = f"nothing here reads .{unreadable[0]}; convert it to JPEG, PNG or WebP"
+            raise ExampleError(
+                "unsupported_format", f"{sample.members[unreadable[0]].name}: {what}"
+            )
         there = ", ".join(sample.members)
         raise ExampleError("no_image", f"the sample has no image, only: {there}")
     image = sample.members[sample.images[0]]
     if image.problem is not None:
-        raise ExampleError("linked_member", image.problem)
+        raise image.problem
     return image
 
 

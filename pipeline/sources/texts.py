@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.credentials import drop_credentials
+from pipeline.samples import name_records
 from pipeline.sources.captions import NOT_TEXTS, clean_text, iter_captions
 from pipeline.sources.decoding import decode_text
 from pipeline.sources.languages import is_language, normalise_language, read_language
@@ -93,34 +95,87 @@ def parse_record(data: bytes | None, notices: Notices, what: str = ".json") -> d
     return record if isinstance(record, dict) else {"caption": record}
 
 
+@dataclass(frozen=True)
+class Sidecars:
+    """What the files beside an image say of it."""
+
+    texts: Sequence[SourceText]
+    """In order."""
+    url: str | None
+    """Where the image came from."""
+    records: Sequence[Mapping[str, Any]]
+    """The JSON that was read, first the one that goes first."""
+
+
+def read_sidecars(files: Mapping[str, bytes], image: str, notices: Notices) -> Sidecars:
+    """Read the JSON and .txt that belong to one image, in a tar or in a folder.
+
+    Args:
+        files: By what their names have behind the image's key: ``json``, ``de.txt``, ``jpg.json``.
+        image: What the image's own name has there: ``jpg``, or ``v2.jpg``.
+        notices: Told of what is left out, among it JSON under a name that `name_records` does not list.
+    """
+    plain = {name: data for name, data in files.items() if not name.endswith("json")}
+    known = [name for name in name_records(image) if name in files]
+    records = {name: parse_record(files[name], notices, f".{name}") for name in known}
+    for name in sorted(files.keys() - plain.keys() - records.keys()):
+        expected = " and ".join(f".{one}" for one in name_records(image))
+        notices.add(TEXT_NOT_USED, f".{name} is not read, only {expected} are")
+    texts = read_texts(records, plain, notices)
+    urls = (read_url(record) for record in records.values())
+    return Sidecars(texts, next(filter(None, urls), None), tuple(records.values()))
+
+
 def read_texts(
-    record: Mapping[str, Any], plain: Mapping[str, bytes], notices: Notices
+    records: Mapping[str, Mapping[str, Any]], plain: Mapping[str, bytes], notices: Notices
 ) -> list[SourceText]:
     """The texts of a sample, in order.
 
     Our normal form has a list ``texts``. Where it gives none, the first of ``caption``, ``captions`` and
     ``text``, in any case, that gives a text is read, in the language that ``language`` names, and
-    only without it the .txt members.
+    only without it the next JSON, then the .txt members. All are looked at: what says nothing is told
+    wherever it stands, and what says otherwise than the texts that are used is told as not used.
 
     Args:
-        record: The JSON member.
+        records: The JSON members, by extension.
         plain: The .txt members, by extension: ``txt``, or ``de.txt`` for one in German.
         notices: Told of what is left out.
     """
-    if isinstance(record.get("texts"), list):
-        if own := list(_own_texts(record, notices)):
-            return own
-        record = {name: value for name, value in record.items() if name != "texts"}
-    found = _read_captions(record, notices)
-    beside = _read_plain(plain, Notices() if found else notices)
-    title = record.get("page_title")
-    if not found:
-        return [make_text(text, language, page_title=title) for text, language in beside]
-    said = {text for text, _ in found}
-    for text, _ in beside:
-        if text not in said:
-            notices.add(TEXT_NOT_USED, f"a .txt says otherwise than the .json: {text[:60]!r}")
-    return [make_text(text, language, page_title=title) for text, language in found]
+    used: list[SourceText] = []
+    place = ""
+    for where, texts in _read_in_turn(records, plain, notices):
+        if not used:
+            used, place = texts, where
+            continue
+        said = {text["text"] for text in used}
+        for text in texts:
+            if text["text"] not in said:
+                what = f"{where} says otherwise than {place}: {str(text['text'])[:60]!r}"
+                notices.add(TEXT_NOT_USED, what)
+    return used
+
+
+def _read_in_turn(
+    records: Mapping[str, Mapping[str, Any]], plain: Mapping[str, bytes], notices: Notices
+) -> Iterator[tuple[str, list[SourceText]]]:
+    """What each place says, in the order in which they go before each other."""
+    for name, record in records.items():
+        if isinstance(record.get("texts"), list):
+            yield f"texts of .{name}", list(_own_texts(record, notices))
+        named = (value for _, value in _find_members(record, "language", "lang"))
+        language = next(filter(None, named), None)
+        title = record.get("page_title")
+        for member, value in _find_members(record, "texts", *_CAPTION_FIELDS):
+            if member != "texts" or not isinstance(value, list):
+                said = iter_captions(value, notices, language)
+                texts: list[SourceText] = [
+                    make_text(text, own, page_title=title) for text, own in said
+                ]
+                yield f"{member} of .{name}", texts
+    titles = (record.get("page_title") for record in records.values())
+    title = next(filter(None, titles), None)
+    beside = _read_plain(plain, notices)
+    yield "a .txt", [make_text(text, language, page_title=title) for text, language in beside]
 
 
 def rank_texts(texts: Sequence[SourceText]) -> Iterator[tuple[int, SourceText]]:
@@ -141,19 +196,11 @@ def read_url(record: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _read_captions(record: Mapping[str, Any], notices: Notices) -> list[tuple[str, str]]:
-    language = next(filter(None, _find_members(record, "language", "lang")), None)
-    for value in _find_members(record, "texts", *_CAPTION_FIELDS):
-        if found := list(iter_captions(value, notices, language)):
-            return found
-    return []
-
-
-def _find_members(record: Mapping[str, Any], *fields: str) -> Iterator[Any]:
-    """The members of some names, in their order, in whatever case they are written."""
+def _find_members(record: Mapping[str, Any], *fields: str) -> Iterator[tuple[str, Any]]:
+    """The (name, value) of members of some names, in their order, in whatever case they are written."""
     for field in fields:
         names = [name for name in record if name.lower() == field]
-        yield from (record[name] for name in sorted(names, key=lambda name: name != field))
+        yield from ((name, record[name]) for name in sorted(names, key=lambda name: name != field))
 
 
 def _read_plain(plain: Mapping[str, bytes], notices: Notices) -> list[tuple[str, str]]:

@@ -12,10 +12,11 @@ from pipeline.folders import Listing, list_folder
 from pipeline.names import is_image_name, split_ending
 from pipeline.places import open_place, spell_place
 from pipeline.progress import ProgressCallback
+from pipeline.samples import is_text_name
 from pipeline.shard_lists import expand_shards
 from pipeline.shards import open_shard, read_samples
 from pipeline.sources.notices import Notices
-from pipeline.sources.texts import parse_record, read_url
+from pipeline.sources.texts import parse_record, read_sidecars, read_url
 
 _BATCH_ROWS = 10_000
 
@@ -194,8 +195,9 @@ def _list_images(
         name = file.rsplit("/", 1)[-1]
         stem, extension = split_ending(name)
         if is_image_name(extension):
-            record = f"{split_ending(file)[0]}.json"
-            url = _read_url(fs, f"{root.rstrip('/')}/{record}") if record in there else None
+            records = [f"{file}.json", f"{split_ending(file)[0]}.json"]
+            urls = (_read_url(fs, f"{root.rstrip('/')}/{r}") for r in records if r in there)
+            url = next(filter(None, urls), None)
             yield name, stem, spell_place(fs, f"{root.rstrip('/')}/{file}"), url
 
 
@@ -222,12 +224,13 @@ def _read_tars(urls: list[str], progress: ProgressCallback) -> Iterator[tuple[st
 
 def _read_tar(tar: str) -> Iterator[tuple[str, str, int, int]]:
     with open_shard(tar) as file:
-        for sample in read_samples(file, tar, lambda extension: extension == "json"):
-            record = sample.members.get("json")
-            if sample.error is not None or record is None or not sample.images:
+        for sample in read_samples(file, tar, is_text_name):
+            if sample.error is not None or not sample.images:
                 continue
             image = sample.members[sample.images[0]]
-            url = read_url(parse_record(record.data, Notices()))
+            members = sample.members.items()
+            files = {e: m.data for e, m in members if is_text_name(e) and m.data is not None}
+            url = read_sidecars(files, sample.images[0], Notices()).url
             if url is not None and image.problem is None:
                 yield url, tar, image.offset, image.size
 

@@ -31,7 +31,7 @@ def read(caption: object, **plain: bytes) -> tuple[list[tuple[str, str | None]],
     """(text, language) of a sample whose JSON has the caption, and the reasons of its notices."""
     notices = Notices()
     data = json.dumps({"caption": caption}).encode()
-    texts = read_texts(parse_record(data, notices), plain, notices)
+    texts = read_texts({"json": parse_record(data, notices)}, plain, notices)
     return [(str(t["text"]), t["language"]) for t in texts], {n.reason for n in notices}
 
 
@@ -97,7 +97,7 @@ def test_captions_of_every_form(caption: object, texts: list[Any], reasons: set[
 
 @pytest.mark.parametrize("field", ["caption", "Caption", "CAPTIONS", "Text", "TEXT"])
 def test_the_names_of_members_in_any_case(field: str) -> None:
-    (text,) = read_texts({field: "ein Hund", "Language": "de"}, {}, Notices())
+    (text,) = read_texts({"json": {field: "ein Hund", "Language": "de"}}, {}, Notices())
     assert (text["text"], text["language"]) == ("ein Hund", "de")
 
 
@@ -106,7 +106,9 @@ def test_an_empty_list_of_texts_hides_no_caption() -> None:
         ({"texts": [], "caption": "a dog"}, {}),
         ({"texts": [None]}, {"txt": b"a dog"}),
     ):
-        assert [text["text"] for text in read_texts(record, plain, Notices())] == ["a dog"]
+        assert [text["text"] for text in read_texts({"json": record}, plain, Notices())] == [
+            "a dog"
+        ]
 
 
 def test_lines_within_a_text_of_json() -> None:
@@ -153,7 +155,7 @@ def test_encodings(data: bytes, text: str | None, reason: str | None) -> None:
 @given(st.binary(max_size=40))
 def test_no_bytes_raise(data: bytes) -> None:
     notices = Notices()
-    texts = read_texts(parse_record(data, notices), {"txt": data}, notices)
+    texts = read_texts({"json": parse_record(data, notices)}, {"txt": data}, notices)
     for text in texts:
         assert str(text["text"]).strip()
 
@@ -191,3 +193,78 @@ def test_languages_of_other_programs() -> None:
     ]  # fmt: skip
     known = [tag for tag in ("en", "zh-TW", "raw", "n", "text", 3) if is_language(tag)]
     assert known == ["en", "zh-TW"]
+
+
+FULL_NAMES = [
+    ({"a.jpg.json": '{"caption": "one", "url": "http://x", "language": "de"}'}, [("one", "de")], {}),
+    ({"a.jpg.txt": "one"}, [("one", "und")], {}),
+    ({"a.jpg.json": '{"caption": "one"}', "a.json": '{"caption": "one"}'}, [("one", "und")], {}),
+    (
+        {"a.json": '{"caption": "two", "url": "http://x"}', "a.jpg.json": '{"caption": "one"}'},
+        [("one", "und")],
+        {"text_not_used": "caption of .json says otherwise than caption of .jpg.json: 'two'"},
+    ),
+    ({"a.jpg.json": '{"id": 7}', "a.json": '{"caption": "two"}'}, [("two", "und")], {}),
+    ({"a.jpg.txt": "one", "a.txt": "two"}, [("two", "und"), ("one", "und")], {}),
+    (
+        {"a.jpg.json": '{"caption": "one"}', "a.txt": "two", "a.jpg.txt": ""},
+        [("one", "und")],
+        {
+            "text_not_used": "a .txt says otherwise than caption of .jpg.json: 'two'",
+            "text_empty": ".jpg.txt is blank",
+        },
+    ),
+    (
+        {"a.txt": "two", "a.meta.json": '{"caption": "one"}'},
+        [("two", "und")],
+        {"text_not_used": ".meta.json is not read, only .jpg.json and .json are"},
+    ),
+    ({"a.txt": "", "a.json": '{"caption": "one"}'}, [("one", "und")], {"text_empty": ".txt is blank"}),
+    ({"a.txt": "two", "a.json": '{"caption": ""}'}, [("two", "und")], {"text_empty": "the caption is blank"}),
+    ({"a.txt": "two", "a.json": ""}, [("two", "und")], {"text_empty": ".json is empty"}),
+    (
+        {"a.json": '{"caption": "one", "text": "two"}'},
+        [("one", "und")],
+        {"text_not_used": "text of .json says otherwise than caption of .json: 'two'"},
+    ),
+    (
+        {"a.json": '{"texts": [{"text": "one"}], "caption": "two"}', "a.txt": "one"},
+        [("one", "und")],
+        {"text_not_used": "caption of .json says otherwise than texts of .json: 'two'"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "texts", "notices"), FULL_NAMES)
+def test_a_tar_and_a_folder_read_the_same_sidecars(
+    tmp_path: Path, files: dict[str, str], texts: list[Any], notices: dict[str, str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a.jpg").write_bytes(make_image())
+    for name, text in files.items():
+        (tmp_path / "folder" / name).write_text(text)
+    members = [("a.jpg", make_image()), *((n, text.encode()) for n, text in files.items())]
+    write_members(tmp_path / "tar/00000.tar", members)
+    for source in ("webdataset", "folder"):
+        place = tmp_path / f"in_{source}"
+        where = tmp_path / ("folder" if source == "folder" else "tar")
+        summary = ingest_paths(place, source, where)
+        assert (summary.read_count, summary.written_count) == (1, 1)
+        assert [(row["text"], row["language"]) for row in read_rows(place, "texts")] == texts
+        told = {row["reason"]: row["detail"] for row in read_rows(place, "notices")}
+        assert told == notices, source
+        has_url = any("http" in text for text in files.values())
+        assert [row["source_url"] for row in read_rows(place, "examples")] == [
+            "http://x" if has_url else None
+        ]
+
+
+def test_the_json_of_a_dotted_name_is_read(tmp_path: Path) -> None:
+    names = ("a.v2", "b.v2.jpg", "c")
+    members = []
+    for n, name in enumerate(names):
+        record = json.dumps({"caption": f"text {n}"}).encode()
+        members += [(f"{name[0]}.v2.jpg", make_image(n)), (f"{name}.json", record)]
+    ingest_members(tmp_path, members)
+    assert [row["text"] for row in read_rows(tmp_path, "texts")] == ["text 0", "text 1", "text 2"]
+    assert read_rows(tmp_path, "notices") == []
