@@ -311,12 +311,14 @@ def check_shape(value: Any, shape: Any, place: str) -> None:
         WarehouseError: A newer version of ours made it, or it has another shape.
     """
     known = value.get("format", 1) if isinstance(value, dict) else 1
-    if isinstance(known, int) and known > FORMAT:
+    is_format = type(known) is int and known >= 1
+    if is_format and known > FORMAT:
         raise WarehouseError(
             f"{place} was made by a newer version of ours (its format is {known}, ours {FORMAT}).",
             "Update: pip install -U multimodal-neurons.",
         )
-    if problem := _misfit(value, shape, ""):
+    problem = "" if is_format else f"format is {json.dumps(known)}, expected a number from 1"
+    if problem := problem or _misfit(value, shape, ""):
         raise WarehouseError(
             f"{place} is not what we write there: {problem}.",
             "Something else changed it. Leave it where it is: neurons check says what is damaged, "

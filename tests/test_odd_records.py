@@ -119,6 +119,18 @@ def try_one(records: dict[Path, Any], file: Path, value: Any) -> None:
         file.write_text(text)
 
 
+@pytest.mark.parametrize("value", [None, "2", 0, -1, True, 1.5, []])
+def test_a_format_that_is_no_number_is_our_error(value: Any, records: dict[Path, Any]) -> None:
+    place = next(iter(records)).parent.parent
+    for file, record in records.items():
+        file.write_text(json.dumps({**record, "format": value}))
+        try:
+            with pytest.raises(NeuronsError, match=f"{file.name} .*format is"):
+                connect(str(place)).close()
+        finally:
+            file.write_text(json.dumps(record))
+
+
 def test_a_newer_format_is_told_as_one(records: dict[Path, Any]) -> None:
     for file, value in records.items():
         root = next(parent for parent in file.parents if parent.name == "warehouse")

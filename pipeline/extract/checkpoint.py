@@ -13,6 +13,7 @@ import pathlib
 import pickle
 import re
 import types
+import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,11 +25,15 @@ import torch
 from numpy._core import multiarray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.torch_version import TorchVersion
 
 from pipeline.errors import ModelError
 from pipeline.extract.torchscript import read_archive
 
 SAVE_ALONE = "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)"
+
+PROTOCOL = 2
+"""The pickle protocol of ``torch.save``; of newer ones ``weights_only=True`` reads what this has too."""
 
 JOIN = (
     "Join the parts into one file: read each with safetensors.torch.load_file, put them into one "
@@ -100,13 +105,18 @@ def read_checkpoint(path: str) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise _explain_pickle(path, size, error) from error
     except (EOFError, RuntimeError, ValueError, OSError) as error:
+        if "Invalid magic number" in str(error):  # a whole pickle, which torch's begin another way
+            raise ModelError(
+                f"Checkpoint {path!r} is a pickle that torch.save did not write.", SAVE_ALONE
+            ) from error
         raise _cut(path, size, " ".join(str(error).split())[:200]) from error
 
 
 def _load_torch(path: str, is_zip: bool) -> Any:
     """``weights_only=True``, and what may lie beside weights: never code."""
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
-    with torch.serialization.safe_globals(list(_harmless())):
+    with torch.serialization.safe_globals(list(_harmless())), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")  # it reads it, or we tell
         if is_zip and not path.endswith(".safetensors"):  # torch takes that ending at its word
             return torch.load(path, mmap=True, **options)  # an optimizer's state is not read
         with Path(path).open("rb") as file:
@@ -116,7 +126,8 @@ def _load_torch(path: str, is_zip: bool) -> Any:
 def _harmless() -> Iterator[Any]:
     """Classes that only hold values. Making one of them has no effect outside of itself."""
     yield from (argparse.Namespace, types.SimpleNamespace, np.dtype, np.ndarray)
-    yield from (list, dict, int, float)  # of a defaultdict
+    yield from (list, dict, set, frozenset, int, float, range, slice)  # of a defaultdict, too
+    yield TorchVersion  # people note by which torch weights were made
     # torch puts nothing into these: what they hold goes into a plain one
     yield from ((_plain_dict, "collections.defaultdict"), (_plain_list, "collections.deque"))
     yield from (datetime.datetime, datetime.date, datetime.timedelta, datetime.timezone)
@@ -184,9 +195,27 @@ def _cut(path: str, size: int, seen: str) -> ModelError:
     )
 
 
+def _read_protocol(path: str) -> int:
+    """The protocol that a pickle, or the one in torch's zip, names in its first bytes; 0 if none."""
+    with Path(path).open("rb") as file:
+        head = file.read(2)
+    if head == b"PK":
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            with archive.open(name) as entry:
+                head = entry.read(2)
+    return head[1] if head[:1] == b"\x80" and len(head) == 2 else 0
+
+
 def _explain_pickle(path: str, size: int, error: Exception) -> ModelError:
     """torch's own advice would run code from the file."""
-    text = " ".join(str(error).split())
+    text, protocol = " ".join(str(error).split()), _read_protocol(path)
+    if protocol > PROTOCOL and "Unsupported operand" in text:
+        raise ModelError(
+            f"Checkpoint {path!r} is written with pickle protocol {protocol}; without running code, torch "
+            f"reads protocol {PROTOCOL}.",
+            f"{SAVE_ALONE}, without pickle_protocol",
+        )
     detail = text.rpartition("WeightsUnpickler error:")[2].partition("Check the documentation")[0]
     if found := re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"class '([\w.]+)'", detail):
         return ModelError(

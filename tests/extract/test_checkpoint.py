@@ -88,6 +88,9 @@ FORMS: dict[str, Callable[[State], Any]] = {
         "losses": collections.defaultdict(list, train=[1.0]), "last": collections.deque([1, 2]),
         "at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "state_dict": s,
     },
+    "versions and sets": lambda s: {
+        "torch": torch.__version__, "frozen": frozenset({"a"}), "range": range(3), "state_dict": s,
+    },
     "parameters": lambda s: {k: torch.nn.Parameter(v) for k, v in s.items()},
     "DeepSpeed": lambda s: {"module": s, "global_step": 3},
     "a namespace": lambda s: {"args": types.SimpleNamespace(a=1), "state_dict": s},
@@ -343,9 +346,9 @@ def _whole_model(_: State) -> bytes:
     return file.getvalue()
 
 
-def _saved(state: State) -> bytes:
+def _saved(state: State, **options: Any) -> bytes:
     file = io.BytesIO()
-    torch.save(state, file)
+    torch.save(state, file, **options)
     return file.getvalue()
 
 
@@ -380,6 +383,19 @@ NO_CHECKPOINTS: dict[str, tuple[Callable[[State], bytes], str]] = {
     "a call": (
         lambda _: hostile(os.system, ("touch trace",)),
         r"holds more than weights: only with (posix|os)\.system",
+    ),
+    "pickled as arrays": (
+        lambda s: pickle.dumps({k: v.numpy() for k, v in s.items()}, protocol=2),
+        "is a pickle that torch.save did not write",
+    ),
+    "protocol 5": (lambda s: _saved(s, pickle_protocol=5), "is written with pickle protocol 5"),
+    "protocol 5, legacy": (
+        lambda s: _saved(s, pickle_protocol=5, _use_new_zipfile_serialization=False),
+        "is written with pickle protocol 5",
+    ),
+    "pickled anew": (
+        lambda s: pickle.dumps({k: v.numpy() for k, v in s.items()}, protocol=4),
+        "is written with pickle protocol 4",
     ),
     "another zip": (lambda _: _zip({"a.txt": b"x"}), "is a ZIP archive that torch did not write"),
     "NumPy": (lambda _: _zip({"a/b.npy": b"x"}), "is a NumPy archive"),
