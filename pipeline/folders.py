@@ -11,6 +11,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.names import find_hidden
+from pipeline.places import open_place
 
 
 @dataclass
@@ -25,23 +26,44 @@ class Listing:
     """Files that `find_hidden` passes over, by kind."""
     special: Counter[str] = field(default_factory=Counter)
     """Pipes, sockets and devices, and links to folders that are listed anyway, by kind."""
+    special_names: list[str] = field(default_factory=list)
+    """The names of these pipes, sockets and devices, sorted."""
 
 
-def list_folder(fs: Any, root: str) -> Listing:
+def list_folder(fs: Any, root: str, but: str = "") -> Listing:
     """List a folder of any filesystem.
 
     A link to a file is that file. A link to a folder is followed unless that folder lies in ``root``, or
     ``root`` in it: each folder is read once, so a loop of links ends.
+
+    Args:
+        fs: The filesystem.
+        root: The folder, as the filesystem wants it.
+        but: A place, such as our warehouse, that is left out where it lies below the folder. What lies
+            in it is ours, and a folder within it that is named is listed.
     """
     listing = Listing()
+    ours = _find_below(fs, root, but)
     if isinstance(fs, LocalFileSystem):
-        _list_local(root, listing)
+        _list_local(root, listing, ours)
     else:
-        for name in fs.find(root):
-            _add(listing, str(name).removeprefix(root.rstrip("/")).lstrip("/"))
+        for path in map(str, fs.find(root)):
+            if not ours or not path.startswith(f"{ours}/"):
+                _add(listing, path.removeprefix(root.rstrip("/")).lstrip("/"))
     listing.files.sort()
     listing.broken.sort()
+    listing.special_names.sort()
     return listing
+
+
+def _find_below(fs: Any, root: str, place: str) -> str:
+    """The path of a place that lies below ``root``, as the filesystem has it; empty for any other."""
+    if not place:
+        return ""
+    other, inner = open_place(place)
+    is_local = isinstance(fs, LocalFileSystem)
+    top, path = (os.path.realpath(p) if is_local else p.rstrip("/") for p in (root, inner))
+    return path if type(other) is type(fs) and path.startswith(f"{top.rstrip('/')}/") else ""
 
 
 def _add(listing: Listing, name: str) -> None:
@@ -52,21 +74,26 @@ def _add(listing: Listing, name: str) -> None:
         listing.hidden[kind] += 1
 
 
-def _list_local(root: str, listing: Listing) -> None:
+def _list_local(root: str, listing: Listing, ours: str) -> None:
     top = os.path.realpath(root)
-    seen: set[str] = set()
+    seen = {ours}
     links: list[tuple[str, str]] = []
-    _walk(root, "", listing, links, seen)
+    _walk(root, "", listing, links, seen, ours)
     while links:
         name, target = links.pop(0)
         if target in seen or f"{top}/".startswith(f"{target.rstrip('/')}/"):
             listing.special["link to a folder that is listed already"] += 1
         else:
-            _walk(target, name, listing, links, seen)
+            _walk(target, name, listing, links, seen, ours)
 
 
 def _walk(
-    folder: str, prefix: str, listing: Listing, links: list[tuple[str, str]], seen: set[str]
+    folder: str,
+    prefix: str,
+    listing: Listing,
+    links: list[tuple[str, str]],
+    seen: set[str],
+    ours: str,
 ) -> None:
     """List a real folder whose files are called ``prefix/...``; links to folders are put aside."""
     waiting = [(folder, prefix)]
@@ -76,7 +103,11 @@ def _walk(
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError as error:
-            listing.broken.append((name or ".", f"the folder cannot be read: {error.strerror}"))
+            kind = find_hidden(name)  # such as lost+found
+            if kind is None:
+                listing.broken.append((name or ".", f"the folder cannot be read: {error.strerror}"))
+            else:
+                listing.hidden[kind] += 1
             continue
         for entry in entries:
             path = f"{name}/{entry.name}".lstrip("/") if not name else f"{name}/{entry.name}"
@@ -88,11 +119,13 @@ def _walk(
             if stat.S_ISDIR(mode) and entry.is_symlink():
                 links.append((path, os.path.realpath(entry.path)))
             elif stat.S_ISDIR(mode):
-                waiting.append((entry.path, path))
+                if not ours or os.path.realpath(entry.path) != ours:
+                    waiting.append((entry.path, path))
             elif stat.S_ISREG(mode):
                 _add(listing, path)
             elif find_hidden(path) is None:
                 listing.special[_SPECIAL.get(stat.S_IFMT(mode), "special file")] += 1
+                listing.special_names.append(path)
 
 
 _SPECIAL = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from braceexpand import braceexpand
 
@@ -12,12 +12,25 @@ from pipeline.folders import list_folder
 from pipeline.names import find_hidden
 from pipeline.places import is_chain, is_url, list_pattern, open_place, spell_place, split_pattern
 
+FindTars = Callable[[Sequence[str]], Sequence[str]]
+"""From the names of all files below a folder to the names of the tars that it means."""
 
-def expand_shards(paths: Sequence[str]) -> list[str]:
+
+def find_tars(names: Sequence[str]) -> list[str]:
+    """The tars among the files of a folder."""
+    return [name for name in names if _is_tar(name)]
+
+
+def expand_shards(paths: Sequence[str], find: FindTars = find_tars, but: str = "") -> list[str]:
     """List the tars that paths mean: files, folders, globs, brace ranges, URLs of any of these.
 
-    Within a folder or glob tars are sorted by name; otherwise the given order stands. A folder that
-    holds no tar itself means those of its subfolders, at any depth.
+    A folder means the tars in it, at any depth, and so does one that a glob matches. Within a folder or
+    glob tars are sorted by name; otherwise the given order stands.
+
+    Args:
+        paths: As a person gave them.
+        find: Which tars a folder means.
+        but: A place, our warehouse, whose own tars are left out where a folder holds it.
 
     Returns:
         Absolute local paths, or URLs.
@@ -29,7 +42,7 @@ def expand_shards(paths: Sequence[str]) -> list[str]:
     found: list[str] = []
     for path in paths:
         try:
-            found += _expand(str(path))
+            found += _expand(str(path), find, but)
         except (ValueError, FileNotFoundError) as error:
             if not is_url(str(path)):
                 raise
@@ -63,29 +76,28 @@ def shard_size(url: str) -> int:
         ) from error
 
 
-def _expand(path: str) -> list[str]:
+def _expand(path: str, find: FindTars, but: str) -> list[str]:
     members = _expand_braces(path)
-    if members != [path]:
-        listed = [url for member in members for url in _list_one(member)]
-        missing = [url for url in listed if not _exists(url)]
-        if missing:
-            raise ShardError(
-                f"{len(missing)} of the {len(listed)} shards of {path} are not there: "
-                f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
-                "Correct the range, or bring the missing shards.",
-            )
-        return listed
-    found = _list_one(path)
+    found = [place for member in members for place in _list_one(member, find, but)]
     if not found:
         raise ShardError(f"{path} holds no .tar file.", "Expected a folder or glob of .tar files.")
-    missing_one = next((url for url in found if not _exists(url)), None)
-    if missing_one is not None:
-        fs, inner = open_place(missing_one)
-        what = "is no file (a pipe, a socket or a device)" if fs.exists(inner) else "is not there"
+    missing = [place.url for place in found if not place.is_listed and not _exists(place.url)]
+    if missing and members != [path]:
         raise ShardError(
-            f"Shard {missing_one} {what}.", "Check the path; relative paths start here."
+            f"{len(missing)} of the {len(found)} shards of {path} are not there: "
+            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
+            "Correct the range, or bring the missing shards.",
         )
-    return found
+    if missing:
+        fs, inner = open_place(missing[0])
+        what = _NO_FILE if fs.exists(inner) else "is not there"
+        raise ShardError(
+            f"Shard {missing[0]} {what}.", "Check the path; relative paths start here."
+        )
+    return [place.url for place in found]
+
+
+_NO_FILE = "is no file (a pipe, a socket or a device)"
 
 
 def _expand_braces(path: str) -> list[str]:
@@ -97,32 +109,48 @@ def _expand_braces(path: str) -> list[str]:
     return [f"{folder.rstrip('/')}/{part}" for part in braceexpand(rest, escape=False)]
 
 
-def _list_one(path: str) -> list[str]:
+class _Place(NamedTuple):
+    url: str
+    is_listed: bool
+    """Whether a folder said that it is there."""
+
+
+def _list_one(path: str, find: FindTars, but: str) -> list[_Place]:
     """The tars of a folder or glob, or the path itself; one spelling for each place."""
     if is_url(path) and is_chain(path):
         first, rest = path.split("::", 1)
         if "://" not in first and is_url(rest):  # a cache before another URL: it keeps its place
-            return [f"{first}::{url}" for url in _list_one(rest)]
-        return [path]
+            found = _list_one(rest, find, but)
+            return [place._replace(url=f"{first}::{place.url}") for place in found]
+        return [_Place(path, False)]
     fs, inner = open_place(path)
     if fs.isdir(inner):
-        items = _tars_in(fs, inner)
-    elif any(letter in path for letter in "*?[") and not fs.exists(inner):
-        found = list_pattern(fs, inner)
-        items = [item for item in found if _is_tar(item.rsplit("/", 1)[-1])]
-        items = items or [tar for item in found if fs.isdir(item) for tar in _tars_in(fs, item)]
-    else:
-        items = [inner]
-    return [spell_place(fs, item) for item in items]
+        return _list_tars(fs, inner, find, but)
+    if not any(letter in path for letter in "*?[") or fs.exists(inner):
+        return [_Place(spell_place(fs, inner), False)]
+    found = []
+    for item in list_pattern(fs, inner):
+        if fs.isdir(item):
+            found += _list_tars(fs, item, find, but)
+        elif _is_tar(item.rsplit("/", 1)[-1]):
+            found.append(_Place(spell_place(fs, item), False))
+    return list({place.url: place for place in found}.values())  # ** gives folders and their files
 
 
-def _tars_in(fs: Any, folder: str) -> list[str]:
-    items = sorted(map(str, fs.ls(folder, detail=False)))
-    at_top = [item for item in items if _is_tar(item.rsplit("/", 1)[-1])]
-    if at_top:
-        return at_top
-    below = (name for name in list_folder(fs, folder).files if _is_tar(name))
-    return [f"{folder.rstrip('/')}/{name}" for name in below]
+def _list_tars(fs: Any, folder: str, find: FindTars, but: str) -> list[_Place]:
+    """The tars of a folder, at any depth; one that cannot be read is an error, never left out."""
+    listing = list_folder(fs, folder, but)
+    for name, why in listing.broken:
+        if _is_tar(name) or why.startswith("the folder"):
+            raise ShardError(
+                f"{folder.rstrip('/')}/{name} cannot be read: {why}.",
+                "Mend it, or name the tars that are meant.",
+            )
+    for name in find_tars(listing.special_names):
+        what = f"{spell_place(fs, folder.rstrip('/'))}/{name} {_NO_FILE}"
+        raise ShardError(f"Shard {what}.", "Move it away, or name the tars that are meant.")
+    names = find(listing.files)
+    return [_Place(spell_place(fs, f"{folder.rstrip('/')}/{name}"), True) for name in names]
 
 
 def _is_tar(name: str) -> bool:

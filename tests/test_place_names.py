@@ -145,7 +145,31 @@ def test_nested_folders_of_tars(tmp_path: Path) -> None:
     (tmp_path / "e/part-0/._00000.tar").write_bytes(b"x")
     for path in ("e", "e/*", "e/*/*.tar", "e/part-{0..1}", "e/part-{0..1}/*.tar"):
         assert expand_shards([f"{tmp_path}/{path}"]) == tars
-    os.mkfifo(tmp_path / "pipe.tar")
-    for path in (tmp_path / "pipe.tar", tmp_path):
+    top = str(write_tar(tmp_path / "e/00000.tar", make_samples(1)))
+    for path in ("e", "e/*", "e/**"):
+        assert expand_shards([f"{tmp_path}/{path}"]) == [top, *tars]
+    os.mkfifo(tmp_path / "e/part-0/pipe.tar")
+    for path in ("e/part-0/pipe.tar", "e/part-0", "e"):
         with pytest.raises(ShardError, match=r"pipe\.tar is no file"):
-            expand_shards([str(path)])
+            expand_shards([f"{tmp_path}/{path}"])
+    (tmp_path / "e/part-0/pipe.tar").unlink()
+    (tmp_path / "e/part-0/gone.tar").symlink_to("nothing")
+    with pytest.raises(ShardError, match=r"gone\.tar cannot be read: a link that leads nowhere"):
+        expand_shards([f"{tmp_path}/e"])
+
+
+def test_a_folder_does_not_mean_the_warehouse_in_it(tmp_path: Path) -> None:
+    write_tar(tmp_path / "0.tar", make_samples(2))
+    (tmp_path / "a.jpg").write_bytes(make_image(7))
+    config = IngestConfig(str(tmp_path / "warehouse"), "mine")
+    ingest(config, IngestStep("folder", (str(tmp_path),)))
+    (tmp_path / "warehouse/card.png").write_bytes(make_image(8))
+    ours = tmp_path / "warehouse/dataset=mine/shards/00000.tar"
+    assert ours.exists()
+    assert ingest_paths(tmp_path, "webdataset", tmp_path).shard_count == 1
+    assert ingest(config, IngestStep("folder", (str(tmp_path),))).written_count == 1
+    assert expand_shards([str(ours.parent)], but=config.warehouse) == [str(ours)]
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "warehouse")
+    assert expand_shards([str(tmp_path)], but=str(tmp_path / "elsewhere")) == [
+        str(tmp_path / "0.tar")
+    ]

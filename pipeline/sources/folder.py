@@ -64,12 +64,15 @@ def ingest_folder(
     """
     captions = options.get("captions")
     passed_over = PassedOver()
-    items = (item for path in paths for item in iter_folder(path, captions, passed_over))
+    items = (item for path in paths for item in iter_folder(path, captions, passed_over, store.url))
     ingest_examples(store, config, "folder", items, progress, passed_over)
 
 
 def iter_folder(
-    path: str, captions: str | None = None, passed_over: PassedOver | None = None
+    path: str,
+    captions: str | None = None,
+    passed_over: PassedOver | None = None,
+    but: str = "",
 ) -> Iterator[SourceExample]:
     """Give the images of one folder, sorted by relative path, then what must be rejected.
 
@@ -89,6 +92,7 @@ def iter_folder(
         path: The folder; a path or URL.
         captions: The CSV or JSONL.
         passed_over: Counts hidden files, pipes and the like, and files of other kinds.
+        but: A place, our warehouse, that is left out where it lies below the folder.
 
     Raises:
         SourceError: The folder is not there or holds no image, or the captions cannot be read.
@@ -98,7 +102,7 @@ def iter_folder(
     root = root.rstrip("/") or "/"
     if not fs.isdir(root):
         raise SourceError(f"{path} is not a folder.", "Give the folder that holds the images.")
-    listing = list_folder(fs, root)
+    listing = list_folder(fs, root, but)
     for kind, count in listing.hidden.items():
         passed_over.add(HIDDEN_FILE, kind, count)
     for kind, count in listing.special.items():

@@ -15,16 +15,17 @@ from typing import Any
 from pipeline.config import IngestConfig
 from pipeline.credentials import drop_credentials
 from pipeline.dataset import Shard
-from pipeline.errors import SourceError, StorageError
+from pipeline.errors import ShardError, SourceError, StorageError
 from pipeline.folders import list_folder
-from pipeline.names import describe_ending, is_image_name
+from pipeline.names import describe_ending, is_image_name, split_ending
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
-from pipeline.shard_lists import expand_shards
+from pipeline.shard_lists import expand_shards, find_tars, shard_size
 from pipeline.sources.index import SourceNotes, SourceReject
 from pipeline.sources.webdataset import ingest_tars
 from pipeline.storage import Store
 
+_MISSING = "tar_missing"
 _COUNTS = ("count", "successes", "failed_to_download", "failed_to_resize")
 
 
@@ -35,7 +36,8 @@ def ingest_img2dataset(
 
     A URL that failed becomes a reject with stage ``source`` and its status as the reason; its
     position is its row in the Parquet file. So ``read_count`` of a shard is ``count`` in its stats.
-    A shard whose tar, Parquet and stats disagree, or that lacks one of them, fails.
+    A shard whose tar, Parquet and stats disagree, or that lacks one of them, fails; one that lacks its
+    tar if its folder was named. A shard that is done may lose its tar.
 
     Args:
         store: The warehouse.
@@ -49,25 +51,21 @@ def ingest_img2dataset(
     """
     for path in paths:
         _refuse_other_formats(path)
-    ingest_tars(store, config, "img2dataset", expand_shards(paths), progress, read_notes)
+    urls = expand_shards(paths, _name_tars, store.url)
+    ingest_tars(store, config, "img2dataset", urls, progress, read_notes, _find_size)
 
 
 def read_notes(shard: Shard) -> SourceNotes:
     """What img2dataset recorded about a shard, with a problem if that is missing or wrong."""
+    if _find_size(shard.url) is None:
+        return _tell_missing(shard.url)
     try:
         stats = _read_stats(shard.url)
         rows = _read_rows(shard.url)
     except SourceError as error:
         return SourceNotes(problem=("source_unreadable", str(error)))
-    rejects = []
-    statuses: Counter[str] = Counter()
-    for position, row in enumerate(rows):
-        status = str(row["status"])
-        statuses[status] += 1
-        if status != "success":
-            key = None if row["key"] is None else str(row["key"])
-            detail = f"{row.get('error_message') or status}: {drop_credentials(str(row['url']))}"
-            rejects.append(SourceReject(position, key, status, detail))
+    rejects = _read_rejects(rows)
+    statuses = Counter(str(row["status"]) for row in rows)
     listed = {
         "count": statuses.total(),
         "successes": statuses["success"],
@@ -82,7 +80,54 @@ def read_notes(shard: Shard) -> SourceNotes:
             f"Shard {shard.url}: its stats and its Parquet file disagree ({numbers}).\n"
             f"  Delete its three files and let img2dataset make them again.",
         )
-    return SourceNotes(tuple(rejects), sample_count=stats["successes"], problem=problem)
+    return SourceNotes(rejects, sample_count=stats["successes"], problem=problem)
+
+
+def _read_rejects(rows: list[dict[str, Any]], success: str = "success") -> tuple[SourceReject, ...]:
+    """A reject for each row that is no success; for ``success``, the reason of those that are."""
+    rejects = []
+    for position, row in enumerate(rows):
+        status = str(row["status"])
+        reason = success if status == "success" else status
+        if reason != "success":
+            key = None if row["key"] is None else str(row["key"])
+            detail = f"{row.get('error_message') or reason}: {drop_credentials(str(row['url']))}"
+            rejects.append(SourceReject(position, key, reason, detail))
+    return tuple(rejects)
+
+
+def _tell_missing(tar: str) -> SourceNotes:
+    """A shard without its tar fails; its images are rejects as far as its Parquet file names them."""
+    stem = split_ending(tar)[0]
+    try:
+        rejects = _read_rejects(_read_rows(tar), _MISSING)
+    except SourceError:
+        rejects = ()
+    what = (
+        f"{tar} is missing, though img2dataset left {stem}.parquet or {stem}_stats.json.\n"
+        f"  Bring the tar back, or delete these two and let img2dataset make it again. To do without it, "
+        f"name the tars that are meant instead of their folder."
+    )
+    return SourceNotes(rejects, problem=(_MISSING, what), has_tar=False)
+
+
+def _find_size(tar: str) -> int | None:
+    try:
+        return shard_size(tar)
+    except ShardError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+
+
+def _name_tars(names: Sequence[str]) -> list[str]:
+    """The tars of a folder, and those that img2dataset must have written: it left other files of them."""
+    tars = {split_ending(name)[0]: name for name in find_tars(names)}
+    for name in names:
+        stem = name.removesuffix("_stats.json").removesuffix(".parquet")
+        if stem != name and stem.rsplit("/", 1)[-1].isdigit():
+            tars.setdefault(stem, f"{stem}.tar")
+    return sorted(tars.values())
 
 
 def _refuse_other_formats(path: str) -> None:
@@ -98,7 +143,7 @@ def _refuse_other_formats(path: str) -> None:
             f"Ingest it with: neurons ingest folder {shlex.quote(path)}. Its .json files are read.",
         )
     for ending, name in (("tfrecord", "tfrecord"), ("parquet", "parquet")):
-        if ending in endings:
+        if ending in endings and not (fs.isdir(inner) and _lacks_tars(fs, inner, files)):
             raise SourceError(
                 f"{path} holds what img2dataset writes with --output_format {name}, which cannot be "
                 "read here.",
@@ -106,8 +151,24 @@ def _refuse_other_formats(path: str) -> None:
             )
 
 
+def _lacks_tars(fs: Any, folder: str, files: list[str]) -> bool:
+    """Whether Parquet files are what lies beside tars: those that hold images have a column ``jpg``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not any(name.endswith("_stats.json") for name in files):
+        return False
+    name = next(name for name in files if name.endswith(".parquet"))
+    try:
+        with fs.open(f"{folder.rstrip('/')}/{name}", "rb") as file:
+            columns = pq.read_schema(file).names
+    except (pa.ArrowException, OSError):
+        return False
+    return not any(is_image_name(column) for column in columns)
+
+
 def _read_stats(tar: str) -> dict[str, int]:
-    path = tar.removesuffix(".tar") + "_stats.json"
+    path = split_ending(tar)[0] + "_stats.json"
     data = _read_beside(path, tar)
     try:
         record = json.loads(data)
@@ -126,7 +187,7 @@ def _read_rows(tar: str) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = tar.removesuffix(".tar") + ".parquet"
+    path = split_ending(tar)[0] + ".parquet"
     data = _read_beside(path, tar)
     try:
         file = pq.ParquetFile(io.BytesIO(data))

@@ -84,6 +84,8 @@ class SourceNotes:
     """How many samples the tar must hold; None if the source does not say."""
     problem: tuple[str, str] | None = None
     """Why the shard fails whatever its tar holds, as (reason, what to tell)."""
+    has_tar: bool = True
+    """Whether there is a tar to read; without one ``problem`` says why."""
     source_count: int | None = None
     """Items of the source that this shard used up, for shards that we write."""
     source_digest: str | None = None
@@ -128,9 +130,10 @@ def index_shard(
     index = _ShardIndex(shard, notes, dataset.duplicates)
     url = shard_url(store, shard)
     try:
-        with open_shard(url) as file:
-            for sample in read_samples(file, url, _is_wanted, index.hidden):
-                index.add(sample)
+        if notes.has_tar:
+            with open_shard(url) as file:
+                for sample in read_samples(file, url, _is_wanted, index.hidden):
+                    index.add(sample)
         problem = index.find_problem(max_reject_frac)
     except DamagedShardError as error:
         is_right = error.reason == "tar_empty" and notes.sample_count == 0

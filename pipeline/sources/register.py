@@ -48,14 +48,14 @@ def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> 
 
 
 def register_shards(
-    store: Store, dataset: Dataset, tars: Iterable[tuple[str, int]]
+    store: Store, dataset: Dataset, tars: Iterable[tuple[str, int | None]]
 ) -> tuple[Dataset, list[Shard]]:
     """Find the tars among the registered shards, by URL, and append those that are new.
 
     Args:
         store: The warehouse.
         dataset: As it is registered now.
-        tars: (URL, size in bytes) of each tar.
+        tars: (URL, size in bytes) of each tar; None for one that should be there and is not.
 
     Returns:
         The dataset, registered, and the shards of ``tars`` in their order.
@@ -72,19 +72,22 @@ def register_shards(
         if shard is None and (found := find_unplaced(shards, url, size)):
             shard = shards[found.ordinal] = known[url] = replace(found, url=url)
         if shard is None:
-            shard = Shard(len(shards), _unique_name(url, names), url, size)
+            shard = Shard(len(shards), _unique_name(url, names), url, size or 0)
             names.add(shard.name)
             known[url] = shard
             shards.append(shard)
         elif shard.size_bytes != size:
             if is_done(read_manifest(store, dataset_folder(dataset.name), shard.ordinal)):
+                if size is None:
+                    listed.append(shard)
+                    continue
                 raise ShardError(
                     f"Shard {url} has {size:,} bytes, but had {shard.size_bytes:,} when it was "
                     f"indexed.",
                     "A done shard never changes. Restore the tar, or give the new data another "
                     "--dataset name.",
                 )
-            shard = replace(shard, size_bytes=size)
+            shard = replace(shard, size_bytes=size or 0)
             shards[shard.ordinal] = known[url] = shard
         listed.append(shard)
     grown = replace(dataset, shards=tuple(shards))

@@ -52,12 +52,12 @@ def restore_dataset(store: Store, name: str) -> None:
     )
 
 
-def find_unplaced(shards: list[Shard], url: str, size: int) -> Shard | None:
-    """The restored shard whose tar this is, by its name and size, if one still lacks its URL."""
+def find_unplaced(shards: list[Shard], url: str, size: int | None) -> Shard | None:
+    """The restored shard whose tar this is, by name and size (if known), if one still lacks its URL."""
     parts = url.replace("\\", "/").removesuffix(".tar").split("/")
     names = {"-".join(parts[-depth:]) for depth in range(1, len(parts) + 1)}
-    found = (s for s in shards if not s.url and s.size_bytes == size and s.name in names)
-    return next(found, None)
+    found = (s for s in shards if not s.url and s.name in names)
+    return next((s for s in found if size is None or s.size_bytes == size), None)
 
 
 def _fields(shard: Mapping[str, Any]) -> dict[str, Any]:

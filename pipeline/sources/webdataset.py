@@ -29,7 +29,7 @@ def ingest_webdataset(
     Raises:
         ShardError: A shard is missing, or one that is done has changed.
     """
-    ingest_tars(store, config, "webdataset", expand_shards(paths), progress)
+    ingest_tars(store, config, "webdataset", expand_shards(paths, but=store.url), progress)
 
 
 def ingest_tars(
@@ -39,6 +39,7 @@ def ingest_tars(
     urls: Sequence[str],
     progress: ProgressCallback,
     read_notes: Callable[[Shard], SourceNotes] = lambda shard: SourceNotes(),
+    measure: Callable[[str], int | None] = shard_size,
 ) -> None:
     """Register tars in their order and index those that are not done.
 
@@ -49,9 +50,10 @@ def ingest_tars(
         urls: The tars.
         progress: Told of each shard.
         read_notes: What the source says about a shard beyond its tar.
+        measure: Size of a tar in bytes, or None for one that should be there and is not.
     """
     dataset = open_dataset(store, config.dataset, source, config.duplicates)
-    sizes = ((url, shard_size(url)) for url in urls)
+    sizes = ((url, measure(url)) for url in urls)
     dataset, shards = register_shards(store, dataset, sizes)
     folder, presence = dataset_folder(config.dataset), Presence(store)
     progress.start("shards", len(shards))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -170,3 +172,51 @@ def test_other_output_formats_are_refused_with_the_cure(tmp_path: Path) -> None:
     assert (summary.rejected_count, summary.notice_counts) == (0, {"other_file": 2})
     assert read_rows(tmp_path, "examples")[0]["source_url"] == "http://x"
     assert [row["language"] for row in read_rows(tmp_path, "texts")] == ["de"]
+
+
+def test_a_shard_that_lost_its_tar_fails_alone_and_comes_back(tmp_path: Path) -> None:
+    tars = [write_output(tmp_path / "in", n, 4, failed=(1,)) for n in range(3)]
+    whole = tars[1].read_bytes()
+    tars[1].unlink()
+    (tmp_path / "in/urls.parquet").write_bytes(b"what was downloaded")
+    with pytest.raises(
+        ShardError, match=r"1 of 3 shards.*\n.*00001\.tar is missing, though"
+    ) as caught:
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    assert "name the tars" in str(caught.value)
+    assert [m["status"] for m in read_manifests(tmp_path)] == ["done", "failed", "done"]
+    assert read_manifests(tmp_path)[1]["reject_reasons"] == {
+        "failed_to_download": 1,
+        "tar_missing": 4,  # its three images, each by its name, and the shard
+    }
+    keys = [r["shard_key"] for r in read_rows(tmp_path, "rejects") if r["reason"] == "tar_missing"]
+    assert keys == ["000010000", "000010002", "000010003", None]
+    tars[1].write_bytes(whole)
+    summary = ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    assert (summary.shard_count, summary.read_count, summary.written_count) == (3, 12, 9)
+    for tar in tars:
+        tar.unlink()  # what is done needs its tar no more
+    assert ingest_paths(tmp_path, "img2dataset", tmp_path / "in") == replace(summary, seconds=ANY)
+
+
+@pytest.mark.parametrize("left", ["00000_stats.json", "00000.parquet"])
+def test_one_file_tells_that_a_tar_is_missing(tmp_path: Path, left: str) -> None:
+    write_output(tmp_path / "in", 0, 2, failed=())
+    write_output(tmp_path / "in/part-1", 1, 2, failed=())
+    for name in ("00000.tar", "00000_stats.json", "00000.parquet"):
+        if name != left:
+            (tmp_path / "in" / name).unlink()
+    with pytest.raises(ShardError, match=r"1 of 2 shards.*\n.*00000\.tar is missing"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    ingest_paths(tmp_path / "named", "img2dataset", tmp_path / "in/part-1/*.tar")
+
+
+def test_an_output_that_lost_all_its_tars(tmp_path: Path) -> None:
+    write_output(tmp_path / "in", 0, 2, failed=()).unlink()
+    with pytest.raises(ShardError, match=r"1 of 1 shards.*\n.*00000\.tar is missing"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
+    with pytest.raises(SourceError, match="--output_format webdataset"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in/00000.parquet")
+    pq.write_table(pa.table({"key": ["0"], "jpg": [b"x"]}), tmp_path / "in/00000.parquet")
+    with pytest.raises(SourceError, match="--output_format webdataset"):
+        ingest_paths(tmp_path, "img2dataset", tmp_path / "in")
