@@ -1,8 +1,9 @@
 """What a failed read or write means: a limit, a permission, a broken disk, a file that is gone, damage.
 
 Only damage is told as damage, since its cure makes files again. Everything else leaves the files as
-they are, and the message says so. The system's own words are the same in `OSError` and in what DuckDB
-and Arrow pass on, so one table serves them all.
+they are, and the message says so. What an error means is told by its type and its number. DuckDB gives
+no number: there the words are asked, of the types that speak of files alone, and only words of DuckDB's
+own: what stands in quotes or after the beginning of a message may be the text of a query.
 """
 
 from __future__ import annotations
@@ -29,15 +30,34 @@ _BROKEN = (
 )
 _TOLD = (*_TOO_MANY, *_DENIED, errno.ENOENT, *_FULL, errno.ENOMEM, *_BROKEN)
 
-# What DuckDB's Parquet reader says of bytes that are not what they were (each was seen, by flipping
-# bits and cutting files); what its decoders throw arrives as a plain duckdb.Error.
+# How messages of DuckDB's Parquet reader about bytes that are not what they were begin (each was seen, by
+# flipping bits and cutting files); what its decoders throw arrives as a plain duckdb.Error.
 _DAMAGE = re.compile(
-    "magic bytes|too small to be a Parquet|decompression fail|is corrupt|[Cc]hecksum|"
-    "Could not read enough bytes|Failed to read (Parquet )?file|Incorrect stats|Prefetch registered|"
-    "Unexpected end of stream|[Cc]orrupt|[Tt]hrift"
+    "(Invalid Input|IO) Error: "
+    "(No magic bytes found|File '' too small to be a Parquet|Footer length error|Incorrect stats size|"
+    "Failed to read (Parquet )?file|Failed to read \\d+ bytes from|Could not read enough bytes|"
+    "The parquet file '' seems|Malformed Parquet|Mismatch in parquet read|Parquet (file|metadata) (is|has) |"
+    "Invalid string encoding found in Parquet|Prefetch registered|Unexpected end of stream|"
+    "Unsupported converted type)"
 )
-_NO_FILES = "No files found that match the pattern"
+_ARROWS_DAMAGE = re.compile(
+    "[Cc]hecksum|[Cc]orrupt|[Tt]hrift|Unexpected end of stream|Unexpected null field|flatbuffer|"
+    "ColumnMetaData|histogram size mismatch|Invalid physical column type|Parquet"
+)
+"""In what Arrow raises as an `OSError` without a number. No text of a query comes there."""
+
+_NO_FILES = "IO Error: No files found that match the pattern"
 _QUOTED = re.compile(r"""["']([^"']*/[^"']*)["']""")
+_IN_QUOTES = re.compile(r"""(["']).*?\1""")
+
+_NUMBERS = {
+    "FileNotFoundError": errno.ENOENT,
+    "PermissionError": errno.EACCES,
+    "TimeoutError": errno.ETIMEDOUT,
+    "ConnectionRefusedError": errno.ECONNREFUSED,
+    "ConnectionResetError": errno.ECONNRESET,
+}
+"""Of Python's errors that say no number themselves, as those of object stores."""
 
 
 def explain_fault(error: BaseException, place: str) -> NeuronsError | None:
@@ -53,16 +73,22 @@ def explain_fault(error: BaseException, place: str) -> NeuronsError | None:
     path = _find_path(error, text) or place or "A file"
     if isinstance(error, MemoryError) or number == errno.ENOMEM:  # Arrow's is a MemoryError too
         return _explain_memory(text, "Close other programs, or take a machine with more.")
-    if _name(error) == "torch.OutOfMemoryError" or "DefaultCPUAllocator" in text:
+    if _is_torch_memory(error):
         return _explain_memory(text, "Give a smaller --batch-size.")
     if _name(error) == "duckdb.OutOfMemoryException" and number not in _FULL:
         return _explain_bound(text)
-    if number == errno.ENOENT or _NO_FILES in text:
+    is_operational = _is_operational(error)
+    if number == errno.ENOENT or (is_operational and text.startswith(_NO_FILES)):
         return WarehouseError(f"{path} is gone.", f"Make it again with: {_repair(place)}")
     if number is not None:
         return _explain_number(number, path)
-    is_decoder = _name(error) in ("duckdb.Error", "pyarrow.ArrowInvalid")
-    if is_decoder or (_can_be_damage(error) and _DAMAGE.search(text)):
+    if _is_passed_on(error):
+        return StorageError(
+            f"{place or 'A file'} cannot be read: {text}.",
+            "Nothing says that it is damaged. Look at the place and the connection to it, and run the "
+            "same command again.",
+        )
+    if _is_damage(error, text):
         return WarehouseError(
             f"A file{f' of {place}' if place else ''} is damaged: {text}",
             f"See which with: neurons check --deep. Make it again, and only it, with: {_repair(place)}",
@@ -122,21 +148,48 @@ def _name(error: BaseException) -> str:
     return f"{type(error).__module__.lstrip('_').split('.')[0]}.{type(error).__name__}"
 
 
-def _can_be_damage(error: BaseException) -> bool:
-    return isinstance(error, OSError) or _name(error).startswith(("duckdb.", "pyarrow."))
+def _is_passed_on(error: BaseException) -> bool:
+    """Whether it is what Python said inside DuckDB, as our files do: a plain error with a traceback."""
+    return _name(error) == "duckdb.Error" and str(error).startswith("Traceback")
+
+
+def _is_operational(error: BaseException) -> bool:
+    """Whether its type says that it is of files, memory or connections, and not of a query or a value."""
+    kinds = (f"{kind.__module__.lstrip('_')}.{kind.__name__}" for kind in type(error).__mro__)
+    return "duckdb.OperationalError" in kinds
+
+
+def _is_torch_memory(error: BaseException) -> bool:
+    is_cpu = _name(error) == "builtins.RuntimeError" and "DefaultCPUAllocator" in str(error)
+    return is_cpu or _name(error) == "torch.OutOfMemoryError"
+
+
+def _is_damage(error: BaseException, text: str) -> bool:
+    if _name(error) in ("duckdb.Error", "pyarrow.ArrowInvalid"):
+        return True  # what decoders throw
+    if isinstance(error, OSError):
+        return not error.errno and _ARROWS_DAMAGE.search(text) is not None
+    is_of_reader = _is_operational(error) or _name(error) == "duckdb.InvalidInputException"
+    return is_of_reader and _DAMAGE.match(_IN_QUOTES.sub("''", text)) is not None
 
 
 def _find_number(error: BaseException) -> int | None:
-    """The system's number for what went wrong, told or only in words; None if it is no such thing."""
-    if isinstance(error, OSError) and error.errno:
-        return error.errno if error.errno in _TOLD else None
-    if not _can_be_damage(error):
-        return None
-    return max(
-        (number for number in _TOLD if os.strerror(number) in str(error)),
-        key=lambda number: len(os.strerror(number)),  # some begin with another
-        default=None,
-    )
+    """The system's number for what went wrong; None if it is no such thing."""
+    number = error.errno if isinstance(error, OSError) else None
+    words = ""
+    if _is_passed_on(error):
+        said = first_line(error)
+        found = re.match(r"\w+: \[Errno (\d+)\]", said)
+        number = int(found[1]) if found else _NUMBERS.get(said.split(":")[0])
+    elif _is_operational(error) or (isinstance(error, OSError) and number is None):
+        words = _IN_QUOTES.sub("", first_line(error))
+    if words:
+        number = max(
+            (known for known in _TOLD if os.strerror(known) in words),
+            key=lambda known: len(os.strerror(known)),  # some begin with another
+            default=None,
+        )
+    return number if number in _TOLD else None
 
 
 def _find_path(error: BaseException, text: str) -> str | None:

@@ -13,12 +13,12 @@ from typing import Any
 import duckdb
 
 from pipeline.display import print_table, show_json, shown_on_terminal
-from pipeline.errors import ConfigError, NeuronsError, StorageError, WarehouseError
+from pipeline.errors import ConfigError, NeuronsError, WarehouseError
 from pipeline.faults import explain_fault, first_line
 from pipeline.stale import tell_stale, views_of_query
 from pipeline.storage import storage_errors
 from pipeline.warehouse import connect
-from pipeline.warehouse_files import LEAVES, NEVER_WRITTEN, PREFIX
+from pipeline.warehouse_files import ForbiddenError
 
 _ROW_GROUP = 122_880
 """Rows of a row group of Parquet, as DuckDB writes them."""
@@ -65,24 +65,23 @@ def run_query(
 
 def explain_query(error: duckdb.Error, warehouse: str) -> NeuronsError:
     """A wrong query, one that reaches too far or needs too much, and a damaged file are told apart."""
-    text = str(error).strip()
-    if isinstance(error, duckdb.PermissionException) or _asks_too_much(text):
+    said = first_line(error)
+    if isinstance(error, duckdb.PermissionException) or said.startswith((_FORBIDDEN, _LOCKED)):
         return WarehouseError(
-            f"The query reaches beyond the warehouse: {first_line(error)}",
+            f"The query reaches beyond the warehouse: {said.removeprefix(_FORBIDDEN)}",
             "neurons sql and pipeline.connect read the warehouse and change nothing. Write results "
             "with --out FILE; for all that DuckDB can do: pipeline.connect(..., unrestricted=True).",
         )
-    told = explain_fault(error, warehouse)
-    if told is not None and (isinstance(told, StorageError) or PREFIX in text):
-        return told  # a limit, or one of the warehouse's own files
-    return WarehouseError(
-        f"The query does not work: {text}",
+    return explain_fault(error, warehouse) or WarehouseError(
+        f"The query does not work: {str(error).strip()}",
         "Views: neurons sql 'show tables'. Columns of one: neurons sql 'describe neuron_labels'.",
     )
 
 
-def _asks_too_much(text: str) -> bool:
-    return any(words in text for words in (NEVER_WRITTEN, LEAVES, "configuration has been locked"))
+_FORBIDDEN = f"{ForbiddenError.__module__}.{ForbiddenError.__qualname__}: "
+"""How DuckDB passes it on."""
+_LOCKED = "Invalid Input Error: Cannot change configuration option"
+"""How DuckDB's message begins where its settings are locked."""
 
 
 def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -19,8 +19,11 @@ from fsspec.spec import AbstractFileSystem
 from pipeline.storage import Store
 
 PREFIX = "warehouse://"
-NEVER_WRITTEN = "a warehouse is read here, never written"
-LEAVES = "leaves the warehouse"
+_NEVER_WRITTEN = "a warehouse is read here, never written"
+
+
+class ForbiddenError(PermissionError):
+    """A query would write, or reach another file."""
 
 
 def warehouse_uri(rel: str) -> str:
@@ -28,7 +31,7 @@ def warehouse_uri(rel: str) -> str:
     return PREFIX + rel
 
 
-class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
+class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """Read-only files under the root of a store."""
 
     protocol = "warehouse"
@@ -45,17 +48,17 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
     def _place(self, path: str) -> str:
         rel = self._strip_protocol(path)
         if rel.startswith("/") or ".." in rel.split("/"):
-            raise PermissionError(f"{path} {LEAVES}.")
+            raise ForbiddenError(f"{path} leaves the warehouse.")
         return self._store.path(rel)
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
         """Open a file for reading.
 
         Raises:
-            PermissionError: It is to be written.
+            ForbiddenError: It is to be written.
         """
         if mode.strip("bt") != "r":
-            raise PermissionError(f"{path}: {NEVER_WRITTEN}.")
+            raise ForbiddenError(f"{path}: {_NEVER_WRITTEN}.")
         place = self._place(path)
         return _LocalFile(place) if self._store.is_local else self._store.fs.open(place, "rb")
 
@@ -99,7 +102,7 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]
         return [warehouse_uri(name) for name in sorted(found)]
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise PermissionError(NEVER_WRITTEN)
+        raise ForbiddenError(_NEVER_WRITTEN)
 
     mkdir = makedirs = rm = rm_file = mv = move = rmdir = put_file = pipe_file = touch = _refuse
 

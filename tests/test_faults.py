@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 from making import ingest_paths, make_samples, write_tar
 
+from pipeline.duck import open_duckdb, restrict
 from pipeline.errors import NeuronsError, StorageError, WarehouseError
 from pipeline.faults import explain_fault, faults_told, system_faults_told
+from pipeline.query import explain_query
 from pipeline.storage import Store
 
 NOBODY = 65534
@@ -126,6 +128,67 @@ def test_what_is_none_of_it_stays_what_it_is(file: Path) -> None:
         assert explain_fault(error, "/w") is None
     with pytest.raises(FileNotFoundError), system_faults_told("/w"):
         Path("/no/such/file").read_bytes()
+
+
+QUERIES = (
+    "select {}::integer",
+    "select strptime({}, '%Y')",
+    "select error({})",
+    "select json('{{' || {})",
+    "select regexp_matches('a', '(' || {})",
+    'select "{name}"',
+    'from "{name}"',
+    "select 1 as a where {}",
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(os.strerror(number) for number in (errno.EMFILE, errno.ENOSPC, errno.EACCES, errno.EIO)),
+        os.strerror(errno.ENOMEM),
+        f"OSError: [Errno 28] {os.strerror(errno.ENOSPC)}",
+        *("magic bytes", "the checksum is corrupt", "Thrift", "decompression failure"),
+        "DefaultCPUAllocator",
+        "No files found that match the pattern",
+        "failed to offload data block",
+        *("a warehouse is read here, never written", "x leaves the warehouse"),
+        "the configuration has been locked",
+        "warehouse://a.parquet is corrupt",
+    ],
+)
+def test_the_words_of_a_query_are_no_fault(file: Path, words: str) -> None:
+    """Whatever a query's own texts and names are, it is the query that does not work."""
+    with open_duckdb(Store(file.parent)) as connection:
+        restrict(connection)
+        for template in QUERIES:
+            query = template.format(f"'{words}'", name=words)
+            with pytest.raises(duckdb.Error) as caught:
+                connection.execute(query).fetchall()
+            assert explain_fault(caught.value, "/w") is None, query
+            assert "The query does not work" in str(explain_query(caught.value, "/w")), query
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO, errno.ENOENT, None])
+def test_faults_of_our_own_files_inside_duckdb(
+    file: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """DuckDB passes them on as text: the number in it says what it was."""
+
+    def fail(*_: object) -> None:
+        if number is None:
+            raise RuntimeError("No space left on device")
+        raise OSError(number, os.strerror(number), "/w/No space left on device.parquet")
+
+    with open_duckdb(Store(file.parent)) as connection:
+        monkeypatch.setattr("pipeline.warehouse_files.WarehouseFiles.open", fail)
+        with pytest.raises(duckdb.Error) as caught:
+            connection.execute("from read_parquet('warehouse://a.parquet')").fetchall()
+    answer = str(explain_query(caught.value, "/w"))
+    words = {None: "Nothing says that it is damaged", errno.ENOENT: "is gone"}
+    assert words.get(number, os.strerror(number or 0)) in answer
+    assert "disk is full" not in answer
+    assert ("repair" in answer) == (number == errno.ENOENT)
 
 
 def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
