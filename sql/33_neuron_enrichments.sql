@@ -1,7 +1,8 @@
 -- view:    neuron_enrichments
 -- grain:   one row per (run, layer, unit, polarity, concept, category, origin)
 -- key:     dataset, run_id, layer, unit, polarity, concept, category, origin
--- reads:   top_examples, stg_examples, run_concepts, tested_concepts, settings
+-- reads:   top_examples, stg_examples, stg_layers, run_concepts, tested_concepts,
+--          settings
 -- purpose: Concepts that are enriched among the strongest examples of each neuron.
 -- cite:    Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x
 --
@@ -11,7 +12,9 @@
 -- all distinct images of that half. p is the upper tail of the hypergeometric
 -- distribution. q counts every pair of a neuron with a top and a tested concept of one
 -- run, polarity and origin; pairs that are not rows have p = 1 in the testing half and
--- change no other pair's q.
+-- change no other pair's q. Pairs of a text tower with what is told by the very texts
+-- it read (is_circular in neuron_concepts) are corrected among themselves: there are
+-- many of them and all but certain ones, which would make every other q too small.
 --
 -- column               type     unit       meaning
 -- dataset              varchar             name of the dataset
@@ -98,9 +101,15 @@ neurons as materialized (
         top_halves.layer,
         top_halves.unit,
         top_halves.polarity,
+        any_value(stg_layers.tower) as tower,
         count(*) filter (where top_halves.half = 'testing') as top_size,
         count(*) filter (where top_halves.half = 'screening') as screening_top_size,
     from top_halves
+    inner join stg_layers
+        on
+            top_halves.dataset = stg_layers.dataset
+            and top_halves.run_id = stg_layers.run_id
+            and top_halves.layer = stg_layers.layer
     group by
         top_halves.dataset,
         top_halves.model_id,
@@ -146,6 +155,7 @@ pairs as materialized (
         tested.concept,
         tested.category,
         tested.origin,
+        is_circular(neurons.tower, tested.origin) as is_circular,
         neurons.top_size,
         pair_counts.top_count,
         tested.testing_size as base_size,
@@ -198,15 +208,17 @@ pair_totals as (
         neuron_counts.run_id,
         neuron_counts.polarity,
         concept_counts.origin,
-        neuron_counts.neuron_count * concept_counts.concept_count as pair_total,
+        is_circular(neuron_counts.tower, concept_counts.origin) as is_circular,
+        sum(neuron_counts.neuron_count * concept_counts.concept_count) as pair_total,
     from (
         select
             neurons.dataset,
             neurons.run_id,
             neurons.polarity,
+            neurons.tower,
             count(*) as neuron_count,
         from neurons
-        group by neurons.dataset, neurons.run_id, neurons.polarity
+        group by neurons.dataset, neurons.run_id, neurons.polarity, neurons.tower
     ) as neuron_counts
     inner join (
         select
@@ -220,6 +232,12 @@ pair_totals as (
         on
             neuron_counts.dataset = concept_counts.dataset
             and neuron_counts.run_id = concept_counts.run_id
+    group by
+        neuron_counts.dataset,
+        neuron_counts.run_id,
+        neuron_counts.polarity,
+        concept_counts.origin,
+        is_circular(neuron_counts.tower, concept_counts.origin)
 ),
 
 scored as materialized (
@@ -233,6 +251,7 @@ scored as materialized (
         pairs.concept,
         pairs.category,
         pairs.origin,
+        pairs.is_circular,
         pairs.top_size,
         pairs.top_count,
         pairs.base_size,
@@ -262,6 +281,7 @@ ranked as (
         levels.run_id,
         levels.polarity,
         levels.origin,
+        levels.is_circular,
         levels.log_p,
         exp(levels.log_p) * pair_totals.pair_total
         / sum(levels.pair_count) over smaller as raw_q,
@@ -271,6 +291,7 @@ ranked as (
             scored.run_id,
             scored.polarity,
             scored.origin,
+            scored.is_circular,
             scored.log_p,
             count(*) as pair_count,
         from scored
@@ -279,6 +300,7 @@ ranked as (
             scored.run_id,
             scored.polarity,
             scored.origin,
+            scored.is_circular,
             scored.log_p
     ) as levels
     inner join pair_totals
@@ -287,13 +309,15 @@ ranked as (
             and levels.run_id = pair_totals.run_id
             and levels.polarity = pair_totals.polarity
             and levels.origin = pair_totals.origin
+            and levels.is_circular = pair_totals.is_circular
     window
         smaller as (
             partition by
                 levels.dataset,
                 levels.run_id,
                 levels.polarity,
-                levels.origin
+                levels.origin,
+                levels.is_circular
             order by levels.log_p asc
         )
 ),
@@ -304,6 +328,7 @@ corrected as (
         ranked.run_id,
         ranked.polarity,
         ranked.origin,
+        ranked.is_circular,
         ranked.log_p,
         least(1.0, min(ranked.raw_q) over larger) as q_value,
     from ranked
@@ -313,7 +338,8 @@ corrected as (
                 ranked.dataset,
                 ranked.run_id,
                 ranked.polarity,
-                ranked.origin
+                ranked.origin,
+                ranked.is_circular
             order by ranked.log_p desc
         )
 )
@@ -348,4 +374,5 @@ inner join corrected
         and scored.run_id = corrected.run_id
         and scored.polarity = corrected.polarity
         and scored.origin = corrected.origin
+        and scored.is_circular = corrected.is_circular
         and scored.log_p = corrected.log_p;

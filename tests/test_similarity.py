@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from damaging import flip
 from textures import write_textures
 
 import pipeline
+from pipeline.audit import audit_warehouse
 from pipeline.cli import main
 from pipeline.config import (
     CONCEPT_TEMPLATES,
@@ -20,9 +22,11 @@ from pipeline.errors import ConfigMismatchError, WarehouseError
 from pipeline.extract.run import extract
 from pipeline.extract.similarity import MIN_STORED
 from pipeline.labels.facets import FACET_CLASSES
+from pipeline.repair import repair
 from pipeline.runs import find_runs
 from pipeline.similarity import score_similarity
 from pipeline.sources.ingest import ingest
+from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 
@@ -113,6 +117,33 @@ def test_a_second_time_does_nothing_and_other_prompts_do_it_anew(scored):
         ).fetchall()
     assert counts[0] == counts[1], "the new embeddings stand in place of the old"
     score_similarity(config)
+
+
+def test_what_the_record_names_is_not_written_again(scored):
+    """Shards that come later are scored against the embeddings that the others were scored against."""
+    place, _ = scored
+    store, config = Store(place), SimilarityConfig(str(place), "textures", "r", device="cpu")
+    (path,) = place.glob("dataset=textures/run_id=r/similarity.json")
+    rel = str(path.relative_to(place))
+    record = store.read_json(rel)
+    (prompts,) = (file for file in record["files"] if file["ordinal"] == -1)
+    written = (place / prompts["path"]).stat()
+    last = max(record["files"], key=lambda file: file["ordinal"])
+    before = (place / last["path"]).read_bytes()
+    left = [file for file in record["files"] if file != last]
+    store.write_record(rel, record | {"files": left}, with_copy=True)
+    assert score_similarity(config).skipped_shard_count == 2
+    after = (place / prompts["path"]).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert (place / last["path"]).read_bytes() == before
+    flip(place / prompts["path"])
+    store.write_record(rel, record | {"files": left}, with_copy=True)
+    with pytest.raises(WarehouseError, match="damaged") as caught:
+        score_similarity(config)
+    assert "neurons repair" in caught.value.hint
+    repair(place)
+    assert audit_warehouse(store, deep=True).damages == []
+    assert (place / last["path"]).read_bytes() == before
 
 
 def test_another_model_is_refused(scored):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from pipeline.config import SimilarityConfig, digest
@@ -25,6 +26,7 @@ from pipeline.extract.classify import (
 )
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
+from pipeline.faults import faults_told
 from pipeline.leftovers import clear_half_written, clear_unnamed
 from pipeline.locks import hold_lock
 from pipeline.progress import NoProgress, ProgressCallback
@@ -107,11 +109,15 @@ def score_concepts(
         }
         files = {f["ordinal"]: f for f in old if f["made_from"] == made_from.get(f["ordinal"])}
         todo = [ordinal for ordinal in shards if ordinal not in files]
-        if todo or not any(file["ordinal"] == -1 for file in old):  # the prompts are a file too
+        prompts = next((file for file in old if file["ordinal"] == -1), None)  # a file too
+        if todo or prompts is None:
             clip = load_clip(model, config.device)
             refuse_another_model(clip, run["identity"])
-            embeddings = embed_classes(clip, concepts, config.templates)
-            prompts = _write_embeddings(store, folder, identity, concepts, embeddings)
+            if prompts is not None:
+                embeddings = _read_embeddings(store, prompts)
+            else:
+                embeddings = embed_classes(clip, concepts, config.templates)
+                prompts = _write_embeddings(store, folder, identity, concepts, embeddings)
             progress.start(f"similarity {config.run}", len(todo))
             try:
                 for n in todo:
@@ -146,6 +152,22 @@ def score_concepts(
         sum(int(shard["written_count"]) for shard in shards.values()),
         sum(int(file["row_count"]) for file in files.values()),
     )
+
+
+def _read_embeddings(store: Store, prompts: FileEntry) -> torch.Tensor:
+    """Float32 ``[concepts, D]``, in the order of the identity's concepts.
+
+    What a record names is never written over: all its shards are scored against the same embeddings,
+    and a kill finds the record and its files as they were.
+
+    Raises:
+        WarehouseError: The file is damaged or gone.
+        StorageError: It cannot be read for another reason.
+    """
+    with faults_told(store.url), store.open(prompts["path"]) as file:
+        table = pq.read_table(file, page_checksum_verification=True)
+    values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(values.copy()).reshape(len(table), -1)
 
 
 def _write_embeddings(

@@ -345,6 +345,38 @@ def test_labels_of_a_text_tower_are_circular_and_do_not_count():
     assert [tuple(pair.values()) for pair in pairs] == [("l", False), ("t", True)]
     pairs = "select unit, concept, q_value from neuron_concepts where layer = 'l' order by all"
     assert fetch(both, pairs) == fetch(alone, pairs)
+    enriched = "select * from neuron_enrichments where layer = 'l' order by all"
+    assert fetch(both, enriched) == fetch(alone, enriched)
+
+
+def test_q_of_enrichments_is_within_what_is_circular_and_what_is_not():
+    """As many all but certain pairs as there are would make each other q smaller than it is."""
+    con = labelled_world()
+    insert(con, "stg_layers", [("d", "m", "r", "t", 7, "text")])
+    con.execute("insert into top_examples select * replace ('t' as layer) from top_examples")
+    told = fetch(con, "select example_id, concept from example_concepts")
+    con.execute("insert into stg_stimuli from example_concepts where concept = 'cat'")
+    insert(con, "lexicon_phrases", [("cat", "object")])
+    scores = [("d", "r", row["example_id"], row["concept"], 0.9) for row in told]
+    insert(con, "raw_concept_scores", scores)
+    rows = fetch(con, "select * from neuron_enrichments")
+    tested = fetch(con, "select origin, count(*) as n from tested_concepts group by origin")
+    assert {row["origin"] for row in tested} == {"texts", "stimulus", "similarity"}
+    for polarity in ("positive", "negative"):
+        for one in tested:
+            mine = [r for r in rows if (r["polarity"], r["origin"]) == (polarity, one["origin"])]
+            towers = [("l",), ("t",)] if one["origin"] != "similarity" else [("l", "t")]
+            for layers in towers:
+                family = [r for r in mine if r["layer"] in layers]
+                tops = fetch(
+                    con,
+                    "select count(distinct (layer, unit)) as n from top_examples "
+                    "cross join settings where example_rank <= label_top_k and activation <> 0 "
+                    f"and polarity = '{polarity}' and list_contains({list(layers)}, layer)",
+                )[0]["n"]
+                p = [r["p_value"] for r in family]
+                q = false_discovery_control(p + [1.0] * (tops * one["n"] - len(p)))[: len(p)]
+                assert [r["q_value"] for r in family] == pytest.approx(q.tolist(), rel=1e-9)
 
 
 def test_what_the_model_itself_finds_in_images_is_not_circular():
