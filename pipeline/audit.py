@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.checksums import find_seal_problem, hash_bytes
-from pipeline.dataset import list_ordinals, shard_file
+from pipeline.dataset import check_folder, check_run_folder, list_ordinals, shard_file
 from pipeline.errors import StorageError, WarehouseError
 from pipeline.leftovers import clear_half_written
 from pipeline.locks import take_lock
@@ -113,11 +113,16 @@ def audit_warehouse(
         deep: Read every file, also those that were found good before.
         dataset: Only this dataset.
         progress: Told of every file that is read.
+
+    Raises:
+        WarehouseError: The folder of a dataset or a run was renamed: none of its files is where its
+            records say, and none of them is damaged.
     """
     audit, progress = Audit(), progress or NoProgress()
     seals: dict[Record, str] = {}
     for record in list_records(store, dataset):
         _read(store, record, audit, seals)
+    _check_folders(store, audit)
     _compare_shards(audit)
     known = {} if deep else _remember(store)
     presence = Presence(store)
@@ -235,6 +240,14 @@ def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) 
         problem = read_good(store, copy, KINDS[record.kind])[2]
         if problem:
             audit.damages.append(Damage(record, copy, problem))
+
+
+def _check_folders(store: Store, audit: Audit) -> None:
+    for record, value in audit.values.items():
+        if record.kind == "dataset":
+            check_folder(store, record.dataset, value)
+        elif record.kind == "run":
+            check_run_folder(store, record.folder, value)
 
 
 def _compare_shards(audit: Audit) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, ShardError, SourceError, WarehouseError
 from pipeline.places import is_url
-from pipeline.records import DatasetRecord, ShardManifest, read_record
+from pipeline.records import DatasetRecord, RunRecord, ShardManifest, read_record
 from pipeline.schema import EXAMPLE_ID_BITS
 from pipeline.storage import Store, partition
 
@@ -116,11 +116,26 @@ def check_folder(store: Store, name: str, record: DatasetRecord) -> None:
     Raises:
         WarehouseError: The folder was renamed.
     """
-    if record["dataset"] != name:
+    _check_name(store, dataset_folder(name), dataset_folder(record["dataset"]), "dataset")
+
+
+def check_run_folder(store: Store, folder: str, record: RunRecord) -> None:
+    """As `check_folder`, for the folder of a run.
+
+    Raises:
+        WarehouseError: The folder was renamed.
+    """
+    above = folder.rpartition("/")[0]
+    _check_name(store, folder, f"{above}/{partition(run_id=record['run_id'])}", "run")
+
+
+def _check_name(store: Store, folder: str, named: str, what: str) -> None:
+    if folder != named:
+        own = named.rpartition("=")[2]
         raise WarehouseError(
-            f"{store.uri(dataset_folder(name))} holds the dataset {record['dataset']!r}: the folder was "
-            "renamed or copied, and its files are not found by another name.",
-            f"Give it its name again: {dataset_folder(record['dataset'])}",
+            f"{store.uri(folder)} holds the {what} {own!r}: the folder was renamed or copied, and its "
+            "files are not found by another name.",
+            f"Give it its name again: {named}. Move a copy out of the warehouse.",
         )
 
 

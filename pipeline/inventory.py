@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.config import LabelSettings, digest
 from pipeline.dataset import (
     Dataset,
+    check_run_folder,
     check_shard,
     dataset_folder,
     is_marked,
@@ -174,6 +175,7 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
 def _add_run(inventory: Inventory, registered: Dataset, folder: str) -> None:
     store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
     record = read_record(store, f"{folder}/run.json", RunRecord)
+    check_run_folder(store, folder, record)
     identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]
     manifests = read_manifests(store, folder)
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")

@@ -17,18 +17,12 @@ from pipeline.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_g
 from pipeline.build import build
 from pipeline.compact import compact
 from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
-from pipeline.dataset import (
-    check_folder,
-    dataset_folder,
-    list_datasets,
-    read_manifest,
-    shard_file,
-)
+from pipeline.dataset import read_manifest, shard_file
 from pipeline.errors import NeuronsError, WarehouseError
 from pipeline.locks import hold_lock
 from pipeline.presence import mark_undone
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.records import DatasetRecord, RunRecord, read_record
+from pipeline.records import RunRecord, read_record
 from pipeline.storage import COPY, Store
 
 
@@ -78,10 +72,6 @@ def repair(
         progress: Told of every step.
     """
     store, progress = Store(warehouse), progress or NoProgress()
-    for name in list_datasets(store):
-        record = read_good(store, f"{dataset_folder(name)}/dataset.json", DatasetRecord)[0]
-        if record is not None:  # else it is damaged, and made again
-            check_folder(store, name, record)
     summary = RepairSummary()
     work = _Repair(store, model, device, progress, summary)
     damages = audit_warehouse(store, True, dataset, progress).damages
@@ -180,44 +170,51 @@ def _extract(work: _Repair, record: RunRecord, ordinals: list[int]) -> str:
     return f"{made} of {len(ordinals)} shards extracted again, {done.written_count} examples"
 
 
-def _run_of(work: _Repair, record: Record) -> tuple[RunRecord, str, str]:
-    """The run that a record lies in, the model to use, and the device."""
-    run = read_record(work.store, f"{record.folder}/run.json", RunRecord)
-    model = work.model or str(run["config"]["model"])
-    return run, model, work.device or str(run["config"].get("device", "auto"))
+def _drop_files(
+    work: _Repair, record: Record, damages: list[Damage], known: str, cure: str
+) -> tuple[dict[str, Any], tuple[str, str, str, str], str]:
+    """Take damaged files of scores out of their record and away.
 
+    Args:
+        work: The repair.
+        record: The record.
+        damages: What is damaged of it.
+        known: What it alone knows, for the message if it is lost.
+        cure: What makes it anew then.
 
-def _drop_files(work: _Repair, record: Record, damages: list[Damage]) -> dict[str, Any] | None:
-    """Take damaged files out of a record and away; None if the record itself is lost."""
+    Returns:
+        What the record says; warehouse, dataset, run and model of the scores; their device.
+
+    Raises:
+        WarehouseError: The record itself is lost.
+    """
     store = work.store
     with hold_lock(store, f"{record.path}.lock"):
         value = read_good(store, record.path, KINDS[record.kind])[0]
         if value is None:
-            return None
+            raise WarehouseError(
+                f"{record.path} and its copy are damaged, and with them {known}.",
+                f"Move them away and {cure}.",
+            )
         bad = {damage.path for damage in damages}
         files = [file for file in value["files"] if file["path"] not in bad]
         store.write_record(record.path, {**value, "files": files}, with_copy=True)
         for path in bad - {record.path, record.path + COPY}:
             store.delete(path)
-        return dict(value)
+    run = read_record(store, f"{record.folder}/run.json", RunRecord)
+    model = work.model or str(run["config"]["model"])
+    device = work.device or str(run["config"].get("device", "auto"))
+    return dict(value), (store.url, record.dataset, run["run_id"], model), device
 
 
 def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> None:
     from pipeline.extract.similarity import score_concepts
 
     def step() -> str:
-        value = _drop_files(work, record, damages)
-        if value is None:
-            raise WarehouseError(
-                f"{record.path} and its copy are damaged, and with them which concepts were scored.",
-                "Move them away and run neurons similarity again.",
-            )
-        run, model, device = _run_of(work, record)
+        lost = ("which concepts were scored", "run neurons similarity again")
+        value, place, device = _drop_files(work, record, damages, *lost)
         identity = value["identity"]
-        templates = tuple(identity["templates"])
-        config = SimilarityConfig(
-            work.store.url, record.dataset, run["run_id"], model, templates, device
-        )
+        config = SimilarityConfig(*place, tuple(identity["templates"]), device)
         done = score_concepts(config, identity["concepts"], work.progress)
         return f"{done.shard_count - done.skipped_shard_count} shards scored again"
 
@@ -228,16 +225,9 @@ def _repair_class_set(work: _Repair, record: Record, damages: list[Damage]) -> N
     from pipeline.extract.classify import classify
 
     def step() -> str:
-        value = _drop_files(work, record, damages)
-        if value is None:
-            raise WarehouseError(
-                f"{record.path} and its copy are damaged, and with them the classes and templates.",
-                "Move them away and classify again: neurons similarity, attack or stroop.",
-            )
-        run, model, device = _run_of(work, record)
-        identity = value["identity"]
-        classes, templates = tuple(identity["classes"]), tuple(identity["templates"])
-        place = (work.store.url, record.dataset, run["run_id"], model)
+        lost = ("the classes and templates", "classify again: neurons similarity, attack or stroop")
+        value, place, device = _drop_files(work, record, damages, *lost)
+        classes, templates = (tuple(value["identity"][name]) for name in ("classes", "templates"))
         config = ClassifyConfig(*place, classes, templates, value["class_set"], device)
         done = classify(config, work.progress)
         return f"{done.shard_count - done.skipped_shard_count} shards scored again"

@@ -15,6 +15,7 @@ import pytest
 
 import pipeline
 from pipeline.build import build
+from pipeline.check import check
 from pipeline.duck import open_duckdb
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.repair import repair
@@ -167,6 +168,7 @@ def test_a_warehouse_is_built_and_read_by_its_script_in_an_odd_folder(
 
 SPILLING = """
 import os, signal, sys
+from pipeline.check import check
 from pipeline.duck import open_duckdb
 from pipeline.storage import Store
 con = open_duckdb(Store(sys.argv[1]), "60MB")
@@ -302,13 +304,18 @@ def test_a_remote_warehouse_spills_into_a_private_temporary_folder(tmp_path, mon
     assert spill_folder(None).parent != folder
 
 
-def test_a_renamed_dataset_folder_is_told_and_left_as_it_is(tiny_warehouse, tmp_path):
+@pytest.mark.parametrize("pattern", ["dataset=*", "dataset=*/run_id=*"])
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_a_renamed_folder_is_told_and_left_as_it_is(tiny_warehouse, tmp_path, pattern, is_copy):
+    """Not as files that are gone: they are where they were, under another name."""
     shutil.copytree(tiny_warehouse, tmp_path / "w")
-    (folder,) = (tmp_path / "w").glob("dataset=*")
-    folder.rename(folder.with_name("dataset=other"))
+    (folder,) = (tmp_path / "w").glob(pattern)
+    other = folder.with_name(f"{folder.name.partition('=')[0]}=other")
+    (shutil.copytree if is_copy else Path.rename)(folder, other)
     before = snapshot(tmp_path)
-    for command in (connect, repair):
+    for command in (connect, check, repair):
         with pytest.raises(WarehouseError, match="renamed or copied") as caught:
             command(tmp_path / "w")
-        assert folder.name in caught.value.hint
+        assert str(other) in caught.value.message
+        assert f"{folder.relative_to(tmp_path / 'w')}. Move a copy" in caught.value.hint
     assert snapshot(tmp_path) == before
