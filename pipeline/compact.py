@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import LabelSettings, digest
+from pipeline.config import LabelSettings
 from pipeline.dataset import dataset_folder
 from pipeline.errors import WarehouseError
 from pipeline.faults import faults_told
@@ -187,7 +187,7 @@ def _compact_run(
     shards = [s for s in inventory.run_shards if s["run_id"] == run["run_id"]]
     shards = [s for s in shards if s["dataset"] == run["dataset"] and s["status"] == "done"]
     ordinals = sorted(shard["shard_ordinal"] for shard in shards)
-    version = digest([RANKS_FORM, ordinals])  # open connections may still read the version before
+    version = inventory.compact_versions[folder]
     mine = f"{folder}/activations/"
     before = sum(f["bytes"] for f in inventory.files if f["path"].startswith(mine))
     files: list[FileEntry] = []
@@ -197,14 +197,14 @@ def _compact_run(
         for number, (first, end) in enumerate(blocks):
             rel = f"{folder}/compact/{version}/{partition(layer=layer)}/{number:05d}.parquet"
             values = {**where, "layer": layer, "first_unit": first, "end_unit": end}
-            rows, stats = _compact_block(connection, store, rel, values, ordinals)
+            rows, stats = _compact_block(connection, store, rel, values, version)
             for entry in (rows, stats):
                 entry["layer"] = layer
                 files.append(entry)
             progress.advance(1, f"units {first}..{end - 1}: {rows['row_count']} rows")
         progress.finish()
     known = _read_versions(store, folder)
-    previous = known[0] if known[0] != version else known[1]
+    previous = known[0] if known[0] != version else known[1]  # open connections may still read it
     record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files, "previous": previous}
     store.write_record(f"{folder}/compact.json", {"version": version, **record})
     _drop_versions(store, folder, {version, previous})
@@ -258,10 +258,10 @@ def _compact_block(
     store: Store,
     rel: str,
     values: dict[str, Any],
-    ordinals: list[int],
+    version: str,
 ) -> tuple[FileEntry, FileEntry]:
     """The files of one block: its sorted rows and its statistics."""
-    key = str(sorted({**values, "ordinals": ordinals}.items())).encode()
+    key = str(sorted({**values, "version": version}.items())).encode()
     stats_rel = f"{rel.removesuffix('.parquet')}-stats.parquet"
     if _is_made_from(store, rel, key):  # the rows are written last
         made = adopt_file(store, "compact", rel), adopt_file(store, "compact_stats", stats_rel)

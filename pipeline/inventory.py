@@ -32,6 +32,7 @@ from pipeline.records import (
     FileEntry,
     HumanLabelsRecord,
     RunRecord,
+    ShardManifest,
     SimilarityRecord,
     read_record,
 )
@@ -67,6 +68,8 @@ class Inventory:
     run_shards: list[dict[str, Any]] = field(default_factory=list)
     class_sets: list[dict[str, Any]] = field(default_factory=list)
     files: list[FileEntry] = field(default_factory=list)
+    compact_versions: dict[str, str] = field(default_factory=dict)
+    """By run folder: what the version of a compaction of today's files is called."""
 
     def files_of(self, table: str) -> list[FileEntry]:
         """Files of one table, as manifests list them; paths are relative to the warehouse."""
@@ -133,6 +136,7 @@ def take_inventory(store: Store) -> Inventory:
 def _add_dataset(inventory: Inventory, name: str) -> None:
     store, folder = inventory.store, dataset_folder(name)
     dataset = read_dataset(store, name)
+    index: dict[int, list[FileEntry]] = {}
     beyond = (n for n in list_ordinals(store, folder) if n >= len(dataset.shards))
     for ordinal in beyond:
         if (manifest := read_manifest(store, folder, ordinal)) is not None:
@@ -167,12 +171,15 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
             rel = shard_file(folder, "duplicates", shard.ordinal)
             entry = {"table": "duplicates", "path": rel, "row_count": -1, "bytes": -1}
             inventory.add_files({**manifest, "files": [entry]})
+        index[shard.ordinal] = manifest["files"]
     for run_folder in store.list(folder):
         if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):
-            _add_run(inventory, dataset, f"{folder}/{run_folder}")
+            _add_run(inventory, dataset, f"{folder}/{run_folder}", index)
 
 
-def _add_run(inventory: Inventory, registered: Dataset, folder: str) -> None:
+def _add_run(
+    inventory: Inventory, registered: Dataset, folder: str, index: dict[int, list[FileEntry]]
+) -> None:
     store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
     record = read_record(store, f"{folder}/run.json", RunRecord)
     check_run_folder(store, folder, record)
@@ -181,8 +188,13 @@ def _add_run(inventory: Inventory, registered: Dataset, folder: str) -> None:
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     compact = f"{folder}/compact.json"
     compacted = read_record(store, compact, CompactRecord) if store.exists(compact) else None
+    version = _compact_version(manifests, index)
+    inventory.compact_versions[folder] = version
     is_compacted = bool(
-        done and compacted and (compacted["ordinals"], compacted.get("form")) == (done, RANKS_FORM)
+        done
+        and compacted
+        and (compacted["ordinals"], compacted.get("form")) == (done, RANKS_FORM)
+        and (compacted["version"] == version or compacted.get("format", 1) < 2)
     )
     for manifest in manifests:
         check_shard(manifest, shards.get(manifest["ordinal"]), store.uri(folder))
@@ -231,6 +243,22 @@ def _add_run(inventory: Inventory, registered: Dataset, folder: str) -> None:
         row |= {"dataset": dataset, "run_id": run_id, "model_id": model_id}
         row["presets"] = [name for name, layers in presets.items() if row["layer"] in layers]
         inventory.layers.append(row | {"layer_path": layer["path"]})
+
+
+def _compact_version(manifests: list[ShardManifest], index: dict[int, list[FileEntry]]) -> str:
+    """Changes whenever what is compacted does: activations, and the images that are told apart.
+
+    A shard that is extracted again, on another device say, has other last digits.
+    """
+    done = [manifest for manifest in manifests if manifest["status"] == "done"]
+    files = [file for manifest in done for file in manifest["files"]]
+    files += [file for manifest in done for file in index.get(manifest["ordinal"], [])]
+    marks = [
+        (file["path"], file.get("checksum", file["bytes"]))
+        for file in files
+        if file["table"] in ("activations", "examples", "duplicates")
+    ]
+    return digest([RANKS_FORM, sorted(marks)])
 
 
 def _presets(record: RunRecord) -> dict[str, list[str]]:

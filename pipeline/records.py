@@ -191,6 +191,7 @@ class CompactRecord(TypedDict):
     version: str
     ordinals: list[int]
     files: list[FileEntry]
+    format: NotRequired[int]
     form: NotRequired[str]
     previous: NotRequired[str]
     """The version before, which open connections may still read."""

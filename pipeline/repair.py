@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ class _Repair:
     summary: RepairSummary
 
     def attempt(self, what: str, step: Callable[[], str]) -> None:
-        """One step; an error of ours is told, and the others go on."""
+        """One step and what it did, if anything; an error of ours is told, and the others go on."""
         try:
-            self.summary.done.append(f"{what}: {step()}")
+            if did := step():
+                self.summary.done.append(f"{what}: {did}")
         except NeuronsError as error:
             self.summary.left.append(f"{what}: {error}")
 
@@ -81,11 +83,15 @@ def repair(
         damages = audit_warehouse(store, True, dataset, progress).damages  # now with their files
     _repair_datasets(work, damages)
     again = audit_warehouse(store, True, dataset, progress) if damages else Audit()
-    for folder, found in _by_folder(again.damages, ("run", "shard")).items():
+    runs = _by_folder(again.damages, ("run", "shard"))
+    for folder, found in runs.items():
         _repair_run(work, folder, found)
     for record, found in _by_record(again.damages).items():
         if record.kind in _STEPS:
             _STEPS[record.kind](work, record, found)
+    for folder in runs:
+        if store.exists(f"{folder}/compact.json"):  # of the shards as they were
+            work.attempt(f"compaction of {folder}", partial(_compact, work, folder))
     if summary.damage_count and store.exists("marts/build.json"):
         _rebuild(work, again.damages)
     return summary
@@ -243,10 +249,14 @@ def _repair_compact(work: _Repair, record: Record, damages: list[Damage]) -> Non
             for damage in damages:
                 store.delete(damage.path)
             store.delete(record.path)  # until it is there again, the shards answer
-        run_id = record.folder.partition("/run_id=")[2]
-        return f"{compact(store.url, run_id, work.progress).row_count} rows compacted again"
+        return _compact(work, record.folder)
 
     work.attempt(f"compaction of {record.folder}", step)
+
+
+def _compact(work: _Repair, folder: str) -> str:
+    done = compact(work.store.url, folder.partition("/run_id=")[2], work.progress)
+    return f"{done.row_count} rows compacted again" if done.run_count else ""
 
 
 def _repair_labels(work: _Repair, record: Record, damages: list[Damage]) -> None:

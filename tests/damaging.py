@@ -44,3 +44,36 @@ def flip(file: Path, at: int | None = None) -> None:
     at = 8 * (len(data) // 2) if at is None else at
     data[at // 8] ^= 1 << at % 8
     file.write_bytes(data)
+
+
+def double_activations(place: Path, ordinal: int) -> float:
+    """As if another model had read this shard: each stored activation twice what it was.
+
+    Returns:
+        Their sum.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from pipeline.dataset import read_manifest, write_manifest
+    from pipeline.records import make_entry
+    from pipeline.storage import Store
+
+    store, (run,) = Store(place), place.glob("dataset=*/run_id=*")
+    folder, total = str(run.relative_to(place)), 0.0
+    manifest = read_manifest(store, folder, ordinal)
+    assert manifest is not None
+    files = []
+    for entry in manifest["files"]:
+        if entry["table"] == "activations":
+            path, table = entry["path"], pq.read_table(place / entry["path"], partitioning=None)
+            column = table.schema.get_field_index("activation")
+            doubled = pc.multiply(table["activation"].cast("float32"), 2)
+            total += pc.sum(doubled).as_py()
+            field = table.schema.field(column)
+            table = table.set_column(column, field, doubled.cast(field.type))
+            written = store.write_parquet(path, table)
+            entry = make_entry("activations", path, len(table), written, entry.get("layer"))
+        files.append(entry)
+    write_manifest(store, folder, {**manifest, "files": files})
+    return total

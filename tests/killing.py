@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pipeline.build import build
 from pipeline.compact import compact
 from pipeline.config import ExtractConfig, IngestConfig, IngestStep, SimilarityConfig
@@ -49,7 +47,6 @@ STEPS: dict[str, Callable[[Path], Any]] = {
 
 def work(step: str, place: Path, kill_at: int) -> None:
     """A step, in a process of its own; 0 never kills."""
-    torch.set_num_threads(1)
     left = kill_at
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from damaging import double_activations
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
 from pipeline.check import check, run_violations
@@ -98,3 +99,19 @@ def test_a_new_shard_after_compaction_is_seen_at_once(tmp_path):
     compact(str(place))
     with connect(place) as connection:
         assert connection.execute("select is_compacted from runs").fetchall() == [(True,)]
+
+
+def test_a_shard_that_is_written_anew_makes_the_compaction_stale(tmp_path):
+    """Another device gives other last digits: what was compacted is no longer what is stored."""
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    compact(str(place))
+    total = double_activations(place, 1)
+    sql = "select sum(activation) from activations where example_id >> 20 = 1"
+    with connect(place) as connection:
+        assert connection.execute("select is_compacted from runs").fetchall() == [(False,)]
+        assert connection.execute(sql).fetchone() == (pytest.approx(total, rel=1e-6),)
+    assert compact(str(place)).run_count == 1
+    with connect(place) as connection:
+        assert connection.execute("select is_compacted from runs").fetchall() == [(True,)]
+        assert connection.execute(sql).fetchone() == (pytest.approx(total, rel=1e-6),)
+    assert compact(str(place)).skipped_run_count == 1

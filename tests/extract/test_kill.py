@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from running import (
     ingest_shards,
     make_config,
@@ -80,7 +79,6 @@ def processes(context: Any) -> Iterator[Processes]:
 
 def work(folder: Path, started: Any, settings: dict[str, Any]) -> None:
     """What ``neurons extract`` does, in a process of its own."""
-    torch.set_num_threads(1)
     config = make_config(folder, **settings)
     started.set()
     done = [manifest["ordinal"] for manifest in extract(config).manifests]

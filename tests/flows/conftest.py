@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,8 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 import pytest  # noqa: E402
-import torch  # noqa: E402
 from flow_making import make_config, make_warehouse, noise, read_activations  # noqa: E402
 from making import make_record, write_tar  # noqa: E402
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Tests compare processes and threads to the bit, and PyTorch's number of threads moves the last."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
-def everything_on_one_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Here and in every process that a test starts."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with one_core():
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -73,8 +52,7 @@ def expected(tars: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     from pipeline.extract.run import extract
 
     warehouse = make_warehouse(tmp_path_factory.mktemp("expected"), [tars])
-    with one_core():
-        extract(make_config(warehouse))
+    extract(make_config(warehouse))
     tables = read_activations(warehouse)
     assert len(tables) >= 6
     return tables
