@@ -18,11 +18,11 @@ Sources, all read from installed packages:
 from __future__ import annotations
 
 import csv
-import io
 import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,13 +76,15 @@ class Term(NamedTuple):
     phrase: str
 
 
+@cache
 def load_lexicon() -> pa.Table:
     """The packaged lexicon, sorted: concept, category, language and phrase, all strings."""
     import pyarrow as pa
+    import pyarrow.csv
 
-    rows = list(csv.reader(io.StringIO(_packaged("lexicon.csv"))))
-    columns = zip(*rows[1:], strict=True)
-    return pa.table({name: list(column) for name, column in zip(rows[0], columns, strict=True)})
+    strings = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()))
+    data = (resources.files(__package__) / "lexicon.csv").read_bytes()
+    return pyarrow.csv.read_csv(pa.BufferReader(data), convert_options=strings)
 
 
 def build_lexicon() -> list[Term]:
