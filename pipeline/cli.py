@@ -200,7 +200,8 @@ def ingest(
         str | None, typer.Option(help="wit: the downloaded images (folder or img2dataset output).")
     ] = None,
     captions: Annotated[
-        str | None, typer.Option(help="folder: a CSV or JSONL with the captions.")
+        str | None,
+        typer.Option(help="folder: the CSV, TSV, JSONL, JSON or Parquet file with the captions."),
     ] = None,
     max_reject_frac: RejectFrac = MAX_REJECT_FRAC,
     shard_size: Annotated[int, typer.Option(help="Examples in a shard that we write.")] = 1000,

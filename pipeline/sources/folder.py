@@ -1,8 +1,7 @@
-"""A folder of images, with captions in sidecar ``.txt`` and ``.json`` files, one CSV, TSV or JSONL."""
+"""A folder of images, with captions in sidecar ``.txt`` and ``.json`` files and in tables."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,19 +13,22 @@ from pipeline.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
 from pipeline.samples import is_text_name
+from pipeline.sources.caption_json import FILE_COLUMNS, TEXT_COLUMNS
 from pipeline.sources.caption_table import (
-    FILE_COLUMNS,
     SUFFIXES,
-    TEXT_COLUMNS,
     CaptionRow,
+    holds_captions,
     read_caption_table,
 )
 from pipeline.sources.captions import iter_captions
+from pipeline.sources.image_finder import ImageFinder
 from pipeline.sources.languages import read_language
 from pipeline.sources.notices import (
     HIDDEN_FILE,
     OTHER_FILE,
     SPECIAL_FILE,
+    TEXT_EMPTY,
+    TEXT_NOT_USED,
     TEXT_UNREADABLE,
     Notices,
     PassedOver,
@@ -56,7 +58,7 @@ def ingest_folder(
         store: The warehouse.
         config: Name of the dataset, size of shards and limits.
         paths: Folders or URLs; images are found at any depth.
-        options: ``captions``: the CSV or JSONL; by default the only one at the top of the folder.
+        options: ``captions``: the file of captions; by default the only one at the top of the folder.
         progress: Told of each shard.
 
     Raises:
@@ -76,10 +78,11 @@ def iter_folder(
 ) -> Iterator[SourceExample]:
     """Give the images of one folder, sorted by relative path, then what must be rejected.
 
-    The captions' column ``file`` (or ``file_name``, ``filename``, ``image``) holds the path relative to
+    The captions' column ``file`` (or ``file_name``, ``filename``, ``image``, ...) holds the path relative to
     the folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title`` and ``url`` are optional. An image may have several
-    rows. A captions file found at the top of the folder goes with sidecars; one that is named by
+    rows. JSON has any of the layouts of `pipeline.sources.caption_json`. A captions file found at the top of
+    the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is named by
     ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
     ``.txt`` or ``.json`` instead of the ending or behind it; ``a.de.txt`` is a German one of ``a.jpg``.
 
@@ -90,7 +93,7 @@ def iter_folder(
 
     Args:
         path: The folder; a path or URL.
-        captions: The CSV or JSONL.
+        captions: The file of captions: CSV, TSV, JSONL, JSON or Parquet.
         passed_over: Counts hidden files, pipes and the like, and files of other kinds.
         but: A place, our warehouse, that is left out where it lies below the folder.
 
@@ -113,9 +116,12 @@ def iter_folder(
     folder = _Folder(fs, root, images)
     if captions is None:
         folder.find_sidecars(listing.files)
-    table = captions or _find_captions(path, listing.files)
-    if table is not None:
-        folder.read_captions(table)
+    if captions is not None:
+        folder.read_captions(captions)
+    else:
+        folder.find_tables(path, listing.files)
+        for table in folder.tables:
+            folder.read_captions(f"{path.rstrip('/')}/{table}", table.rpartition("/")[0])
     for name in images:
         yield folder.example(name)
     yield from folder.rejects
@@ -124,10 +130,13 @@ def iter_folder(
             yield make_reject(name, "image_unreadable", f"{name}: {why}")
         else:
             passed_over.add(SPECIAL_FILE, "link to nothing")
-    table_file = None if table is None else open_place(table)[1]
-    rest = (name for name in listing.files if f"{root}/" + name != table_file)
+    named = "" if captions is None else open_place(captions)[1]
+    rest = (name for name in listing.files if f"{root}/" + name != named)
     yield from folder.reject_others(rest, captions is None, passed_over)
 
+
+_MOST_TABLES = 32
+"""More files than these that may be tables are metadata of single images, not tables."""
 
 _EXPECTED = "Expected files such as .jpg, .png or .webp, at any depth."
 
@@ -150,8 +159,13 @@ class _Folder:
     rejects: list[SourceExample] = field(default_factory=list)
     sidecars: dict[str, dict[str, str]] = field(default_factory=dict)
     """Stem or name of an image -> ``json``, ``txt`` or ``de.txt`` -> the file that is its sidecar."""
+    tables: list[str] = field(default_factory=list)
+    """Captions files that are read without being named."""
+    unread: list[str] = field(default_factory=list)
+    """Those that are not."""
 
     def __post_init__(self) -> None:
+        self.finder = ImageFinder(self.images, self.root)
         self.owners = {split_ending(name)[0] for name in self.images} | set(self.images)
 
     def find_sidecars(self, names: Sequence[str]) -> None:
@@ -166,6 +180,26 @@ class _Folder:
             if owner in self.owners:
                 rest = f"{name[len(owner) + 1 : -len(extension)]}{extension.lower()}"
                 self.sidecars.setdefault(owner, {}).setdefault(rest, name)
+
+    def find_tables(self, path: str, names: Sequence[str]) -> None:
+        """Find the files that hold captions of many images: the only one at the top, or each folder's own."""
+        used = {file for files in self.sidecars.values() for file in files.values()}
+        odd = [n for n in names if n.lower().endswith((".json", ".parquet")) and n not in used]
+        looked = odd if len(odd) <= _MOST_TABLES else []
+        found = [name for name in names if name.lower().endswith(SUFFIXES)]
+        found += [
+            n for n in looked if holds_captions(self.fs, f"{self.root}/{n}", self.finder.is_image)
+        ]
+        found = sorted(found) if len(found) <= _MOST_TABLES else [n for n in found if "/" not in n]
+        top = [name for name in found if "/" not in name]
+        if len(top) > 1:
+            raise SourceError(
+                f"{path} holds several files that may be captions: {', '.join(top)}.",
+                "Say which one with the option captions.",
+            )
+        below = [n for n in found if split_ending(n.rpartition("/")[2])[0].lower() == "metadata"]
+        self.tables = top or below
+        self.unread = [name for name in found if name not in self.tables]
 
     def example(self, name: str) -> SourceExample:
         """One image with its texts."""
@@ -195,11 +229,10 @@ class _Folder:
 
         return SourceExample(stem, read_image, extension, texts, url, stimulus, tuple(notices))
 
-    def read_captions(self, path: str) -> None:
-        """Attach the rows of a table to their images."""
-        finder = _Finder(self.images)
-        for row in read_caption_table(path, finder.is_image):
-            where = f"line {row.line} of {path}"
+    def read_captions(self, path: str, below: str = "") -> None:
+        """Attach the rows of a table to their images, whose names may be relative to a folder ``below``."""
+        for row in read_caption_table(path, self.finder.is_image):
+            where = f"{row.unit} {row.line} of {path}"
             file = row.first(FILE_COLUMNS)
             kind = row.fields.get("text_kind") or "caption"
             problem = row.problem
@@ -211,7 +244,7 @@ class _Folder:
                 self.rejects.append(make_reject(where, "bad_caption_row", f"{where} {problem}"))
                 continue
             file = str(file).strip()
-            found = finder.find(file)
+            found = self.finder.find(file, below)
             if len(found) != 1:
                 reason = "image_ambiguous" if found else "image_missing"
                 what = f"names {file}, and {len(found) or 'no'} images are called that"
@@ -225,18 +258,26 @@ class _Folder:
         """Reject pictures that nothing reads, and captions without an image; count the rest."""
         used = {file for files in self.sidecars.values() for file in files.values()}
         bases = {owner.rsplit("/", 1)[-1]: owner for owner in self.owners}
-        images = set(self.images)
+        images = set(self.images) | set(self.tables)
         for name in names:
             stem, extension = split_ending(name)
             kind, base = extension.lower(), stem.rsplit("/", 1)[-1]
             if name in images or name in used:
                 continue
-            if kind in UNREADABLE_EXTENSIONS:
+            if name in self.unread:
+                what = f"captions that are not read unless --captions names them, {name}"
+                passed_over.add(TEXT_NOT_USED, what)
+            elif kind in UNREADABLE_EXTENSIONS:
                 what = f"{name}: nothing here reads .{kind}; convert it to JPEG, PNG or WebP"
                 yield make_reject(name, "unsupported_format", what)
             elif has_sidecars and (kind == "txt" or (kind == "json" and base in bases)):
                 there = f"; {bases[base]} has that name in another folder" if base in bases else ""
-                what = f"the caption {name} has no image beside it{there}"
+                table = (
+                    "; if it is a table of captions, name it with --captions"
+                    if "/" not in name
+                    else ""
+                )
+                what = f"the caption {name} has no image beside it{there or table}"
                 yield make_reject(name, "image_missing", what)
             else:
                 passed_over.add(OTHER_FILE, describe_ending(name))
@@ -245,11 +286,21 @@ class _Folder:
         notices = self.notices.setdefault(image, Notices())
         told = Notices()
         language = read_language(row.fields.get("language"))
-        for text, own in iter_captions(row.first(TEXT_COLUMNS), told, language):
+        columns = [column for column in TEXT_COLUMNS if column in row.fields]
+        used: list[tuple[str, str]] = []
+        for column in columns:
+            found = list(iter_captions(row.fields[column], told, language))
+            others = [text for text, _ in found if text not in {text for text, _ in used}]
+            if used and others:
+                told.add(TEXT_NOT_USED, f"{column} says otherwise: {others[0][:60]!r}")
+            used = used or found
+        if not columns:
+            told.add(TEXT_EMPTY, f"no caption among {', '.join(list(row.fields)[:8])}")
+        for text, own in used:
             entry = make_text(text, own, kind, row.fields.get("page_title"))
             self.texts.setdefault(image, []).append(entry)
         for notice in (*row.notices, *told):
-            notices.add(notice.reason, f"line {row.line}: {notice.detail}")
+            notices.add(notice.reason, f"{row.unit} {row.line}: {notice.detail}")
         url = read_url(row.fields)
         if url is not None:
             self.urls.setdefault(image, url)
@@ -260,42 +311,3 @@ class _Folder:
         except OSError as error:
             notices.add(TEXT_UNREADABLE, f"{name}: {error}")
             return None
-
-
-class _Finder:
-    """Finds the image that a row names, by its path or its name alone."""
-
-    def __init__(self, images: Sequence[str]) -> None:
-        self._paths = {_normal(image): image for image in images}
-        self._names: dict[str, list[str]] = {}
-        self._folded: dict[str, list[str]] = {}
-        for image in images:
-            name = _normal(image).rsplit("/", 1)[-1]
-            self._names.setdefault(name, []).append(image)
-            self._folded.setdefault(name.casefold(), []).append(image)
-
-    def find(self, file: str) -> list[str]:
-        """The images that a path means: one, if all is well."""
-        plain = _normal(file)
-        if plain in self._paths:
-            return [self._paths[plain]]
-        return self._names.get(plain) or self._folded.get(plain.casefold(), [])
-
-    def is_image(self, file: str) -> bool:
-        """Whether any image is called that."""
-        return bool(self.find(file))
-
-
-def _normal(name: str) -> str:
-    """One spelling: accents as one character (macOS parts them), ``/`` between folders."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
-
-
-def _find_captions(path: str, names: Sequence[str]) -> str | None:
-    found = [name for name in names if "/" not in name and name.lower().endswith(SUFFIXES)]
-    if len(found) > 1:
-        raise SourceError(
-            f"{path} holds several files that may be captions: {', '.join(found)}.",
-            "Say which one with the option captions.",
-        )
-    return f"{path.rstrip('/')}/{found[0]}" if found else None

@@ -179,7 +179,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
     folder = fill(tmp_path / "in", 1)
     (folder / "a.csv").write_text("picture,words\n")
     with pytest.raises(
-        SourceError, match="no column file or file_name or filename or image; they have: pict"
+        SourceError, match=r"no column file or file_name or .*path; they have: picture, words"
     ):
         ingest_paths(tmp_path, "folder", folder)
     (folder / "b.jsonl").write_text("")
