@@ -19,7 +19,7 @@ from prefect import Flow
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
-from pipeline.credentials import hide_credentials
+from pipeline.secrets import hide_credentials
 from pipeline.display import show
 from pipeline.errors import StorageError
 

@@ -34,6 +34,7 @@ from pipeline.faults import explain_fault
 from pipeline.interrupts import STATUS as INTERRUPTED
 from pipeline.interrupts import is_interrupted, watch_interrupts
 from pipeline.label_commands import label
+from pipeline.local_file import local_file
 from pipeline.open_files import raise_open_file_limit
 from pipeline.probe_commands import attack, stroop
 from pipeline.progress import choose_progress
@@ -478,7 +479,12 @@ def sql(
     query: Annotated[str, typer.Argument(help="SQL over the views; see: show tables.")],
     warehouse: Warehouse,
     format: Annotated[Format, typer.Option(help="Form of the result.")] = Format.table,  # noqa: A002
-    out: Annotated[Path | None, typer.Option(help="File to write; needed for parquet.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_file, metavar="<path>", help="File to write; needed for parquet."
+        ),
+    ] = None,
     stale: Annotated[
         Stale | None,
         typer.Option(envvar="NEURONS_STALE", help="Where marts are older than the data."),
@@ -501,7 +507,10 @@ def top(
     polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
     run: neuron_arguments.Run = None,
     dataset: neuron_arguments.Dataset = None,
-    sheet: Annotated[Path | None, typer.Option(help="Also draw them: a PNG file.")] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(parser=local_file, metavar="<path>", help="Also draw them: a PNG file."),
+    ] = None,
 ) -> None:
     """Show the examples that excite (or inhibit) a neuron most."""
     from pipeline.top import show_top

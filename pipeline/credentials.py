@@ -1,4 +1,4 @@
-"""Credentials in URLs: refused where we would keep them, taken out of what we keep and say.
+"""Credentials in URLs: refused where we would keep them (`secrets` takes them out of what we keep and say).
 
 A URL of a shard or a warehouse is written into records, ``views.sql``, logs and messages, which people
 pass on. So a password or a signature in one is refused; the environment and fsspec's configuration
@@ -7,22 +7,8 @@ carry them instead. The URL where an image came from is kept without them.
 
 from __future__ import annotations
 
-import re
-
 from pipeline.errors import ConfigError
-
-_NAMES = (
-    "x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|x-goog-signature|"
-    "x-goog-credential|googleaccessid|signature|sig|token|access_token|auth_token|sas|"
-    "api_?key|apikey|access_?key|secret|client_secret|password|passwd|pwd|auth|"
-    "key-pair-id|policy|sv|se|sp"
-)
-_STRONG = "|".join(name for name in _NAMES.split("|") if name not in ("sv", "se", "sp", "policy"))
-_PASSWORD = re.compile(r"(?<=://)[^/\s?#'\"]*:[^/\s?#'\"]*@")
-_SECRET = re.compile(rf"(?<=[?&;])(?:{_STRONG})=[^&;#\s'\"]+", re.IGNORECASE)
-_DROPPED = re.compile(
-    rf"(?<=[?&])(?:{_NAMES}|x-amz-[a-z-]+|x-goog-[a-z-]+)=[^&#]*&?", re.IGNORECASE
-)
+from pipeline.secrets import has_password, has_signature, hide_credentials
 
 
 def refuse_credentials(url: str) -> None:
@@ -31,9 +17,9 @@ def refuse_credentials(url: str) -> None:
     Raises:
         ConfigError: Says how else to give them; not what they are.
     """
-    if not (_PASSWORD.search(url) or _SECRET.search(url)):
+    if not (has_password(url) or has_signature(url)):
         return
-    kind = "a password" if _PASSWORD.search(url) else "a key or signature"
+    kind = "a password" if has_password(url) else "a key or signature"
     raise ConfigError(
         f"{hide_credentials(url)} holds {kind}, which would be written into records and messages.",
         "Give the URL without it, and the credentials by the environment: s3 AWS_ACCESS_KEY_ID and "
@@ -41,18 +27,3 @@ def refuse_credentials(url: str) -> None:
         'configuration, such as FSSPEC_HTTPS=\'{"headers": {"Authorization": "..."}}\'. What only '
         "has a presigned URL is downloaded first.",
     )
-
-
-def hide_credentials(text: str) -> str:
-    """A text with the passwords and signatures of its URLs blotted out, to be shown."""
-    text = _PASSWORD.sub("***@", text)
-    return _SECRET.sub(lambda match: f"{match[0].split('=', 1)[0]}=***", text)
-
-
-def drop_credentials(url: str) -> str:
-    """A URL without its password, and without the query's signature, if it has one; to be kept."""
-    url = _PASSWORD.sub("", url)
-    if _SECRET.search(url):
-        url = _DROPPED.sub("", url)
-        url = re.sub(r"[?&]+(?=#|$)", "", url)
-    return url

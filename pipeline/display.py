@@ -18,6 +18,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipeline.secrets import hide_credentials
+
 _FLAGS = "\U0001f3f4\U000e0067\U000e0062(?:{})\U000e007f".format(
     "|".join("".join(chr(0xE0000 + ord(c)) for c in name) for name in ("eng", "sct", "wls"))
 )
@@ -56,9 +58,10 @@ def show(value: object) -> str:
 def show_lines(text: str) -> str:
     """Text of several lines: as `show`, but lines end, and none but the first begins at the margin.
 
-    So a file name with a line end cannot pass for a message of ours.
+    So a file name with a line end cannot pass for a message of ours. Messages and logs come this way:
+    passwords and signatures of URLs are blotted out.
     """
-    first, *rest = _FIND_UNSAFE_IN_LINES.sub(_escape, text).split("\n")
+    first, *rest = _FIND_UNSAFE_IN_LINES.sub(_escape, hide_credentials(text)).split("\n")
     if any(line and not line.startswith("  ") for line in rest):
         rest = [f"  {line}" if line else line for line in rest]
     return "\n".join([first, *rest])

@@ -10,6 +10,7 @@ import typer
 
 from pipeline.display import say
 from pipeline.errors import ConfigError
+from pipeline.local_file import local_file
 from pipeline.neuron_arguments import (
     Dataset,
     Layer,
@@ -41,7 +42,10 @@ def export(
     layer_option: LayerOption = None,
     unit_option: UnitOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; else labels-LAYER-UNIT.")
+        Path | None,
+        typer.Option(
+            parser=local_file, metavar="<path>", help="Folder to write; else labels-LAYER-UNIT."
+        ),
     ] = None,
     per_bin: Annotated[int, typer.Option(help="Images of each bin of activation, at most.")] = 20,
     seed: Annotated[int, typer.Option(help="Of the order of the images.")] = 0,
@@ -76,11 +80,19 @@ def export(
 
 @label.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A sheet's folder, or a CSV of labels.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            parser=local_file, metavar="SOURCE", help="A sheet's folder, or a CSV of labels."
+        ),
+    ],
     warehouse: Warehouse,
     labeller: Annotated[str, typer.Option(help="Who labelled.")] = "anonymous",
     sheet: Annotated[
-        Path | None, typer.Option(help="The sheet's folder, if the CSV is not in it.")
+        Path | None,
+        typer.Option(
+            parser=local_file, metavar="<path>", help="The sheet's folder, if the CSV is not in it."
+        ),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="For a CSV with example_id and label: the layer.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.display import say
+from pipeline.local_file import local_file
 from pipeline.neuron_arguments import Layer, LayerOption, Unit, UnitOption, which_neuron
 
 Warehouse = Annotated[
@@ -19,7 +20,12 @@ Dataset = Annotated[str | None, typer.Option(help="The dataset, if there are sev
 
 def card(
     warehouse: Warehouse,
-    out: Annotated[Path, typer.Option(help="The file to write: .png, or .html.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=local_file, metavar="<path>", help="The file to write: .png, or .html."
+        ),
+    ],
     layer: Layer = None,
     unit: Unit = None,
     layer_option: LayerOption = None,
@@ -36,7 +42,9 @@ def card(
 
 def report(
     warehouse: Warehouse,
-    out: Annotated[Path, typer.Option(help="The .html file to write.")],
+    out: Annotated[
+        Path, typer.Option(parser=local_file, metavar="<path>", help="The .html file to write.")
+    ],
     run: Run = None,
     dataset: Dataset = None,
 ) -> None:

@@ -115,9 +115,9 @@ def test_every_error_is_drawn_in_the_tree():
 LEVELS = {
     "page_policy": 1,
     "top": 7,
-    "names": 0, "samples": 1, "places": 0.5, "folders": 0.7, "pixels": 0.7, "shard_lists": 2,
+    "names": 0, "samples": 1, "places": 0.5, "local_file": 1, "folders": 0.7, "pixels": 0.7, "shard_lists": 2,
     "neuron_arguments": 1,
-    "display": -2, "errors": -1, "credentials": 0, "open_files": -1,
+    "secrets": -3, "display": -2, "errors": -1, "credentials": 0, "open_files": -1,
     "faults": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,
     "storage": 1, "progress": 1, "records": 1.5,
     "interrupts": 0, "spill": 2, "warehouse_files": 2, "duck": 2.5,

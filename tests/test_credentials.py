@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from making import ingest_paths, make_image, make_record, read_rows, write_tar
 
+from pipeline.cli import main
 from pipeline.config import IngestConfig, IngestStep
-from pipeline.credentials import drop_credentials, hide_credentials, refuse_credentials
+from pipeline.credentials import refuse_credentials
+from pipeline.display import show_lines
 from pipeline.errors import ConfigError
+from pipeline.secrets import drop_credentials, hide_credentials
 from pipeline.sources.ingest import ingest
 from pipeline.storage import Store
 
@@ -28,6 +31,7 @@ URLS = [
     f"https://host/a.tar?v=1&api_key={SECRET}#x",
     f"https://host/{{00000..00003}}.tar?access_token={SECRET}",
     f"sftp://me@home:p@{SECRET}@host/a.tar",
+    f"https://host/a.tar#access_token={SECRET}",
 ]
 
 
@@ -82,3 +86,42 @@ def test_where_an_image_came_from_is_kept_without_them(tmp_path: Path) -> None:
     assert urls[9] == "https://host/a.tar?v=1#x"
     for file in (tmp_path / "warehouse").rglob("*"):
         assert file.is_dir() or SECRET.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_errors_and_logs_blot_them_out_wherever_they_come_from(url: str) -> None:
+    """Also where a name of a model or a file is one, and where a library's own words hold it."""
+    error = ConfigError(f"{url!r} could not be fetched: GET {url} says 404.", f"Check {url}.")
+    for text in (str(error), show_lines(f"Retrying HEAD {url}"), str(ConfigError(str(Path(url))))):
+        assert SECRET not in text and "***" in text
+    assert url in error.message  # for programs
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sql", "select 1", "--format", "csv", "--out", "URL/x.csv"],
+        ["top", "l", "0", "--sheet", "URL/x.png"],
+        ["card", "l", "0", "--out", "URL/x.html"],
+        ["report", "--out", "URL/x.html"],
+        ["label", "export", "l", "0", "--out", "URL/labels"],
+        ["label", "import", "URL/labels.csv"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_url_where_a_local_file_is_meant_is_refused(
+    command: list[str],
+    tiny_warehouse: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It would become a folder called ``s3:``."""
+    monkeypatch.chdir(tmp_path)
+    words = [word.replace("URL", f"s3://me:{SECRET}@bucket") for word in command]
+    monkeypatch.setattr("sys.argv", ["neurons", *words, "--warehouse", str(tiny_warehouse)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = "".join(capsys.readouterr())
+    assert ended.value.code == 2 and "is a URL" in said and SECRET not in said
+    assert not list(tmp_path.iterdir())

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.config import IngestConfig
-from pipeline.credentials import drop_credentials
 from pipeline.dataset import Shard
 from pipeline.errors import ShardError, SourceError, StorageError
 from pipeline.folders import list_folder
 from pipeline.names import describe_ending, is_image_name, split_ending
 from pipeline.places import open_place
 from pipeline.progress import ProgressCallback
+from pipeline.secrets import drop_credentials
 from pipeline.shard_lists import expand_shards, find_tars, shard_size
 from pipeline.sources.index import SourceNotes, SourceReject
 from pipeline.sources.webdataset import ingest_tars

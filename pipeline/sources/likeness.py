@@ -3,9 +3,10 @@
 A false pair hides an image and a missed one only leaves a repeat, so every limit is below what tells
 different drawings, flags and words apart (``python -m bench near`` states what it costs). Two pictures
 are one if their thumbnails agree everywhere: in brightness, in colour (unless one of them has none)
-and in shape. Or if one of them is a window of the other: then the best small shift and scale explains
-most of the difference, and the window that it states lies inside. Words or a patch over an image
-make another image: that is what attacks are made of.
+and in shape; a square may be the other pressed into one, as models are fed. Or if one of them is a
+window of the other: then the best small shift and scale explains most of the difference, and the
+window that it states lies inside. Words or a patch over an image make another image: that is what
+attacks are made of.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ MIN_PX = 24
 """An image whose shorter side is less says too little; only an identical file is its copy."""
 
 _MAX_ASPECT, _MAX_CROP_ASPECT = 0.03, 0.12  # |ln| of the ratio of width to height, beside rounding
+_LEAST_SPREAD = 12  # of a square and what is not: two plain areas agree in any shape
 _CROP_STEPS = 3
 _MAX_SHIFT = 0.09
 
@@ -58,7 +60,9 @@ def compare(one: bytes, other: bytes, one_px: Ints, other_px: Ints) -> Ints:
     most_rms = np.minimum(1.5 + 300 / shorter, (0.1 + 2.5 / shorter) * spread)
     most_colour = 5 + 350 / shorter
     peak = difference.max(1, initial=0)
-    agrees = (peak <= most) & (rms <= most_rms) & (aspect <= _MAX_ASPECT)
+    is_pressed = (one_px[:, 0] == one_px[:, 1]) != (other_px[:, 0] == other_px[:, 1])
+    is_pressed &= (aspect > _MAX_CROP_ASPECT) & (spread >= _LEAST_SPREAD)
+    agrees = (peak <= most) & (rms <= most_rms) & ((aspect <= _MAX_ASPECT) | is_pressed)
     # Without colours brightness has to tell all: pictures that differ in colour alone are many.
     has_grey = (np.abs(a_chroma).max(1) <= 3) != (np.abs(b_chroma).max(1) <= 3)
     is_grey = agrees & has_grey & (peak <= most / 2) & (rms <= most_rms / 2)

@@ -106,6 +106,21 @@ def test_copies_of_every_kind_are_found(tmp_path: Path) -> None:
     assert summary.duplicate_count == len(images) - len(scenes)
 
 
+def test_a_picture_pressed_into_a_square_is_its_copy(tmp_path: Path) -> None:
+    """As models are fed; plain areas, which agree in any shape, and other shapes stay apart."""
+    scenes = [make_scene(seed).crop((0, 20, 192, 164)) for seed in range(6)]
+    flags = [Image.new("RGB", size, (200, 30, 40)) for size in ((192, 144), (160, 160))]
+    images = [*scenes, *(scene.resize((112, 112)) for scene in scenes), *flags]
+    images += [scene.resize((240, 100)) for scene in scenes[:2]]
+    write_images(tmp_path / "in/0.tar", [encode(image) for image in images])
+    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
+    groups = read_groups(tmp_path)
+    assert groups == {
+        **{n: (n, "first") for n in (*range(6), *range(12, 16))},
+        **{n + 6: (n, "resized") for n in range(6)},
+    }
+
+
 def test_most_crops_of_detailed_pictures_are_found_and_go_to_the_right_one(tmp_path: Path) -> None:
     scenes = [make_scene(seed) for seed in range(12)]
     crops = [encode(scene.crop((3, 7, 188, 189))) for scene in scenes]
