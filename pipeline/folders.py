@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.names import find_hidden
+from pipeline.names import find_hidden, is_image_name, split_ending
 from pipeline.places import open_place
+from pipeline.warn import warn_once
 
 
 @dataclass
@@ -134,3 +137,27 @@ _SPECIAL = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
+
+_PACKED = re.compile(
+    r"\.(?:(?:tar|tsv|csv|parquet)\.(?:gz|bz2|xz|zst|lz4|zip|7z)|tgz|tbz2|txz|zip|7z|rar)$",
+    re.IGNORECASE,
+)
+
+
+def warn_unread(place: str, names: Sequence[str], used: Collection[str], images: str = "") -> None:
+    """Say which files of a folder look like data and are not read: packed ones, and images beside tars.
+
+    Args:
+        place: The folder, as a person knows it.
+        names: Of its files.
+        used: Those that are read. Packed files of these are copies, and not told.
+        images: What reads images that lie there as they are; empty says nothing of them.
+    """
+    there = set(names)
+    packed = [name for name in names if name not in used and _PACKED.search(name)]
+    packed = [name for name in packed if name.rpartition(".")[0] not in there]
+    loose = [name for name in names if images and is_image_name(split_ending(name)[1])]
+    for found, cure in ((packed, "Unpack them to have them read"), (loose, images)):
+        if found:
+            shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+            warn_once(f"{place} holds {len(found):,} files that are not read: {shown}. {cure}.")

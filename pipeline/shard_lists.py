@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from braceexpand import braceexpand
 
 from pipeline.errors import ShardError
-from pipeline.folders import list_folder
+from pipeline.folders import list_folder, warn_unread
 from pipeline.names import find_hidden
 from pipeline.places import is_chain, is_url, list_pattern, open_place, spell_place, split_pattern
 
@@ -150,6 +150,8 @@ def _list_tars(fs: Any, folder: str, find: FindTars, but: str) -> list[_Place]:
         what = f"{spell_place(fs, folder.rstrip('/'))}/{name} {_NO_FILE}"
         raise ShardError(f"Shard {what}.", "Move it away, or name the tars that are meant.")
     names = find(listing.files)
+    cure = "neurons ingest folder reads images that lie in no tar"
+    warn_unread(spell_place(fs, folder), listing.files, names, cure)
     return [_Place(spell_place(fs, f"{folder.rstrip('/')}/{name}"), True) for name in names]
 
 

@@ -173,3 +173,15 @@ def test_a_folder_does_not_mean_the_warehouse_in_it(tmp_path: Path) -> None:
     assert expand_shards([str(tmp_path)], but=str(tmp_path / "elsewhere")) == [
         str(tmp_path / "0.tar")
     ]
+
+
+def test_files_beside_tars_that_are_not_read_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tar = write_tar(tmp_path / "0.tar", make_samples(1))
+    for name in ("0.tar.gz", "sub/1.tar.gz", "sub/2.tgz", "loose.jpg", "notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert expand_shards([str(tmp_path)]) == [str(tar)]
+    assert "holds 2 files that are not read: sub/1.tar.gz, sub/2.tgz. Unpack them" in caplog.text
+    assert "holds 1 files that are not read: loose.jpg. neurons ingest folder" in caplog.text

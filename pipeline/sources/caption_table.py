@@ -89,8 +89,10 @@ def read_caption_table(path: str, is_image: Callable[[str], bool]) -> Iterator[C
         yield from _read_table(path, _split_lines(data), is_image)
 
 
-def holds_captions(fs: Any, inner: str, is_image: Callable[[str], bool]) -> bool:
+def holds_captions(fs: Any, inner: str, is_image: Callable[[str], bool]) -> bool | None:
     """Whether a JSON or Parquet file that nobody named is a table of captions of images that are here.
+
+    None for one that cannot be read.
 
     Args:
         fs: The filesystem.
@@ -105,21 +107,16 @@ def holds_captions(fs: Any, inner: str, is_image: Callable[[str], bool]) -> bool
             with fs.open(inner, "rb") as file:
                 return _has_columns(pq.read_schema(file))
         if fs.size(inner) > _LARGEST_BYTES:
-            return False
+            return None
         return _read_json(bytes(fs.cat_file(inner)), is_image, is_named=False) is not None
-    except (pa.ArrowException, OSError):
-        return False
+    except (pa.ArrowException, OSError, SourceError):
+        return None
 
 
 def _read_json(
     data: bytes, is_image: Callable[[str], bool], is_named: bool
 ) -> list[CaptionRow] | None:
-    text = decode_text(data, Notices(), "the captions")
-    try:
-        value = json.loads((text or "").strip("\ufeff"), strict=False)
-    except (ValueError, RecursionError):
-        return None
-    rows = find_rows(value, is_image, is_named)
+    rows = find_rows(_parse(data), is_image, is_named)
     if rows is None:
         return None
     return [
@@ -128,6 +125,22 @@ def _read_json(
         else CaptionRow(n, row, unit="entry")
         for n, row in enumerate(rows, 1)
     ]
+
+
+def _parse(data: bytes) -> Any:
+    """The value of a JSON file, or the list of its lines' values.
+
+    Raises:
+        SourceError: It is neither.
+    """
+    text = (decode_text(data, Notices(), "the captions") or "").strip("\ufeff")
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        try:
+            return [json.loads(line, strict=False) for line in text.splitlines() if line.strip()]
+        except (ValueError, RecursionError):
+            raise SourceError(f"The captions do not parse: {error}.", _LAYOUTS) from error
 
 
 def _read_parquet(data: bytes) -> list[CaptionRow] | None:

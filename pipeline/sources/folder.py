@@ -163,6 +163,8 @@ class _Folder:
     """Captions files that are read without being named."""
     unread: list[str] = field(default_factory=list)
     """Those that are not."""
+    damaged: list[str] = field(default_factory=list)
+    """Files that may be captions and cannot be read."""
 
     def __post_init__(self) -> None:
         self.finder = ImageFinder(self.images, self.root)
@@ -187,9 +189,12 @@ class _Folder:
         odd = [n for n in names if n.lower().endswith((".json", ".parquet")) and n not in used]
         looked = odd if len(odd) <= _MOST_TABLES else []
         found = [name for name in names if name.lower().endswith(SUFFIXES)]
-        found += [
-            n for n in looked if holds_captions(self.fs, f"{self.root}/{n}", self.finder.is_image)
-        ]
+        for name in looked:
+            holds = holds_captions(self.fs, f"{self.root}/{name}", self.finder.is_image)
+            if holds:
+                found.append(name)
+            elif holds is None:
+                self.damaged.append(name)
         found = sorted(found) if len(found) <= _MOST_TABLES else [n for n in found if "/" not in n]
         top = [name for name in found if "/" not in name]
         if len(top) > 1:
@@ -264,20 +269,22 @@ class _Folder:
             kind, base = extension.lower(), stem.rsplit("/", 1)[-1]
             if name in images or name in used:
                 continue
-            if name in self.unread:
+            if name in self.damaged:
+                passed_over.add(TEXT_UNREADABLE, name)
+            elif name in self.unread:
                 what = f"captions that are not read unless --captions names them, {name}"
                 passed_over.add(TEXT_NOT_USED, what)
             elif kind in UNREADABLE_EXTENSIONS:
                 what = f"{name}: nothing here reads .{kind}; convert it to JPEG, PNG or WebP"
                 yield make_reject(name, "unsupported_format", what)
             elif has_sidecars and (kind == "txt" or (kind == "json" and base in bases)):
-                there = f"; {bases[base]} has that name in another folder" if base in bases else ""
-                table = (
-                    "; if it is a table of captions, name it with --captions"
-                    if "/" not in name
-                    else ""
-                )
-                what = f"the caption {name} has no image beside it{there or table}"
+                if stem in self.owners:
+                    why = ", or not alone: another text of that name is read"
+                elif base in bases:
+                    why = f"; {bases[base]} has that name in another folder"
+                else:
+                    why = "" if "/" in name else "; a table of captions is named with --captions"
+                what = f"the caption {name} has no image beside it{why}"
                 yield make_reject(name, "image_missing", what)
             else:
                 passed_over.add(OTHER_FILE, describe_ending(name))

@@ -152,7 +152,16 @@ def read_texts(
             if text["text"] not in said:
                 what = f"{where} says otherwise than {place}: {str(text['text'])[:60]!r}"
                 notices.add(TEXT_NOT_USED, what)
+    for name, record in records.items() if not used else ():
+        prose = [field for field, value in record.items() if _is_prose(value)]
+        if prose and not any(_find_members(record, "texts", *_CAPTION_FIELDS)):
+            shown = ", ".join(map(str, prose[:5]))
+            notices.add(TEXT_NOT_USED, f".{name} has no caption or text; not read are {shown}")
     return used
+
+
+def _is_prose(value: object) -> bool:
+    return isinstance(value, str) and len(value.split()) > 1
 
 
 def _read_in_turn(

@@ -70,7 +70,7 @@ def ingest_wit(
             "The source wit needs the images that were downloaded.",
             "Give --images FOLDER: a folder of images, or the output folder of img2dataset.",
         )
-    files = list_files(paths, (".tsv", ".tsv.gz"))
+    files = list_files(paths, (".tsv", ".tsv.gz"), store.url)
     with tempfile.TemporaryDirectory(dir=options.get("spill")) as spill, connect(spill) as con:
         odd = load_tsv(con, spill, files, ("image_url", *TEXT_COLUMNS), progress)
         create_image_table(con, str(images), progress)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.config import IngestConfig
 from pipeline.errors import ExampleError, SourceError
+from pipeline.folders import list_folder, warn_unread
 from pipeline.names import find_hidden
 from pipeline.places import list_pattern, open_place, spell_place
 from pipeline.progress import ProgressCallback
@@ -47,7 +48,9 @@ def ingest_wit_base(
     Raises:
         SourceError: There is no Parquet file, or it is not wit_base.
     """
-    items = (item for path in list_files(paths, (".parquet",)) for item in iter_wit_base(path))
+    items = (
+        item for path in list_files(paths, (".parquet",), store.url) for item in iter_wit_base(path)
+    )
     ingest_examples(store, config, "wit-base", items, progress)
 
 
@@ -83,8 +86,13 @@ def iter_wit_base(path: str) -> Iterator[SourceExample]:
         ) from error
 
 
-def list_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
-    """The files that paths mean: files, globs, or folders, whose files are sorted by name.
+def list_files(paths: Sequence[str], suffixes: tuple[str, ...], but: str = "") -> list[str]:
+    """The files that paths mean: files, globs, or folders, whose files at any depth are sorted by name.
+
+    Args:
+        paths: As a person gave them.
+        suffixes: Endings, in lower case, of the files that are meant.
+        but: A place, our warehouse, that is left out where a folder holds it.
 
     Raises:
         SourceError: A path means no file.
@@ -94,10 +102,14 @@ def list_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
         fs, inner = open_place(path)
         if fs.isfile(inner):
             items = [inner]  # also if its name has letters that a glob would take for a pattern
+        elif fs.isdir(inner):
+            below = list_folder(fs, inner, but).files
+            warn_unread(path, below, [name for name in below if name.lower().endswith(suffixes)])
+            items = [f"{inner.rstrip('/')}/{name}" for name in below]
         else:
-            items = fs.ls(inner, detail=False) if fs.isdir(inner) else list_pattern(fs, inner)
+            items = list_pattern(fs, inner)
         names = sorted(map(str, items))
-        files = [name for name in names if name.endswith(suffixes) and not _is_hidden(name)]
+        files = [name for name in names if name.lower().endswith(suffixes) and not _is_hidden(name)]
         if not files:
             raise SourceError(
                 f"{path} holds no {' or '.join(suffixes)} file.",

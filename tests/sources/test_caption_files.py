@@ -118,9 +118,12 @@ def test_json_that_holds_no_captions_is_left_alone(tmp_path: Path) -> None:
         (folder / f"info{n}.json").write_text(json.dumps(value))
     (folder / "cut.json").write_text('{"000.jpg": "a d')
     summary = ingest_paths(tmp_path, "folder", folder)
-    assert summary.notice_counts == {"other_file": 9}
+    assert summary.notice_counts == {"other_file": 8, "text_unreadable": 1}
     for name in ("info2.json", "info6.json", "cut.json"):
-        with pytest.raises(SourceError, match="holds no captions in a layout that is known"):
+        message = (
+            "do not parse" if name == "cut.json" else "holds no captions in a layout that is known"
+        )
+        with pytest.raises(SourceError, match=message):
             ingest_paths(
                 tmp_path / name, "folder", folder, options={"captions": str(folder / name)}
             )
@@ -208,3 +211,19 @@ def test_a_path_of_another_folder_is_not_the_image_of_the_same_name(tmp_path: Pa
     ingest_paths(tmp_path / "b", "folder", tmp_path / "two")
     (reject,) = read_rows(tmp_path / "b", "rejects")
     assert reject["reason"] == "image_ambiguous"
+
+
+def test_json_by_the_line_is_read_under_the_ending_json(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", 3)
+    (folder / "captions.json").write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+    assert ingest_paths(tmp_path, "folder", folder).notice_counts == {}
+    assert texts(tmp_path) == DOGS
+
+
+def test_a_second_text_of_one_name_is_told_as_that(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "in", 1)
+    (folder / "000.txt").write_text("a dog")
+    (folder / "000.TXT").write_text("a cat")
+    ingest_paths(tmp_path, "folder", folder)
+    (reject,) = read_rows(tmp_path, "rejects")
+    assert "another text of that name is read" in reject["detail"]

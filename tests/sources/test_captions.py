@@ -205,6 +205,12 @@ FULL_NAMES = [
         {"text_not_used": "caption of .json says otherwise than caption of .jpg.json: 'two'"},
     ),
     ({"a.jpg.json": '{"id": 7}', "a.json": '{"caption": "two"}'}, [("two", "und")], {}),
+    (
+        {"a.json": '{"title": "a dog", "url": "http://x", "n": 7}'},
+        [],
+        {"text_not_used": ".json has no caption or text; not read are title"},
+    ),
+    ({"a.json": '{"title": "a dog"}', "a.txt": "one"}, [("one", "und")], {}),
     ({"a.jpg.txt": "one", "a.txt": "two"}, [("two", "und"), ("one", "und")], {}),
     (
         {"a.jpg.json": '{"caption": "one"}', "a.txt": "two", "a.jpg.txt": ""},

@@ -18,6 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.progress import NoProgress
 from pipeline.sources.ingest import IngestSummary
 from pipeline.sources.rows import read_rows as read_table_rows
+from pipeline.sources.wit_base import list_files
 from pipeline.sources.wit_tsv import COLUMNS, connect, load_tsv
 
 
@@ -252,3 +253,15 @@ def test_wit_base_images_that_are_none(tmp_path: Path) -> None:
         "image_unreadable", "image_missing", "image_missing",
     ]  # fmt: skip
     assert "row 2 of a.parquet" in read_rows(tmp_path, "rejects")[1]["detail"]
+
+
+def test_a_folder_means_its_tables_at_any_depth(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.tsv", "sub/b.TSV", "sub/c.tsv.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "d.tsv.bz2").write_bytes(b"x")
+    found = list_files([str(tmp_path)], (".tsv", ".tsv.gz"))
+    assert found == [f"{tmp_path}/{name}" for name in ("a.tsv", "sub/b.TSV", "sub/c.tsv.gz")]
+    assert "holds 1 files that are not read: d.tsv.bz2. Unpack them" in caplog.text
