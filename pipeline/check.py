@@ -65,7 +65,8 @@ def check(
             tell_stale(connection, (view.name for view in views))
             for view in views:
                 results.append(run_check(connection, view, store.url, dataset))
-                progress.advance(1, f"{view.name}: {results[-1].violation_count} violations")
+                kind = "warnings" if results[-1].is_warning else "violations"
+                progress.advance(1, f"{view.name}: {results[-1].violation_count} {kind}")
     finally:
         progress.finish()
     return results

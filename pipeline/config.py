@@ -365,6 +365,10 @@ def _read_switch(data: dict[str, Any], name: str, where: str) -> bool:
     return value
 
 
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+"""What a setting of a type must be, in words."""
+
+
 def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
     _check_keys(values, tuple(f.name for f in fields(kind)), where)
     defaults = {f.name: f.default for f in fields(kind)}
@@ -379,7 +383,7 @@ def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
         right = (int, float) if isinstance(default, float) else type(default)
         if not isinstance(value, right) or isinstance(value, bool) != isinstance(default, bool):
             raise ConfigError(
-                f"{where}: {name} is {value!r}.", f"It must be a {type(default).__name__}."
+                f"{where}: {name} is {value!r}.", f"It must be {_KINDS[type(default)]}."
             )
     return kind(**{name: _tuple(value) for name, value in values.items()})
 

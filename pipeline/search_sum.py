@@ -84,13 +84,13 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
                 "neurons says nothing.",
                 "Name a layer of the image tower with --layer, or --origin similarity.",
             )
-        found = find_sum(connection, layers, shown, question.neurons)
+        named = "; ".join(f"{concept} ({category})" for concept, category in concepts[:5])
+        more = f"; and {len(concepts) - 5} more" if len(concepts) > 5 else ""
+        found = find_sum(connection, layers, shown, question.neurons, f"{named}{more}, by {origin}")
         labels = {layer: read_labels(connection, layer) for layer in layers}
     rows = [
         (t.layer.layer, t.unit, t.weight, t.auroc, labels[t.layer].get(t.unit)) for t in found.terms
     ]
-    named = "; ".join(f"{concept} ({category})" for concept, category in concepts[:5])
-    more = f"; and {len(concepts) - 5} more" if len(concepts) > 5 else ""
     best = found.best
     title = f"{question.concept!r} as a sum of {len(rows)} neurons, {run.dataset}, run {run.run_id}"
     notes = (

@@ -97,7 +97,7 @@ def tell_stale(
 
 
 def _list(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def rests_on(names: Iterable[str]) -> list[str]:

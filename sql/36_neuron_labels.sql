@@ -14,9 +14,10 @@
 -- answers to one form of a concept only, and label more that merely lean towards one.)
 -- Concepts count by the word of the label_origins: not by the model's own similarity,
 -- unless that is asked for. A neuron without a label says why: 'no activity' (no top
--- example), 'no concept in top examples', 'not significant', or 'circular': it would
--- have a label, but its layer is of a text tower, which read the very texts that tell
--- the concept. Circular choices are corrected among themselves, so they make no other
+-- example), 'no concept in top examples' (screening), 'no concept stands out' (none can
+-- be chosen, so none was tested), 'not significant' (the choice failed its test), or
+-- 'circular': it would have a label, but its layer is of a text tower, which read the
+-- very texts that tell the concept. Circular choices are corrected among themselves, so they make no other
 -- q smaller; enrichment_concept says what was chosen. Only excitation gives labels;
 -- inhibition stands in neuron_concepts. AUROC and soft-WPMI count in agreement only
 -- where they choose: whose best concept is less than 0.001 nats (of the p of z; of
@@ -353,6 +354,7 @@ select
         when evidence.is_circular then 'circular'
         when not evidence.is_active then 'no activity'
         when not evidence.has_concepts then 'no concept in top examples'
+        when evidence.concept is null then 'no concept stands out'
         else 'not significant'
     end as reason,
 from evidence;

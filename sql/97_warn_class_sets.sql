@@ -2,7 +2,8 @@
 -- grain:   one row per class set that lacks examples of its run
 -- key:     dataset, run_id, class_set
 -- reads:   class_sets
--- purpose: Runs that have grown since they were classified: run the command again.
+-- purpose: Runs that have grown since they were classified: repeat what made the class
+--          set (of facets: neurons similarity; else neurons attack or stroop).
 --
 -- column              type     unit   meaning
 -- dataset             varchar         name of the dataset

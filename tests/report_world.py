@@ -58,6 +58,7 @@ def make_label(**more: Any) -> Label:
         "reason": None,
         "tested_score": 0.987,
         "tested_p_value": 1e-14,
+        "has_similarity": True,
     }
     return Label(**values | more)
 
@@ -65,7 +66,12 @@ def make_label(**more: Any) -> Label:
 def make_unlabelled(reason: str) -> Label:
     """No label: what ``neuron_labels`` has then."""
     names = list(Label.__dataclass_fields__)
-    told = {"is_labelled": False, "is_circular": reason == "circular", "reason": reason}
+    told = {
+        "has_similarity": False,
+        "is_labelled": False,
+        "is_circular": reason == "circular",
+        "reason": reason,
+    }
     return Label(**dict.fromkeys(names) | told)
 
 

@@ -275,7 +275,7 @@ def test_one_file_runs_everything(tmp_path, invoke):
         ('warehouse = "w"\ndataset = "t"\n[extract]\nmodel = "x"', "lacks layers"),
         ('warehouse = "w"\ndataset = "t"\n[ingest]\npaths = []', "does not say which source"),
         ('warehouse = "w"\ndataset = "t"\n[extract]\nmodel="x"\nlayers=[]\nbatch=3', "batch_size"),
-        ('warehouse = "w"\ndataset = "t"\n[labels]\nlabel_top_k = "ten"', "must be a int"),
+        ('warehouse = "w"\ndataset = "t"\n[labels]\nlabel_top_k = "ten"', "must be a whole number"),
     ],
 )
 def test_a_wrong_configuration_file_says_what_is_wrong(tmp_path, invoke, text, message):

@@ -127,6 +127,7 @@ def find_sum(
     layers: list[RunLayer],
     shown: Ids,
     neurons: int,
+    told: str = "the concept",
     max_bytes: int = MAX_BYTES,
 ) -> NeuronSum:
     """Write a concept as a sparse sum of the neurons of some layers of one run.
@@ -136,6 +137,7 @@ def find_sum(
         layers: Of one run; their neurons stand side by side.
         shown: int64, ascending: the examples that show the concept.
         neurons: How many neurons at most; a neuron that is constant is never one.
+        told: Which concept, and by whose word, for the error.
         max_bytes: See `MAX_BYTES`.
 
     Raises:
@@ -149,7 +151,7 @@ def find_sum(
     for half, found in (("screening", in_screening), ("testing", in_testing)):
         if not MIN_POSITIVES <= found.sum() < len(found):
             raise WarehouseError(
-                f"{found.sum()} of the {len(found)} images of the {half} half show the concept.",
+                f"Images of the {half} half that show {told}: {found.sum()} of {len(found)}.",
                 f"At least {MIN_POSITIVES} are needed, and some without it.",
             )
     unit_count = sum(layer.unit_count for layer in layers)

@@ -54,6 +54,8 @@ class Label:
     """AUROC of ``enrichment_concept`` on the testing half, labelled or not; null without one."""
     tested_p_value: float | None
     """Hypergeometric p of its enrichment there, which decides about the label."""
+    has_similarity: bool
+    """Whether soft-WPMI could choose: the run's own similarity was computed, and marts built."""
 
 
 @dataclass(frozen=True)

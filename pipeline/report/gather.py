@@ -64,6 +64,10 @@ select
     runner_up_score, margin, agreement, enrichment_concept, auroc_concept, soft_wpmi_concept,
     is_labelled, is_circular, reason, tested.auroc as tested_score,
     10 ^ tested.top_log10_p as tested_p_value,
+    exists (
+        select 1 from raw_soft_wpmi
+        where raw_soft_wpmi.dataset = $dataset and raw_soft_wpmi.run_id = $run_id
+    ) as has_similarity,
 from neuron_labels
 left join label_candidates as tested
     on

@@ -71,7 +71,8 @@ _ORIGINS = {
 
 _REASONS = {
     "no activity": "it has no top example: its activation is never above zero",
-    "no concept in top examples": "no concept is enriched among its top images",
+    "no concept in top examples": "none of its top images shows a concept",
+    "no concept stands out": "no concept that its top images show stands out enough to be tested",
     "not significant": "what was chosen on the screening half is not significant on the testing half",
     "circular": "circular: it is of the text tower, which read the very texts that tell the concept",
 }
@@ -165,7 +166,7 @@ def label_methods(label: Label) -> list[Method]:
             "soft-WPMI, by CLIP's similarity",
             label.soft_wpmi_concept,
             label,
-            "none; has neurons similarity been run?",
+            "none" if label.has_similarity else "not run (neurons similarity)",
         ),
     ]
 
@@ -239,6 +240,8 @@ def describe_test(test: HalleBerry | None, tower: str = "visual") -> list[str]:
     if test is None:
         return ["No form or language of any image is known here: nothing to compare."]
     lines = []
+    if not test.indices:
+        lines.append(f"{test.concept}: no form of any image is known here, only languages.")
     for row in test.indices:
         origin = _FORMS.get(row["facet_origin"], row["facet_origin"])
         if row["multimodality_index"] is None:
@@ -260,7 +263,7 @@ def describe_test(test: HalleBerry | None, tower: str = "visual") -> list[str]:
     if missing:
         lines.append(f"No image of the testing half shows it as: {', '.join(missing)}.")
     if not any(s.dimension == "word language" and s.positive_count for s in test.strata):
-        lines.append("No rendered words of this concept in the testing half.")
+        lines.append(f"No rendered words of {test.concept} in the testing half.")
     return lines
 
 
@@ -286,7 +289,10 @@ def describe_probabilities(card: Card) -> str:
     if not card.samples:
         return "This run kept no samples by activation: extract it again to have them."
     if card.label.is_circular:
-        return "No label that is not circular; people can judge the images: neurons label export."
+        return (
+            "Its texts cannot say: the text tower read them. People can judge the images: "
+            "neurons label export."
+        )
     if not card.label.is_labelled:
         return "No label, so there is no category to ask for; people can: neurons label export."
     return "No sampled image can be judged; people can: neurons label export."

@@ -62,7 +62,9 @@ def test_noise_dead_and_constant_units_stay_unlabelled(con):
         {"layer": CONSTANT_LAYER},
     ).fetchall()
     assert count == 256, "a constant tells nothing"
-    assert set(reasons) <= {"not significant", "no concept in top examples", "no activity"}
+    assert set(reasons) <= {
+        "not significant", "no concept stands out", "no concept in top examples", "no activity"
+    }  # fmt: skip
 
 
 def test_labels_are_no_more_than_chance_allows_without_the_planted(con):

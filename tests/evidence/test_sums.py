@@ -116,5 +116,7 @@ def test_too_few_images_to_learn_from(tiny_warehouse):
         layers = list_layers(connection)
         ids = example_ids(connection, layers[0].dataset, layers[0].run_id)
         for shown in (ids[:2], ids):
-            with pytest.raises(WarehouseError, match="of the screening half show the concept"):
+            with pytest.raises(
+                WarehouseError, match="Images of the screening half that show the concept: "
+            ):
                 find_sum(connection, layers, shown, 3)

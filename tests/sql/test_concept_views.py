@@ -227,7 +227,7 @@ def test_labels_say_what_a_neuron_stands_for_or_why_not():
         ("cat", None),
         (None, "no concept in top examples"),
     ]
-    assert rows[2]["reason"] in ("not significant", "no concept in top examples")
+    assert rows[2]["reason"] != "no activity"
     assert [(r["concept"], r["reason"]) for r in rows[3:]] == [
         (None, "no activity"),
         (None, "no activity"),
@@ -245,6 +245,18 @@ def test_labels_say_what_a_neuron_stands_for_or_why_not():
         if not row["is_labelled"]:
             told = ("concept", "category", "score", "z", "q_value", "lift", "margin", "agreement")
             assert all(row[name] is None for name in told)
+
+
+def test_a_neuron_is_not_significant_only_if_something_was_tested():
+    query = (
+        "select reason, enrichment_concept from neuron_labels where unit in (0, 6) order by unit"
+    )
+
+    def told(**changes):
+        return [tuple(row.values()) for row in fetch(labelled_world(**changes), query)]
+
+    assert told() == [(None, "cat"), ("not significant", "cat")]
+    assert told(label_min_count=11) == [("no concept stands out", None)] * 2
 
 
 def test_a_concept_of_the_screening_half_alone_is_no_label():
