@@ -17,12 +17,12 @@
 -- example), 'no concept in top examples' (screening), 'no concept stands out' (none can
 -- be chosen, so none was tested), 'not significant' (the choice failed its test), or
 -- 'circular': it would have a label, but its layer is of a text tower, which read the
--- very texts that tell the concept. Circular choices are corrected among themselves, so
--- they make no other q smaller; enrichment_concept says what was chosen. Only excitation
--- gives labels; inhibition stands in neuron_concepts. AUROC and soft-WPMI count in
--- agreement only where they choose: whose best concept is less than 0.001 nats (of the p
--- of z; of soft-WPMI, which saturates at the logarithm of the number of neurons) ahead
--- of the next name has chosen none.
+-- very texts that tell the concept. Circular choices are corrected among themselves,
+-- so they make no other q smaller; enrichment_concept says what was chosen. Only
+-- excitation gives labels; inhibition stands in neuron_concepts. AUROC and soft-WPMI
+-- count in agreement only where they choose: whose best concept is less than 0.001 nats
+-- (of the p of z; of soft-WPMI, which saturates at the logarithm of the number of
+-- neurons) ahead of the next name has chosen none.
 --
 -- column              type     unit       meaning
 -- dataset             varchar             name of the dataset
