@@ -13,7 +13,7 @@ from pipeline.extract.forward import Encoder
 from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model import describe_model, load_clip
 from pipeline.extract.run import choose_decode, worker_count
-from pipeline.extract.runs import check_config, open_run
+from pipeline.extract.runs import check_config, identify_run
 from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
 from pipeline.extract.writer import ShardWriter
 from pipeline.records import ShardManifest
@@ -77,9 +77,9 @@ def estimate(config: ExtractConfig) -> Estimate:
     store = Store(config.warehouse)
     dataset = read_dataset(store, config.dataset)
     clip = load_clip(config.model, config.device)
+    run, _ = identify_run(store, config, clip)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Store(folder)
-        run = open_run(scratch, config, clip)
         index = {
             s: read_manifest(store, dataset_folder(dataset.name), s.ordinal) for s in dataset.shards
         }

@@ -84,8 +84,8 @@ def choose_outputs(config: ExtractConfig, clip: Clip) -> tuple[LayerOutput, ...]
     return tuple(outputs)
 
 
-def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
-    """Find or make the run's folder.
+def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, dict[str, Any]]:
+    """The run that a configuration is, and its identity; nothing is written.
 
     Raises:
         ConfigMismatchError: The folder holds the outputs of another configuration; the fields that
@@ -108,30 +108,56 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
         "top_k": config.top_k,
         "max_pixels": config.max_pixels,
     }
-    # Runs of format 1 do not say how their model was set up. It was open_clip's way without a word.
-    unsaid = set(clip.setup_fields()) if clip.is_plain else set()
+    unsaid = _unsaid(clip)
     run_id = check_name(config.run, "run") if config.run else digest(identity)
     if not config.run and unsaid:
         earlier = digest({k: v for k, v in identity.items() if k not in unsaid})
         if store.exists(f"{dataset_folder(config.dataset)}/{partition(run_id=earlier)}/run.json"):
             run_id = earlier
     folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
-    path = f"{folder}/run.json"
-    if not store.exists(path):
-        with hold_lock(store, f"{folder}/run.lock") as lock:  # two processes may open it at once
-            clear_half_written(store, lock, folder, prefix="run.json")
-            if not store.exists(path):
-                record = _make_record(run_id, identity, config, clip, outputs)
-                store.write_record(path, record, with_copy=True)
-    known = read_record(store, path, RunRecord)["identity"]
+    run = Run(run_id, folder, outputs, clip.model_id, clip.is_random)
+    if store.exists(f"{folder}/run.json"):
+        _refuse_another(store, config, run, identity, unsaid)
+    return run, identity
+
+
+def _unsaid(clip: Clip) -> set[str]:
+    """What runs of format 1 do not say: how their model was set up. It was open_clip's own way, so a run
+    of a model that is set up in another way is none of them."""
+    return set(clip.setup_fields()) if clip.is_plain else set()
+
+
+def _refuse_another(
+    store: Store, config: ExtractConfig, run: Run, identity: dict[str, Any], unsaid: set[str]
+) -> None:
+    known = read_record(store, f"{run.folder}/run.json", RunRecord)["identity"]
     compared = [key for key in identity if key in known or key not in unsaid]
     if differs := [key for key in compared if identity[key] != known.get(key)]:
         lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
         raise ConfigMismatchError(
-            f"Run {run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
+            f"Run {run.run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
             "Outputs of two configurations never mix. Give another --run name, or none.",
         )
-    return Run(run_id, folder, outputs, clip.model_id, clip.is_random)
+
+
+def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
+    """Find the run's folder as `identify_run` does, or make it.
+
+    Raises:
+        ConfigMismatchError: As of `identify_run`.
+    """
+    run, identity = identify_run(store, config, clip)
+    path = f"{run.folder}/run.json"
+    if not store.exists(path):
+        with hold_lock(
+            store, f"{run.folder}/run.lock"
+        ) as lock:  # two processes may open it at once
+            clear_half_written(store, lock, run.folder, prefix="run.json")
+            if not store.exists(path):
+                record = _make_record(run.run_id, identity, config, clip, run.outputs)
+                store.write_record(path, record, with_copy=True)
+        _refuse_another(store, config, run, identity, _unsaid(clip))  # it may be the other's
+    return run
 
 
 def _make_record(

@@ -603,6 +603,27 @@ def test_estimate_is_plausible_and_writes_nothing(dataset: Path) -> None:
         estimate(make_config(dataset, run=""))
 
 
+def test_estimate_is_of_the_run_that_would_go_on(dataset: Path) -> None:
+    """A run of format 1, which does not say how its model was set up, goes on under its old id; and one of
+    another configuration is refused here as there."""
+    new = estimate(make_config(dataset, run="")).run_id
+    store = Store(dataset / "warehouse")
+    extract(make_config(dataset, run=""))
+    record = store.read_json(f"dataset=d/run_id={new}/run.json")
+    setup = load_clip(record["config"]["model"], "cpu").setup_fields()
+    identity = {k: v for k, v in record["identity"].items() if k not in setup}
+    assert len(identity) == len(record["identity"]) - len(setup)
+    old = digest(identity)
+    record |= {"run_id": old, "identity": identity}
+    store.write_json(f"dataset=d/run_id={old}/run.json", record)
+    assert estimate(make_config(dataset, run="")).run_id == old
+    assert extract(make_config(dataset, run="")).run_id == old
+    with pytest.raises(WarehouseError, match=f"Run {old} of 'd' has nothing left to do"):
+        estimate(make_config(dataset, run=""))
+    with pytest.raises(ConfigMismatchError, match="top_k"):
+        estimate(make_config(dataset, run=old, top_k=7))
+
+
 def test_estimate_counts_what_is_left(dataset: Path) -> None:
     run_extract(dataset, [0, 1])
     layers = (LAYER, "ln_final:cls")
