@@ -80,7 +80,8 @@ def run_check(
     about = "where coalesce(dataset = $dataset, true)" if is_told else ""
     with faults_told(place):
         result = connection.execute(
-            f"select *, count(*) over () as violation_count from {view.name} {about} limit 20",
+            f"select *, count(*) over () as violation_count from {view.name} {about} "
+            "order by all limit 20",
             {"dataset": dataset} if is_told else None,
         )
         names = tuple(column[0] for column in result.description)[:-1]

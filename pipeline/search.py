@@ -207,7 +207,8 @@ def _by_concepts(
                     order by
                         if(direction = 'positive', -auroc, auroc), layer, unit, concept, category
                 ) <= $k
-            order by origin, if(direction = 'positive', -auroc, auroc), layer, unit, concept
+            order by
+                origin, if(direction = 'positive', -auroc, auroc), layer, unit, concept, category
             """,
             {
                 "dataset": run.dataset,

@@ -173,7 +173,8 @@ where
         origin = 'human'
         or (origin = $origin and category = $category and coalesce(concept = $concept, true))
     )
-order by origin = 'human', concept is null, all_hits desc, category, labeller, sd_bin
+order by origin = 'human', concept is null, all_hits desc, category, concept, labeller,
+    sd_bin
 """
 
 _CLARITY = f"""

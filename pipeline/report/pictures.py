@@ -65,6 +65,7 @@ inner join wanted using (example_id)
 inner join shards using (dataset, shard_ordinal)
 left join stimuli using (dataset, example_id)
 where examples.dataset = $dataset
+order by examples.example_id
 """
 
 
