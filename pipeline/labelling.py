@@ -22,10 +22,11 @@ from pipeline.config import digest
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.outputs import new_folder
 from pipeline.page_policy import page_policy
 from pipeline.pixels import open_upright, put_on_paper
 from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.storage import Store, storage_errors
+from pipeline.storage import Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -135,11 +136,34 @@ def export_sheet(
     random.Random(f"{seed} {neuron['layer']} {neuron['unit']}").shuffle(example_ids)
     record = {**neuron, "seed": seed, "per_bin": per_bin, "example_ids": example_ids}
     sheet = digest(record)
-    items = _write_images(connection, store, neuron["dataset"], example_ids, out, progress)
+    with new_folder(out, SHEET_FILE) as folder:
+        count = _write_sheet(
+            connection, store, folder, {"sheet": sheet, **record}, progress or NoProgress()
+        )
+    return SheetSummary(sheet, out, count, len(bins))
+
+
+def _write_sheet(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    folder: Path,
+    record: dict[str, Any],
+    progress: ProgressCallback,
+) -> int:
+    """Write all files of a sheet into an empty folder. Returns the number of images.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        folder: Where to.
+        record: What the sheet is of: its id, the neuron, and the examples in their order.
+        progress: Told of each image.
+    """
+    sheet, example_ids = record["sheet"], record["example_ids"]
+    items = _write_images(connection, store, record["dataset"], example_ids, folder, progress)
     figures = "\n".join(_figure(number, *item) for number, item in enumerate(items, 1))
     page = (Path(__file__).parent / "labels" / "sheet.html").read_text(encoding="utf-8")
     key = {
-        "sheet": sheet,
         **{name: value for name, value in record.items() if name != "example_ids"},
         "items": [
             {"item": number, "image": image, "example_id": example_id}
@@ -148,15 +172,14 @@ def export_sheet(
             )
         ],
     }
-    with storage_errors(str(out)):
-        page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
-        (out / "index.html").write_text(page.replace("@@FIGURES@@", figures), encoding="utf-8")
-        with (out / LABELS_FILE).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(SHEET_COLUMNS)
-            writer.writerows((sheet, n, image, "", "") for n, (image, _) in enumerate(items, 1))
-        (out / SHEET_FILE).write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
-    return SheetSummary(sheet, out, len(items), len(bins))
+    page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
+    (folder / "index.html").write_text(page.replace("@@FIGURES@@", figures), encoding="utf-8")
+    with (folder / LABELS_FILE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(SHEET_COLUMNS)
+        writer.writerows((sheet, n, image, "", "") for n, (image, _) in enumerate(items, 1))
+    (folder / SHEET_FILE).write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
+    return len(items)
 
 
 def _write_images(
@@ -164,8 +187,8 @@ def _write_images(
     store: Store,
     dataset: str,
     example_ids: Sequence[int],
-    out: Path,
-    progress: ProgressCallback | None,
+    folder: Path,
+    progress: ProgressCallback,
 ) -> list[tuple[str, bytes]]:
     """Write each image as it is in its tar. Returns file name and JPEG thumbnail of each, in order."""
     rows = connection.execute(
@@ -178,19 +201,16 @@ def _write_images(
         {"dataset": dataset, "ids": list(example_ids)},
     ).fetchall()
     places = {example_id: (place, mime) for example_id, *place, mime in rows}
-    progress = progress or NoProgress()
     items = []
     progress.start("sheet", len(example_ids))
     try:
-        with storage_errors(str(out)):
-            (out / "images").mkdir(parents=True, exist_ok=True)
+        (folder / "images").mkdir()
         for number, example_id in enumerate(example_ids, 1):
             place, mime = places[example_id]
             data = read_image(store, *place)
             suffix = _SUFFIXES.get(mime, f".{mime.rsplit('/', 1)[1]}")
             name = f"images/{number:04d}{suffix}"
-            with storage_errors(str(out / name)):
-                (out / name).write_bytes(data)
+            (folder / name).write_bytes(data)
             items.append((name, _thumbnail(data)))
             progress.advance(1)
     finally:

@@ -15,8 +15,8 @@ import duckdb
 from pipeline.display import print_table, show_json, shown_on_terminal
 from pipeline.errors import ConfigError, NeuronsError, WarehouseError
 from pipeline.faults import explain_fault, first_line
+from pipeline.outputs import new_file
 from pipeline.stale import tell_stale, views_of_query
-from pipeline.storage import storage_errors
 from pipeline.warehouse import connect
 from pipeline.warehouse_files import ForbiddenError
 
@@ -47,9 +47,9 @@ def run_query(
     with connect(warehouse) as connection:
         tell_stale(connection, views_of_query(connection, query), stale)
         try:
-            if form == "parquet":
-                with storage_errors(str(out)):
-                    _write_parquet(connection, query, out)
+            if form == "parquet" and out is not None:
+                with new_file(out) as file:
+                    _write_parquet(connection, query, file)
                 return
             result = connection.execute(query)
             names = [column[0] for column in result.description or []]
@@ -57,7 +57,7 @@ def run_query(
             if out is None:
                 _write_text(names, rows, form, sys.stdout)
             else:
-                with storage_errors(str(out)), out.open("w", encoding="utf-8", newline="") as file:
+                with new_file(out) as path, path.open("w", encoding="utf-8", newline="") as file:
                     _write_text(names, rows, form, file)
         except duckdb.Error as error:
             raise explain_query(error, warehouse) from error
@@ -89,7 +89,7 @@ def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
         yield from rows
 
 
-def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, out: Path | None) -> None:
+def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
     """Write row group by row group: the result is never in memory as a whole."""
     import pyarrow.parquet as pq
 

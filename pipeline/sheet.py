@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.display import show
+from pipeline.outputs import new_file
 from pipeline.pixels import open_upright, put_on_paper
-from pipeline.storage import storage_errors
 
 THUMBNAIL_PX = 112
 MARGIN_PX = 6
@@ -74,6 +74,5 @@ def _thumbnail(data: bytes) -> Image.Image:
 
 def save_sheet(sheet: Image.Image, path: str | Path) -> None:
     """Write a PNG."""
-    with storage_errors(str(path)):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, "PNG")
+    with new_file(Path(path)) as file:
+        sheet.save(file, "PNG")

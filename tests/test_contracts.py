@@ -122,7 +122,7 @@ LEVELS = {
     "storage": 1, "progress": 1, "records": 1.5,
     "interrupts": 0, "spill": 2, "warehouse_files": 2, "duck": 2.5,
     "dataset": 2, "shards": 2, "locks": 2, "images": 3, "sources": 3, "extract": 3, "labels": 3, "views": 3,
-    "leftovers": 2.4, "presence": 2.5, "audit": 2.8,
+    "outputs": 2, "leftovers": 2.4, "presence": 2.5, "audit": 2.8,
     "axes": 3, "stale": 4.5,
     "stimuli": 4, "inventory": 4, "train": 5, "evidence": 5, "warehouse": 5,
     "build": 6, "check": 6, "compact": 6, "sheet": 6, "runs": 6, "label_files": 5,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.outputs import new_file
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import draw_card
 from pipeline.report.gather import gather_card
@@ -14,7 +15,7 @@ from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.runs import find_neuron, find_run
 from pipeline.stale import tell_stale
-from pipeline.storage import Store, storage_errors
+from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 
@@ -37,8 +38,8 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str
         card = gather_card(connection, Store(warehouse), neuron)
     if form == ".png":
         picture = draw_card(card)
-        with _writing(out):
-            picture.save(out, "PNG", optimize=True)
+        with new_file(out) as file:
+            picture.save(file, "PNG", optimize=True)
     else:
         _write_page(render_card(card), out)
     told = (
@@ -85,11 +86,5 @@ def _form(out: Path, *forms: str) -> str:
 
 
 def _write_page(page: str, out: Path) -> None:
-    with _writing(out):
-        out.write_text(page, encoding="utf-8")
-
-
-def _writing(out: Path) -> Any:
-    with storage_errors(str(out)):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    return storage_errors(str(out))
+    with new_file(out) as file:
+        file.write_text(page, encoding="utf-8")

@@ -164,7 +164,7 @@ def write_url_table(
 
     files = list_files(paths, (".tsv", ".tsv.gz"))
     folder, _, name = out.rpartition("/")
-    store = Store(folder or ".")
+    store = Store(folder or ("/" if out.startswith("/") else "."))
     with tempfile.TemporaryDirectory(dir=spill) as place, connect(place) as con:
         load_tsv(con, place, files, _URL_COLUMNS, progress or NoProgress())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,6 @@ from report_world import (
     make_unlabelled,
 )
 
-from pipeline.cli import main
 from pipeline.display import show
 from pipeline.errors import WarehouseError
 from pipeline.report import card_png, words
@@ -29,22 +27,6 @@ from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 LAYER = "visual.layer3.0"
-
-
-@pytest.fixture
-def invoke(monkeypatch, capsys):
-    """Run a command in this process, through ``main``."""
-
-    def call(*arguments: object, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["neurons", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, out + err
-        assert "Traceback" not in err
-        return out + err
-
-    return call
 
 
 @pytest.fixture
@@ -332,21 +314,21 @@ def test_a_card_says_by_what_it_measures_and_what_its_words_mean():
     assert "skewness 1.5, excess kurtosis 3.25, sparsity 0.6" in page.text
 
 
-def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, invoke):
+def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, told):
     here = ("--warehouse", tiny_warehouse)
     png, html = tmp_path / "new" / "card.png", tmp_path / "card.html"
-    out = invoke("card", LAYER, 3, *here, "--out", png)
+    out = told("card", LAYER, 3, *here, "--out", png)
     assert f"Picture: {png}" in out
     with Image.open(png) as picture:
         assert picture.format == "PNG"
         assert picture.width == WIDTH_PX
-    invoke("card", LAYER, 3, *here, "--dataset", "textures", "--out", html)
+    told("card", LAYER, 3, *here, "--dataset", "textures", "--out", html)
     page = assert_self_contained(html.read_text(encoding="utf-8"))
     assert "The model's weights are random" in page.text
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((LAYER, 3, "--out", "card.jpg"), "Expected .png or .html"),
         ((LAYER, 3, "--out", "card"), "suffix 'none'"),
@@ -355,9 +337,9 @@ def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, invoke):
         ((LAYER, 3, "--run", "none", "--out", "card.png"), "no run 'none'"),
     ],
 )
-def test_wrong_arguments_are_told(tiny_warehouse, tmp_path, invoke, monkeypatch, arguments, told):
+def test_wrong_arguments_are_told(tiny_warehouse, tmp_path, told, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert told in invoke("card", *arguments, "--warehouse", tiny_warehouse, code=2)
+    assert message in told("card", *arguments, "--warehouse", tiny_warehouse, code=2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import pytest
 from report_world import EVIL, assert_self_contained, make_picture
 
-from pipeline.cli import main
 from pipeline.display import show
 from pipeline.errors import WarehouseError
 from pipeline.report import words
@@ -17,21 +15,6 @@ from pipeline.report.run_report_html import render_report
 from pipeline.runs import find_run
 from pipeline.storage import Store
 from pipeline.warehouse import connect
-
-
-@pytest.fixture
-def invoke(monkeypatch, capsys):
-    """Run a command in this process, through ``main``."""
-
-    def call(*arguments: object, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["neurons", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, out + err
-        return out + err
-
-    return call
 
 
 @pytest.fixture
@@ -160,10 +143,9 @@ def test_how_many_labels_are_chance_is_told_beside_the_most_convincing():
     assert told(0, None) == ""
 
 
-def test_the_command_writes_one_page(tiny_warehouse, tmp_path, invoke):
+def test_the_command_writes_one_page(tiny_warehouse, tmp_path, told):
     out = tmp_path / "pages" / "report.html"
-    told = invoke("report", "--warehouse", tiny_warehouse, "--out", out)
-    assert f"Page: {out}" in told
+    assert f"Page: {out}" in told("report", "--warehouse", tiny_warehouse, "--out", out)
     page = assert_self_contained(out.read_text(encoding="utf-8"))
     with connect(tiny_warehouse) as con:
         image_count, text_count = con.execute(
@@ -173,7 +155,7 @@ def test_the_command_writes_one_page(tiny_warehouse, tmp_path, invoke):
     assert f"{text_count:,} in 1 languages: en" in page.text
     assert "RANDOM weights" in page.text
     assert out.stat().st_size < 1_000_000
-    wrong = invoke("report", "--warehouse", tiny_warehouse, "--out", tmp_path / "r.png", code=2)
+    wrong = told("report", "--warehouse", tiny_warehouse, "--out", tmp_path / "r.png", code=2)
     assert "Expected .html" in wrong
 
 
