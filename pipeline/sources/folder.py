@@ -163,6 +163,8 @@ class _Folder:
     """Captions files that are read without being named."""
     unread: list[str] = field(default_factory=list)
     """Those that are not."""
+    others: list[str] = field(default_factory=list)
+    """JSON and Parquet files that were looked into and hold no captions of these images."""
     damaged: list[str] = field(default_factory=list)
     """Files that may be captions and cannot be read."""
 
@@ -195,12 +197,14 @@ class _Folder:
                 found.append(name)
             elif holds is None:
                 self.damaged.append(name)
+            else:
+                self.others.append(name)
         found = sorted(found) if len(found) <= _MOST_TABLES else [n for n in found if "/" not in n]
         top = [name for name in found if "/" not in name]
         if len(top) > 1:
             raise SourceError(
                 f"{path} holds several files that may be captions: {', '.join(top)}.",
-                "Say which one with the option captions.",
+                "Say which one with the option captions, or move those that are none elsewhere.",
             )
         below = [n for n in found if split_ending(n.rpartition("/")[2])[0].lower() == "metadata"]
         self.tables = top or below
@@ -269,9 +273,7 @@ class _Folder:
             kind, base = extension.lower(), stem.rsplit("/", 1)[-1]
             if name in images or name in used:
                 continue
-            if name in self.damaged:
-                passed_over.add(TEXT_UNREADABLE, name)
-            elif name in self.unread:
+            if name in self.unread:
                 what = f"captions that are not read unless --captions names them, {name}"
                 passed_over.add(TEXT_NOT_USED, what)
             elif kind in UNREADABLE_EXTENSIONS:
@@ -286,8 +288,11 @@ class _Folder:
                     why = "" if "/" in name else "; a table of captions is named with --captions"
                 what = f"the caption {name} has no image beside it{why}"
                 yield make_reject(name, "image_missing", what)
+            elif name in self.damaged:
+                passed_over.add(TEXT_UNREADABLE, name)
             else:
-                passed_over.add(OTHER_FILE, describe_ending(name))
+                kind = name if name in self.others else describe_ending(name)
+                passed_over.add(OTHER_FILE, kind)
 
     def _attach(self, image: str, row: CaptionRow, kind: str) -> None:
         notices = self.notices.setdefault(image, Notices())

@@ -119,6 +119,9 @@ def test_json_that_holds_no_captions_is_left_alone(tmp_path: Path) -> None:
     (folder / "cut.json").write_text('{"000.jpg": "a d')
     summary = ingest_paths(tmp_path, "folder", folder)
     assert summary.notice_counts == {"other_file": 8, "text_unreadable": 1}
+    told = {row["reason"]: row["detail"] for row in read_rows(tmp_path, "notices")}
+    assert all(f"info{n}.json: 1" in told["other_file"] for n in range(8))
+    assert told["text_unreadable"] == "cut.json: 1"
     for name in ("info2.json", "info6.json", "cut.json"):
         message = (
             "do not parse" if name == "cut.json" else "holds no captions in a layout that is known"
