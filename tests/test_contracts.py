@@ -131,7 +131,7 @@ LEVELS = {
     "image_sources": 7, "demo_sheets": 7, "jobs": 8, "repair": 8,
     "search_like": 8, "search_sum": 8, "report": 8,
     "stimuli_commands": 9, "probe_commands": 9, "search_commands": 9, "label_commands": 9,
-    "report_commands": 9, "demo": 9, "cli": 10, "flows": 10,
+    "report_commands": 9, "demo": 9, "cli": 10, "entry": 11, "flows": 10,
 }  # fmt: skip
 
 

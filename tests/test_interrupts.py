@@ -99,3 +99,24 @@ def test_long_commands_stop_in_order(tiny_warehouse, tmp_path, command):
     assert "Traceback" not in rest
     assert "run the same command again" in rest
     assert not list(place.rglob(".spill/*"))
+
+
+@pytest.mark.parametrize("late", ["typer", "pipeline.report_commands"])
+def test_ctrl_c_while_the_command_is_still_being_imported(late):
+    code = f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Presses:
+    def find_spec(self, name, *_):
+        if name == {late!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Presses())
+from pipeline.entry import main
+sys.argv = ["neurons", "--version"]
+main()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (run.returncode, run.stdout) == (130, "")
+    assert run.stderr == "Interrupted before anything began.\n"

@@ -1,0 +1,25 @@
+"""Where the command `neurons` begins: Ctrl-C is heeded before the second that importing takes."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+STATUS = 130
+"""As `interrupts.STATUS`, which is not imported yet."""
+
+
+def main() -> None:
+    """Import the command line and run it."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored (nohup, &)
+        signal.signal(signal.SIGINT, _leave)
+    from pipeline.cli import main as run
+
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # `interrupts` takes over
+    run()
+
+
+def _leave(*_: object) -> None:
+    os.write(2, b"Interrupted before anything began.\n")
+    os._exit(STATUS)  # an exception in the middle of an import would come out as any other one
