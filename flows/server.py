@@ -163,7 +163,7 @@ def keep_result(result: Result) -> Result:
 
 def guarded(made: AnyFlow) -> AnyFlow:
     """Make a flow a `GuardedFlow`: a decorator, above ``@flow``."""
-    work = made.fn
+    work, changed = made.fn, cast(Any, made)
 
     @functools.wraps(work)
     def remember(*args: Any, **parameters: Any) -> Any:
@@ -173,7 +173,7 @@ def guarded(made: AnyFlow) -> AnyFlow:
         return keep_result(work(*args, **parameters))
 
     # Types, not their names: Prefect would look the names up in this module.
-    remember.__signature__ = inspect.signature(work, eval_str=True)  # type: ignore[attr-defined]
-    made.fn = remember
-    made.__class__ = GuardedFlow  # type: ignore[assignment]
+    cast(Any, remember).__signature__ = inspect.signature(work, eval_str=True)
+    changed.fn = remember
+    changed.__class__ = GuardedFlow
     return made
