@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_rows
 from test_folder import fill, read_captions
 
-from pipeline.errors import SourceError
+from pipeline.errors import ExampleError, SourceError
+from pipeline.sources.folder import iter_folder
+from pipeline.sources.notices import PassedOver
 
 DOGS = {"000": ["a dog"], "001": ["a cat", "une chatte"], "002": []}
 COCO = {
@@ -230,3 +235,40 @@ def test_a_second_text_of_one_name_is_told_as_that(tmp_path: Path) -> None:
     ingest_paths(tmp_path, "folder", folder)
     (reject,) = read_rows(tmp_path, "rejects")
     assert "another text of that name is read" in reject["detail"]
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats()
+    | st.sampled_from(["000.jpg", "000", "gone.jpg", "a dog", "", "\ud800.jpg", "a\0b"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["images", "annotations", "id", "image_id", "file_name", "caption", "text", "url",
+                         "000.jpg", "language", "text_kind", "page_title", "\ud800"]),
+        inner, max_size=4),
+    max_leaves=16,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY, st.booleans())
+def test_any_json_gives_captions_rejects_or_our_error(value: object, is_named: bool) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "000.jpg").write_bytes(b"x")
+        file = Path(place) / "captions.json"
+        file.write_text(json.dumps(value))
+        passed_over = PassedOver()
+        try:
+            image, *others = iter_folder(place, str(file) if is_named else None, passed_over)
+        except SourceError:
+            assert is_named
+            return
+    assert image.key == "000"
+    assert all(
+        text["text"]
+        and text["text"] in ("000.jpg", "000", "gone.jpg", "a dog", "a b", "\ufffd.jpg")
+        for text in image.texts
+    )
+    assert image.texts or image.notices or others or passed_over.counts or is_named
+    for other in others:
+        with pytest.raises(ExampleError, match=r"captions\.json"):
+            other.image()
