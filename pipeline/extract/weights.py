@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ PREFERRED = (
     "model.pth",
 )
 """Names that open_clip looks for in a folder, best first."""
+
+# The hub's client writes by a handler of its own what ours writes as well: each line twice, and unescaped.
+_HUB_LOG = logging.getLogger("huggingface_hub")
+for _handler in tuple(_HUB_LOG.handlers):
+    _HUB_LOG.removeHandler(_handler)
 
 ENDINGS = (".safetensors", ".bin", ".pth", ".pt")
 
@@ -120,4 +126,5 @@ def find_in_folder(name: ModelId, folder: Path) -> str:
 
 
 def _shorten(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    told = " ".join(str(error).split()) or type(error).__name__
+    return told if len(told) <= 300 else f"{told[:297]}..."

@@ -98,7 +98,7 @@ def iter_words(
         rng = random.Random(f"{options.seed}:{word.language}:{word.text}")
         able = [font for font in fonts if font.can_draw(word.text)]
         if not able:
-            detail = f"none of the {len(fonts)} fonts can draw all of {word.text!r}"
+            detail = f"none of the {len(fonts)} fonts can draw all of {word.text!r}; give others by --font"
             yield make_reject(f"word/{number:06d}", "missing_glyph", detail)
             continue
         chosen = rng.sample(able, min(options.fonts_per_word, len(able)))

@@ -105,6 +105,15 @@ def test_a_missing_gpu_is_never_replaced_by_the_cpu() -> None:
     assert "--device cpu" in caught.value.hint
 
 
+def test_what_the_hubs_client_says_is_shown_once_by_our_own_handler(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = logging.getLogger("huggingface_hub")
+    assert log.handlers == []
+    log.getChild("utils").warning("Retrying in 1s")
+    assert [record.message for record in caplog.records] == ["Retrying in 1s"]
+
+
 def test_loading_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     """open_clip logs to the root logger; what matters of it is raised or recorded."""
     root = logging.getLogger()

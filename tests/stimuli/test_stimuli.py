@@ -135,6 +135,7 @@ def test_what_no_font_can_draw_is_a_reject_and_counts_add_up(tmp_path):
     assert (done.read_count, done.written_count, done.rejected_count) == (3, 2, 1)
     with connect(tmp_path) as con:
         assert con.sql("select reason from rejects").fetchall() == [("missing_glyph",)]
+        assert "--font" in con.sql("select detail from rejects").fetchall()[0][0]
         rows = con.sql("select text, language, script, font from stimuli order by all").fetchall()
     assert rows == [("cat", "en", "Latn", "NotoSans"), ("dog", "en", "Latn", "NotoSans")]
 
