@@ -21,7 +21,14 @@ from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.stale import digest_runs
 from pipeline.storage import PAGE_CHECKSUMS, Store
-from pipeline.views import MATERIALISED, find_view, load_statements, load_views
+from pipeline.views import (
+    MATERIALISED,
+    TITLE,
+    find_view,
+    load_statements,
+    load_views,
+    write_dictionary,
+)
 from pipeline.warehouse import (
     has_marts,
     open_views,
@@ -31,6 +38,10 @@ from pipeline.warehouse import (
     small_tables,
     use_mart,
 )
+from pipeline.warn import warn_once
+
+DICTIONARY = "README.md"
+"""What every view and column means, in the warehouse itself."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,8 @@ def build(
     settings: LabelSettings | None = None,
     progress: ProgressCallback | None = None,
 ) -> BuildSummary:
-    """Write the expensive marts as Parquet, and ``views.sql`` for the plain DuckDB shell.
+    """Write the expensive marts as Parquet, ``views.sql`` for the plain DuckDB shell, and what every view
+    and column means into ``README.md``.
 
     Raises:
         WarehouseError: There is nothing to build from.
@@ -57,7 +69,8 @@ def build(
     # Alone: a second build would clear away what the first writes.
     with hold_lock(store, "marts/build.lock") as lock:
         clear_half_written_below(store, lock, "marts")
-        clear_half_written(store, lock, "", prefix="views.sql")
+        for name in ("views.sql", DICTIONARY):
+            clear_half_written(store, lock, "", prefix=name)
         return _build(store, settings, progress)
 
 
@@ -69,7 +82,7 @@ def _build(
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     fingerprint = inventory.fingerprint(settings)
     if built and built["fingerprint"] == fingerprint and has_marts(store, built):
-        _write_script(inventory, settings, built["folder"])  # compaction changes it, not the marts
+        _write_words(inventory, settings, built["folder"])  # compaction changes them, not the marts
         _drop_old_marts(store, keep={built["folder"], built.get("previous", "")})
         return BuildSummary(built["row_counts"], was_current=True)
     folder = f"marts/{fingerprint}"
@@ -102,18 +115,34 @@ def _build(
         },
         with_copy=True,  # the settings are nowhere else
     )
-    _write_script(inventory, settings, folder)
+    _write_words(inventory, settings, folder)
     _drop_old_marts(store, keep={folder, previous})
     return BuildSummary(row_counts, was_current=False)
 
 
-def _write_script(inventory: Inventory, settings: LabelSettings, folder: str) -> None:
-    store, script = inventory.store, write_views_script(inventory, settings, folder).encode()
-    if store.exists("views.sql"):
-        with store.open("views.sql") as file:
-            if file.read() == script:
+def _write_words(inventory: Inventory, settings: LabelSettings, folder: str) -> None:
+    """The views as a script, and what they mean."""
+    store = inventory.store
+    _write_if_new(store, "views.sql", write_views_script(inventory, settings, folder))
+    if store.exists(DICTIONARY):
+        with store.open(DICTIONARY) as file:
+            is_ours = file.read(len(TITLE)) == TITLE.encode()
+        if not is_ours:
+            warn_once(
+                f"{store.uri(DICTIONARY)} is not ours: it is left as it is, and the data dictionary is "
+                "not written. Rename it and build again to have both."
+            )
+            return
+    _write_if_new(store, DICTIONARY, write_dictionary())
+
+
+def _write_if_new(store: Store, name: str, text: str) -> None:
+    data = text.encode()
+    if store.exists(name):
+        with store.open(name) as file:
+            if file.read() == data:
                 return
-    store.write_with("views.sql", lambda path: Path(path).write_bytes(script))
+    store.write_bytes(name, data)
 
 
 def _materialise(

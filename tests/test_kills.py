@@ -66,7 +66,8 @@ def starts(full_warehouse, tmp_path_factory) -> dict[str, Path]:
     shutil.rmtree(run / "compact")
     (run / "compact.json").unlink()
     shutil.rmtree(places["build"] / "warehouse/marts")
-    (places["build"] / "warehouse/views.sql").unlink()
+    for name in ("views.sql", "README.md"):
+        (places["build"] / "warehouse" / name).unlink()
     (run,) = (places["similarity"] / "warehouse").glob("dataset=*/run_id=*")
     for name in ("concept_scores", "concept_embeddings", "class_scores", "class_sets"):
         shutil.rmtree(run / name)

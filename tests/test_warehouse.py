@@ -207,6 +207,25 @@ def test_views_script_gives_the_same_without_us(tiny_warehouse):
     assert f"[({labels[0][0]},)]" in run.stdout
 
 
+def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(tmp_path, caplog):
+    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+    build(place)
+    text = (place / "README.md").read_text(encoding="utf-8")
+    for view in load_views():
+        assert view.number < 25 or view.name in text
+    (place / "README.md").unlink()
+    (place / "README.md.tmp-0123abcd").write_text("half")
+    assert build(place).was_current
+    assert (place / "README.md").read_text(encoding="utf-8") == text, (
+        "written again where it is gone"
+    )
+    assert not (place / "README.md.tmp-0123abcd").exists()
+    (place / "README.md").write_text("# My notes")
+    build(place)
+    assert (place / "README.md").read_text() == "# My notes"
+    assert "README.md is not ours" in caplog.text
+
+
 def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     with connect(place) as connection:
