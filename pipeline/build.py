@@ -43,6 +43,9 @@ from pipeline.warn import warn_once
 DICTIONARY = "README.md"
 """What every view and column means, in the warehouse itself."""
 
+LEXICON = "lexicon.parquet"
+"""The lexicon among the marts, for ``views.sql``."""
+
 
 @dataclass(frozen=True)
 class BuildSummary:
@@ -81,7 +84,8 @@ def _build(
     built = read_build(store)
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     fingerprint = inventory.fingerprint(settings)
-    if built and built["fingerprint"] == fingerprint and has_marts(store, built):
+    is_there = built and has_marts(store, built) and store.exists(f"{built['folder']}/{LEXICON}")
+    if built and built["fingerprint"] == fingerprint and is_there:
         _write_words(inventory, settings, built["folder"])  # compaction changes them, not the marts
         _drop_old_marts(store, keep={built["folder"], built.get("previous", "")})
         return BuildSummary(built["row_counts"], was_current=True)
@@ -89,8 +93,8 @@ def _build(
     previous = _previous(built, folder)
     _drop_old_marts(store, keep={folder, built["folder"] if built else "", previous})
     words = load_lexicon()
-    written = store.write_parquet("marts/lexicon.parquet", words)
-    lexicon = make_entry("lexicon", "marts/lexicon.parquet", len(words), written)
+    written = store.write_parquet(f"{folder}/{LEXICON}", words)
+    lexicon = make_entry("lexicon", f"{folder}/{LEXICON}", len(words), written)
     files: list[FileEntry] = []
     with faults_told(store.url), open_views(inventory, settings) as connection:
         progress.start("build", len(MATERIALISED))
@@ -116,6 +120,7 @@ def _build(
         with_copy=True,  # the settings are nowhere else
     )
     _write_words(inventory, settings, folder)
+    store.delete(f"marts/{LEXICON}")  # where earlier versions had it, written over by each build
     _drop_old_marts(store, keep={folder, previous})
     return BuildSummary(row_counts, was_current=False)
 
@@ -195,14 +200,16 @@ select
         when count(*) = 0
             then error('Start DuckDB in the warehouse''s folder: cd WAREHOUSE && duckdb -init views.sql')
     end as told
-from glob('marts/lexicon.parquet');
+from glob(@@LEXICON@@);
 drop table here;"""
 """The views name files relative to the warehouse; elsewhere this says so."""
 
 
 def write_views_script(inventory: Inventory, settings: LabelSettings, folder: str) -> str:
     """SQL that makes the same views without us: ``duckdb -init views.sql``, from the warehouse."""
-    out = ["-- Made by neurons build. Use it from this folder: duckdb -init views.sql", _IS_HERE]
+    lexicon = quote(f"{folder}/{LEXICON}")
+    out = ["-- Made by neurons build. Use it from this folder: duckdb -init views.sql"]
+    out.append(_IS_HERE.replace("@@LEXICON@@", lexicon))
     for name, rows, columns in small_tables(inventory, settings):
         out.append(f"create or replace table {name} ({columns});")
         names = [column.strip().split()[0].strip('"') for column in columns.split(",")]
@@ -210,7 +217,7 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
             f"insert into {name} values ({', '.join(_literal(r.get(n)) for n in names)});"
             for r in rows
         ]
-    out.append("create or replace table lexicon as from 'marts/lexicon.parquet';")
+    out.append(f"create or replace table lexicon as from {lexicon};")
     for table in TABLES.values():
         if table.name != "compact":
             out.append(

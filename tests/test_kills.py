@@ -20,6 +20,8 @@ from making import ingest_paths
 from probing import base_image
 
 from pipeline.audit import MEMORY, audit_warehouse
+from pipeline.build import build
+from pipeline.config import LabelSettings
 from pipeline.storage import Store
 
 
@@ -109,6 +111,20 @@ def test_killed_and_run_again_nothing_is_left(step, starts, run_step, tmp_path):
     assert sorted(found) == sorted(expected)
     assert [name for name in found if found[name] != expected[name]] == []
     assert audit_warehouse(Store(disturbed / "warehouse"), deep=True).damages == []
+
+
+def test_a_build_writes_over_nothing_that_the_last_one_names(tiny_warehouse, tmp_path):
+    """So a kill between its files leaves the last build as it was, for connections and for check."""
+    place = copy_of(tiny_warehouse, tmp_path)
+    named = [place / file["path"] for file in Store(place).read_json("marts/build.json")["files"]]
+    (lexicon,) = (file for file in named if file.name == "lexicon.parquet")
+    earlier = place / "marts/lexicon.parquet"  # where it was before
+    shutil.copy(lexicon, earlier)
+    before = {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in named}
+    build(place, LabelSettings(label_max_q=0.2, label_null_repeats=0))
+    assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in named} == before
+    assert not earlier.exists()
+    assert audit_warehouse(Store(place), deep=True).damages == []
 
 
 def test_a_live_process_keeps_what_it_writes(tmp_path):
