@@ -1,7 +1,7 @@
 -- view:    text_tokens
 -- grain:   one row per (dataset, example_id, language, text_kind, text_rank)
 -- key:     dataset, example_id, language, text_kind, text_rank
--- reads:   stg_texts, settings
+-- reads:   image_texts, settings
 -- purpose: The texts that are searched for concepts, cut into tokens.
 --
 -- column         type       unit       meaning
@@ -14,15 +14,15 @@
 -- tokens         varchar[]             lower-case words; Han, Kana, Thai by character
 with
 
-stg_texts as (
+image_texts as (
     select
-        stg_texts.dataset,
-        stg_texts.example_id,
-        stg_texts.language,
-        stg_texts.text_kind,
-        stg_texts.text_rank,
-        stg_texts.text
-    from stg_texts
+        image_texts.dataset,
+        image_texts.example_id,
+        image_texts.language,
+        image_texts.text_kind,
+        image_texts.text_rank,
+        image_texts.text
+    from image_texts
 ),
 
 settings as (
@@ -34,16 +34,16 @@ settings as (
 
 tokenised as (
     select
-        stg_texts.dataset,
-        stg_texts.example_id,
-        stg_texts.language,
-        stg_texts.text_kind,
-        stg_texts.text_rank,
-        base_language(stg_texts.language, settings.default_language) as base_language,
-        tokenise(stg_texts.text) as tokens
-    from stg_texts
+        image_texts.dataset,
+        image_texts.example_id,
+        image_texts.language,
+        image_texts.text_kind,
+        image_texts.text_rank,
+        base_language(image_texts.language, settings.default_language) as base_language,
+        tokenise(image_texts.text) as tokens
+    from image_texts
     cross join settings
-    where list_contains(settings.text_kinds, stg_texts.text_kind)
+    where list_contains(settings.text_kinds, image_texts.text_kind)
 )
 
 select

@@ -1,7 +1,7 @@
 -- view:    title_people
 -- grain:   one row per (dataset, example_id, concept)
 -- key:     dataset, example_id, concept
--- reads:   stg_texts
+-- reads:   image_texts
 -- purpose: People: titles of pages whose opening says that someone was born or died.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (person neurons)
 --
@@ -21,28 +21,28 @@
 -- evidence        varchar          the words that say so, of that language
 with
 
-stg_texts as (
+image_texts as (
     select
-        stg_texts.dataset,
-        stg_texts.example_id,
-        stg_texts.language,
-        stg_texts.page_title,
-        left(nfc_normalize(stg_texts.text), 400) as opening
-    from stg_texts
+        image_texts.dataset,
+        image_texts.example_id,
+        image_texts.language,
+        image_texts.page_title,
+        left(nfc_normalize(image_texts.text), 400) as opening
+    from image_texts
     where
-        stg_texts.text_kind = 'page'
-        and trim(coalesce(stg_texts.page_title, '')) <> ''
+        image_texts.text_kind = 'page'
+        and trim(coalesce(image_texts.page_title, '')) <> ''
 ),
 
 evidence as (
     select
-        stg_texts.dataset,
-        stg_texts.example_id,
-        stg_texts.language,
-        stg_texts.page_title,
-        stg_texts.opening,
+        image_texts.dataset,
+        image_texts.example_id,
+        image_texts.language,
+        image_texts.page_title,
+        image_texts.opening,
         regexp_extract(
-            stg_texts.opening,
+            image_texts.opening,
             '(?i)('
             -- en, and signs that many languages use
             || '[(;,]\s*(born|died|b\.|d\.)\s[^()]{0,50}\d{4}'
@@ -76,13 +76,13 @@ evidence as (
             0
         ) as birth_or_death,
         regexp_extract(
-            stg_texts.opening,
+            image_texts.opening,
             '^[^()（）]{1,120}[(（]'
             || '([^()（）]{0,60}?\b(\d{4})[^()（）\d]{0,3}\s*[–—−-]'
             || '\s*[^()（）]{0,60}?\b(\d{4}))\b[^()（）]{0,20}[)）]([^.]{0,80})',
             ['span', 'from_year', 'to_year', 'then']
         ) as life
-    from stg_texts
+    from image_texts
 ),
 
 people as (

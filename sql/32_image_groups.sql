@@ -5,8 +5,8 @@
 -- purpose: Which examples show one image: a file, the same file again, copies of it.
 --
 -- A group is known by its first example. It lies in one half, counts once wherever a
--- view says distinct images (by its first example, with that one's texts), and is
--- permuted as one. Copies (resized or encoded anew, grey, cropped by a few per cent)
+-- view says distinct images (by its first example, see image_texts), and is permuted
+-- as one. Copies (resized or encoded anew, grey, cropped by a few per cent)
 -- are found by what the images look like, unless the dataset takes identical files only
 -- (neurons ingest --duplicates exact). Every copy is like the first, not merely like
 -- another copy. Controlled stimuli differ by construction, however alike: of them only

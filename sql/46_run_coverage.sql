@@ -1,7 +1,7 @@
 -- view:    run_coverage
 -- grain:   one row per run
 -- key:     dataset, run_id
--- reads:   stg_runs, stg_run_examples, stg_texts, run_concepts, rejects, text_tokens
+-- reads:   stg_runs, stg_run_examples, image_texts, run_concepts, rejects, text_tokens
 -- purpose: How much of a run's images its labels can rest on, and what was lost before.
 --
 -- column                  type       unit    meaning
@@ -47,19 +47,19 @@ texts_of_runs as (
     select
         distinct_images.dataset,
         distinct_images.run_id,
-        stg_texts.example_id,
-        stg_texts.language,
+        image_texts.example_id,
+        image_texts.language,
         count(*) as text_count,
     from distinct_images
-    inner join stg_texts
+    inner join image_texts
         on
-            distinct_images.dataset = stg_texts.dataset
-            and distinct_images.example_id = stg_texts.example_id
+            distinct_images.dataset = image_texts.dataset
+            and distinct_images.example_id = image_texts.example_id
     group by
         distinct_images.dataset,
         distinct_images.run_id,
-        stg_texts.example_id,
-        stg_texts.language
+        image_texts.example_id,
+        image_texts.language
 ),
 
 by_language as (

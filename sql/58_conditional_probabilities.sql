@@ -2,7 +2,7 @@
 -- grain:   one row per neuron, origin, labeller, concept, category and SD bin
 -- key:     dataset, run_id, layer, unit, origin, labeller, concept, category, sd_bin
 -- reads:   human_labels, neuron_samples, neuron_labels, run_concepts, stg_examples,
---          stg_texts, stg_stimuli, stg_layers, layer_axes, settings
+--          image_texts, stg_stimuli, stg_layers, layer_axes, settings
 -- purpose: P(category | activation): how selective a neuron is, bin by bin.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (the Trump neuron); Wilson 1927,
 --          doi:10.1080/01621459.1927.10502953
@@ -126,12 +126,12 @@ human as (
 -- The images that each origin can speak of.
 judged_images as (
     select distinct
-        stg_texts.dataset,
-        stg_texts.example_id,
+        image_texts.dataset,
+        image_texts.example_id,
         'texts' as origin,
-    from stg_texts
+    from image_texts
     cross join settings
-    where list_contains(settings.text_kinds, stg_texts.text_kind)
+    where list_contains(settings.text_kinds, image_texts.text_kind)
 
     union all
 

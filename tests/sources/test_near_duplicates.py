@@ -156,6 +156,31 @@ def test_pictures_that_only_look_alike_stay_apart(tmp_path: Path) -> None:
     assert [(names[row["example_id"]], names[row["duplicate_of"]]) for row in marked] == []
 
 
+def test_a_copy_without_a_text_takes_none_from_the_picture(tmp_path: Path) -> None:
+    """A group counts by its first example; if that came bare, the first text of the group speaks."""
+    first, second = make_scene(1), make_scene(2)
+    samples: list[dict[str, object]] = [
+        {"__key__": "bare", "jpg": resize(0.5)(first)},
+        {"__key__": "told", "jpg": encode(first), "json": make_record("a red guitar")},
+        {"__key__": "again", "jpg": resize(2)(first), "json": make_record("a piano")},
+        {"__key__": "own", "jpg": encode(second), "json": make_record("an apple")},
+        {"__key__": "other", "jpg": resize(0.5)(second), "json": make_record("a church")},
+    ]
+    write_tar(tmp_path / "a.tar", samples)
+    ingest_paths(tmp_path, "webdataset", tmp_path / "a.tar")
+    with connect(tmp_path / "warehouse") as con:
+        told = con.execute(
+            "select g.example_id, t.text, t.came_with from image_groups g "
+            "left join image_texts t using (dataset, example_id) where member_rank = 1 order by all"
+        ).fetchall()
+        assert told == [(0, "a red guitar", 1), (3, "an apple", 3)]
+        shown = con.execute(
+            "select concept from example_concepts where example_id = 0 order by all"
+        ).fetchall()
+        assert ("guitar",) in shown and ("piano",) not in shown
+        assert con.execute("select count(*) from texts").fetchall() == [(4,)]
+
+
 def test_a_picture_with_words_over_it_is_another_picture(tmp_path: Path) -> None:
     scene = make_scene(3)
     attacked = scene.copy()

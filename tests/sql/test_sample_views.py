@@ -27,7 +27,7 @@ GIVEN = {
     "run_concepts": "dataset varchar, run_id varchar, example_id bigint, half varchar, "
     "concept varchar, category varchar, origin varchar",
     "neuron_labels": f"{NEURON}, concept varchar, category varchar, is_labelled boolean",
-    "stg_texts": "dataset varchar, example_id bigint, text_kind varchar",
+    "image_texts": "dataset varchar, example_id bigint, text_kind varchar",
     "stg_stimuli": "dataset varchar, example_id bigint, concept varchar",
     "stg_examples": "dataset varchar, example_id bigint, half varchar",
     "stg_layers": "dataset varchar, run_id varchar, layer varchar, tower varchar",
@@ -246,8 +246,8 @@ def test_conditional_probabilities_of_given_rows():
         ("d", "r", "l", 0, 0, int(octave([v])[0]) if v else 0, 1, i, v) for i, v in values.items()
     ])  # fmt: skip
     insert(con, "stg_examples", [("d", i, "screening" if i == 5 else "testing") for i in values])
-    insert(con, "stg_texts", [("d", i, "caption") for i in (1, 2, 4, 5, 6)])
-    insert(con, "stg_texts", [("d", 3, "page"), ("d", 4, "caption")])
+    insert(con, "image_texts", [("d", i, "caption") for i in (1, 2, 4, 5, 6)])
+    insert(con, "image_texts", [("d", 3, "page"), ("d", 4, "caption")])
     insert(con, "stg_stimuli", [("d", 2, "cat"), ("d", 6, "Japan"), ("d", 1, None)])
     shown = [
         (2, "testing", "cat", "animal", "texts"),
