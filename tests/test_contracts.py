@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import pickle
 import re
 import subprocess
@@ -110,59 +109,6 @@ def test_every_error_is_drawn_in_the_tree():
         if isinstance(value, type) and issubclass(value, errors.NeuronsError)
     }
     assert classes == set(re.findall(r"\b\w+Error\b", errors.__doc__ or ""))
-
-
-LEVELS = {
-    "page_policy": 1,
-    "top": 7,
-    "names": 0, "samples": 1, "places": 0.5, "local_file": 1, "folders": 0.7, "pixels": 0.7, "shard_lists": 2,
-    "neuron_arguments": 1,
-    "secrets": -3, "display": -2, "errors": -1, "credentials": 0, "open_files": -1,
-    "faults": 0, "schema": 0, "warn": 0, "checksums": 0, "derived": 1, "nano": 1, "config": 1,
-    "storage": 1, "progress": 1, "records": 1.5,
-    "interrupts": 0, "spill": 2, "warehouse_files": 2, "duck": 2.5,
-    "dataset": 2, "shards": 2, "locks": 2, "images": 3, "sources": 3, "extract": 3, "labels": 3, "views": 3,
-    "outputs": 2, "leftovers": 2.4, "presence": 2.5, "audit": 2.8,
-    "axes": 3, "stale": 4.5,
-    "stimuli": 4, "inventory": 4, "train": 5, "evidence": 5, "warehouse": 5,
-    "build": 6, "check": 6, "compact": 6, "sheet": 6, "runs": 6, "label_files": 5,
-    "label_import": 6,
-    "summary": 7, "query": 7, "probes": 7, "similarity": 7, "labelling": 7, "search": 7,
-    "image_sources": 7, "demo_sheets": 7, "jobs": 8, "repair": 8,
-    "search_like": 8, "search_sum": 8, "report": 8,
-    "stimuli_commands": 9, "probe_commands": 9, "search_commands": 9, "label_commands": 9,
-    "report_commands": 9, "demo": 9, "cli": 10, "entry": 11, "flows": 10,
-}  # fmt: skip
-
-
-def _part(module: str) -> str:
-    names = module.split(".")
-    return "flows" if names[0] == "flows" else names[1] if len(names) > 1 else "pipeline"
-
-
-@pytest.mark.parametrize(
-    "path", sorted([*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "flows").glob("*.py")]), ids=str
-)
-def test_imports_point_one_way(path):
-    me = _part(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    if me in ("pipeline", "__init__"):
-        return  # the package's own door opens everything, lazily
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    for module in found:
-        if module.startswith(("pipeline.", "flows")):
-            other = _part(module)
-            ok = other == me or LEVELS[other] < LEVELS[me]
-            assert ok, f"{path.name} ({me}) imports {module}"
-        if module.split(".")[0] == "prefect":
-            assert me == "flows", f"{path.name} imports prefect"
-        if module.split(".")[0] in ("torch", "open_clip", "torchvision"):
-            assert me in ("extract", "train", "evidence"), f"{path.name} imports {module}"
 
 
 def test_the_command_line_starts_fast_and_light():
