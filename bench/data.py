@@ -18,7 +18,8 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from pipeline.config import IngestConfig, IngestStep, digest
+from pipeline.base.settings import IngestConfig, IngestStep, digest
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import (
     Dataset,
     Shard,
@@ -32,7 +33,6 @@ from pipeline.extract.writer import LayerOutput, Results, ShardWriter
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store, partition
 
 PHOTO_SIZES = ((300, 400), (640, 480), (1024, 683), (1280, 960), (2000, 1500))
 SMALL_SIZES = ((160, 120), (256, 192), (320, 240))

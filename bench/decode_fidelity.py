@@ -17,7 +17,7 @@ from open_clip.modified_resnet import ModifiedResNet
 
 from bench.data import synthesise_photo
 from bench.timing import Report, Row
-from pipeline.config import MAX_PIXELS
+from pipeline.base.settings import MAX_PIXELS
 from pipeline.extract.decode import (
     decode_exact,
     decode_fast,

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from bench.timing import Report, Row
-from pipeline.config import ExtractConfig, IngestConfig
+from pipeline.base.settings import ExtractConfig, IngestConfig
 from pipeline.demo import iter_demo
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers, load_embeddings
 from pipeline.evidence.neighbours import standardise

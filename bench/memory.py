@@ -9,7 +9,7 @@ import tempfile
 
 from bench.data import SMALL_SIZES, Shards, ingest_shards
 from bench.timing import Report, Row
-from pipeline.config import ExtractConfig
+from pipeline.base.settings import ExtractConfig
 
 
 def report(quick: bool) -> Report:

@@ -23,9 +23,9 @@ from sklearn.datasets import load_sample_images
 
 from bench.timing import Report, Row, measure
 from pipeline import connect
-from pipeline.config import IngestConfig
+from pipeline.base.progress import NoProgress
+from pipeline.base.settings import IngestConfig
 from pipeline.nano.concepts import load_concepts
-from pipeline.progress import NoProgress
 from pipeline.sources.fingerprint import (
     HASH_COLUMNS,
     THUMB_PX,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bench.data import SMALL_SIZES, Shards, ingest_shards
 from bench.timing import Report, Row
-from pipeline.config import ExtractConfig
+from pipeline.base.progress import NoProgress
+from pipeline.base.settings import ExtractConfig
 from pipeline.extract.run import RunSummary, extract
-from pipeline.progress import NoProgress
 from pipeline.warehouse import connect
 
 COUNTS = "select count(*), count(distinct example_id) from image_embeddings"

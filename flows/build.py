@@ -8,10 +8,10 @@ from prefect.logging import get_run_logger
 from flows.artifacts import ArtifactProgress, show_checks
 from flows.retries import TASK_OPTIONS
 from flows.server import guarded
+from pipeline.base.errors import WarehouseError
+from pipeline.base.settings import LabelSettings
 from pipeline.build import BuildSummary, build
 from pipeline.check import CheckResult, check, run_violations
-from pipeline.config import LabelSettings
-from pipeline.errors import WarehouseError
 
 
 @task(name="build marts", **TASK_OPTIONS)

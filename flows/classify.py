@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from flows.artifacts import ArtifactProgress, artifact_key
 from flows.extract import GPU_TAG, hold_device, run_extract
 from flows.retries import TASK_OPTIONS
-from pipeline.config import ClassChoice, ClassifyConfig, ExtractConfig
+from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
 from pipeline.probes import (
     Probe,
     ProbeSummary,

@@ -10,18 +10,18 @@ from flows.build import build_marts, check_warehouse, refuse_violations
 from flows.extract import GPU_TAG, Outcome, hold_device, one_at_a_time, run_extract
 from flows.retries import TASK_OPTIONS
 from flows.server import guarded
-from pipeline.check import CheckResult
-from pipeline.config import (
+from pipeline.base.errors import ShardError
+from pipeline.base.settings import (
     IngestConfig,
     IngestStep,
     PipelineConfig,
     SimilarityConfig,
     load_config,
 )
-from pipeline.errors import ShardError
+from pipeline.base.storage import Store
+from pipeline.check import CheckResult
 from pipeline.similarity import score_similarity, similarity_config
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 from pipeline.summary import link_root, render_summary, summarise, write_summary
 
 

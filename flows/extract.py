@@ -31,11 +31,11 @@ from flows.artifacts import (
 )
 from flows.retries import TASK_OPTIONS
 from flows.server import guarded, show_if_there
-from pipeline.config import ExtractConfig
+from pipeline.base.errors import ConfigError, ShardError
+from pipeline.base.settings import ExtractConfig
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import Shard, dataset_folder, read_dataset, read_manifest
-from pipeline.errors import ConfigError, ShardError
 from pipeline.records import ShardManifest
-from pipeline.storage import Store, partition
 
 GPU_TAG = "gpu"
 """Tag of tasks that may use an accelerator: ``prefect concurrency-limit create gpu N`` limits them."""

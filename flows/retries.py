@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from pipeline.errors import NeuronsError, StorageError
+from pipeline.base.errors import NeuronsError, StorageError
 
 
 def can_get_better(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -24,9 +24,9 @@ from flows.extract import extract_flow
 from flows.server import check_server
 from flows.stroop import stroop_flow
 from flows.typographic import attack_flow
-from pipeline.config import load_config
-from pipeline.display import complain
-from pipeline.errors import NeuronsError
+from pipeline.base.display import complain
+from pipeline.base.errors import NeuronsError
+from pipeline.base.settings import load_config
 from pipeline.jobs import default_job
 
 CRON = "0 2 * * *"

@@ -19,9 +19,9 @@ from prefect import Flow
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
-from pipeline.display import show
-from pipeline.errors import StorageError
-from pipeline.secrets import hide_credentials
+from pipeline.base.display import show
+from pipeline.base.errors import StorageError
+from pipeline.base.secrets import hide_credentials
 
 ANSWER_WITHIN_S = 5.0
 """Seconds that the server has to say that it is there."""

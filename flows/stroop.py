@@ -7,7 +7,7 @@ from prefect import flow
 from flows.classify import run_probe_tasks
 from flows.extract import one_at_a_time
 from flows.server import guarded
-from pipeline.config import ClassChoice, ExtractConfig
+from pipeline.base.settings import ClassChoice, ExtractConfig
 from pipeline.probes import STROOP
 
 

@@ -13,8 +13,8 @@ from prefect.logging import get_run_logger
 from flows.artifacts import ArtifactProgress, show_markdown
 from flows.retries import TASK_OPTIONS
 from flows.server import guarded
-from pipeline.display import complain, say
-from pipeline.errors import NeuronsError
+from pipeline.base.display import complain, say
+from pipeline.base.errors import NeuronsError
 from pipeline.train.job import SMOKE, Shipped, train_nano
 from pipeline.train.run import TrainConfig
 

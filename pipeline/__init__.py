@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from pipeline.config import LabelSettings
+    from pipeline.base.settings import LabelSettings
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "connect", "load_clip"]

@@ -15,13 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.checksums import find_seal_problem, hash_bytes
+from pipeline.base.checksums import find_seal_problem, hash_bytes
+from pipeline.base.errors import StorageError, WarehouseError
+from pipeline.base.leftovers import clear_half_written
+from pipeline.base.locks import take_lock
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.storage import COPY, Store
 from pipeline.dataset import check_folder, check_run_folder, list_ordinals, shard_file
-from pipeline.errors import StorageError, WarehouseError
-from pipeline.leftovers import clear_half_written
-from pipeline.locks import take_lock
 from pipeline.presence import Presence, list_files
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     BuildRecord,
     ClassSetRecord,
@@ -34,7 +35,6 @@ from pipeline.records import (
     SimilarityRecord,
     check_shape,
 )
-from pipeline.storage import COPY, Store
 
 MEMORY = "checked.json"
 """Which records were found good by the last audit: a cache, and nothing rests on it."""

@@ -9,18 +9,19 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from pipeline.config import LabelSettings
+from pipeline.base.faults import faults_told
+from pipeline.base.leftovers import clear_half_written, clear_half_written_below
+from pipeline.base.locks import hold_lock
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import PAGE_CHECKSUMS, Store
+from pipeline.base.warn import warn_once
 from pipeline.derived import DERIVED
-from pipeline.faults import faults_told
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.lexicon import load_lexicon
-from pipeline.leftovers import clear_half_written, clear_half_written_below
-from pipeline.locks import hold_lock
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
 from pipeline.stale import digest_runs
-from pipeline.storage import PAGE_CHECKSUMS, Store
 from pipeline.views import (
     MATERIALISED,
     TITLE,
@@ -38,7 +39,6 @@ from pipeline.warehouse import (
     small_tables,
     use_mart,
 )
-from pipeline.warn import warn_once
 
 DICTIONARY = "README.md"
 """What every view and column means, in the warehouse itself."""

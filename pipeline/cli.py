@@ -19,7 +19,13 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import __version__, neuron_arguments
-from pipeline.config import (
+from pipeline.base.display import complain, guard_terminal, print_table, say
+from pipeline.base.errors import ConfigError, NeuronsError, StorageError
+from pipeline.base.faults import explain_fault
+from pipeline.base.local_file import local_file
+from pipeline.base.open_files import raise_open_file_limit
+from pipeline.base.progress import choose_progress
+from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
     MAX_PIXELS,
     MAX_REJECT_FRAC,
@@ -28,16 +34,10 @@ from pipeline.config import (
     IngestStep,
     SimilarityConfig,
 )
-from pipeline.display import complain, guard_terminal, print_table, say
-from pipeline.errors import ConfigError, NeuronsError, StorageError
-from pipeline.faults import explain_fault
 from pipeline.interrupts import STATUS as INTERRUPTED
 from pipeline.interrupts import is_interrupted, watch_interrupts
 from pipeline.label_commands import label
-from pipeline.local_file import local_file
-from pipeline.open_files import raise_open_file_limit
 from pipeline.probe_commands import attack, stroop
-from pipeline.progress import choose_progress
 from pipeline.report_commands import card, report
 from pipeline.search_commands import find, like, neuron_sum
 from pipeline.stimuli_commands import stimuli
@@ -397,8 +397,8 @@ def build(
 
     Without --config and --set the settings are those of the last build.
     """
+    from pipeline.base.settings import change_labels, load_labels
     from pipeline.build import build as run_build
-    from pipeline.config import change_labels, load_labels
     from pipeline.warehouse import last_settings
 
     labels, place = load_labels(config) if config else (None, None)
@@ -531,8 +531,8 @@ def run_config(
     ] = None,
 ) -> None:
     """Ingest, extract, build and check, from one file."""
+    from pipeline.base.settings import load_config
     from pipeline.check import run_violations
-    from pipeline.config import load_config
     from pipeline.jobs import run_job
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")

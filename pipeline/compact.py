@@ -16,14 +16,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import LabelSettings
+from pipeline.base.errors import WarehouseError
+from pipeline.base.faults import faults_told
+from pipeline.base.leftovers import clear_half_written, clear_half_written_below
+from pipeline.base.locks import Lock, hold_lock
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
 from pipeline.dataset import dataset_folder
-from pipeline.errors import WarehouseError
-from pipeline.faults import faults_told
 from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
-from pipeline.leftovers import clear_half_written, clear_half_written_below
-from pipeline.locks import Lock, hold_lock
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     CompactRecord,
     FileEntry,
@@ -32,7 +33,6 @@ from pipeline.records import (
     read_record,
 )
 from pipeline.schema import TABLES
-from pipeline.storage import PAGE_CHECKSUMS, Store, partition
 from pipeline.warehouse import open_views
 
 MIN_ROWS_PER_GROUP = 122_880

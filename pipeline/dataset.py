@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pipeline.errors import ConfigError, ShardError, SourceError, WarehouseError
-from pipeline.places import is_url
+from pipeline.base.errors import ConfigError, ShardError, SourceError, WarehouseError
+from pipeline.base.places import is_url
+from pipeline.base.storage import Store, partition
 from pipeline.records import DatasetRecord, RunRecord, ShardManifest, read_record
 from pipeline.schema import EXAMPLE_ID_BITS
-from pipeline.storage import Store, partition
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

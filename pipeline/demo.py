@@ -9,20 +9,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline.build import build
-from pipeline.check import CheckResult, check
-from pipeline.config import (
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import (
     ClassChoice,
     ExtractConfig,
     IngestConfig,
     LabelSettings,
     SimilarityConfig,
 )
+from pipeline.base.storage import Store
+from pipeline.build import build
+from pipeline.check import CheckResult, check
 from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.jobs import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.probes import ATTACK, STROOP, run_probe
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.sheet import save_sheet
 from pipeline.similarity import score_similarity
 from pipeline.sources.writer import SourceExample
@@ -31,7 +32,6 @@ from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open
 from pipeline.stimuli.stroop import iter_stroop
 from pipeline.stimuli.typographic import Attack, BaseImage, iter_typographic
 from pipeline.stimuli.words import WordOptions, concept_words, iter_words
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"

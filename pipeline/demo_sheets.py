@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.base.storage import Store
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.sheet import SheetRow, draw_sheet
-from pipeline.storage import Store
 
 if TYPE_CHECKING:
     import duckdb

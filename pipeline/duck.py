@@ -6,9 +6,9 @@ import weakref
 
 import duckdb
 
-from pipeline.open_files import FRUGAL, are_few
+from pipeline.base.open_files import FRUGAL, are_few
+from pipeline.base.storage import Store
 from pipeline.spill import hold_root, max_spill, release_root, spill_folder
-from pipeline.storage import Store
 from pipeline.warehouse_files import PREFIX, WarehouseFiles
 
 MEMORY_LIMIT = "4GB"

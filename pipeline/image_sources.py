@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import SourceError
+from pipeline.base.errors import SourceError
+from pipeline.base.pixels import open_upright
+from pipeline.base.storage import Store
 from pipeline.images import IMAGE_COLUMNS, read_image
-from pipeline.pixels import open_upright
 from pipeline.sources.folder import iter_folder
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.pictures import PACKAGE_SETS, PictureOptions, iter_pictures
 from pipeline.stimuli.typographic import BaseImage
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pipeline.base.errors import WarehouseError
+from pipeline.base.places import open_place
+from pipeline.base.storage import Store
 from pipeline.dataset import full_url
-from pipeline.errors import WarehouseError
-from pipeline.places import open_place
-from pipeline.storage import Store
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import LabelSettings, digest
+from pipeline.base.errors import WarehouseError
+from pipeline.base.settings import LabelSettings, digest
+from pipeline.base.storage import Store
 from pipeline.dataset import (
     Dataset,
     check_run_folder,
@@ -24,7 +26,6 @@ from pipeline.dataset import (
     read_manifests,
     shard_file,
 )
-from pipeline.errors import WarehouseError
 from pipeline.labels.facets import FACET_CLASS_SET
 from pipeline.records import (
     ClassSetRecord,
@@ -36,7 +37,6 @@ from pipeline.records import (
     SimilarityRecord,
     read_record,
 )
-from pipeline.storage import Store
 from pipeline.views import load_statements, load_views
 
 RANKS_FORM = "within halves"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, PipelineConfig
 from pipeline.build import BuildSummary, build
 from pipeline.check import CheckResult, check
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep, PipelineConfig
-from pipeline.progress import NoProgress, ProgressCallback
 
 
 @dataclass

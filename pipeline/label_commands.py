@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.display import say
-from pipeline.errors import ConfigError
-from pipeline.local_file import local_file
+from pipeline.base.display import say
+from pipeline.base.errors import ConfigError
+from pipeline.base.local_file import local_file
+from pipeline.base.progress import choose_progress
 from pipeline.neuron_arguments import (
     Dataset,
     Layer,
@@ -20,7 +21,6 @@ from pipeline.neuron_arguments import (
     UnitOption,
     which_neuron,
 )
-from pipeline.progress import choose_progress
 
 label = typer.Typer(
     name="label",
@@ -53,9 +53,9 @@ def export(
     dataset: Dataset = None,
 ) -> None:
     """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
+    from pipeline.base.storage import Store
     from pipeline.labelling import export_sheet
     from pipeline.runs import find_neuron
-    from pipeline.storage import Store
     from pipeline.warehouse import connect
 
     where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
@@ -102,10 +102,10 @@ def import_(
     dataset: Dataset = None,
 ) -> None:
     """Read labels back. They replace what the same labeller said of that neuron before."""
+    from pipeline.base.storage import Store
     from pipeline.label_files import read_labels
     from pipeline.label_import import import_labels
     from pipeline.runs import find_neuron
-    from pipeline.storage import Store
     from pipeline.warehouse import connect
 
     labels = read_labels(source, sheet)

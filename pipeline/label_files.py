@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from pipeline.errors import SourceError, WarehouseError
+from pipeline.base.errors import SourceError, WarehouseError
 from pipeline.records import check_shape
 
 SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")

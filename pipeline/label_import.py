@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipeline.config import digest
+from pipeline.base.errors import ConfigError, SourceError
+from pipeline.base.leftovers import clear_half_written
+from pipeline.base.locks import hold_lock
+from pipeline.base.settings import digest
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import dataset_folder
-from pipeline.errors import ConfigError, SourceError
 from pipeline.label_files import LabelFile, LabelRow
-from pipeline.leftovers import clear_half_written
-from pipeline.locks import hold_lock
 from pipeline.records import HumanLabelsRecord, make_entry, read_record
 from pipeline.schema import TABLES
-from pipeline.storage import Store, partition
 
 if TYPE_CHECKING:
     import duckdb

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import digest
-from pipeline.errors import ConfigError, WarehouseError
+from pipeline.base.errors import ConfigError, WarehouseError
+from pipeline.base.outputs import new_folder
+from pipeline.base.page_policy import page_policy
+from pipeline.base.pixels import open_upright, put_on_paper
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import digest
+from pipeline.base.storage import Store
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
-from pipeline.outputs import new_folder
-from pipeline.page_policy import page_policy
-from pipeline.pixels import open_upright, put_on_paper
-from pipeline.progress import NoProgress, ProgressCallback
-from pipeline.storage import Store
 
 if TYPE_CHECKING:
     import duckdb

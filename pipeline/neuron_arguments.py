@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.errors import ConfigError
+from pipeline.base.errors import ConfigError
 
 Layer = Annotated[
     str | None,

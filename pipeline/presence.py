@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.base.storage import Store
 from pipeline.dataset import read_manifest, shard_file, write_manifest
 from pipeline.records import FileEntry, ShardManifest
-from pipeline.storage import Store
 
 
 def list_files(folder: str, manifest: Mapping[str, Any]) -> list[FileEntry]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.config import ClassChoice, ExtractConfig
-from pipeline.display import print_table, say
-from pipeline.errors import ConfigError
-from pipeline.progress import choose_progress
+from pipeline.base.display import print_table, say
+from pipeline.base.errors import ConfigError
+from pipeline.base.progress import choose_progress
+from pipeline.base.settings import ClassChoice, ExtractConfig
 
 if TYPE_CHECKING:
     from pipeline.probes import Probe

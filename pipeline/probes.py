@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from pipeline.config import ClassChoice, ClassifyConfig, ExtractConfig
+from pipeline.base.errors import ConfigError, WarehouseError
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
+from pipeline.base.storage import Store
 from pipeline.dataset import read_dataset
-from pipeline.errors import ConfigError, WarehouseError
-from pipeline.progress import ProgressCallback
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import duckdb
 
-from pipeline.display import print_table, show_json, shown_on_terminal
-from pipeline.errors import ConfigError, NeuronsError, WarehouseError
-from pipeline.faults import explain_fault, first_line
-from pipeline.outputs import new_file
+from pipeline.base.display import print_table, show_json, shown_on_terminal
+from pipeline.base.errors import ConfigError, NeuronsError, WarehouseError
+from pipeline.base.faults import explain_fault, first_line
+from pipeline.base.outputs import new_file
 from pipeline.stale import tell_stale, views_of_query
 from pipeline.warehouse import connect
 from pipeline.warehouse_files import ForbiddenError

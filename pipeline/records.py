@@ -25,8 +25,8 @@ from typing import (
 )
 from typing import is_typeddict as is_shape
 
-from pipeline.errors import WarehouseError
-from pipeline.storage import FORMAT, Store, Written
+from pipeline.base.errors import WarehouseError
+from pipeline.base.storage import FORMAT, Store, Written
 
 Moment = Annotated[str, datetime]
 """A time, ISO 8601."""

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
+from pipeline.base.errors import NeuronsError, WarehouseError
+from pipeline.base.locks import hold_lock
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
+from pipeline.base.storage import COPY, Store
 from pipeline.build import build
 from pipeline.compact import compact
-from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.dataset import read_manifest, shard_file
-from pipeline.errors import NeuronsError, WarehouseError
-from pipeline.locks import hold_lock
 from pipeline.presence import mark_undone
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import RunRecord, read_record
-from pipeline.storage import COPY, Store
 
 
 @dataclass

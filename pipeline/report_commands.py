@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.display import say
-from pipeline.local_file import local_file
+from pipeline.base.display import say
+from pipeline.base.local_file import local_file
 from pipeline.neuron_arguments import Layer, LayerOption, Unit, UnitOption, which_neuron
 
 Warehouse = Annotated[

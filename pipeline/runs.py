@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.errors import WarehouseError
+from pipeline.base.errors import WarehouseError
 
 
 @dataclass(frozen=True)

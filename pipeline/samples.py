@@ -7,8 +7,8 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.errors import ExampleError
-from pipeline.names import is_image_name
+from pipeline.base.errors import ExampleError
+from pipeline.base.names import is_image_name
 
 _NAME = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from pipeline.base.errors import ConfigError, ModelError
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import dataset_folder
-from pipeline.errors import ConfigError, ModelError
 from pipeline.records import RunRecord, read_record
 from pipeline.runs import FoundRun, find_layers, find_runs
 from pipeline.stale import tell_stale
-from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:

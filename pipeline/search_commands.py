@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline import neuron_arguments
-from pipeline.display import print_table, say
+from pipeline.base.display import print_table, say
 
 if TYPE_CHECKING:
     from pipeline.search import Found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.errors import ConfigError, WarehouseError
+from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.runs import FoundRun, find_run
 from pipeline.search import Found, choose_layers, match_concepts, read_labels
 from pipeline.stale import tell_stale

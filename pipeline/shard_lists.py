@@ -7,10 +7,17 @@ from typing import Any, NamedTuple
 
 from braceexpand import braceexpand
 
-from pipeline.errors import ShardError
-from pipeline.folders import list_folder, warn_unread
-from pipeline.names import find_hidden
-from pipeline.places import is_chain, is_url, list_pattern, open_place, spell_place, split_pattern
+from pipeline.base.errors import ShardError
+from pipeline.base.folders import list_folder, warn_unread
+from pipeline.base.names import find_hidden
+from pipeline.base.places import (
+    is_chain,
+    is_url,
+    list_pattern,
+    open_place,
+    spell_place,
+    split_pattern,
+)
 
 FindTars = Callable[[Sequence[str]], Sequence[str]]
 """From the names of all files below a folder to the names of the tars that it means."""

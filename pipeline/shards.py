@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from pipeline.errors import DamagedShardError, ExampleError, StorageError
-from pipeline.names import find_hidden, is_image_name
-from pipeline.places import is_url, local_path, open_place
+from pipeline.base.errors import DamagedShardError, ExampleError, StorageError
+from pipeline.base.names import find_hidden, is_image_name
+from pipeline.base.places import is_url, local_path, open_place
 from pipeline.samples import Member, Sample, part_images, split_name
 from pipeline.schema import EXAMPLE_ID_BITS
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.display import show
-from pipeline.outputs import new_file
-from pipeline.pixels import open_upright, put_on_paper
+from pipeline.base.display import show
+from pipeline.base.outputs import new_file
+from pipeline.base.pixels import open_upright, put_on_paper
 
 THUMBNAIL_PX = 112
 MARGIN_PX = 6

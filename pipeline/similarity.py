@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline.config import ClassifyConfig, ExtractConfig, SimilarityConfig
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
+from pipeline.base.storage import Store
 from pipeline.dataset import read_dataset
 from pipeline.labels.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
-from pipeline.progress import ProgressCallback
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import ConfigError
-from pipeline.faults import SPILL_VARIABLE
-from pipeline.storage import Store
+from pipeline.base.errors import ConfigError
+from pipeline.base.faults import SPILL_VARIABLE
+from pipeline.base.storage import Store
 
 MAX_SPILL = 64 * 10**9
 """Bytes that one connection may spill; half of what is free where that is less."""

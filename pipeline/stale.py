@@ -11,12 +11,12 @@ from weakref import WeakKeyDictionary
 
 import duckdb
 
-from pipeline.config import digest
+from pipeline.base.errors import WarehouseError
+from pipeline.base.settings import digest
+from pipeline.base.warn import warn_once
 from pipeline.derived import DERIVED
-from pipeline.errors import WarehouseError
 from pipeline.inventory import Inventory
 from pipeline.views import MATERIALISED, load_views
-from pipeline.warn import warn_once
 
 STALE_VARIABLE = "NEURONS_STALE"
 """The environment variable that says what to do: ``answer`` (the default) or ``stop``."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.config import MAX_REJECT_FRAC, IngestConfig
-from pipeline.display import say
-from pipeline.errors import ConfigError
-from pipeline.progress import choose_progress
+from pipeline.base.display import say
+from pipeline.base.errors import ConfigError
+from pipeline.base.progress import choose_progress
+from pipeline.base.settings import MAX_REJECT_FRAC, IngestConfig
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.display import quote_markdown
+from pipeline.base.storage import Store, partition
 from pipeline.check import CheckResult
 from pipeline.dataset import dataset_folder
-from pipeline.display import quote_markdown
-from pipeline.storage import Store, partition
 from pipeline.warehouse import connect
 
 TOP_LABELS = 20

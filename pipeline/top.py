@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.axes import read_axis, say_strength
-from pipeline.display import print_table, say
-from pipeline.errors import ConfigError
+from pipeline.base.display import print_table, say
+from pipeline.base.errors import ConfigError
+from pipeline.base.storage import Store
 from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
 from pipeline.runs import find_neuron
 from pipeline.sheet import SheetRow, draw_sheet, save_sheet
 from pipeline.stale import tell_stale
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:

@@ -15,21 +15,21 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline.config import LabelSettings
+from pipeline.base.errors import NeuronsError, WarehouseError
+from pipeline.base.faults import faults_told
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import Store
+from pipeline.base.warn import warn_once
 from pipeline.derived import DERIVED
 from pipeline.duck import open_duckdb, restrict
-from pipeline.errors import NeuronsError, WarehouseError
-from pipeline.faults import faults_told
 from pipeline.inventory import Inventory, take_inventory
 from pipeline.labels.facets import FACET_PROMPTS
 from pipeline.labels.lexicon import load_lexicon
 from pipeline.records import BuildRecord, FileEntry, read_record
 from pipeline.schema import TABLES, Table
 from pipeline.stale import explain_staleness, note_stale
-from pipeline.storage import Store
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 from pipeline.warehouse_files import warehouse_uri
-from pipeline.warn import warn_once
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 

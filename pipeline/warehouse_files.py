@@ -16,7 +16,7 @@ from typing import Any
 
 from fsspec.spec import AbstractFileSystem
 
-from pipeline.storage import Store
+from pipeline.base.storage import Store
 
 PREFIX = "warehouse://"
 _NEVER_WRITTEN = "a warehouse is read here, never written"

@@ -10,13 +10,13 @@ from pipeline.audit import MEMORY
 
 def make_full_warehouse(source: Path, place: Path) -> Path:
     """Indexed, extracted and built before; read by its model, labelled and compacted here."""
+    from pipeline.base.settings import SimilarityConfig
+    from pipeline.base.storage import Store
     from pipeline.compact import compact
-    from pipeline.config import SimilarityConfig
     from pipeline.label_files import read_labels
     from pipeline.label_import import import_labels
     from pipeline.runs import find_neuron
     from pipeline.similarity import score_similarity
-    from pipeline.storage import Store
     from pipeline.warehouse import connect
 
     shutil.copytree(source, place)
@@ -55,9 +55,9 @@ def double_activations(place: Path, ordinal: int) -> float:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from pipeline.base.storage import Store
     from pipeline.dataset import read_manifest, write_manifest
     from pipeline.records import make_entry
-    from pipeline.storage import Store
 
     store, (run,) = Store(place), place.glob("dataset=*/run_id=*")
     folder, total = str(run.relative_to(place)), 0.0

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from pipeline.base.progress import NoProgress
 from pipeline.labels.facets import FACET_PROMPTS
-from pipeline.progress import NoProgress
 
 SQL = Path(__file__).parents[1] / "sql"
 TABLES = {

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, SimilarityConfig
+from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.compact import compact
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep, SimilarityConfig
 from pipeline.extract import classify, run, similarity  # noqa: F401 (what a step imports late)
 from pipeline.similarity import score_similarity
 from pipeline.sources import duplicates, folder, writer  # noqa: F401
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 
 
 def do_ingest(place: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from webdataset import TarWriter
 
-from pipeline.config import IngestConfig, IngestStep
+from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.sources.ingest import IngestSummary, ingest
 
 

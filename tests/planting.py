@@ -20,7 +20,7 @@ from making import write_tar
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import save_file
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 

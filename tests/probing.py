@@ -11,7 +11,7 @@ import numpy as np
 from making import write_tar
 from PIL import Image, ImageDraw
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.sources.ingest import ingest
 
 MODEL = "RN-demo:random"

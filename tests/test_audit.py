@@ -13,10 +13,10 @@ import pytest
 from damaging import copy_of
 
 from pipeline.audit import MEMORY, audit_warehouse
+from pipeline.base.errors import StorageError
+from pipeline.base.storage import Store
 from pipeline.check import check, run_violations
-from pipeline.errors import StorageError
 from pipeline.presence import Presence
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 

@@ -11,19 +11,15 @@ from making import write_tar
 from probing import base_image, probe_config, sample
 
 from pipeline.audit import audit_warehouse
+from pipeline.base.settings import ClassifyConfig, IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.check import check, check_files, run_check, run_violations
-from pipeline.config import (
-    ClassifyConfig,
-    IngestConfig,
-    IngestStep,
-)
 from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
 from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 from pipeline.views import load_views
 from pipeline.warehouse import connect
 

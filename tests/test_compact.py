@@ -7,13 +7,9 @@ import pytest
 from damaging import double_activations
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.config import (
-    ExtractConfig,
-    IngestConfig,
-    IngestStep,
-)
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect

@@ -14,13 +14,13 @@ import duckdb
 import pytest
 
 import pipeline
+from pipeline.base.errors import ConfigError, WarehouseError
+from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.check import check
 from pipeline.duck import open_duckdb
-from pipeline.errors import ConfigError, WarehouseError
 from pipeline.repair import repair
 from pipeline.spill import hold_root, max_spill, parse_size, release_root, spill_folder
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 COUNTS = """
@@ -170,7 +170,7 @@ SPILLING = """
 import os, signal, sys
 from pipeline.check import check
 from pipeline.duck import open_duckdb
-from pipeline.storage import Store
+from pipeline.base.storage import Store
 con = open_duckdb(Store(sys.argv[1]), "60MB")
 con.execute("create temp table big as select range i, md5(range::varchar) s from range(1500000)")
 folder = con.execute("select current_setting('temp_directory')").fetchall()[0][0]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import derived, errors, schema, views
+from pipeline import derived, schema, views
+from pipeline.base import errors
 from pipeline.warehouse import connect
 
 ROOT = Path(__file__).parent.parent

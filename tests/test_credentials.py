@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from making import ingest_paths, make_image, make_record, read_rows, write_tar
 
+from pipeline.base.credentials import refuse_credentials
+from pipeline.base.display import show_lines
+from pipeline.base.errors import ConfigError
+from pipeline.base.secrets import drop_credentials, hide_credentials
+from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.cli import main
-from pipeline.config import IngestConfig, IngestStep
-from pipeline.credentials import refuse_credentials
-from pipeline.display import show_lines
-from pipeline.errors import ConfigError
-from pipeline.secrets import drop_credentials, hide_credentials
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 
 SECRET = "hunter2Zx"
 URLS = [

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.display import (
+from pipeline.base.display import (
     ShownFormatter,
     complain,
     guard_terminal,
@@ -27,8 +27,8 @@ from pipeline.display import (
     show_lines,
     shown_on_terminal,
 )
-from pipeline.errors import ConfigError, ExampleError
-from pipeline.progress import BarProgress, LogProgress
+from pipeline.base.errors import ConfigError, ExampleError
+from pipeline.base.progress import BarProgress, LogProgress
 
 ROOT = Path(__file__).parent.parent
 TEXTS = st.text(st.characters(categories=None), max_size=40)  # halves of characters too

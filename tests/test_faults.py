@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 from making import ingest_paths, make_samples, write_tar
 
+from pipeline.base.errors import NeuronsError, StorageError, WarehouseError
+from pipeline.base.faults import explain_fault, faults_told, system_faults_told
+from pipeline.base.storage import Store
 from pipeline.duck import open_duckdb, restrict
-from pipeline.errors import NeuronsError, StorageError, WarehouseError
-from pipeline.faults import explain_fault, faults_told, system_faults_told
 from pipeline.query import explain_query
-from pipeline.storage import Store
 
 NOBODY = 65534
 
@@ -194,7 +194,7 @@ def test_faults_of_our_own_files_inside_duckdb(
 def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Code in a process of its own, which prints what it was told."""
     text = (
-        "import os, resource, sys\nfrom pipeline.errors import NeuronsError\n"
+        "import os, resource, sys\nfrom pipeline.base.errors import NeuronsError\n"
         f"try:\n    {code}\nexcept NeuronsError as error:\n"
         "    print(type(error).__name__, error)\n"
     )
@@ -221,7 +221,7 @@ def test_a_user_without_permission_is_told_so(tmp_path: Path, place: str) -> Non
     (folder / "dataset.json").chmod(0o600)
     try:
         done = run(
-            "from pipeline.inventory import take_inventory; from pipeline.storage import Store; "
+            "from pipeline.inventory import take_inventory; from pipeline.base.storage import Store; "
             f"store = Store(sys.argv[1]); os.setuid({NOBODY}); take_inventory(store)",
             tmp_path / "w",
         )

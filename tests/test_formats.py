@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.storage import FORMAT
 from pipeline.schema import TABLES, Column
-from pipeline.storage import FORMAT
 from pipeline.warehouse import connect, raw_view
 
 
@@ -39,7 +39,7 @@ def test_a_column_that_came_later_is_null_for_earlier_files_alone():
 
 
 def test_every_record_says_its_format(tmp_path):
-    from pipeline.storage import Store
+    from pipeline.base.storage import Store
 
     store = Store(tmp_path)
     store.write_record("a.json", {"x": 1})

@@ -13,8 +13,8 @@ import sys
 import pytest
 from making import make_image, make_record, write_members, write_tar
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
-from pipeline.display import show
+from pipeline.base.display import show
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 

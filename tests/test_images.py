@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from making import make_image
 
+from pipeline.base.errors import WarehouseError
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.cli import main
-from pipeline.config import LabelSettings
-from pipeline.errors import WarehouseError
 from pipeline.images import IMAGE_COLUMNS, read_image
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 LAYER = "visual.layer4.0.act3"

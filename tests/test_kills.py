@@ -20,9 +20,9 @@ from making import ingest_paths
 from probing import base_image
 
 from pipeline.audit import MEMORY, audit_warehouse
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import Store
 from pipeline.build import build
-from pipeline.config import LabelSettings
-from pipeline.storage import Store
 
 
 @pytest.fixture(scope="module")

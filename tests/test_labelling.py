@@ -17,17 +17,17 @@ from scipy.stats import binomtest
 from typer.testing import CliRunner
 
 from bench.data import synthetic_output, write_run
+from pipeline.base.errors import ConfigError, NeuronsError, SourceError, WarehouseError
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.cli import app
-from pipeline.config import LabelSettings
-from pipeline.errors import ConfigError, NeuronsError, SourceError, WarehouseError
 from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
 from pipeline.labelling import bin_samples, export_sheet
 from pipeline.runs import find_neuron
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 LAYER = "visual.layer4.0.act3"

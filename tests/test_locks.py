@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from making import ingest_paths, make_samples, write_tar
 
-from pipeline import warn
-from pipeline.errors import StorageError
-from pipeline.locks import hold_lock, take_lock
-from pipeline.storage import Store
+from pipeline.base import warn
+from pipeline.base.errors import StorageError
+from pipeline.base.locks import hold_lock, take_lock
+from pipeline.base.storage import Store
 
 NO_LOCKS = ("ENOSYS", "EOPNOTSUPP", "ENOLCK", "EINVAL")
 
@@ -49,7 +49,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
 def test_who_waits_says_for_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pipeline.locks.SAY_AFTER_S", 0.05)
+    monkeypatch.setattr("pipeline.base.locks.SAY_AFTER_S", 0.05)
     store = Store(tmp_path)
     with hold_lock(store, "b.lock"):
         waiting = threading.Thread(target=lambda: take_lock(store, "b.lock"))  # released with it
@@ -63,7 +63,7 @@ def test_who_waits_says_for_what(
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pipeline.locks import take_lock; from pipeline.storage import Store\n"
+        "import os, sys; from pipeline.base.locks import take_lock; from pipeline.base.storage import Store\n"
         "held = take_lock(Store(sys.argv[1]), 'b.lock'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from making import ingest_paths, make_samples, write_tar
 
-from pipeline import warn
-from pipeline.config import LabelSettings
+from pipeline.base import warn
+from pipeline.base.errors import NeuronsError, SourceError, WarehouseError
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import FORMAT, Store
 from pipeline.duck import open_duckdb
-from pipeline.errors import NeuronsError, SourceError, WarehouseError
 from pipeline.inventory import take_inventory
 from pipeline.label_files import read_labels
-from pipeline.storage import FORMAT, Store
 from pipeline.warehouse import _create_table, connect, read_build, small_tables
 
 VALUES: list[Any] = [

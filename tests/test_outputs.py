@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.errors import StorageError
-from pipeline.outputs import new_file, new_folder
+from pipeline.base.errors import StorageError
+from pipeline.base.outputs import new_file, new_folder
 from pipeline.report.write import _write_page
 from pipeline.sheet import save_sheet
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
     """And what a living one writes, or a person has called alike, is not."""
     code = (
-        "import os, sys, signal; from pathlib import Path; from pipeline.outputs import *\n"
+        "import os, sys, signal; from pathlib import Path; from pipeline.base.outputs import *\n"
         "with new_file(Path(sys.argv[1])) as file, new_folder(Path(sys.argv[2]), 'z') as folder:\n"
         "    file.write_text('half'); (folder / 'a').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
@@ -126,7 +126,7 @@ def test_links_modes_folders_and_pipes(tmp_path):
     reader.join(10)
     assert got == ["through"] and pipe.is_fifo()
     code = (
-        "import sys; from pathlib import Path; from pipeline.outputs import new_file\n"
+        "import sys; from pathlib import Path; from pipeline.base.outputs import new_file\n"
         "with new_file(Path(sys.argv[1])) as file: file.write_text('x')"
     )
     with real.open("w") as file:

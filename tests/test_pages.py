@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from pipeline.base.page_policy import page_policy
 from pipeline.cli import app
 from pipeline.label_files import guard_cell, read_cell, read_labels
-from pipeline.page_policy import page_policy
 
 LAYER = "visual.layer3.0"
 PAGES = {

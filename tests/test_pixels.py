@@ -13,9 +13,9 @@ import pytest
 from making import ingest_paths
 from PIL import Image, PngImagePlugin
 
-from pipeline.errors import ExampleError
-from pipeline.names import FORMATS, is_image_name
-from pipeline.pixels import load_rgb, open_image, open_upright
+from pipeline.base.errors import ExampleError
+from pipeline.base.names import FORMATS, is_image_name
+from pipeline.base.pixels import load_rgb, open_image, open_upright
 from pipeline.sources.fingerprint import take_fingerprint
 from pipeline.sources.header import read_header, sniff_extension
 

@@ -10,15 +10,15 @@ import fsspec
 import pytest
 from making import ingest_paths, make_image, make_samples, write_tar
 
-from pipeline.config import IngestConfig, IngestStep
+from pipeline.base.errors import ConfigError, MissingDependencyError, ShardError
+from pipeline.base.places import is_chain, is_url, local_path, open_place
+from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.dataset import read_dataset, shard_url
-from pipeline.errors import ConfigError, MissingDependencyError, ShardError
 from pipeline.images import read_image
-from pipeline.places import is_chain, is_url, local_path, open_place
 from pipeline.shard_lists import expand_shards
 from pipeline.shards import open_shard, read_samples
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 ODD = [

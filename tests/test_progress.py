@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from making import make_samples, read_manifests, read_rows, snapshot, write_tar
 
-from pipeline.config import IngestConfig, IngestStep
-from pipeline.progress import BarProgress, LogProgress, NoProgress
+from pipeline.base.progress import BarProgress, LogProgress, NoProgress
+from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.sources.ingest import ingest
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.checksums import find_seal_problem, hash_bytes
-from pipeline.errors import StorageError, WarehouseError
+from pipeline.base.checksums import find_seal_problem, hash_bytes
+from pipeline.base.errors import StorageError, WarehouseError
+from pipeline.base.storage import FORMAT, Store
 from pipeline.records import DatasetRecord, HumanLabelsRecord, ShardManifest, read_record
-from pipeline.storage import FORMAT, Store
 
 FILE = {
     "table": "texts",

@@ -13,10 +13,10 @@ from making import ingest_paths, read_manifests
 from probing import base_image
 
 from pipeline.audit import audit_warehouse
+from pipeline.base.storage import Store
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.repair import repair
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 ANSWERS = (

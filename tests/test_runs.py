@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from pipeline.errors import WarehouseError
+from pipeline.base.errors import WarehouseError
 from pipeline.runs import FoundRun, find_layers, find_neuron, find_run, find_runs
 
 

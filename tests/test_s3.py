@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from textures import write_textures
 
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect

@@ -160,7 +160,7 @@ def test_sum_from_the_shell(tiny_warehouse, told):
 
 
 def test_a_sum_is_of_one_run(tmp_path, told):
-    from pipeline.config import ExtractConfig
+    from pipeline.base.settings import ExtractConfig
     from pipeline.extract.run import extract
 
     place = make_warehouse(tmp_path, ("visual.layer3.0",))

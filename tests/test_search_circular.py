@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textures import POST
 
-from pipeline.errors import WarehouseError
+from pipeline.base.errors import WarehouseError
 from pipeline.search import Search, find_neurons
 from pipeline.search_sum import SumQuestion, find_neuron_sum
 from pipeline.summary import render_summary, summarise

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_manifests, read_rows, write_members
 
-from pipeline.names import find_hidden, is_image_name
+from pipeline.base.names import find_hidden, is_image_name
 from pipeline.shards import read_samples
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from making import make_image, make_samples, write_members, write_tar
 from webdataset import TarWriter
 
-from pipeline.errors import DamagedShardError, ShardError, StorageError
+from pipeline.base.errors import DamagedShardError, ShardError, StorageError
 from pipeline.samples import Sample, split_name
 from pipeline.shard_lists import expand_shards
 from pipeline.shards import open_shard, read_samples

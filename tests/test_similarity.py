@@ -10,15 +10,16 @@ from textures import write_textures
 
 import pipeline
 from pipeline.audit import audit_warehouse
-from pipeline.cli import main
-from pipeline.config import (
+from pipeline.base.errors import ConfigMismatchError, WarehouseError
+from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
     ExtractConfig,
     IngestConfig,
     IngestStep,
     SimilarityConfig,
 )
-from pipeline.errors import ConfigMismatchError, WarehouseError
+from pipeline.base.storage import Store
+from pipeline.cli import main
 from pipeline.extract.run import extract
 from pipeline.extract.similarity import MIN_STORED
 from pipeline.labels.facets import FACET_CLASSES
@@ -26,7 +27,6 @@ from pipeline.repair import repair
 from pipeline.runs import find_runs
 from pipeline.similarity import score_similarity
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 

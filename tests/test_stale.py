@@ -10,9 +10,9 @@ from types import MappingProxyType
 import pytest
 
 import pipeline
-from pipeline import warn
-from pipeline.config import LabelSettings, change_labels, load_labels
-from pipeline.errors import ConfigError, WarehouseError
+from pipeline.base import warn
+from pipeline.base.errors import ConfigError, WarehouseError
+from pipeline.base.settings import LabelSettings, change_labels, load_labels
 from pipeline.query import run_query
 from pipeline.stale import rests_on, tell_stale
 from pipeline.warehouse import connect

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.base.errors import ConfigError, MissingDependencyError, StorageError
+from pipeline.base.storage import Store, partition, storage_errors
 from pipeline.dataset import check_name
-from pipeline.errors import ConfigError, MissingDependencyError, StorageError
-from pipeline.storage import Store, partition, storage_errors
 
 TABLE = pa.table({"unit": pa.array([0, 1, 1], pa.uint16()), "name": ["a", "b", "ü"]})
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
+from pipeline.base.errors import ConfigError
 from pipeline.cli import app
-from pipeline.errors import ConfigError
 from pipeline.neuron_arguments import which_neuron
 from pipeline.runs import find_neuron
 from pipeline.top import find_top

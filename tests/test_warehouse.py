@@ -13,17 +13,12 @@ from making import write_tar
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
 import pipeline
+from pipeline.base.errors import StorageError, WarehouseError
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, LabelSettings
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.config import (
-    ExtractConfig,
-    IngestConfig,
-    IngestStep,
-    LabelSettings,
-)
 from pipeline.derived import DERIVED
-from pipeline.errors import StorageError, WarehouseError
 from pipeline.extract.run import extract
 from pipeline.repair import repair
 from pipeline.runs import find_neuron

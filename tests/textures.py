@@ -9,7 +9,7 @@ import numpy as np
 from making import make_record, write_tar
 from PIL import Image
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 

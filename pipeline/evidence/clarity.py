@@ -19,6 +19,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 from sklearn.metrics import silhouette_samples
 
+from pipeline.base.progress import ProgressCallback
 from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import (
     BLOCK_BYTES,
@@ -29,7 +30,6 @@ from pipeline.evidence.matrix import (
     read_embeddings,
     sample_ids,
 )
-from pipeline.progress import ProgressCallback
 
 MAX_GROUPS = 5
 MIN_GROUP_SIZE = 3

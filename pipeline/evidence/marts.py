@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pyarrow as pa
 
+from pipeline.base.progress import ProgressCallback
 from pipeline.evidence.clarity import (
     compute_contrasting_examples,
     compute_neuron_clarity,
@@ -16,7 +17,6 @@ from pipeline.evidence.facets import compute_facet_aurocs
 from pipeline.evidence.neighbours import compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.evidence.wpmi import compute_soft_wpmi
-from pipeline.progress import ProgressCallback
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
 """Rows of one table of ``derived.DERIVED``, in pieces, from a connection with every view below it.

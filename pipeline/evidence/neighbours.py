@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pipeline.base.progress import ProgressCallback
 from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import RunLayer, iter_blocks, list_layers, shared_ids
-from pipeline.progress import ProgressCallback
 
 NEIGHBOURS = 10
 """Nearest neurons of each neuron that are kept, in each layer."""

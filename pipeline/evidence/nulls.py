@@ -20,8 +20,8 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 from scipy.special import gammaln, logsumexp
 
+from pipeline.base.progress import ProgressCallback
 from pipeline.derived import DERIVED
-from pipeline.progress import ProgressCallback
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

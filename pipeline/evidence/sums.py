@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.errors import WarehouseError
+from pipeline.base.errors import WarehouseError
 from pipeline.evidence.facets import auroc_of
 from pipeline.evidence.matrix import RunLayer, example_ids, iter_blocks, read_units
 

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 import torch
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.evidence.matrix import read_embeddings
 from pipeline.extract.classify import refuse_another_model
 from pipeline.extract.model import Clip, load_clip

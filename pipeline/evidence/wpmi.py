@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pipeline.base.progress import ProgressCallback
 from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import (
     RunLayer,
@@ -24,7 +25,6 @@ from pipeline.evidence.matrix import (
     load_embeddings,
 )
 from pipeline.extract.sketch import order_keys
-from pipeline.progress import ProgressCallback
 
 TOP_K = 100
 """Images in a neuron's top set B."""

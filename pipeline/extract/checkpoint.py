@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.torch_version import TorchVersion
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.extract.torchscript import read_archive
 
 SAVE_ALONE = "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)"

@@ -16,15 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pipeline.config import ClassifyConfig, digest
+from pipeline.base.errors import ConfigMismatchError, WarehouseError
+from pipeline.base.faults import faults_told
+from pipeline.base.leftovers import clear_half_written, clear_unnamed
+from pipeline.base.locks import hold_lock
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import ClassifyConfig, digest
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import check_name, dataset_folder, read_manifests
-from pipeline.errors import ConfigMismatchError, WarehouseError
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
-from pipeline.faults import faults_told
-from pipeline.leftovers import clear_half_written, clear_unnamed
-from pipeline.locks import hold_lock
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     ClassSetRecord,
     FileEntry,
@@ -36,7 +37,6 @@ from pipeline.records import (
     read_record,
 )
 from pipeline.schema import TABLES
-from pipeline.storage import Store, partition
 
 EXAMPLES_AT_ONCE = 1024
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.errors import DeviceError
+from pipeline.base.errors import DeviceError
 
 
 def choose_device(device: str) -> torch.device:

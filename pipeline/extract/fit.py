@@ -15,7 +15,7 @@ import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.extract.checkpoint import Checkpoint
 from pipeline.extract.model_id import CONFIG_FILE, ModelId
 

@@ -21,8 +21,8 @@ import torch
 from PIL.ImageFile import ImageFile
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from pipeline.errors import ExampleError
-from pipeline.pixels import load_rgb, open_image
+from pipeline.base.errors import ExampleError
+from pipeline.base.pixels import load_rgb, open_image
 
 # torchvision has announced that its image operators will go. Without the operator Pillow decodes
 # JPEG too: the same pixels, a little slower. Its Python wrapper warns on every call: not used.

@@ -11,7 +11,7 @@ import difflib
 import re
 from contextlib import suppress
 
-from pipeline.errors import HookError
+from pipeline.base.errors import HookError
 from pipeline.extract.hooks import Layer, LayerSpec
 from pipeline.extract.model import Clip
 from pipeline.extract.probe_layers import probe_layers

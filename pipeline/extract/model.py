@@ -17,7 +17,7 @@ from typing import Any
 import open_clip
 import torch
 
-from pipeline.errors import MissingDependencyError, ModelError, NeuronsError
+from pipeline.base.errors import MissingDependencyError, ModelError, NeuronsError
 from pipeline.extract.checkpoint import Checkpoint, read_checkpoint
 from pipeline.extract.device import choose_device
 from pipeline.extract.fit import load_weights

@@ -21,7 +21,7 @@ from typing import Literal
 
 import open_clip
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 
 RANDOM = "random"
 NANO = "nano"

@@ -21,7 +21,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import QuickGELU
 from torch import nn
 
-from pipeline.errors import MissingDependencyError, ModelError
+from pipeline.base.errors import MissingDependencyError, ModelError
 from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.setup import Blueprint
 

@@ -9,7 +9,7 @@ import torch
 from open_clip.transformer import AttentionalPooler
 from torch import nn
 
-from pipeline.errors import HookError
+from pipeline.base.errors import HookError
 from pipeline.extract.axes import UnitAxes, axis_read_by
 from pipeline.extract.hooks import Layer, LayerSpec, Layout, hook_points, text_pooling
 from pipeline.extract.model import Clip

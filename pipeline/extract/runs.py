@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pipeline.config import ExtractConfig, digest
+from pipeline.base.errors import ConfigError, ConfigMismatchError
+from pipeline.base.leftovers import clear_half_written
+from pipeline.base.locks import hold_lock
+from pipeline.base.settings import ExtractConfig, digest
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import check_name, dataset_folder
-from pipeline.errors import ConfigError, ConfigMismatchError
 from pipeline.extract.layers import preset_layers, resolve_layers
 from pipeline.extract.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
-from pipeline.leftovers import clear_half_written
-from pipeline.locks import hold_lock
 from pipeline.records import RunRecord, read_record
-from pipeline.storage import Store, partition
 
 CHOICES = {
     "preprocess": ("fast", "exact"),

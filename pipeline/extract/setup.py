@@ -30,10 +30,10 @@ from open_clip.coca_model import MultimodalCfg
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
+from pipeline.base.warn import warn_once
 from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model_id import CONFIG_FILE, NANO, NANO_FOLDER, ModelId, list_tags
-from pipeline.warn import warn_once
 
 _WITHOUT_MEANING = (
     "quick_gelu",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.base.locks import Lock, take_lock
+from pipeline.base.storage import Store
 from pipeline.dataset import Shard, shard_file
-from pipeline.locks import Lock, take_lock
-from pipeline.storage import Store
 
 
 class ShardLocks:

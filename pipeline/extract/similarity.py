@@ -15,9 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pipeline.config import SimilarityConfig, digest
+from pipeline.base.errors import WarehouseError
+from pipeline.base.faults import faults_told
+from pipeline.base.leftovers import clear_half_written, clear_unnamed
+from pipeline.base.locks import hold_lock
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import SimilarityConfig, digest
+from pipeline.base.storage import Store, partition
 from pipeline.dataset import dataset_folder
-from pipeline.errors import WarehouseError
 from pipeline.extract.classify import (
     EXAMPLES_AT_ONCE,
     finished_shards,
@@ -26,10 +31,6 @@ from pipeline.extract.classify import (
 )
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
-from pipeline.faults import faults_told
-from pipeline.leftovers import clear_half_written, clear_unnamed
-from pipeline.locks import hold_lock
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import (
     FileEntry,
     RunRecord,
@@ -40,7 +41,6 @@ from pipeline.records import (
     read_record,
 )
 from pipeline.schema import TABLES
-from pipeline.storage import Store, partition
 
 MIN_STORED = 0.05
 """Concepts with a smaller probability are not written."""

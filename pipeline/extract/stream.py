@@ -20,6 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from pipeline.base.errors import (
+    ExampleError,
+    NeuronsError,
+    ShardError,
+    StorageError,
+    WarehouseError,
+)
+from pipeline.base.faults import faults_told
+from pipeline.base.places import open_place
+from pipeline.base.storage import Store
 from pipeline.dataset import (
     Shard,
     dataset_folder,
@@ -29,11 +39,7 @@ from pipeline.dataset import (
     shard_url,
 )
 from pipeline.duck import open_duckdb
-from pipeline.errors import ExampleError, NeuronsError, ShardError, StorageError, WarehouseError
 from pipeline.extract.decode import stack, start_decode_thread
-from pipeline.faults import faults_told
-from pipeline.places import open_place
-from pipeline.storage import Store
 
 CHUNK_EXAMPLES = 16
 CHUNK_BYTES = 32 << 20

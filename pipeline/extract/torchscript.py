@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 
 MAX_UNFOLDED = 100
 """How many times its size an entry may unfold to: code and lists of names compress well."""

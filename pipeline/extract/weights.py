@@ -11,7 +11,7 @@ from typing import Any
 import open_clip
 from open_clip import factory
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.extract.checkpoint import JOIN
 from pipeline.extract.model_id import FOLDER_PREFIX, HUB_PREFIX, ModelId
 

@@ -14,7 +14,11 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline.config import ExtractConfig
+from pipeline.base.errors import NeuronsError, ShardError, StorageError
+from pipeline.base.locks import take_lock
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import ExtractConfig
+from pipeline.base.storage import Store
 from pipeline.dataset import (
     Dataset,
     Shard,
@@ -23,7 +27,6 @@ from pipeline.dataset import (
     shard_file,
     write_manifest,
 )
-from pipeline.errors import NeuronsError, ShardError, StorageError
 from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.forward import Pending
 from pipeline.extract.runs import Run
@@ -37,12 +40,9 @@ from pipeline.extract.stream import (
     reject,
 )
 from pipeline.extract.writer import Results, ShardWriter
-from pipeline.locks import take_lock
 from pipeline.presence import Presence, read_whole_manifest
-from pipeline.progress import ProgressCallback
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
-from pipeline.storage import Store
 
 PENDING_BATCHES = 4
 """Batches that may wait for the writer before the model waits too (bounded memory)."""

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from pipeline.base.errors import ActivationError
+from pipeline.base.storage import PAGE_CHECKSUMS, Store, Written, partition
 from pipeline.dataset import Shard, shard_file
-from pipeline.errors import ActivationError
 from pipeline.extract.hooks import Layer
 from pipeline.extract.reservoir import OCTAVES
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
 from pipeline.records import FileEntry, make_entry
 from pipeline.schema import TABLES
-from pipeline.storage import PAGE_CHECKSUMS, Store, Written, partition
 
 UNITS_PER_ROW_GROUP = 128
 MIN_ROWS_PER_GROUP = 122_880

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pipeline.errors import ConfigError, ModelError
+from pipeline.base.errors import ConfigError, ModelError
 from pipeline.extract.model import Clip
 
 PROMPTS_AT_ONCE = 256

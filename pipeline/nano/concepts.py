@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from pipeline.errors import SourceError
+from pipeline.base.errors import SourceError
 
 LANGUAGES = ("en", "es", "fr", "de")
 """Languages in which every concept has a word."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.axes import read_axis
+from pipeline.base.storage import Store
 from pipeline.nano.planted import load_planted
 from pipeline.report.card import (
     Card,
@@ -20,7 +21,6 @@ from pipeline.report.card import (
     Stratum,
 )
 from pipeline.report.pictures import Picture, read_pictures
-from pipeline.storage import Store
 
 if TYPE_CHECKING:
     import duckdb

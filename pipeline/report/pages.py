@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pipeline.display import show
-from pipeline.page_policy import page_policy
+from pipeline.base.display import show
+from pipeline.base.page_policy import page_policy
 from pipeline.report.pictures import Picture, encode_webp
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.base.storage import Store
 from pipeline.report.gather import Asker, planted_concept
 from pipeline.report.pictures import Picture, read_pictures
-from pipeline.storage import Store
 from pipeline.views import load_views
 
 if TYPE_CHECKING:

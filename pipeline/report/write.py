@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigError
-from pipeline.outputs import new_file
+from pipeline.base.errors import ConfigError
+from pipeline.base.outputs import new_file
+from pipeline.base.storage import Store
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import draw_card
 from pipeline.report.gather import gather_card
@@ -15,7 +16,6 @@ from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.runs import find_neuron, find_run
 from pipeline.stale import tell_stale
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.errors import SourceError
-from pipeline.places import open_place
+from pipeline.base.errors import SourceError
+from pipeline.base.places import open_place
 from pipeline.sources.caption_json import FILE_COLUMNS, TEXT_COLUMNS, find_rows, plain_name
 from pipeline.sources.decoding import decode_text, find_encoding
 from pipeline.sources.notices import Notices

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.base.storage import FORMAT, Store
 from pipeline.dataset import (
     dataset_folder,
     is_marked,
@@ -19,7 +20,6 @@ from pipeline.dataset import (
 from pipeline.records import ShardManifest, make_entry
 from pipeline.schema import TABLES
 from pipeline.sources.near import find_near
-from pipeline.storage import FORMAT, Store
 from pipeline.warehouse_files import warehouse_uri
 
 _MEMORY_LIMIT = "2GB"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from pipeline.pixels import UPRIGHT, load_rgb, open_image, read_orientation
+from pipeline.base.pixels import UPRIGHT, load_rgb, open_image, read_orientation
 
 THUMB_PX = 32
 """Width and height of the thumbnail's brightness, whatever the image's shape."""

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.config import IngestConfig
-from pipeline.errors import ExampleError, SourceError
-from pipeline.folders import Listing, list_folder
-from pipeline.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name, split_ending
-from pipeline.places import open_place
-from pipeline.progress import ProgressCallback
+from pipeline.base.errors import ExampleError, SourceError
+from pipeline.base.folders import Listing, list_folder
+from pipeline.base.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name, split_ending
+from pipeline.base.places import open_place
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import IngestConfig
+from pipeline.base.storage import Store
 from pipeline.samples import is_text_name
 from pipeline.sources.caption_json import FILE_COLUMNS, TEXT_COLUMNS
 from pipeline.sources.caption_table import (
@@ -42,7 +43,6 @@ from pipeline.sources.texts import (
     read_url,
 )
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
-from pipeline.storage import Store
 
 
 def ingest_folder(

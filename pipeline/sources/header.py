@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import NamedTuple
 
-from pipeline.errors import ExampleError
-from pipeline.pixels import open_image
+from pipeline.base.errors import ExampleError
+from pipeline.base.pixels import open_image
 
 
 class ImageHeader(NamedTuple):

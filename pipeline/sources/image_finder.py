@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from pipeline.names import split_ending
+from pipeline.base.names import split_ending
 
 
 class ImageFinder:

@@ -12,18 +12,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.config import IngestConfig
+from pipeline.base.errors import ShardError, SourceError, StorageError
+from pipeline.base.folders import list_folder
+from pipeline.base.names import describe_ending, is_image_name, split_ending
+from pipeline.base.places import open_place
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.secrets import drop_credentials
+from pipeline.base.settings import IngestConfig
+from pipeline.base.storage import Store
 from pipeline.dataset import Shard
-from pipeline.errors import ShardError, SourceError, StorageError
-from pipeline.folders import list_folder
-from pipeline.names import describe_ending, is_image_name, split_ending
-from pipeline.places import open_place
-from pipeline.progress import ProgressCallback
-from pipeline.secrets import drop_credentials
 from pipeline.shard_lists import expand_shards, find_tars, shard_size
 from pipeline.sources.index import SourceNotes, SourceReject
 from pipeline.sources.webdataset import ingest_tars
-from pipeline.storage import Store
 
 _MISSING = "tar_missing"
 _COUNTS = ("count", "successes", "failed_to_download", "failed_to_resize")

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.base.errors import DamagedShardError, ExampleError
+from pipeline.base.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name
+from pipeline.base.storage import Store
 from pipeline.dataset import (
     Dataset,
     Shard,
@@ -18,8 +21,6 @@ from pipeline.dataset import (
     shard_url,
     write_manifest,
 )
-from pipeline.errors import DamagedShardError, ExampleError
-from pipeline.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name
 from pipeline.records import FileEntry, make_entry
 from pipeline.samples import Member, Sample, is_text_name
 from pipeline.schema import TABLES
@@ -39,7 +40,6 @@ from pipeline.sources.notices import (
 )
 from pipeline.sources.stimulus import read_stimulus
 from pipeline.sources.texts import rank_texts, read_sidecars
-from pipeline.storage import Store
 
 _DETAIL_LENGTH = 500
 

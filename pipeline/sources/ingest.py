@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import IngestConfig, IngestStep
-from pipeline.credentials import refuse_credentials
+from pipeline.base.credentials import refuse_credentials
+from pipeline.base.errors import ConfigError, ShardError, StorageError
+from pipeline.base.leftovers import clear_half_written_below
+from pipeline.base.locks import take_lock
+from pipeline.base.places import is_url
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.dataset import dataset_folder, read_dataset, read_manifest
-from pipeline.errors import ConfigError, ShardError, StorageError
-from pipeline.leftovers import clear_half_written_below
-from pipeline.locks import take_lock
-from pipeline.places import is_url
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.records import ShardManifest
 from pipeline.sources.register import is_done
-from pipeline.storage import Store
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample

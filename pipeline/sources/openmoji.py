@@ -19,7 +19,7 @@ from functools import partial
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from pipeline.errors import ConfigError, SourceError
+from pipeline.base.errors import ConfigError, SourceError
 from pipeline.sources.texts import make_text
 from pipeline.sources.writer import SourceExample
 

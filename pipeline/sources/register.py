@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pipeline.base.errors import ShardError, SourceError
+from pipeline.base.storage import Store
 from pipeline.dataset import (
     Dataset,
     Shard,
@@ -15,9 +17,7 @@ from pipeline.dataset import (
     read_manifest,
     write_dataset,
 )
-from pipeline.errors import ShardError, SourceError
 from pipeline.sources.restore import find_unplaced, restore_dataset
-from pipeline.storage import Store
 
 
 def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> Dataset:

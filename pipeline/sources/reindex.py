@@ -8,10 +8,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.audit import Damage, read_good
+from pipeline.base.errors import NeuronsError
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.storage import Store
 from pipeline.dataset import Dataset, Shard, dataset_folder, read_dataset, read_manifest, shard_file
-from pipeline.errors import NeuronsError
 from pipeline.presence import mark_undone
-from pipeline.progress import ProgressCallback
 from pipeline.records import ShardManifest
 from pipeline.sources.duplicates import find_duplicates
 from pipeline.sources.img2dataset import read_notes
@@ -20,7 +21,6 @@ from pipeline.sources.ingest import lock_dataset
 from pipeline.sources.notices import Notice
 from pipeline.sources.restore import restore_dataset
 from pipeline.sources.writer import describe_manifest
-from pipeline.storage import Store
 
 KEPT_TABLES = ("rejects", "notices")
 """Where what only the source knew is written."""

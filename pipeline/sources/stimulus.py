@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.errors import ExampleError
+from pipeline.base.errors import ExampleError
 from pipeline.schema import STIMULUS_COLUMNS
 from pipeline.sources.captions import clean_text
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.base.secrets import drop_credentials
 from pipeline.samples import name_records
-from pipeline.secrets import drop_credentials
 from pipeline.sources.captions import NOT_TEXTS, clean_text, iter_captions
 from pipeline.sources.decoding import decode_text
 from pipeline.sources.languages import is_language, normalise_language, read_language

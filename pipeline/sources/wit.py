@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
 
-from pipeline.config import IngestConfig
-from pipeline.errors import ConfigError, ExampleError
-from pipeline.places import open_place
-from pipeline.progress import ProgressCallback
+from pipeline.base.errors import ConfigError, ExampleError
+from pipeline.base.places import open_place
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import IngestConfig
+from pipeline.base.storage import Store
 from pipeline.sources.notices import Notice, merge_notices
 from pipeline.sources.texts import SourceText, drop_repeats, make_text
 from pipeline.sources.wit_base import list_files, make_url_key
 from pipeline.sources.wit_images import create_image_table
 from pipeline.sources.wit_tsv import connect, load_tsv
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
-from pipeline.storage import Store
 
 TEXT_KINDS = {
     "caption_reference_description": "caption",

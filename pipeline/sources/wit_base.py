@@ -9,16 +9,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.config import IngestConfig
-from pipeline.errors import ExampleError, SourceError
-from pipeline.folders import list_folder, warn_unread
-from pipeline.names import find_hidden
-from pipeline.places import list_pattern, open_place, spell_place
-from pipeline.progress import ProgressCallback
+from pipeline.base.errors import ExampleError, SourceError
+from pipeline.base.folders import list_folder, warn_unread
+from pipeline.base.names import find_hidden
+from pipeline.base.places import list_pattern, open_place, spell_place
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import IngestConfig
+from pipeline.base.storage import Store
 from pipeline.sources.notices import TEXT_UNREADABLE, Notices
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
-from pipeline.storage import Store
 
 FEATURE_KINDS = {
     "caption_reference_description": "caption",

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from pipeline.errors import DamagedShardError, SourceError
-from pipeline.folders import Listing, list_folder
-from pipeline.names import is_image_name, split_ending
-from pipeline.places import open_place, spell_place
-from pipeline.progress import ProgressCallback
+from pipeline.base.errors import DamagedShardError, SourceError
+from pipeline.base.folders import Listing, list_folder
+from pipeline.base.names import is_image_name, split_ending
+from pipeline.base.places import open_place, spell_place
+from pipeline.base.progress import ProgressCallback
 from pipeline.samples import is_text_name
 from pipeline.shard_lists import expand_shards
 from pipeline.shards import open_shard, read_samples

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
-from pipeline.errors import SourceError
-from pipeline.places import open_place
-from pipeline.progress import NoProgress, ProgressCallback
+from pipeline.base.errors import SourceError
+from pipeline.base.places import open_place
+from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.storage import Store
 from pipeline.sources.decoding import decode_text
 from pipeline.sources.notices import Notice, Notices
 from pipeline.sources.rows import read_rows
 from pipeline.sources.wit_base import list_files
 from pipeline.sources.writer import SourceExample, make_reject
-from pipeline.storage import Store
 from pipeline.warehouse_files import warehouse_uri
 
 COLUMNS = (

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NoReturn
 
-from pipeline.config import IngestConfig
+from pipeline.base.errors import ExampleError, SourceError
+from pipeline.base.names import find_hidden
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import IngestConfig
+from pipeline.base.storage import Store
 from pipeline.dataset import Dataset, dataset_folder, shard_file
-from pipeline.errors import ExampleError, SourceError
-from pipeline.names import find_hidden
 from pipeline.presence import Presence, read_whole_manifest
-from pipeline.progress import ProgressCallback
 from pipeline.records import ShardManifest
 from pipeline.sources.header import sniff_extension
 from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
@@ -29,7 +30,6 @@ from pipeline.sources.notices import Notice, PassedOver
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts import SourceText, drop_repeats
-from pipeline.storage import Store
 
 _MIN_ITEMS = 100_000
 """A shard is closed at 16 x shard_size items, but not before this many, however few have images."""

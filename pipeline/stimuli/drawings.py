@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import SourceError
+from pipeline.base.errors import SourceError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import SourceError
+from pipeline.base.errors import SourceError
 
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".woff")
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from PIL import Image
 
-from pipeline.errors import ConfigError
+from pipeline.base.errors import ConfigError
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.lettering import encode_png
 from pipeline.stimuli.typographic import BaseImage

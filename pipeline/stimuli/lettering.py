@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ExampleError
+from pipeline.base.errors import ExampleError
 from pipeline.stimuli.fonts import Font
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ConfigError
+from pipeline.base.errors import ConfigError
 from pipeline.nano.concepts import NanoConcept, load_concepts
 from pipeline.sources.texts import make_text
 from pipeline.sources.writer import SourceExample

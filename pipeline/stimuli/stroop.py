@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from pipeline.errors import ConfigError
+from pipeline.base.errors import ConfigError
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font
 from pipeline.stimuli.lettering import encode_png, write_card

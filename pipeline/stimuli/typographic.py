@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ConfigError
+from pipeline.base.errors import ConfigError
 from pipeline.sources.texts import SourceText
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font
@@ -188,7 +188,7 @@ def _example(
 
 
 def _covered(base: BaseImage, placement: str, options: TypographicOptions) -> float:
-    from pipeline.errors import ExampleError
+    from pipeline.base.errors import ExampleError
 
     try:
         return round(cover(base.image(), placement, options.paper)[2], 6)

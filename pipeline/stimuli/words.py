@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigError, ExampleError, SourceError
+from pipeline.base.errors import ConfigError, ExampleError, SourceError
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.languages import normalise_language
 from pipeline.sources.texts import make_text

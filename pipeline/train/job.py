@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from pipeline.base.progress import ProgressCallback
 from pipeline.nano.concepts import NanoConcept, load_concepts
-from pipeline.progress import ProgressCallback
 from pipeline.stimuli.drawings import DrawingSet, load_package_sets
 from pipeline.stimuli.fonts import Font
 from pipeline.train.atlas import draw_pictures, draw_words

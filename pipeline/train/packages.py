@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from pipeline.errors import SourceError
+from pipeline.base.errors import SourceError
 from pipeline.stimuli.drawings import DrawingSet, load_iconify
 from pipeline.stimuli.fonts import Font, find_fonts
 

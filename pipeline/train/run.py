@@ -16,8 +16,8 @@ import open_clip
 import torch
 from torch.nn import functional
 
+from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.nano.concepts import NanoConcept
-from pipeline.progress import NoProgress, ProgressCallback
 from pipeline.train.atlas import PictureAtlas, WordAtlas
 from pipeline.train.captions import write_captions
 from pipeline.train.compose import Composer

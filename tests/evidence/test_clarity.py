@@ -8,8 +8,9 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_samples
 from textures import write_textures
 
+from pipeline.base.progress import NoProgress
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.build import build
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
 from pipeline.evidence.clarity import (
     CONTRASTS,
     MIN_GROUP_SIZE,
@@ -20,7 +21,6 @@ from pipeline.evidence.clarity import (
 )
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers
 from pipeline.extract.run import extract
-from pipeline.progress import NoProgress
 from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect
 

@@ -10,10 +10,10 @@ import pytest
 from making import make_record, write_tar
 from PIL import Image
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep, LabelSettings
+from pipeline.base.progress import NoProgress
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, LabelSettings
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.extract.run import extract
-from pipeline.progress import NoProgress
 from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect
 

@@ -7,8 +7,9 @@ import pytest
 from making import make_record, write_tar
 from textures import make_texture, make_warehouse
 
+from pipeline.base.progress import NoProgress
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.check import check
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
 from pipeline.evidence.matrix import (
     example_ids,
     iter_blocks,
@@ -24,7 +25,6 @@ from pipeline.evidence.neighbours import (
     standardise,
 )
 from pipeline.extract.run import extract
-from pipeline.progress import NoProgress
 from pipeline.sources.ingest import ingest
 from pipeline.warehouse import connect
 

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
+from pipeline.base.progress import NoProgress
 from pipeline.evidence.nulls import (
     _read_run,
     compute_label_nulls,
     count_labelled,
     hypergeometric_log_tail,
 )
-from pipeline.progress import NoProgress
 
 
 @settings(deadline=None, max_examples=30)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from planting import CONSTANT_LAYER, FACETS, LAYER, PLANTED, make_planted_warehouse
 
+from pipeline.base.settings import LabelSettings, SimilarityConfig
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.config import LabelSettings, SimilarityConfig
 from pipeline.similarity import score_similarity
 from pipeline.warehouse import connect
 

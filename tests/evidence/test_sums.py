@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from pipeline.errors import WarehouseError
+from pipeline.base.errors import WarehouseError
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers
 from pipeline.evidence.sums import auroc, find_sum, fit_sparse
 from pipeline.warehouse import connect

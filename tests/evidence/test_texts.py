@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import ConfigError, ConfigMismatchError, ModelError
+from pipeline.base.errors import ConfigError, ConfigMismatchError, ModelError
 from pipeline.evidence.matrix import example_ids, list_layers
 from pipeline.evidence.texts import (
     BACKGROUND_SIZE,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from textures import make_warehouse
 
+from pipeline.base.settings import SimilarityConfig
 from pipeline.build import build
-from pipeline.config import SimilarityConfig
 from pipeline.evidence.wpmi import concept_probabilities, log_expected, soft_wpmi
 from pipeline.similarity import score_similarity
 from pipeline.warehouse import connect

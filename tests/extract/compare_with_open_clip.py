@@ -17,7 +17,7 @@ import open_clip
 import torch
 from PIL import Image
 
-from pipeline.errors import NeuronsError
+from pipeline.base.errors import NeuronsError
 from pipeline.extract.hooks import capture_layers, end_positions
 from pipeline.extract.layers import list_layers
 from pipeline.extract.model import Clip, load_clip

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from making import ingest_paths, make_record, write_tar
 from PIL import Image
 
-from pipeline.config import ExtractConfig
+from pipeline.base.settings import ExtractConfig
 from pipeline.extract.run import RunSummary, extract
 
 MODEL = "RN-demo:random"

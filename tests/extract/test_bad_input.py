@@ -22,7 +22,7 @@ from running import (
     run_manifests,
 )
 
-from pipeline.errors import (
+from pipeline.base.errors import (
     DeviceError,
     HookError,
     ModelError,

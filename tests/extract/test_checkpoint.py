@@ -25,7 +25,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.extract.model import load_clip
 from pipeline.extract.torchscript import read_archive
 

@@ -11,8 +11,8 @@ from making import snapshot
 from running import MODEL, ingest_shards, make_pictures, read_run, run_extract, run_folder
 
 import pipeline
-from pipeline.config import ClassifyConfig
-from pipeline.errors import ConfigError, ConfigMismatchError, WarehouseError
+from pipeline.base.errors import ConfigError, ConfigMismatchError, WarehouseError
+from pipeline.base.settings import ClassifyConfig
 from pipeline.extract.classify import ClassifySummary, classify
 from pipeline.extract.model import load_clip
 from pipeline.extract.zero_shot import embed_classes, score_classes

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.config import MAX_PIXELS
-from pipeline.errors import ExampleError
+from pipeline.base.errors import ExampleError
+from pipeline.base.settings import MAX_PIXELS
 from pipeline.extract.decode import (
     decode_exact,
     decode_fast,

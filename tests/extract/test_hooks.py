@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.errors import HookError
+from pipeline.base.errors import HookError
 from pipeline.extract.hooks import Layer, LayerSpec, capture_layers, end_positions
 from pipeline.extract.layers import PRESETS, list_layers, parse_layer, resolve_layers
 from pipeline.extract.model import Clip, load_clip

@@ -30,9 +30,9 @@ from running import (
     run_manifests,
 )
 
-from pipeline.errors import StorageError
+from pipeline.base.errors import StorageError
+from pipeline.base.progress import NoProgress
 from pipeline.extract.run import extract
-from pipeline.progress import NoProgress
 from pipeline.warehouse import connect
 
 SHARD_COUNT, SHARD_SIZE = 24, 12

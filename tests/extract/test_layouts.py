@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import nn
 
-from pipeline.errors import HookError
+from pipeline.base.errors import HookError
 from pipeline.extract.hooks import capture_layers
 from pipeline.extract.layers import list_layers, resolve_layers
 from pipeline.extract.model import Clip, load_clip

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import pipeline
-from pipeline.errors import DeviceError, ModelError
+from pipeline.base.errors import DeviceError, ModelError
 from pipeline.extract.device import choose_device
 from pipeline.extract.model import Clip, hash_weights, load_clip
 

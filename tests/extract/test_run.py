@@ -31,8 +31,7 @@ from running import (
     run_manifests,
 )
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep, digest
-from pipeline.errors import (
+from pipeline.base.errors import (
     ActivationError,
     ConfigError,
     ConfigMismatchError,
@@ -40,14 +39,15 @@ from pipeline.errors import (
     ShardError,
     WarehouseError,
 )
+from pipeline.base.progress import NoProgress
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, digest
+from pipeline.base.storage import Store
 from pipeline.extract.classify import refuse_another_model
 from pipeline.extract.estimate import estimate
 from pipeline.extract.model import load_clip
 from pipeline.extract.run import extract
-from pipeline.progress import NoProgress
 from pipeline.schema import TABLES
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 IDS = [*range(23), *(n + (1 << 20) for n in range(40)), *(n + (2 << 20) for n in (0, 1, 2, 3, 5))]

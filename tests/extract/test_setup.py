@@ -15,7 +15,7 @@ from open_clip import pretrained
 from open_clip.transformer import QuickGELU
 from torch import nn
 
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.extract.model import load_clip
 from pipeline.extract.model_id import ModelId, parse_model_id
 from pipeline.extract.network import build_network, find_towers, heed_open_clip, name_activations

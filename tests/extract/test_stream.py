@@ -13,9 +13,10 @@ import torch
 from making import ingest_paths, make_record, write_members, write_tar
 from running import ingest_shards, make_picture, make_pictures
 
-from pipeline.config import MAX_PIXELS
+from pipeline.base.errors import ShardError
+from pipeline.base.settings import MAX_PIXELS
+from pipeline.base.storage import Store
 from pipeline.dataset import Shard, read_dataset
-from pipeline.errors import ShardError
 from pipeline.extract.decode import decode_fast
 from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.stream import (
@@ -27,7 +28,6 @@ from pipeline.extract.stream import (
     read_duplicates,
     stream_batches,
 )
-from pipeline.storage import Store
 
 FOLDER = "dataset=d"
 SPEC = ImageSpec((32, 32), (0.5,) * 3, (0.25,) * 3)

@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from pipeline.base.errors import ActivationError
+from pipeline.base.storage import Store
 from pipeline.dataset import Shard
-from pipeline.errors import ActivationError
 from pipeline.extract.hooks import Layer, LayerSpec
 from pipeline.extract.sketch import MOMENTS
 from pipeline.extract.writer import LayerOutput, Results, ShardWriter, write_activations
 from pipeline.schema import TABLES
-from pipeline.storage import Store
 
 SHARD = Shard(7, "shard", "/nowhere.tar", 0)
 FIRST = SHARD.example_id(0)

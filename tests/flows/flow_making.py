@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.config import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.sources.ingest import ingest
 
 ROOT = Path(__file__).parents[2]

@@ -82,7 +82,7 @@ def test_build_flow_fails_on_violations(server: str, tars: Path, tmp_path: Path)
     from flow_making import make_warehouse
 
     from flows.build import build_flow
-    from pipeline.errors import WarehouseError
+    from pipeline.base.errors import WarehouseError
 
     warehouse = make_warehouse(tmp_path, [tars])
     build_flow(warehouse)

@@ -25,7 +25,7 @@ from flow_making import (
 from prefect.states import Failed
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
-from pipeline import errors
+from pipeline.base import errors
 
 pytestmark = pytest.mark.flows
 
@@ -154,7 +154,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 CHILD = """
 import json, sys
 from flows.extract import extract_flow
-from pipeline.config import ExtractConfig
+from pipeline.base.settings import ExtractConfig
 fields = json.loads(sys.argv[1])
 extract_flow(ExtractConfig(**{**fields, "layers": tuple(fields["layers"])}), shards_per_task=2)
 """

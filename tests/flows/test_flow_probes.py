@@ -8,8 +8,8 @@ from flow_making import artifacts, task_runs
 from probing import COLOURS, TEXTS, attack_samples, ingest_stimuli, probe_config, stroop_samples
 
 import pipeline
-from pipeline.config import ClassChoice
-from pipeline.errors import WarehouseError
+from pipeline.base.errors import WarehouseError
+from pipeline.base.settings import ClassChoice
 
 pytestmark = pytest.mark.flows
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pipeline
-from pipeline.errors import ModelError
+from pipeline.base.errors import ModelError
 from pipeline.extract.model import load_clip
 from pipeline.extract.model_id import NANO_FOLDER
 from pipeline.nano.concepts import load_concepts

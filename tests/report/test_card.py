@@ -16,14 +16,14 @@ from report_world import (
     make_unlabelled,
 )
 
-from pipeline.display import show
-from pipeline.errors import WarehouseError
+from pipeline.base.display import show
+from pipeline.base.errors import WarehouseError
+from pipeline.base.storage import Store
 from pipeline.report import card_png, words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.gather import gather_card
 from pipeline.report.pictures import THUMBNAIL_PX
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 LAYER = "visual.layer3.0"

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from report_world import EVIL, assert_self_contained, make_picture
 
-from pipeline.display import show
-from pipeline.errors import WarehouseError
+from pipeline.base.display import show
+from pipeline.base.errors import WarehouseError
+from pipeline.base.storage import Store
 from pipeline.report import words
 from pipeline.report.run_report import DoubtfulList, ReportNeuron, gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.runs import find_run
-from pipeline.storage import Store
 from pipeline.warehouse import connect
 
 

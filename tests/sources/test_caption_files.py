@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_rows
 from test_folder import fill, read_captions
 
-from pipeline.errors import ExampleError, SourceError
+from pipeline.base.errors import ExampleError, SourceError
 from pipeline.sources.folder import iter_folder
 from pipeline.sources.notices import PassedOver
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from making import ingest_paths, make_image, read_manifests, read_rows, snapshot
 
-from pipeline.errors import ShardError, SourceError
+from pipeline.base.errors import ShardError, SourceError
 from pipeline.shards import open_shard, read_samples
 from pipeline.sources.writer import clean_key
 

@@ -11,9 +11,9 @@ import pytest
 from making import ingest_paths, read_manifests, read_rows
 from test_folder import fill, read_captions
 
-from pipeline.errors import SourceError
-from pipeline.folders import list_folder
-from pipeline.places import open_place
+from pipeline.base.errors import SourceError
+from pipeline.base.folders import list_folder
+from pipeline.base.places import open_place
 from pipeline.sources.rows import Row
 from pipeline.sources.rows import read_rows as read_table_rows
 

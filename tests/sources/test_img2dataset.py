@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from making import ingest_paths, make_image, read_manifests, read_rows, write_tar
 
-from pipeline.errors import ShardError, SourceError
+from pipeline.base.errors import ShardError, SourceError
 
 
 def write_output(folder: Path, number: int, count: int, failed: tuple[int, ...]) -> Path:

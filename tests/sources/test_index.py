@@ -27,7 +27,7 @@ from making import (
 )
 from PIL import Image
 
-from pipeline.errors import ConfigError, ExampleError, NeuronsError, ShardError, SourceError
+from pipeline.base.errors import ConfigError, ExampleError, NeuronsError, ShardError, SourceError
 from pipeline.schema import TABLES
 from pipeline.sources.header import read_header
 from pipeline.sources.languages import normalise_language

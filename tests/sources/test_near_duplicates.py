@@ -17,8 +17,8 @@ import pytest
 from making import ingest_paths, make_record, read_manifests, read_rows, snapshot, write_tar
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.config import ExtractConfig
-from pipeline.errors import ConfigError, ShardError, SourceError
+from pipeline.base.errors import ConfigError, ShardError, SourceError
+from pipeline.base.settings import ExtractConfig
 from pipeline.extract.run import extract
 from pipeline.sources.fingerprint import take_fingerprint
 from pipeline.sources.near import find_near
@@ -267,7 +267,7 @@ def test_a_fingerprint_is_of_the_image_as_it_is_shown(orientation: int) -> None:
 
 _INGEST = """
 import os, signal, sys
-from pipeline.config import IngestConfig, IngestStep
+from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.sources import duplicates, ingest
 left = int(sys.argv[3])
 mark = duplicates._mark

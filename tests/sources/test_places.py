@@ -9,12 +9,12 @@ import fsspec
 import pytest
 from making import ingest_paths, make_image, make_samples, read_rows, snapshot, write_tar
 
-from pipeline.config import IngestConfig, IngestStep
+from pipeline.base.errors import NeuronsError, ShardError
+from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.dataset import read_dataset, shard_url
-from pipeline.errors import NeuronsError, ShardError
 from pipeline.shards import open_shard, read_samples
 from pipeline.sources.ingest import ingest
-from pipeline.storage import Store
 
 
 @pytest.fixture

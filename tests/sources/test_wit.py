@@ -20,7 +20,7 @@ from making import (
     write_tar,
 )
 
-from pipeline.errors import ConfigError, DamagedShardError, SourceError
+from pipeline.base.errors import ConfigError, DamagedShardError, SourceError
 from pipeline.sources.wit_tsv import COLUMNS, write_url_table
 
 BASE = "https://upload.wikimedia.org/wikipedia/commons/a/ab/"

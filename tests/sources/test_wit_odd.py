@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_manifests, read_rows, write_tar
 from test_wit import BASE, read_texts, wit_row, write_tsv
 
-from pipeline.errors import SourceError
-from pipeline.progress import NoProgress
+from pipeline.base.errors import SourceError
+from pipeline.base.progress import NoProgress
 from pipeline.sources.ingest import IngestSummary
 from pipeline.sources.rows import read_rows as read_table_rows
 from pipeline.sources.wit_base import list_files

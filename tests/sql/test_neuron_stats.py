@@ -13,9 +13,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.base.storage import FORMAT
 from pipeline.extract.sketch import HISTOGRAM_BINS, MOMENTS, Partials, sketch
 from pipeline.schema import TABLES
-from pipeline.storage import FORMAT
 
 SQL = Path(__file__).parents[2] / "sql"
 KINDS = {

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
+from pipeline.base.settings import ExtractConfig, IngestConfig
 from pipeline.build import build
-from pipeline.config import ExtractConfig, IngestConfig
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest_items
 from pipeline.stimuli.words import Word, WordOptions, iter_words

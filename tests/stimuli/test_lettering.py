@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from pipeline.errors import ExampleError, SourceError
+from pipeline.base.errors import ExampleError, SourceError
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.lettering import draw_text, fit_size, needs_shaping, text_mask, write_card
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.base.errors import ConfigError, ExampleError, SourceError
+from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.check import check, run_violations
-from pipeline.config import IngestConfig, IngestStep
-from pipeline.errors import ConfigError, ExampleError, SourceError
 from pipeline.image_sources import iter_images
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.ingest import ingest, ingest_items

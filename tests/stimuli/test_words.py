@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from pipeline.errors import ConfigError, ExampleError
+from pipeline.base.errors import ConfigError, ExampleError
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.lettering import text_mask
 from pipeline.stimuli.words import SPOTS, Word, WordOptions, iter_words

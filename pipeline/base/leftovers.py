@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from pipeline.locks import Lock
-from pipeline.storage import Store
+from pipeline.base.locks import Lock
+from pipeline.base.storage import Store
 
 _HALF_WRITTEN = re.compile(r".*\.tmp-[0-9a-f]{8}\Z")
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.storage import storage_errors, sync_folder
+from pipeline.base.storage import storage_errors, sync_folder
 
 
 @contextmanager

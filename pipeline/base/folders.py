@@ -12,9 +12,9 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.names import find_hidden, is_image_name, split_ending
-from pipeline.places import open_place
-from pipeline.warn import warn_once
+from pipeline.base.names import find_hidden, is_image_name, split_ending
+from pipeline.base.places import open_place
+from pipeline.base.warn import warn_once
 
 
 @dataclass

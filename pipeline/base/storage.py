@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from pipeline.checksums import encode_json, hash_stream, seal
-from pipeline.errors import StorageError
-from pipeline.faults import explain_system_fault, system_faults_told
-from pipeline.places import open_place
+from pipeline.base.checksums import encode_json, hash_stream, seal
+from pipeline.base.errors import StorageError
+from pipeline.base.faults import explain_system_fault, system_faults_told
+from pipeline.base.places import open_place
 
 if TYPE_CHECKING:
     import pyarrow as pa

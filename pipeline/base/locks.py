@@ -16,8 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.storage import Store, storage_errors
-from pipeline.warn import warn_once
+from pipeline.base.storage import Store, storage_errors
+from pipeline.base.warn import warn_once
 
 SAY_AFTER_S = 2.0
 """Seconds of waiting after which we say for what."""

@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import NeuronsError, StorageError, WarehouseError
-from pipeline.open_files import open_file_limit
+from pipeline.base.errors import NeuronsError, StorageError, WarehouseError
+from pipeline.base.open_files import open_file_limit
 
 SPILL_VARIABLE = "NEURONS_MAX_SPILL"
 """The environment variable that sets how much queries may spill, such as ``200GB``."""

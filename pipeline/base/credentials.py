@@ -7,8 +7,8 @@ carry them instead. The URL where an image came from is kept without them.
 
 from __future__ import annotations
 
-from pipeline.errors import ConfigError
-from pipeline.secrets import has_password, has_signature, hide_credentials
+from pipeline.base.errors import ConfigError
+from pipeline.base.secrets import has_password, has_signature, hide_credentials
 
 
 def refuse_credentials(url: str) -> None:

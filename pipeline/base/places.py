@@ -16,8 +16,8 @@ from urllib.parse import unquote
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.credentials import refuse_credentials
-from pipeline.errors import ConfigError, MissingDependencyError
+from pipeline.base.credentials import refuse_credentials
+from pipeline.base.errors import ConfigError, MissingDependencyError
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 _URL = re.compile(rf"(?:{_SCHEME}::)*{_SCHEME}://")

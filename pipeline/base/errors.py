@@ -22,7 +22,7 @@ bug of ours and shows its traceback.
 
 from __future__ import annotations
 
-from pipeline.display import show_lines
+from pipeline.base.display import show_lines
 
 
 class NeuronsError(Exception):

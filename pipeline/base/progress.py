@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.display import guard_terminal, show
+from pipeline.base.display import guard_terminal, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

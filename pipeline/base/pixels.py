@@ -18,8 +18,8 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from pipeline.errors import ExampleError
-from pipeline.names import FORMATS
+from pipeline.base.errors import ExampleError
+from pipeline.base.names import FORMATS
 
 Image.init()  # once, here: Pillow would otherwise fill its registry from whichever thread is first
 

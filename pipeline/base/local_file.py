@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.base.errors import ConfigError
 
 
 def local_file(path: str) -> Path:
@@ -13,7 +13,7 @@ def local_file(path: str) -> Path:
     Raises:
         ConfigError: It is a URL: as a path it would be a folder called ``s3:``.
     """
-    from pipeline.places import is_url  # it imports fsspec, which takes a third of a second
+    from pipeline.base.places import is_url  # it imports fsspec, which takes a third of a second
 
     if "://" in path and is_url(path):
         raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.display import show_lines
+from pipeline.base.display import show_lines
 
 _said: set[str] = set()
 
