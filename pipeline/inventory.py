@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import LabelSettings, digest
 from pipeline.base.storage import Store
+from pipeline.concepts.facets import FACET_CLASS_SET
 from pipeline.dataset import (
     Dataset,
     check_run_folder,
@@ -26,7 +27,6 @@ from pipeline.dataset import (
     read_manifests,
     shard_file,
 )
-from pipeline.labels.facets import FACET_CLASS_SET
 from pipeline.records import (
     ClassSetRecord,
     CompactRecord,
@@ -110,7 +110,7 @@ def _marts_rest_on(file: FileEntry) -> bool:
 def _code_digests() -> list[str]:
     """Hashes of what marts rest on beside data and SQL: the lexicon, and what computes some of them."""
     here = Path(__file__).parent
-    files = [here / "labels" / "lexicon.csv", *sorted((here / "evidence").glob("*.py"))]
+    files = [here / "concepts" / "lexicon.csv", *sorted((here / "evidence").glob("*.py"))]
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 

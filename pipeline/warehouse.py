@@ -20,11 +20,11 @@ from pipeline.base.faults import faults_told
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
+from pipeline.concepts.facets import FACET_PROMPTS
+from pipeline.concepts.lexicon import load_lexicon
 from pipeline.derived import DERIVED
 from pipeline.duck import open_duckdb, restrict
 from pipeline.inventory import Inventory, take_inventory
-from pipeline.labels.facets import FACET_PROMPTS
-from pipeline.labels.lexicon import load_lexicon
 from pipeline.records import BuildRecord, FileEntry, read_record
 from pipeline.schema import TABLES, Table
 from pipeline.stale import explain_staleness, note_stale

@@ -3,7 +3,7 @@
 -- key:     concept, category, language, phrase_key
 -- reads:   lexicon
 -- purpose: The lexicon's phrases as token sequences, ready to be joined with n-grams.
--- cite:    pipeline/labels/lexicon.py names the sources of the lexicon
+-- cite:    pipeline/concepts/lexicon.py names the sources of the lexicon
 --
 -- column       type     unit       meaning
 -- concept      varchar             English name of the concept

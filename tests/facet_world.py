@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 
 from pipeline.base.progress import NoProgress
-from pipeline.labels.facets import FACET_PROMPTS
+from pipeline.concepts.facets import FACET_PROMPTS
 
 SQL = Path(__file__).parents[1] / "sql"
 TABLES = {

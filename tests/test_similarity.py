@@ -20,9 +20,9 @@ from pipeline.base.settings import (
 )
 from pipeline.base.storage import Store
 from pipeline.cli import main
+from pipeline.concepts.facets import FACET_CLASSES
 from pipeline.extract.run import extract
 from pipeline.extract.similarity import MIN_STORED
-from pipeline.labels.facets import FACET_CLASSES
 from pipeline.repair import repair
 from pipeline.runs import find_runs
 from pipeline.similarity import score_similarity

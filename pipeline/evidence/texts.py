@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from pipeline.base.errors import ModelError
+from pipeline.concepts.lexicon import load_lexicon
 from pipeline.evidence.matrix import read_embeddings
 from pipeline.extract.classify import refuse_another_model
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import embed_text
-from pipeline.labels.lexicon import load_lexicon
 
 TEMPLATES = ("{}", "a picture of {}", "a photo of {}", "a drawing of {}")
 """Prompts for a free text: without an article, since it may be a plural or a sentence."""

@@ -1,7 +1,7 @@
 """The concepts of the tiny CLIP: what each is called, and which emoji show it.
 
 ``concepts.csv`` was written by hand. Every concept and word is in the lexicon of
-:mod:`pipeline.labels.lexicon`, so that labelling can name what a neuron has learned.
+:mod:`pipeline.concepts.lexicon`, so that labelling can name what a neuron has learned.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from pipeline.labels.lexicon import (
+from pipeline.concepts.lexicon import (
     CATEGORIES,
     COLUMNS,
     build_lexicon,
@@ -19,7 +19,7 @@ from pipeline.labels.lexicon import (
 
 @pytest.fixture(scope="module")
 def shipped():
-    with (resources.files("pipeline.labels") / "lexicon.csv").open(encoding="utf-8") as file:
+    with (resources.files("pipeline.concepts") / "lexicon.csv").open(encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert tuple(header) == COLUMNS
     return [tuple(row) for row in rows]

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from pipeline.base.errors import SourceError
-from pipeline.labels.lexicon import load_lexicon
+from pipeline.concepts.lexicon import load_lexicon
 from pipeline.nano.concepts import LANGUAGES, load_concepts, read_concepts
 from pipeline.stimuli.drawings import load_openmoji, plain_emoji
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from facet_world import FacetWorld
 
-from pipeline.labels.facets import FACET_CLASSES, FACET_PROMPTS, FACET_TEMPLATES
+from pipeline.concepts.facets import FACET_CLASSES, FACET_PROMPTS, FACET_TEMPLATES
 
 
 def score(world: FacetWorld, example: int, run: str = "r", **logits: float) -> None:

@@ -1,6 +1,6 @@
 """The lexicon: which phrases, in which languages, name which concepts.
 
-``python -m pipeline.labels.lexicon`` writes ``lexicon.csv`` anew from public lists of names and
+``python -m pipeline.concepts.lexicon`` writes ``lexicon.csv`` anew from public lists of names and
 from our own words. One row is one (concept, category, language, phrase); a phrase may name several
 concepts. The categories are the families of Goh et al. 2021 (doi:10.23915/distill.00030) and, for
 what these leave out, animal, food, nature, body, object, place, activity and symbol. People are not
