@@ -20,7 +20,10 @@ from PIL import Image
 
 from pipeline.base.settings import IngestConfig, IngestStep, digest
 from pipeline.base.storage import Store, partition
-from pipeline.dataset import (
+from pipeline.extract.hooks import Layer, LayerSpec
+from pipeline.extract.writer import LayerOutput, Results, ShardWriter
+from pipeline.sources.ingest import ingest
+from pipeline.tables.datasets import (
     Dataset,
     Shard,
     dataset_folder,
@@ -28,11 +31,8 @@ from pipeline.dataset import (
     write_dataset,
     write_manifest,
 )
-from pipeline.extract.hooks import Layer, LayerSpec
-from pipeline.extract.writer import LayerOutput, Results, ShardWriter
-from pipeline.records import FileEntry, make_entry
-from pipeline.schema import TABLES
-from pipeline.sources.ingest import ingest
+from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.schema import TABLES
 
 PHOTO_SIZES = ((300, 400), (640, 480), (1024, 683), (1280, 960), (2000, 1500))
 SMALL_SIZES = ((160, 120), (256, 192), (320, 240))

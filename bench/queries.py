@@ -11,7 +11,7 @@ import torch
 from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
 from pipeline.build import build
-from pipeline.schema import EXAMPLE_ID_BITS
+from pipeline.tables.schema import EXAMPLE_ID_BITS
 from pipeline.warehouse import connect
 
 TOP_K = 100

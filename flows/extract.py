@@ -34,8 +34,8 @@ from flows.server import guarded, show_if_there
 from pipeline.base.errors import ConfigError, ShardError
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store, partition
-from pipeline.dataset import Shard, dataset_folder, read_dataset, read_manifest
-from pipeline.records import ShardManifest
+from pipeline.tables.datasets import Shard, dataset_folder, read_dataset, read_manifest
+from pipeline.tables.records import ShardManifest
 
 GPU_TAG = "gpu"
 """Tag of tasks that may use an accelerator: ``prefect concurrency-limit create gpu N`` limits them."""

@@ -17,11 +17,11 @@ from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import PAGE_CHECKSUMS, Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.derived import DERIVED
 from pipeline.inventory import Inventory, take_inventory
-from pipeline.records import FileEntry, make_entry
-from pipeline.schema import TABLES
 from pipeline.stale import digest_runs
+from pipeline.tables.computed import DERIVED
+from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.schema import TABLES
 from pipeline.views import (
     MATERIALISED,
     TITLE,

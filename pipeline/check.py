@@ -9,12 +9,12 @@ from typing import Any
 
 import duckdb
 
-from pipeline.audit import Audit, audit_warehouse, find_cure
 from pipeline.base.faults import faults_told
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
-from pipeline.dataset import dataset_folder, read_dataset
 from pipeline.stale import tell_stale
+from pipeline.tables.audit import Audit, audit_warehouse, find_cure
+from pipeline.tables.datasets import dataset_folder, read_dataset
 from pipeline.views import View, load_views
 from pipeline.warehouse import connect
 

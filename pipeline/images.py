@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.base.errors import WarehouseError
 from pipeline.base.places import open_place
 from pipeline.base.storage import Store
-from pipeline.dataset import full_url
+from pipeline.tables.datasets import full_url
 
 if TYPE_CHECKING:
     import duckdb

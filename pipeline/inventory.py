@@ -14,7 +14,7 @@ from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import LabelSettings, digest
 from pipeline.base.storage import Store
 from pipeline.concepts.facets import FACET_CLASS_SET
-from pipeline.dataset import (
+from pipeline.tables.datasets import (
     Dataset,
     check_run_folder,
     check_shard,
@@ -27,7 +27,7 @@ from pipeline.dataset import (
     read_manifests,
     shard_file,
 )
-from pipeline.records import (
+from pipeline.tables.records import (
     ClassSetRecord,
     CompactRecord,
     FileEntry,

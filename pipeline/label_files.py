@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from pipeline.base.errors import SourceError, WarehouseError
-from pipeline.records import check_shape
+from pipeline.tables.records import check_shape
 
 SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")
 """Columns of a sheet's ``labels.csv``; a person fills the last two."""

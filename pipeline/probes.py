@@ -15,7 +15,7 @@ from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
 from pipeline.base.storage import Store
-from pipeline.dataset import read_dataset
+from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse import connect
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
@@ -22,9 +21,10 @@ from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConf
 from pipeline.base.storage import COPY, Store
 from pipeline.build import build
 from pipeline.compact import compact
-from pipeline.dataset import read_manifest, shard_file
-from pipeline.presence import mark_undone
-from pipeline.records import RunRecord, read_record
+from pipeline.tables.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
+from pipeline.tables.datasets import read_manifest, shard_file
+from pipeline.tables.presence import mark_undone
+from pipeline.tables.records import RunRecord, read_record
 
 
 @dataclass

@@ -10,10 +10,10 @@ import duckdb
 
 from pipeline.base.errors import ConfigError, ModelError
 from pipeline.base.storage import Store, partition
-from pipeline.dataset import dataset_folder
-from pipeline.records import RunRecord, read_record
 from pipeline.runs import FoundRun, find_layers, find_runs
 from pipeline.stale import tell_stale
+from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.records import RunRecord, read_record
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.base.storage import Store
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
-from pipeline.dataset import read_dataset
+from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import duckdb
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import digest
 from pipeline.base.warn import warn_once
-from pipeline.derived import DERIVED
 from pipeline.inventory import Inventory
+from pipeline.tables.computed import DERIVED
 from pipeline.views import MATERIALISED, load_views
 
 STALE_VARIABLE = "NEURONS_STALE"

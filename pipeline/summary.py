@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.base.display import quote_markdown
 from pipeline.base.storage import Store, partition
 from pipeline.check import CheckResult
-from pipeline.dataset import dataset_folder
+from pipeline.tables.datasets import dataset_folder
 from pipeline.warehouse import connect
 
 TOP_LABELS = 20

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.derived import DERIVED
-from pipeline.schema import TABLES
+from pipeline.tables.computed import DERIVED
+from pipeline.tables.schema import TABLES
 
 MATERIALISED = (
     "neuron_stats",

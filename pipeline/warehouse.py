@@ -22,12 +22,12 @@ from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.facets import FACET_PROMPTS
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.derived import DERIVED
 from pipeline.duck import open_duckdb, restrict
 from pipeline.inventory import Inventory, take_inventory
-from pipeline.records import BuildRecord, FileEntry, read_record
-from pipeline.schema import TABLES, Table
 from pipeline.stale import explain_staleness, note_stale
+from pipeline.tables.computed import DERIVED
+from pipeline.tables.records import BuildRecord, FileEntry, read_record
+from pipeline.tables.schema import TABLES, Table
 from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
 from pipeline.warehouse_files import warehouse_uri
 
@@ -52,7 +52,7 @@ def connect(
         settings: Parameters of the labelling views; those of the last ``build`` if None.
         use_marts: Use what ``build`` wrote, if it is up to date; otherwise everything is computed
             from the activations and partials when it is asked for. The answers are the same, but
-            for what needs linear algebra (``raw_<name>`` of `derived.DERIVED`): only a build has it.
+            for what needs linear algebra (``raw_<name>`` of `computed.DERIVED`): only a build has it.
         unrestricted: All that DuckDB can do: read and write any file, attach, install, set options.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipeline.audit import MEMORY
+from pipeline.tables.audit import MEMORY
 
 
 def make_full_warehouse(source: Path, place: Path) -> Path:
@@ -56,8 +56,8 @@ def double_activations(place: Path, ordinal: int) -> float:
     import pyarrow.parquet as pq
 
     from pipeline.base.storage import Store
-    from pipeline.dataset import read_manifest, write_manifest
-    from pipeline.records import make_entry
+    from pipeline.tables.datasets import read_manifest, write_manifest
+    from pipeline.tables.records import make_entry
 
     store, (run,) = Store(place), place.glob("dataset=*/run_id=*")
     folder, total = str(run.relative_to(place)), 0.0

@@ -150,8 +150,8 @@ class FacetWorld:
         """Fill raw_facet_aurocs as a build does; returns its rows in their order."""
         import pyarrow as pa
 
-        from pipeline.derived import DERIVED
         from pipeline.evidence.facets import compute_facet_aurocs
+        from pipeline.tables.computed import DERIVED
 
         tables = list(compute_facet_aurocs(self.con, NoProgress(), **options))
         table = pa.concat_tables([DERIVED["facet_aurocs"].arrow_schema().empty_table(), *tables])

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from damaging import copy_of
 
-from pipeline.audit import MEMORY, audit_warehouse
 from pipeline.base.errors import StorageError
 from pipeline.base.storage import Store
 from pipeline.check import check, run_violations
-from pipeline.presence import Presence
+from pipeline.tables.audit import MEMORY, audit_warehouse
+from pipeline.tables.presence import Presence
 from pipeline.warehouse import connect
 
 

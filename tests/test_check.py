@@ -10,7 +10,6 @@ import pytest
 from making import write_tar
 from probing import base_image, probe_config, sample
 
-from pipeline.audit import audit_warehouse
 from pipeline.base.settings import ClassifyConfig, IngestConfig, IngestStep
 from pipeline.base.storage import Store
 from pipeline.check import check, check_files, run_check, run_violations
@@ -20,6 +19,7 @@ from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
 from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
+from pipeline.tables.audit import audit_warehouse
 from pipeline.views import load_views
 from pipeline.warehouse import connect
 

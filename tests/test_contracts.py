@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import derived, schema, views
+from pipeline import views
 from pipeline.base import errors
+from pipeline.tables import computed, schema
 from pipeline.warehouse import connect
 
 ROOT = Path(__file__).parent.parent
-RAW = {f"raw_{name}" for name in (*schema.TABLES, *derived.DERIVED) if name != "compact"}
+RAW = {f"raw_{name}" for name in (*schema.TABLES, *computed.DERIVED) if name != "compact"}
 SMALL = {
     "raw_shards",
     "raw_runs",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.storage import FORMAT
-from pipeline.schema import TABLES, Column
+from pipeline.tables.schema import TABLES, Column
 from pipeline.warehouse import connect, raw_view
 
 

@@ -19,10 +19,10 @@ from killing import STEPS, work
 from making import ingest_paths
 from probing import base_image
 
-from pipeline.audit import MEMORY, audit_warehouse
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.build import build
+from pipeline.tables.audit import MEMORY, audit_warehouse
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from damaging import copy_of, double_activations, flip
 from making import ingest_paths, read_manifests
 from probing import base_image
 
-from pipeline.audit import audit_warehouse
 from pipeline.base.storage import Store
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.repair import repair
+from pipeline.tables.audit import audit_warehouse
 from pipeline.warehouse import connect
 
 ANSWERS = (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_manifests, read_rows, write_members
 
 from pipeline.base.names import find_hidden, is_image_name
-from pipeline.shards import read_samples
+from pipeline.tables.tars import read_samples
 
 
 def split(*names: str) -> list[tuple[int, str, tuple[str, ...], str | None]]:

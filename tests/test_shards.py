@@ -12,9 +12,9 @@ from making import make_image, make_samples, write_members, write_tar
 from webdataset import TarWriter
 
 from pipeline.base.errors import DamagedShardError, ShardError, StorageError
-from pipeline.samples import Sample, split_name
 from pipeline.shard_lists import expand_shards
-from pipeline.shards import open_shard, read_samples
+from pipeline.tables.samples import Sample, split_name
+from pipeline.tables.tars import open_shard, read_samples
 
 keys = st.text("abcz/09_- é", min_size=1, max_size=8).filter(
     lambda key: not key.startswith("/") and not key.endswith("/") and not key.startswith("__")
@@ -229,7 +229,7 @@ def test_unwanted_members_are_not_kept() -> None:
 
 
 def test_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.shards.MAX_SAMPLES", 3)
+    monkeypatch.setattr("pipeline.tables.tars.MAX_SAMPLES", 3)
     assert len(read(to_tar(make_samples(3)))) == 3
     assert "holds more than 3 samples" in damaged(to_tar(make_samples(4)), "too_many_samples")
 

@@ -9,7 +9,6 @@ from damaging import flip
 from textures import write_textures
 
 import pipeline
-from pipeline.audit import audit_warehouse
 from pipeline.base.errors import ConfigMismatchError, WarehouseError
 from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
@@ -27,6 +26,7 @@ from pipeline.repair import repair
 from pipeline.runs import find_runs
 from pipeline.similarity import score_similarity
 from pipeline.sources.ingest import ingest
+from pipeline.tables.audit import audit_warehouse
 from pipeline.warehouse import connect
 
 

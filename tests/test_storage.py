@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import ConfigError, MissingDependencyError, StorageError
 from pipeline.base.storage import Store, partition, storage_errors
-from pipeline.dataset import check_name
+from pipeline.tables.datasets import check_name
 
 TABLE = pa.table({"unit": pa.array([0, 1, 1], pa.uint16()), "name": ["a", "b", "ü"]})
 

@@ -18,11 +18,11 @@ from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, Labe
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.derived import DERIVED
 from pipeline.extract.run import extract
 from pipeline.repair import repair
 from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
+from pipeline.tables.computed import DERIVED
 from pipeline.views import MATERIALISED, load_views
 from pipeline.warehouse import connect
 

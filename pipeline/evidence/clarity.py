@@ -20,7 +20,6 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics import silhouette_samples
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import (
     BLOCK_BYTES,
     RunLayer,
@@ -30,6 +29,7 @@ from pipeline.evidence.matrix import (
     read_embeddings,
     sample_ids,
 )
+from pipeline.tables.computed import DERIVED
 
 MAX_GROUPS = 5
 MIN_GROUP_SIZE = 3

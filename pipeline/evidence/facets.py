@@ -19,9 +19,9 @@ import pyarrow as pa
 import torch
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import Block, RunLayer, example_ids, iter_blocks, list_layers
 from pipeline.evidence.strata import SURROGATES, Stratum, gather_strata, read_pairs, read_strata
+from pipeline.tables.computed import DERIVED
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -19,7 +19,7 @@ from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.evidence.wpmi import compute_soft_wpmi
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
-"""Rows of one table of ``derived.DERIVED``, in pieces, from a connection with every view below it.
+"""Rows of one table of ``computed.DERIVED``, in pieces, from a connection with every view below it.
 
 The build's phase of the progress has begun: report with ``advance(0, note)``.
 """

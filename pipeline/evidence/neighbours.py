@@ -18,8 +18,8 @@ import pyarrow as pa
 import torch
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import RunLayer, iter_blocks, list_layers, shared_ids
+from pipeline.tables.computed import DERIVED
 
 NEIGHBOURS = 10
 """Nearest neurons of each neuron that are kept, in each layer."""

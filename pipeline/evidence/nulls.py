@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from scipy.special import gammaln, logsumexp
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.derived import DERIVED
+from pipeline.tables.computed import DERIVED
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

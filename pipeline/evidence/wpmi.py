@@ -16,7 +16,6 @@ import pyarrow as pa
 import torch
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.derived import DERIVED
 from pipeline.evidence.matrix import (
     RunLayer,
     example_ids,
@@ -25,6 +24,7 @@ from pipeline.evidence.matrix import (
     load_embeddings,
 )
 from pipeline.extract.sketch import order_keys
+from pipeline.tables.computed import DERIVED
 
 TOP_K = 100
 """Images in a neuron's top set B."""

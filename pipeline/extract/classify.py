@@ -23,10 +23,10 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ClassifyConfig, digest
 from pipeline.base.storage import Store, partition
-from pipeline.dataset import check_name, dataset_folder, read_manifests
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
-from pipeline.records import (
+from pipeline.tables.datasets import check_name, dataset_folder, read_manifests
+from pipeline.tables.records import (
     ClassSetRecord,
     FileEntry,
     RunRecord,
@@ -36,7 +36,7 @@ from pipeline.records import (
     named_paths,
     read_record,
 )
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 
 EXAMPLES_AT_ONCE = 1024
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pipeline.base.errors import ActivationError, WarehouseError
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
-from pipeline.dataset import dataset_folder, read_dataset, read_manifest
 from pipeline.extract.forward import Encoder
 from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.model import describe_model, load_clip
@@ -17,7 +16,8 @@ from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.runs import check_config, identify_run
 from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
 from pipeline.extract.writer import ShardWriter
-from pipeline.records import ShardManifest
+from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
+from pipeline.tables.records import ShardManifest
 
 SAMPLE_EXAMPLES = 512
 """Examples of the first shard that the estimate runs; at least two batches."""

@@ -20,7 +20,6 @@ from pipeline.base.errors import ShardError, StorageError
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
-from pipeline.dataset import read_dataset
 from pipeline.extract.decode import decode_exact, decode_fast
 from pipeline.extract.forward import Encoder
 from pipeline.extract.image_spec import ImageSpec
@@ -28,6 +27,7 @@ from pipeline.extract.model import load_clip
 from pipeline.extract.runs import check_config, open_run
 from pipeline.extract.stream import stream_batches
 from pipeline.extract.work import RunSummary, ShardWork
+from pipeline.tables.datasets import read_dataset
 
 
 def extract(

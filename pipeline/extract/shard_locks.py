@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.base.locks import Lock, take_lock
 from pipeline.base.storage import Store
-from pipeline.dataset import Shard, shard_file
+from pipeline.tables.datasets import Shard, shard_file
 
 
 class ShardLocks:

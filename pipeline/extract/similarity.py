@@ -22,7 +22,6 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import SimilarityConfig, digest
 from pipeline.base.storage import Store, partition
-from pipeline.dataset import dataset_folder
 from pipeline.extract.classify import (
     EXAMPLES_AT_ONCE,
     finished_shards,
@@ -31,7 +30,8 @@ from pipeline.extract.classify import (
 )
 from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
-from pipeline.records import (
+from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.records import (
     FileEntry,
     RunRecord,
     ShardManifest,
@@ -40,7 +40,7 @@ from pipeline.records import (
     named_paths,
     read_record,
 )
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 
 MIN_STORED = 0.05
 """Concepts with a smaller probability are not written."""

@@ -30,7 +30,9 @@ from pipeline.base.errors import (
 from pipeline.base.faults import faults_told
 from pipeline.base.places import open_place
 from pipeline.base.storage import Store
-from pipeline.dataset import (
+from pipeline.duck import open_duckdb
+from pipeline.extract.decode import stack, start_decode_thread
+from pipeline.tables.datasets import (
     Shard,
     dataset_folder,
     is_marked,
@@ -38,8 +40,6 @@ from pipeline.dataset import (
     shard_file,
     shard_url,
 )
-from pipeline.duck import open_duckdb
-from pipeline.extract.decode import stack, start_decode_thread
 
 CHUNK_EXAMPLES = 16
 CHUNK_BYTES = 32 << 20

@@ -19,14 +19,6 @@ from pipeline.base.locks import take_lock
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
-from pipeline.dataset import (
-    Dataset,
-    Shard,
-    dataset_folder,
-    read_manifest,
-    shard_file,
-    write_manifest,
-)
 from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.forward import Pending
 from pipeline.extract.runs import Run
@@ -40,9 +32,17 @@ from pipeline.extract.stream import (
     reject,
 )
 from pipeline.extract.writer import Results, ShardWriter
-from pipeline.presence import Presence, read_whole_manifest
-from pipeline.records import FileEntry, make_entry
-from pipeline.schema import TABLES
+from pipeline.tables.datasets import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    read_manifest,
+    shard_file,
+    write_manifest,
+)
+from pipeline.tables.presence import Presence, read_whole_manifest
+from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.schema import TABLES
 
 PENDING_BATCHES = 4
 """Batches that may wait for the writer before the model waits too (bounded memory)."""

@@ -14,12 +14,12 @@ import torch
 
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, Written, partition
-from pipeline.dataset import Shard, shard_file
 from pipeline.extract.hooks import Layer
 from pipeline.extract.reservoir import OCTAVES
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
-from pipeline.records import FileEntry, make_entry
-from pipeline.schema import TABLES
+from pipeline.tables.datasets import Shard, shard_file
+from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.schema import TABLES
 
 UNITS_PER_ROW_GROUP = 128
 MIN_ROWS_PER_GROUP = 122_880

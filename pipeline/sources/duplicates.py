@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.base.storage import FORMAT, Store
-from pipeline.dataset import (
+from pipeline.sources.near import find_near
+from pipeline.tables.datasets import (
     dataset_folder,
     is_marked,
     read_manifest,
     shard_file,
     write_manifest,
 )
-from pipeline.records import ShardManifest, make_entry
-from pipeline.schema import TABLES
-from pipeline.sources.near import find_near
+from pipeline.tables.records import ShardManifest, make_entry
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse_files import warehouse_uri
 
 _MEMORY_LIMIT = "2GB"

@@ -13,7 +13,6 @@ from pipeline.base.places import open_place
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.samples import is_text_name
 from pipeline.sources.caption_json import FILE_COLUMNS, TEXT_COLUMNS
 from pipeline.sources.caption_table import (
     SUFFIXES,
@@ -43,6 +42,7 @@ from pipeline.sources.texts import (
     read_url,
 )
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
+from pipeline.tables.samples import is_text_name
 
 
 def ingest_folder(

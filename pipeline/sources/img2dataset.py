@@ -20,10 +20,10 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.secrets import drop_credentials
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.dataset import Shard
 from pipeline.shard_lists import expand_shards, find_tars, shard_size
 from pipeline.sources.index import SourceNotes, SourceReject
 from pipeline.sources.webdataset import ingest_tars
+from pipeline.tables.datasets import Shard
 
 _MISSING = "tar_missing"
 _COUNTS = ("count", "successes", "failed_to_download", "failed_to_resize")

@@ -13,18 +13,6 @@ from typing import Any
 from pipeline.base.errors import DamagedShardError, ExampleError
 from pipeline.base.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name
 from pipeline.base.storage import Store
-from pipeline.dataset import (
-    Dataset,
-    Shard,
-    dataset_folder,
-    shard_file,
-    shard_url,
-    write_manifest,
-)
-from pipeline.records import FileEntry, make_entry
-from pipeline.samples import Member, Sample, is_text_name
-from pipeline.schema import TABLES
-from pipeline.shards import open_shard, read_samples
 from pipeline.sources.captions import clean_text
 from pipeline.sources.fingerprint import take_fingerprint
 from pipeline.sources.header import read_header
@@ -40,6 +28,18 @@ from pipeline.sources.notices import (
 )
 from pipeline.sources.stimulus import read_stimulus
 from pipeline.sources.texts import rank_texts, read_sidecars
+from pipeline.tables.datasets import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    shard_file,
+    shard_url,
+    write_manifest,
+)
+from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.samples import Member, Sample, is_text_name
+from pipeline.tables.schema import TABLES
+from pipeline.tables.tars import open_shard, read_samples
 
 _DETAIL_LENGTH = 500
 
@@ -165,7 +165,7 @@ class _ShardIndex:
     shard: Shard
     notes: SourceNotes
     duplicates: str
-    """As `dataset.Dataset` has it."""
+    """As `datasets.Dataset` has it."""
     sample_count: int = 0
     rejected_samples: int = 0
     extra_images: int = 0

@@ -18,9 +18,9 @@ from pipeline.base.places import is_url
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.base.storage import Store
-from pipeline.dataset import dataset_folder, read_dataset, read_manifest
-from pipeline.records import ShardManifest
 from pipeline.sources.register import is_done
+from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
+from pipeline.tables.records import ShardManifest
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.base.errors import ShardError, SourceError
 from pipeline.base.storage import Store
-from pipeline.dataset import (
+from pipeline.sources.restore import find_unplaced, restore_dataset
+from pipeline.tables.datasets import (
     Dataset,
     Shard,
     dataset_folder,
@@ -17,7 +18,6 @@ from pipeline.dataset import (
     read_manifest,
     write_dataset,
 )
-from pipeline.sources.restore import find_unplaced, restore_dataset
 
 
 def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> Dataset:

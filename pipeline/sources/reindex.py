@@ -7,13 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.audit import Damage, read_good
 from pipeline.base.errors import NeuronsError
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.storage import Store
-from pipeline.dataset import Dataset, Shard, dataset_folder, read_dataset, read_manifest, shard_file
-from pipeline.presence import mark_undone
-from pipeline.records import ShardManifest
 from pipeline.sources.duplicates import find_duplicates
 from pipeline.sources.img2dataset import read_notes
 from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
@@ -21,6 +17,17 @@ from pipeline.sources.ingest import lock_dataset
 from pipeline.sources.notices import Notice
 from pipeline.sources.restore import restore_dataset
 from pipeline.sources.writer import describe_manifest
+from pipeline.tables.audit import Damage, read_good
+from pipeline.tables.datasets import (
+    Dataset,
+    Shard,
+    dataset_folder,
+    read_dataset,
+    read_manifest,
+    shard_file,
+)
+from pipeline.tables.presence import mark_undone
+from pipeline.tables.records import ShardManifest
 
 KEPT_TABLES = ("rejects", "notices")
 """Where what only the source knew is written."""

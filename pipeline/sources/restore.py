@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline.audit import read_good
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import COPY, Store
 from pipeline.base.warn import warn_once
-from pipeline.dataset import Shard, dataset_folder, list_ordinals, shard_file
-from pipeline.records import DatasetRecord, ShardManifest
+from pipeline.tables.audit import read_good
+from pipeline.tables.datasets import Shard, dataset_folder, list_ordinals, shard_file
+from pipeline.tables.records import DatasetRecord, ShardManifest
 
 
 def restore_dataset(store: Store, name: str) -> None:

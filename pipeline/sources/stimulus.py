@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.base.errors import ExampleError
-from pipeline.schema import STIMULUS_COLUMNS
 from pipeline.sources.captions import clean_text
+from pipeline.tables.schema import STIMULUS_COLUMNS
 
 Stimulus = Mapping[str, str | float | None]
 """Columns of ``schema.STIMULUS_COLUMNS`` by name; absent ones are null."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.base.secrets import drop_credentials
-from pipeline.samples import name_records
 from pipeline.sources.captions import NOT_TEXTS, clean_text, iter_captions
 from pipeline.sources.decoding import decode_text
 from pipeline.sources.languages import is_language, normalise_language, read_language
@@ -24,6 +23,7 @@ from pipeline.sources.notices import (
     TEXT_UNREADABLE,
     Notices,
 )
+from pipeline.tables.samples import name_records
 
 TEXT_KINDS = (
     "caption",

@@ -21,15 +21,15 @@ from pipeline.base.names import find_hidden
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.dataset import Dataset, dataset_folder, shard_file
-from pipeline.presence import Presence, read_whole_manifest
-from pipeline.records import ShardManifest
 from pipeline.sources.header import sniff_extension
 from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
 from pipeline.sources.notices import Notice, PassedOver
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts import SourceText, drop_repeats
+from pipeline.tables.datasets import Dataset, dataset_folder, shard_file
+from pipeline.tables.presence import Presence, read_whole_manifest
+from pipeline.tables.records import ShardManifest
 
 _MIN_ITEMS = 100_000
 """A shard is closed at 16 x shard_size items, but not before this many, however few have images."""

@@ -46,8 +46,8 @@ from pipeline.extract.classify import refuse_another_model
 from pipeline.extract.estimate import estimate
 from pipeline.extract.model import load_clip
 from pipeline.extract.run import extract
-from pipeline.schema import TABLES
 from pipeline.sources.ingest import ingest
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse import connect
 
 IDS = [*range(23), *(n + (1 << 20) for n in range(40)), *(n + (2 << 20) for n in (0, 1, 2, 3, 5))]

@@ -16,7 +16,6 @@ from running import ingest_shards, make_picture, make_pictures
 from pipeline.base.errors import ShardError
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.base.storage import Store
-from pipeline.dataset import Shard, read_dataset
 from pipeline.extract.decode import decode_fast
 from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.stream import (
@@ -28,6 +27,7 @@ from pipeline.extract.stream import (
     read_duplicates,
     stream_batches,
 )
+from pipeline.tables.datasets import Shard, read_dataset
 
 FOLDER = "dataset=d"
 SPEC = ImageSpec((32, 32), (0.5,) * 3, (0.25,) * 3)

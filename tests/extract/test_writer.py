@@ -11,11 +11,11 @@ import torch
 
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store
-from pipeline.dataset import Shard
 from pipeline.extract.hooks import Layer, LayerSpec
 from pipeline.extract.sketch import MOMENTS
 from pipeline.extract.writer import LayerOutput, Results, ShardWriter, write_activations
-from pipeline.schema import TABLES
+from pipeline.tables.datasets import Shard
+from pipeline.tables.schema import TABLES
 
 SHARD = Shard(7, "shard", "/nowhere.tar", 0)
 FIRST = SHARD.example_id(0)

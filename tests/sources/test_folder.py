@@ -7,8 +7,8 @@ import pytest
 from making import ingest_paths, make_image, read_manifests, read_rows, snapshot
 
 from pipeline.base.errors import ShardError, SourceError
-from pipeline.shards import open_shard, read_samples
 from pipeline.sources.writer import clean_key
+from pipeline.tables.tars import open_shard, read_samples
 
 
 def fill(folder: Path, count: int, first: int = 0) -> Path:

@@ -28,9 +28,9 @@ from making import (
 from PIL import Image
 
 from pipeline.base.errors import ConfigError, ExampleError, NeuronsError, ShardError, SourceError
-from pipeline.schema import TABLES
 from pipeline.sources.header import read_header
 from pipeline.sources.languages import normalise_language
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse import connect
 
 

@@ -12,9 +12,9 @@ from making import ingest_paths, make_image, make_samples, read_rows, snapshot, 
 from pipeline.base.errors import NeuronsError, ShardError
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.base.storage import Store
-from pipeline.dataset import read_dataset, shard_url
-from pipeline.shards import open_shard, read_samples
 from pipeline.sources.ingest import ingest
+from pipeline.tables.datasets import read_dataset, shard_url
+from pipeline.tables.tars import open_shard, read_samples
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from making import ingest_paths, make_samples, read_manifests, read_rows, write_tar
 
-from pipeline.audit import audit_warehouse
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import COPY, Store
 from pipeline.repair import repair
+from pipeline.tables.audit import audit_warehouse
 from pipeline.warehouse import connect
 
 

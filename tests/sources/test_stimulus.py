@@ -11,8 +11,8 @@ from making import ingest_paths, make_image, make_record, make_samples, read_row
 from pipeline.base.progress import NoProgress
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.schema import TABLES
 from pipeline.sources.writer import SourceExample, ingest_examples
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse import connect
 
 WORD = {"stimulus": "word", "facet": "rendered word", "text": "dog", "font_size_px": 20}

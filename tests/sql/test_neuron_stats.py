@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.storage import FORMAT
 from pipeline.extract.sketch import HISTOGRAM_BINS, MOMENTS, Partials, sketch
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 
 SQL = Path(__file__).parents[2] / "sql"
 KINDS = {

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from making import ingest_paths, make_image, write_tar
 
 from pipeline.base.storage import Store
-from pipeline.dataset import Shard
 from pipeline.extract.stream import TEXT_ORDER, primary_texts
 from pipeline.images import read_primary_texts
-from pipeline.schema import TABLES
 from pipeline.sources.texts import TEXT_KINDS
+from pipeline.tables.datasets import Shard
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse import connect
 
 SQL = Path(__file__).parents[2] / "sql"

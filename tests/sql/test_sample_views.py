@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from pipeline.extract.reservoir import SAMPLES_PER_BIN, priorities
 from pipeline.extract.sketch import sketch
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 
 SQL = Path(__file__).parents[2] / "sql"
 NEURON = "dataset varchar, model_id varchar, run_id varchar, layer varchar, unit integer"

@@ -21,9 +21,9 @@ from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import take_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import COPY, Store
-from pipeline.dataset import check_folder, check_run_folder, list_ordinals, shard_file
-from pipeline.presence import Presence, list_files
-from pipeline.records import (
+from pipeline.tables.datasets import check_folder, check_run_folder, list_ordinals, shard_file
+from pipeline.tables.presence import Presence, list_files
+from pipeline.tables.records import (
     BuildRecord,
     ClassSetRecord,
     CompactRecord,

@@ -32,7 +32,7 @@ class Sample:
     """Neighbouring members of a tar that share a key."""
 
     position: int
-    """Place in the shard, see `pipeline.shards.read_samples`."""
+    """Place in the shard, see `pipeline.tables.tars.read_samples`."""
     key: str
     members: dict[str, Member] = field(default_factory=dict)
     """By lower-case extension, in the order of the tar."""
@@ -76,7 +76,7 @@ def name_records(image: str) -> tuple[str, ...]:
 
 
 def part_images(sample: Sample, seen: set[str]) -> list[Sample]:
-    """The samples that one is, if it holds several images; see `pipeline.shards.read_samples`.
+    """The samples that one is, if it holds several images; see `pipeline.tables.tars.read_samples`.
 
     Args:
         sample: All members that share a key.

@@ -1,4 +1,4 @@
-"""The Parquet tables that a build computes with torch: the same contract as `pipeline.schema`.
+"""The Parquet tables that a build computes with torch: the same contract as `pipeline.tables.schema`.
 
 They lie in ``marts/F/<name>.parquet``, F the fingerprint of the data that they rest on, beside the marts
 that SQL alone makes.
@@ -6,7 +6,7 @@ that SQL alone makes.
 
 from __future__ import annotations
 
-from pipeline.schema import EXAMPLE_ID, Column, Table
+from pipeline.tables.schema import EXAMPLE_ID, Column, Table
 
 _NEURON = (
     Column("dataset", "string", "", "name of the dataset"),

@@ -56,7 +56,7 @@ class FileEntry(TypedDict):
 
 
 class ShardEntry(TypedDict):
-    """A shard in ``dataset.json``; see `dataset.Shard`."""
+    """A shard in ``dataset.json``; see `datasets.Shard`."""
 
     ordinal: Small
     name: str

@@ -1,0 +1,1 @@
+"""The contract on disk, typed: tables, datasets, tars, records, and what is damaged of them."""
