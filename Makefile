@@ -34,7 +34,7 @@ bench: .venv/.dev ## measure, and print ratios
 	$(BIN)/python -m bench
 
 docs: .venv/.run ## write the generated documents
-	$(BIN)/python -m pipeline.views > warehouse/README.md.tmp
+	$(BIN)/python -m pipeline.warehouse.views > warehouse/README.md.tmp
 	mv warehouse/README.md.tmp warehouse/README.md
 
 clean:

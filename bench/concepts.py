@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
 from pipeline.compact import compact
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 CONCEPTS = 50
 PASS = "create or replace table auroc as from concept_ranks"

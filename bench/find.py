@@ -28,7 +28,7 @@ from pipeline.extract.run import extract
 from pipeline.extract.zero_shot import embed_classes
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.sources.ingest import ingest_items
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 PROMPTS = {
     "the four prompts of neurons find": TEMPLATES,

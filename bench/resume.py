@@ -12,7 +12,7 @@ from bench.timing import Report, Row
 from pipeline.base.progress import NoProgress
 from pipeline.base.settings import ExtractConfig
 from pipeline.extract.run import RunSummary, extract
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 COUNTS = "select count(*), count(distinct example_id) from image_embeddings"
 

@@ -37,9 +37,9 @@ def connect(
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.
     """
-    from pipeline.stale import tell_stale
-    from pipeline.views import MATERIALISED
-    from pipeline.warehouse import connect
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.stale import tell_stale
+    from pipeline.warehouse.views import MATERIALISED
 
     connection = connect(warehouse, settings, unrestricted=unrestricted)
     tell_stale(connection, MATERIALISED)

@@ -17,20 +17,10 @@ from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import PAGE_CHECKSUMS, Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.inventory import Inventory, take_inventory
-from pipeline.stale import digest_runs
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.records import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
-from pipeline.views import (
-    MATERIALISED,
-    TITLE,
-    find_view,
-    load_statements,
-    load_views,
-    write_dictionary,
-)
-from pipeline.warehouse import (
+from pipeline.warehouse.connect import (
     has_marts,
     open_views,
     quote,
@@ -38,6 +28,16 @@ from pipeline.warehouse import (
     read_build,
     small_tables,
     use_mart,
+)
+from pipeline.warehouse.inventory import Inventory, take_inventory
+from pipeline.warehouse.stale import digest_runs
+from pipeline.warehouse.views import (
+    MATERIALISED,
+    TITLE,
+    find_view,
+    load_statements,
+    load_views,
+    write_dictionary,
 )
 
 DICTIONARY = "README.md"

@@ -12,11 +12,11 @@ import duckdb
 from pipeline.base.faults import faults_told
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
-from pipeline.stale import tell_stale
 from pipeline.tables.audit import Audit, audit_warehouse, find_cure
 from pipeline.tables.datasets import dataset_folder, read_dataset
-from pipeline.views import View, load_views
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.stale import tell_stale
+from pipeline.warehouse.views import View, load_views
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,13 @@ from pipeline.base.settings import (
     IngestStep,
     SimilarityConfig,
 )
-from pipeline.interrupts import STATUS as INTERRUPTED
-from pipeline.interrupts import is_interrupted, watch_interrupts
 from pipeline.label_commands import label
 from pipeline.probe_commands import attack, stroop
 from pipeline.report_commands import card, report
 from pipeline.search_commands import find, like, neuron_sum
 from pipeline.stimuli_commands import stimuli
+from pipeline.warehouse.interrupts import STATUS as INTERRUPTED
+from pipeline.warehouse.interrupts import is_interrupted, watch_interrupts
 
 app = typer.Typer(
     name="neurons",
@@ -361,9 +361,9 @@ def similarity(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Let a run's own model read its images: every concept's prompts against stored embeddings."""
-    from pipeline.runs import find_runs
     from pipeline.similarity import score_similarity
-    from pipeline.warehouse import connect
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_runs
 
     with connect(warehouse) as connection:
         runs = find_runs(connection, dataset, run)
@@ -399,7 +399,7 @@ def build(
     """
     from pipeline.base.settings import change_labels, load_labels
     from pipeline.build import build as run_build
-    from pipeline.warehouse import last_settings
+    from pipeline.warehouse.connect import last_settings
 
     labels, place = load_labels(config) if config else (None, None)
     place = warehouse or place or os.environ.get("NEURONS_WAREHOUSE")

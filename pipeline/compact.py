@@ -23,11 +23,11 @@ from pipeline.base.locks import Lock, hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
-from pipeline.inventory import RANKS_FORM, Inventory, take_inventory
 from pipeline.tables.datasets import dataset_folder
 from pipeline.tables.records import CompactRecord, FileEntry, adopt_file, make_entry, read_record
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse import open_views
+from pipeline.warehouse.connect import open_views
+from pipeline.warehouse.inventory import RANKS_FORM, Inventory, take_inventory
 
 MIN_ROWS_PER_GROUP = 122_880
 ROWS_PER_BLOCK = 20_000_000

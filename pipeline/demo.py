@@ -32,7 +32,7 @@ from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open
 from pipeline.stimuli.stroop import iter_stroop
 from pipeline.stimuli.typographic import Attack, BaseImage, iter_typographic
 from pipeline.stimuli.words import WordOptions, concept_words, iter_words
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"
 MODEL = "nano"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.base.errors import SourceError
 from pipeline.base.pixels import open_upright
 from pipeline.base.storage import Store
-from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.sources.folder import iter_folder
 from pipeline.sources.texts import SourceText, make_text
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.pictures import PACKAGE_SETS, PictureOptions, iter_pictures
 from pipeline.stimuli.typographic import BaseImage
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 if TYPE_CHECKING:
     from PIL import Image

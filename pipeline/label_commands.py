@@ -55,8 +55,8 @@ def export(
     """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
     from pipeline.base.storage import Store
     from pipeline.labelling import export_sheet
-    from pipeline.runs import find_neuron
-    from pipeline.warehouse import connect
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_neuron
 
     where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     with connect(warehouse) as connection:
@@ -105,8 +105,8 @@ def import_(
     from pipeline.base.storage import Store
     from pipeline.label_files import read_labels
     from pipeline.label_import import import_labels
-    from pipeline.runs import find_neuron
-    from pipeline.warehouse import connect
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_neuron
 
     labels = read_labels(source, sheet)
     asked = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}

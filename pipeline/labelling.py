@@ -25,8 +25,8 @@ from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
-from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 if TYPE_CHECKING:
     import duckdb

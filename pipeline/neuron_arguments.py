@@ -31,7 +31,7 @@ def which_neuron(
     run: str | None,
     dataset: str | None,
 ) -> dict[str, Any]:
-    """The arguments of ``runs.find_neuron``, from either way of saying them.
+    """The arguments of ``find.find_neuron``, from either way of saying them.
 
     Raises:
         ConfigError: The layer or the unit is not said, or said twice.

@@ -16,7 +16,7 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import read_dataset
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 @dataclass(frozen=True)

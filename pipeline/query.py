@@ -16,9 +16,9 @@ from pipeline.base.display import print_table, show_json, shown_on_terminal
 from pipeline.base.errors import ConfigError, NeuronsError, WarehouseError
 from pipeline.base.faults import explain_fault, first_line
 from pipeline.base.outputs import new_file
-from pipeline.stale import tell_stale, views_of_query
-from pipeline.warehouse import connect
-from pipeline.warehouse_files import ForbiddenError
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.files import ForbiddenError
+from pipeline.warehouse.stale import tell_stale, views_of_query
 
 _ROW_GROUP = 122_880
 """Rows of a row group of Parquet, as DuckDB writes them."""

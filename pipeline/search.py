@@ -10,11 +10,11 @@ import duckdb
 
 from pipeline.base.errors import ConfigError, ModelError
 from pipeline.base.storage import Store, partition
-from pipeline.runs import FoundRun, find_layers, find_runs
-from pipeline.stale import tell_stale
 from pipeline.tables.datasets import dataset_folder
 from pipeline.tables.records import RunRecord, read_record
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import FoundRun, find_layers, find_runs
+from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
     from pipeline.evidence.matrix import RunLayer

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.runs import find_neuron
 from pipeline.search import Found, read_labels
-from pipeline.stale import tell_stale
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
     from pipeline.evidence.matrix import RunLayer

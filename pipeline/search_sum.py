@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipeline.base.errors import ConfigError, WarehouseError
-from pipeline.runs import FoundRun, find_run
 from pipeline.search import Found, choose_layers, match_concepts, read_labels
-from pipeline.stale import tell_stale
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import FoundRun, find_run
+from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
     import numpy as np

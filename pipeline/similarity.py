@@ -11,7 +11,7 @@ from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConf
 from pipeline.base.storage import Store
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
 from pipeline.tables.datasets import read_dataset
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 if TYPE_CHECKING:
     from pipeline.extract.similarity import SimilaritySummary

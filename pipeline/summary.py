@@ -10,7 +10,7 @@ from pipeline.base.display import quote_markdown
 from pipeline.base.storage import Store, partition
 from pipeline.check import CheckResult
 from pipeline.tables.datasets import dataset_folder
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 TOP_LABELS = 20
 """Concepts that the summary lists."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.axes import read_axis, say_strength
 from pipeline.base.display import print_table, say
 from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
-from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
-from pipeline.runs import find_neuron
 from pipeline.sheet import SheetRow, draw_sheet, save_sheet
-from pipeline.stale import tell_stale
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
+from pipeline.warehouse.layer_axes import read_axis, say_strength
+from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,9 +15,9 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.compact import compact
     from pipeline.label_files import read_labels
     from pipeline.label_import import import_labels
-    from pipeline.runs import find_neuron
     from pipeline.similarity import score_similarity
-    from pipeline.warehouse import connect
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_neuron
 
     shutil.copytree(source, place)
     (run,) = place.glob("dataset=textures/run_id=*")

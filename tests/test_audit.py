@@ -17,7 +17,7 @@ from pipeline.base.storage import Store
 from pipeline.check import check, run_violations
 from pipeline.tables.audit import MEMORY, audit_warehouse
 from pipeline.tables.presence import Presence
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def audited(place: Path) -> list[Path]:

@@ -17,11 +17,11 @@ from pipeline.extract.classify import classify
 from pipeline.extract.run import extract
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
-from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
-from pipeline.views import load_views
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.views import load_views
 
 
 def test_checks_pass_on_a_good_warehouse(tiny_warehouse):

@@ -12,7 +12,7 @@ from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def _halves(connection):

@@ -18,10 +18,10 @@ from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.check import check
-from pipeline.duck import open_duckdb
 from pipeline.repair import repair
-from pipeline.spill import hold_root, max_spill, parse_size, release_root, spill_folder
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.duck import open_duckdb
+from pipeline.warehouse.spill import hold_root, max_spill, parse_size, release_root, spill_folder
 
 COUNTS = """
 select
@@ -169,7 +169,7 @@ def test_a_warehouse_is_built_and_read_by_its_script_in_an_odd_folder(
 SPILLING = """
 import os, signal, sys
 from pipeline.check import check
-from pipeline.duck import open_duckdb
+from pipeline.warehouse.duck import open_duckdb
 from pipeline.base.storage import Store
 con = open_duckdb(Store(sys.argv[1]), "60MB")
 con.execute("create temp table big as select range i, md5(range::varchar) s from range(1500000)")
@@ -227,7 +227,7 @@ def test_what_other_machines_spilled_is_removed_by_who_is_alone(tmp_path):
         assert foreign.is_dir()
         living.communicate("")
     code = (
-        "import sys; from pathlib import Path; from pipeline.spill import hold_root; "
+        "import sys; from pathlib import Path; from pipeline.warehouse.spill import hold_root; "
         "print(hold_root(Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, tmp_path]
@@ -248,7 +248,7 @@ def test_a_connection_that_goes_while_another_comes_leaves_it_the_root(tmp_path,
         release_root(root)
         return 0
 
-    monkeypatch.setattr("pipeline.spill._clear_spills", clear)
+    monkeypatch.setattr("pipeline.warehouse.spill._clear_spills", clear)
     hold_root(tmp_path)
     handle = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(BlockingIOError):

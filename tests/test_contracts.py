@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import views
 from pipeline.base import errors
 from pipeline.tables import computed, schema
-from pipeline.warehouse import connect
+from pipeline.warehouse import views
+from pipeline.warehouse.connect import connect
 
 ROOT = Path(__file__).parent.parent
 RAW = {f"raw_{name}" for name in (*schema.TABLES, *computed.DERIVED) if name != "compact"}

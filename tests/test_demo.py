@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.demo import run_demo
 from pipeline.nano.planted import BOTH_FACETS, load_planted
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow
 

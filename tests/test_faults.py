@@ -22,8 +22,8 @@ from making import ingest_paths, make_samples, write_tar
 from pipeline.base.errors import NeuronsError, StorageError, WarehouseError
 from pipeline.base.faults import explain_fault, faults_told, system_faults_told
 from pipeline.base.storage import Store
-from pipeline.duck import open_duckdb, restrict
 from pipeline.query import explain_query
+from pipeline.warehouse.duck import open_duckdb, restrict
 
 NOBODY = 65534
 
@@ -181,7 +181,7 @@ def test_faults_of_our_own_files_inside_duckdb(
         raise OSError(number, os.strerror(number), "/w/No space left on device.parquet")
 
     with open_duckdb(Store(file.parent)) as connection:
-        monkeypatch.setattr("pipeline.warehouse_files.WarehouseFiles.open", fail)
+        monkeypatch.setattr("pipeline.warehouse.files.WarehouseFiles.open", fail)
         with pytest.raises(duckdb.Error) as caught:
             connection.execute("from read_parquet('warehouse://a.parquet')").fetchall()
     answer = str(explain_query(caught.value, "/w"))
@@ -221,7 +221,7 @@ def test_a_user_without_permission_is_told_so(tmp_path: Path, place: str) -> Non
     (folder / "dataset.json").chmod(0o600)
     try:
         done = run(
-            "from pipeline.inventory import take_inventory; from pipeline.base.storage import Store; "
+            "from pipeline.warehouse.inventory import take_inventory; from pipeline.base.storage import Store; "
             f"store = Store(sys.argv[1]); os.setuid({NOBODY}); take_inventory(store)",
             tmp_path / "w",
         )

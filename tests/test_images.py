@@ -16,8 +16,8 @@ from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.cli import main
-from pipeline.images import IMAGE_COLUMNS, read_image
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 LAYER = "visual.layer4.0.act3"
 PICTURES = {

@@ -60,7 +60,7 @@ def test_the_second_ctrl_c_ends_at_once():
     code = """
 import os, signal, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from pipeline.interrupts import watch_interrupts
+from pipeline.warehouse.interrupts import watch_interrupts
 for seconds in (0.2, 0.8):
     threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
 with watch_interrupts():

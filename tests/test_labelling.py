@@ -23,12 +23,12 @@ from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.cli import app
-from pipeline.images import IMAGE_COLUMNS, read_image
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels
 from pipeline.labelling import bin_samples, export_sheet
-from pipeline.runs import find_neuron
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 LAYER = "visual.layer4.0.act3"
 

@@ -18,10 +18,10 @@ from pipeline.base import warn
 from pipeline.base.errors import NeuronsError, SourceError, WarehouseError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import FORMAT, Store
-from pipeline.duck import open_duckdb
-from pipeline.inventory import take_inventory
 from pipeline.label_files import read_labels
-from pipeline.warehouse import _create_table, connect, read_build, small_tables
+from pipeline.warehouse.connect import _create_table, connect, read_build, small_tables
+from pipeline.warehouse.duck import open_duckdb
+from pipeline.warehouse.inventory import take_inventory
 
 VALUES: list[Any] = [
     *(None, [], {}, "x", "\ud800", -1, 1 << 40, 10**30, True, 1.5, 1e400, [[]], {"a": 1}),

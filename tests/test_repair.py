@@ -17,7 +17,7 @@ from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.repair import repair
 from pipeline.tables.audit import audit_warehouse
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 ANSWERS = (
     "select dataset, shard, status, read_count, written_count, rejected_count from shards",

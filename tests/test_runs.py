@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from pipeline.base.errors import WarehouseError
-from pipeline.runs import FoundRun, find_layers, find_neuron, find_run, find_runs
+from pipeline.warehouse.find import FoundRun, find_layers, find_neuron, find_run, find_runs
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pipeline.build import build
 from pipeline.search import Search, find_neurons, match_concepts
 from pipeline.search_like import find_like
 from pipeline.search_sum import SumQuestion, find_neuron_sum
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 LAYER3 = "visual.layer3.0:output:max"
 

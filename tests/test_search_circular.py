@@ -9,7 +9,7 @@ from pipeline.base.errors import WarehouseError
 from pipeline.search import Search, find_neurons
 from pipeline.search_sum import SumQuestion, find_neuron_sum
 from pipeline.summary import render_summary, summarise
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def test_finding_by_concepts_leaves_them_out_and_says_so(tiny_warehouse):

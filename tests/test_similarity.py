@@ -23,11 +23,11 @@ from pipeline.concepts.facets import FACET_CLASSES
 from pipeline.extract.run import extract
 from pipeline.extract.similarity import MIN_STORED
 from pipeline.repair import repair
-from pipeline.runs import find_runs
 from pipeline.similarity import score_similarity
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_runs
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from pipeline.base import warn
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.settings import LabelSettings, change_labels, load_labels
 from pipeline.query import run_query
-from pipeline.stale import rests_on, tell_stale
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.stale import rests_on, tell_stale
 
 LAYER_FILES = "dataset=*/run_id=*/manifests/00000.json"
 

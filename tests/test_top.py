@@ -11,9 +11,9 @@ from typer.main import get_command
 from pipeline.base.errors import ConfigError
 from pipeline.cli import app
 from pipeline.neuron_arguments import which_neuron
-from pipeline.runs import find_neuron
 from pipeline.top import find_top
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron
 
 POSITIVE = "visual.layer3.0"
 """Stores what is above zero."""

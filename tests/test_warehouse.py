@@ -20,11 +20,11 @@ from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.extract.run import extract
 from pipeline.repair import repair
-from pipeline.runs import find_neuron
 from pipeline.sources.ingest import ingest
 from pipeline.tables.computed import DERIVED
-from pipeline.views import MATERIALISED, load_views
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.views import MATERIALISED, load_views
 
 
 @pytest.mark.parametrize("layer", [PRE, POST])

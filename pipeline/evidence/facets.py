@@ -115,7 +115,7 @@ def compute_facet_aurocs(
     """Rows of ``facet_aurocs``, a table for each block of units.
 
     Args:
-        connection: Of ``pipeline.warehouse.open_views``.
+        connection: Of ``pipeline.warehouse.connect.open_views``.
         progress: Hears of every layer.
         block_bytes: Size of a block of activations; changes no row.
     """

@@ -84,7 +84,7 @@ def iter_blocks(
     """Dense activations of a layer, unit block by unit block.
 
     Args:
-        connection: Of ``pipeline.warehouse.open_views``.
+        connection: Of ``pipeline.warehouse.connect.open_views``.
         layer: Which layer of which run.
         ids: int64 ``[N]``, ascending: the columns.
         max_bytes: Size of a block.
@@ -171,7 +171,7 @@ def shared_ids(
     """Images that two runs have in common, found by their hash, each once.
 
     Args:
-        connection: Of ``pipeline.warehouse.open_views``.
+        connection: Of ``pipeline.warehouse.connect.open_views``.
         one: Dataset and run.
         other: Dataset and run.
         most: How many at most; see `sample_ids`.
@@ -221,7 +221,7 @@ def read_embeddings(
     """Image embeddings of a run, in pieces.
 
     Args:
-        connection: Of ``pipeline.warehouse.open_views``.
+        connection: Of ``pipeline.warehouse.connect.open_views``.
         dataset: Its dataset.
         run_id: The run.
         ids: int64 ``[N]``, ascending: which examples.

@@ -80,7 +80,7 @@ def correlate(
     """Correlation of every neuron of a layer with one quantity, in one pass over the layer.
 
     Args:
-        connection: Of ``pipeline.warehouse.open_views``.
+        connection: Of ``pipeline.warehouse.connect.open_views``.
         layer: The layer.
         ids: int64 ``[N]``, ascending: the images.
         values: ``[N]``: the quantity.

@@ -30,7 +30,6 @@ from pipeline.base.errors import (
 from pipeline.base.faults import faults_told
 from pipeline.base.places import open_place
 from pipeline.base.storage import Store
-from pipeline.duck import open_duckdb
 from pipeline.extract.decode import stack, start_decode_thread
 from pipeline.tables.datasets import (
     Shard,
@@ -40,6 +39,7 @@ from pipeline.tables.datasets import (
     shard_file,
     shard_url,
 )
+from pipeline.warehouse.duck import open_duckdb
 
 CHUNK_EXAMPLES = 16
 CHUNK_BYTES = 32 << 20

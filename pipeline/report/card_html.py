@@ -6,7 +6,6 @@ from functools import partial
 
 from markupsafe import Markup
 
-from pipeline.axes import AXES
 from pipeline.report import words
 from pipeline.report.card import Card
 from pipeline.report.figures import (
@@ -19,6 +18,7 @@ from pipeline.report.figures import (
 )
 from pipeline.report.pages import render_page
 from pipeline.report.svg import draw_svg
+from pipeline.warehouse.layer_axes import AXES
 
 _WIDE_PX, _HALF_PX = 1120, 560
 _STRATUM_PX = 26

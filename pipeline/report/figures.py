@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.axes import AXES
 from pipeline.report.card import Card, HistogramBin, Probability, SampleBin, Stratum
 from pipeline.report.fonts import FAMILY, load_families, make_drawable
+from pipeline.warehouse.layer_axes import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

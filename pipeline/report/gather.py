@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.axes import read_axis
 from pipeline.base.storage import Store
 from pipeline.nano.planted import load_planted
 from pipeline.report.card import (
@@ -21,6 +20,7 @@ from pipeline.report.card import (
     Stratum,
 )
 from pipeline.report.pictures import Picture, read_pictures
+from pipeline.warehouse.layer_axes import read_axis
 
 if TYPE_CHECKING:
     import duckdb
@@ -222,7 +222,7 @@ def gather_card(
     Args:
         connection: Of ``pipeline.connect``.
         store: The warehouse.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``, as of ``runs.find_neuron``.
+        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``, as of ``find.find_neuron``.
 
     Raises:
         WarehouseError: A tar is gone, so there are no pictures.

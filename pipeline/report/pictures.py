@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
-from pipeline.axes import say_strength
 from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.storage import Store
-from pipeline.images import IMAGE_COLUMNS, read_image, read_primary_texts
+from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
+from pipeline.warehouse.layer_axes import say_strength
 
 if TYPE_CHECKING:
     import duckdb

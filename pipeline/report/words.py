@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.axes import AXES
 from pipeline.report.card import Card, Group, HalleBerry, Label, Stratum
 from pipeline.report.pictures import Picture
+from pipeline.warehouse.layer_axes import AXES
 
 
 @dataclass(frozen=True)

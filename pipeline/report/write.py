@@ -14,9 +14,9 @@ from pipeline.report.card_png import draw_card
 from pipeline.report.gather import gather_card
 from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
-from pipeline.runs import find_neuron, find_run
-from pipeline.stale import tell_stale
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_neuron, find_run
+from pipeline.warehouse.stale import tell_stale
 
 
 def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str, str]:
@@ -24,7 +24,7 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str
 
     Args:
         warehouse: Folder or URL.
-        where: The arguments of ``runs.find_neuron``.
+        where: The arguments of ``find.find_neuron``.
         out: A ``.png`` or an ``.html``.
 
     Raises:

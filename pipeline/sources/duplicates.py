@@ -20,7 +20,7 @@ from pipeline.tables.datasets import (
 )
 from pipeline.tables.records import ShardManifest, make_entry
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse_files import warehouse_uri
+from pipeline.warehouse.files import warehouse_uri
 
 _MEMORY_LIMIT = "2GB"
 
@@ -127,7 +127,7 @@ def find_duplicates(store: Store, dataset: str, done: Sequence[int]) -> int:
     Returns:
         How many examples of the dataset are duplicates.
     """
-    from pipeline.duck import open_duckdb
+    from pipeline.warehouse.duck import open_duckdb
 
     folder = dataset_folder(dataset)
     manifests = {n: m for n in done if (m := read_manifest(store, folder, n)) is not None}

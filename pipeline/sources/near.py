@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.duck import open_cursor
 from pipeline.sources.fingerprint import HASH_COLUMNS, KEY_BITS, KEY_COUNT
 from pipeline.sources.likeness import KINDS, compare
+from pipeline.warehouse.duck import open_cursor
 
 MAX_BITS_APART = 40
 """Bits of the 240 in which the hashes of a pair may differ."""

@@ -24,7 +24,7 @@ from pipeline.sources.notices import Notice, Notices
 from pipeline.sources.rows import read_rows
 from pipeline.sources.wit_base import list_files
 from pipeline.sources.writer import SourceExample, make_reject
-from pipeline.warehouse_files import warehouse_uri
+from pipeline.warehouse.files import warehouse_uri
 
 COLUMNS = (
     "language",
@@ -84,7 +84,7 @@ class OddRows:
 @contextmanager
 def connect(spill: str) -> Iterator[Any]:
     """A DuckDB database in the folder ``spill`` that uses at most 2 GB of memory."""
-    from pipeline.duck import open_duckdb
+    from pipeline.warehouse.duck import open_duckdb
 
     with open_duckdb(Store(spill), "2GB", f"{spill}/wit.duckdb") as con:
         yield con

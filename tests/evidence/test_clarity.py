@@ -22,7 +22,7 @@ from pipeline.evidence.clarity import (
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def unit_rows(values):

@@ -15,7 +15,7 @@ from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, Labe
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 PICTURES, SIZES = 120, (64, 80, 96, 112)
 WORDS = ("cat", "dog", "Japan", "red", "guitar", "church", "France", "piano", "horse", "blue")

@@ -26,7 +26,7 @@ from pipeline.evidence.neighbours import (
 )
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def dense(connection, layer, ids):

@@ -10,7 +10,7 @@ from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
 from pipeline.similarity import score_similarity
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow
 

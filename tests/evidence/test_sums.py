@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline.base.errors import WarehouseError
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers
 from pipeline.evidence.sums import auroc, find_sum, fit_sparse
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 @settings(max_examples=40, deadline=None)

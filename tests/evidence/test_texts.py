@@ -20,7 +20,7 @@ from pipeline.evidence.texts import (
 from pipeline.extract.model import load_clip
 from pipeline.extract.zero_shot import embed_text
 from pipeline.nano.planted import BOTH_FACETS, load_planted
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from pipeline.base.settings import SimilarityConfig
 from pipeline.build import build
 from pipeline.evidence.wpmi import concept_probabilities, log_expected, soft_wpmi
 from pipeline.similarity import score_similarity
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def transcribe(activations, images, concepts, k=100, a=10.0, weight=1.0, first=0.998, last=0.97):

@@ -33,7 +33,7 @@ from running import (
 from pipeline.base.errors import StorageError
 from pipeline.base.progress import NoProgress
 from pipeline.extract.run import extract
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 SHARD_COUNT, SHARD_SIZE = 24, 12
 

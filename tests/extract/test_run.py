@@ -48,7 +48,7 @@ from pipeline.extract.model import load_clip
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 IDS = [*range(23), *(n + (1 << 20) for n in range(40)), *(n + (2 << 20) for n in (0, 1, 2, 3, 5))]
 IDS += [3 << 20]

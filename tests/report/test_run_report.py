@@ -13,8 +13,8 @@ from pipeline.base.storage import Store
 from pipeline.report import words
 from pipeline.report.run_report import DoubtfulList, ReportNeuron, gather_report
 from pipeline.report.run_report_html import render_report
-from pipeline.runs import find_run
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import find_run
 
 
 @pytest.fixture

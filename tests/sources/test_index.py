@@ -31,7 +31,7 @@ from pipeline.base.errors import ConfigError, ExampleError, NeuronsError, ShardE
 from pipeline.sources.header import read_header
 from pipeline.sources.languages import normalise_language
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def ingest_members(

@@ -23,7 +23,7 @@ from pipeline.extract.run import extract
 from pipeline.sources.fingerprint import take_fingerprint
 from pipeline.sources.near import find_near
 from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 def encode(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:

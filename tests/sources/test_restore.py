@@ -14,7 +14,7 @@ from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import COPY, Store
 from pipeline.repair import repair
 from pipeline.tables.audit import audit_warehouse
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 
 @pytest.fixture

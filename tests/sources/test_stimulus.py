@@ -13,7 +13,7 @@ from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
 from pipeline.sources.writer import SourceExample, ingest_examples
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 WORD = {"stimulus": "word", "facet": "rendered word", "text": "dog", "font_size_px": 20}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.axes import AXES, read_axis, say_strength
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.layer_axes import AXES, read_axis, say_strength
 
 SQL = Path(__file__).parents[2] / "sql"
 PLACE = "dataset varchar, model_id varchar, run_id varchar, layer varchar"

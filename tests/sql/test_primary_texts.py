@@ -15,11 +15,11 @@ from making import ingest_paths, make_image, write_tar
 
 from pipeline.base.storage import Store
 from pipeline.extract.stream import TEXT_ORDER, primary_texts
-from pipeline.images import read_primary_texts
 from pipeline.sources.texts import TEXT_KINDS
 from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.images import read_primary_texts
 
 SQL = Path(__file__).parents[2] / "sql"
 LANGUAGES = ("en", "en-GB", "simple", "und", "de", "ja", "enm", "e", "eo")

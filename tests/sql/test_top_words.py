@@ -12,7 +12,7 @@ from pipeline.build import build
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest_items
 from pipeline.stimuli.words import Word, WordOptions, iter_words
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 NAMES = ("dog", "cat", "house", "Hand", "sol", "luna", "Japan", "guitar")
 WORDS = [Word(name, language, f"the {name}") for name, language in product(NAMES, ("en", "de"))]

@@ -26,7 +26,7 @@ from pipeline.stimuli.scripts import script_of
 from pipeline.stimuli.stroop import COLOURS, iter_stroop
 from pipeline.stimuli.typographic import PLACEMENTS, Attack, BaseImage, cover, iter_typographic
 from pipeline.stimuli.words import Word, WordOptions, iter_words, read_words
-from pipeline.warehouse import connect
+from pipeline.warehouse.connect import connect
 
 FONT = next(font for font in find_fonts(["manimgx_fonts"]) if font.name == "NotoSans")
 NOTO = WordOptions(font_names=("NotoSans",))

@@ -8,8 +8,8 @@ import duckdb
 
 from pipeline.base.open_files import FRUGAL, are_few
 from pipeline.base.storage import Store
-from pipeline.spill import hold_root, max_spill, release_root, spill_folder
-from pipeline.warehouse_files import PREFIX, WarehouseFiles
+from pipeline.warehouse.files import PREFIX, WarehouseFiles
+from pipeline.warehouse.spill import hold_root, max_spill, release_root, spill_folder
 
 MEMORY_LIMIT = "4GB"
 """DuckDB's limit; beyond it, queries spill to disk."""

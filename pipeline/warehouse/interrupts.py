@@ -55,7 +55,7 @@ def watch_interrupts() -> Iterator[None]:
 
 def _raise(_: int, frame: FrameType | None) -> None:
     # Where DuckDB calls back into Python it would be lost; there the query itself is stopped.
-    if frame is None or frame.f_globals.get("__name__") != "pipeline.warehouse_files":
+    if frame is None or frame.f_globals.get("__name__") != "pipeline.warehouse.files":
         raise KeyboardInterrupt
 
 
@@ -77,7 +77,7 @@ def _watch(reader: int, ended: threading.Event) -> None:
 
 def _stop_queries(ended: threading.Event) -> None:
     """Stop what runs, again and again: a query may begin just after it was told to stop."""
-    duck = sys.modules.get("pipeline.duck")  # not loaded: nothing runs
+    duck = sys.modules.get("pipeline.warehouse.duck")  # not loaded: nothing runs
     while duck is not None:
         with suppress(RuntimeError):  # one is opened just now: the next round has it
             for connection in list(duck.OPEN):

@@ -37,7 +37,7 @@ from pipeline.tables.records import (
     SimilarityRecord,
     read_record,
 )
-from pipeline.views import load_statements, load_views
+from pipeline.warehouse.views import load_statements, load_views
 
 RANKS_FORM = "within halves"
 """What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""
@@ -109,7 +109,7 @@ def _marts_rest_on(file: FileEntry) -> bool:
 @cache
 def _code_digests() -> list[str]:
     """Hashes of what marts rest on beside data and SQL: the lexicon, and what computes some of them."""
-    here = Path(__file__).parent
+    here = Path(__file__).parent.parent
     files = [here / "concepts" / "lexicon.csv", *sorted((here / "evidence").glob("*.py"))]
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 

@@ -22,14 +22,14 @@ from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.facets import FACET_PROMPTS
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.duck import open_duckdb, restrict
-from pipeline.inventory import Inventory, take_inventory
-from pipeline.stale import explain_staleness, note_stale
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.records import BuildRecord, FileEntry, read_record
 from pipeline.tables.schema import TABLES, Table
-from pipeline.views import MATERIALISED, View, find_view, load_statements, load_views
-from pipeline.warehouse_files import warehouse_uri
+from pipeline.warehouse.duck import open_duckdb, restrict
+from pipeline.warehouse.files import warehouse_uri
+from pipeline.warehouse.inventory import Inventory, take_inventory
+from pipeline.warehouse.stale import explain_staleness, note_stale
+from pipeline.warehouse.views import MATERIALISED, View, find_view, load_statements, load_views
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 
@@ -45,7 +45,7 @@ def connect(
     Safe beside a running extraction: it shows the shards that were done when it was opened. It reads
     the warehouse and no other file, writes none, installs nothing, and its options are locked; tables,
     views and macros of its own are free. What queries cannot hold in memory they spill, see
-    `pipeline.spill`.
+    `pipeline.warehouse.spill`.
 
     Args:
         warehouse: Folder or URL.

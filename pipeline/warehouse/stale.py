@@ -14,9 +14,9 @@ import duckdb
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import digest
 from pipeline.base.warn import warn_once
-from pipeline.inventory import Inventory
 from pipeline.tables.computed import DERIVED
-from pipeline.views import MATERIALISED, load_views
+from pipeline.warehouse.inventory import Inventory
+from pipeline.warehouse.views import MATERIALISED, load_views
 
 STALE_VARIABLE = "NEURONS_STALE"
 """The environment variable that says what to do: ``answer`` (the default) or ``stop``."""
@@ -72,7 +72,7 @@ def tell_stale(
     """Say so once, if what is asked rests on a mart that has to be computed for it.
 
     Args:
-        connection: Of ``warehouse.connect``.
+        connection: Of ``connect.connect``.
         asked: Names of views.
         do: ``stop`` or ``answer``; by default as the environment says.
 

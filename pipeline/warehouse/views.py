@@ -75,7 +75,7 @@ class View:
 
 def sql_folder() -> Path:
     """Where the SQL files are: inside the installed package, or in the source tree."""
-    here = Path(__file__).parent
+    here = Path(__file__).parent.parent
     return here / "_sql" if (here / "_sql").is_dir() else here.parent / "sql"
 
 

@@ -1,0 +1,1 @@
+"""The read door: DuckDB with every view over what is stored."""
