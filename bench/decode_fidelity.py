@@ -18,6 +18,7 @@ from open_clip.modified_resnet import ModifiedResNet
 from bench.data import synthesise_photo
 from bench.timing import Report, Row
 from pipeline.base.settings import MAX_PIXELS
+from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import (
     decode_exact,
     decode_fast,
@@ -25,7 +26,6 @@ from pipeline.extract.decode import (
     stack,
     start_decode_thread,
 )
-from pipeline.extract.image_spec import ImageSpec
 
 SPEC = ImageSpec(
     (224, 224), (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

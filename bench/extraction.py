@@ -19,9 +19,9 @@ from bench.data import PHOTO_SIZES, SMALL_SIZES, Shards, ingest_shards
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.model import Clip, load_clip
 from pipeline.extract.forward import Encoder, Pending
-from pipeline.extract.image_spec import ImageSpec
-from pipeline.extract.model import Clip, load_clip
 from pipeline.extract.run import choose_decode, extract, worker_count
 from pipeline.extract.runs import choose_outputs
 from pipeline.extract.stream import ShardPlan, plan_shard, stream_batches

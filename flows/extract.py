@@ -63,7 +63,7 @@ def hold_device(device: str) -> Iterator[None]:
 
 def device_limits(device: str) -> list[str]:
     """Names of the global concurrency limits that using a device is subject to: none for the CPU."""
-    from pipeline.extract.device import choose_device
+    from pipeline.clip.device import choose_device
 
     place = choose_device(device)
     if place.type == "cpu":

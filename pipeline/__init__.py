@@ -64,7 +64,7 @@ def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:
         MissingDependencyError: The model needs ``transformers`` (extra ``hf``).
         DeviceError: The device is not there.
     """
-    from pipeline.extract.model import load_clip
+    from pipeline.clip.model import load_clip
 
     clip = load_clip(model, device)
     return clip.model, clip.preprocess, clip.tokenizer

@@ -253,8 +253,8 @@ def layers(
     ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""
-    from pipeline.extract.layers import PRESETS, list_layers
-    from pipeline.extract.model import describe_model, load_clip
+    from pipeline.clip.layers import PRESETS, list_layers
+    from pipeline.clip.model import describe_model, load_clip
 
     clip = load_clip(model)
     rows = (

@@ -325,7 +325,7 @@ def test_a_plain_install_works_from_any_folder(tmp_path):
         "import pipeline, pipeline.warehouse.views as v, pipeline.concepts.lexicon as l; "
         "print(pipeline.__file__); print(v.sql_folder()); print(len(v.load_views())); "
         "print(l.load_lexicon().num_rows); import flows; print(flows.__file__); "
-        "from pipeline.extract.model import load_clip; print(load_clip('nano').model_id); "
+        "from pipeline.clip.model import load_clip; print(load_clip('nano').model_id); "
         "from importlib.resources import files; "
         "print(*sorted(f.name for f in files('pipeline.report').joinpath('templates').iterdir()))"
     )

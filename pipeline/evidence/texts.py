@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from pipeline.base.errors import ModelError
+from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.zero_shot import embed_text
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.evidence.matrix import read_embeddings
 from pipeline.extract.classify import refuse_another_model
-from pipeline.extract.model import Clip, load_clip
-from pipeline.extract.zero_shot import embed_text
 
 TEMPLATES = ("{}", "a picture of {}", "a photo of {}", "a drawing of {}")
 """Prompts for a free text: without an article, since it may be a plural or a sentence."""
@@ -39,7 +39,7 @@ class TextDirection:
     text: str
     clip: Clip
     vector: torch.Tensor
-    """Float32 ``[D]``; see `pipeline.extract.zero_shot.embed_text`."""
+    """Float32 ``[D]``; see `pipeline.clip.zero_shot.embed_text`."""
 
 
 def background_texts() -> list[str]:

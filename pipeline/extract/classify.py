@@ -23,8 +23,8 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ClassifyConfig, digest
 from pipeline.base.storage import Store, partition
-from pipeline.extract.model import Clip, load_clip
-from pipeline.extract.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
+from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
 from pipeline.tables.datasets import check_name, dataset_folder, read_manifests
 from pipeline.tables.records import (
     ClassSetRecord,

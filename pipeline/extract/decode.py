@@ -22,8 +22,8 @@ from torchvision.transforms.v2.functional import resize_image
 
 from pipeline.base.errors import ExampleError
 from pipeline.base.pixels import UPRIGHT, load_rgb, read_orientation
+from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.image_file import load_tensor, open_header
-from pipeline.extract.image_spec import ImageSpec
 
 MAX_ELONGATION = 200
 """How many times the area of the input a resized image may have before its centre is cut out.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pipeline.base.errors import ActivationError, WarehouseError
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.model import describe_model, load_clip
 from pipeline.extract.forward import Encoder
-from pipeline.extract.image_spec import ImageSpec
-from pipeline.extract.model import describe_model, load_clip
 from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.runs import check_config, identify_run
 from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from pipeline.clip.hooks import Capture, capture_layers, end_positions
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.model import Clip
 from pipeline.extract.decode import normalise
-from pipeline.extract.hooks import Capture, capture_layers, end_positions
-from pipeline.extract.image_spec import ImageSpec
-from pipeline.extract.model import Clip
 from pipeline.extract.stream import Batch
 from pipeline.extract.writer import LayerOutput, Results
 

@@ -20,10 +20,10 @@ from pipeline.base.errors import ShardError, StorageError
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.model import load_clip
 from pipeline.extract.decode import decode_exact, decode_fast
 from pipeline.extract.forward import Encoder
-from pipeline.extract.image_spec import ImageSpec
-from pipeline.extract.model import load_clip
 from pipeline.extract.runs import check_config, open_run
 from pipeline.extract.stream import stream_batches
 from pipeline.extract.work import RunSummary, ShardWork

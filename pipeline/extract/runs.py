@@ -13,8 +13,8 @@ from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import hold_lock
 from pipeline.base.settings import ExtractConfig, digest
 from pipeline.base.storage import Store, partition
-from pipeline.extract.layers import preset_layers, resolve_layers
-from pipeline.extract.model import Clip
+from pipeline.clip.layers import preset_layers, resolve_layers
+from pipeline.clip.model import Clip
 from pipeline.extract.writer import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, dataset_folder
 from pipeline.tables.records import RunRecord, read_record

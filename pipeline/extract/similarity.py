@@ -22,14 +22,14 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import SimilarityConfig, digest
 from pipeline.base.storage import Store, partition
+from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.zero_shot import check_prompts, embed_classes, score_classes
 from pipeline.extract.classify import (
     EXAMPLES_AT_ONCE,
     finished_shards,
     read_shard_embeddings,
     refuse_another_model,
 )
-from pipeline.extract.model import Clip, load_clip
-from pipeline.extract.zero_shot import check_prompts, embed_classes, score_classes
 from pipeline.tables.datasets import dataset_folder
 from pipeline.tables.records import (
     FileEntry,

@@ -14,7 +14,7 @@ import torch
 
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, Written, partition
-from pipeline.extract.hooks import Layer
+from pipeline.clip.hooks import Layer
 from pipeline.extract.reservoir import OCTAVES
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
 from pipeline.tables.datasets import Shard, shard_file

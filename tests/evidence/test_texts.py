@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from pipeline.base.errors import ConfigError, ConfigMismatchError, ModelError
+from pipeline.clip.model import load_clip
+from pipeline.clip.zero_shot import embed_text
 from pipeline.evidence.matrix import example_ids, list_layers
 from pipeline.evidence.texts import (
     BACKGROUND_SIZE,
@@ -17,8 +19,6 @@ from pipeline.evidence.texts import (
     text_similarities,
     weigh_text,
 )
-from pipeline.extract.model import load_clip
-from pipeline.extract.zero_shot import embed_text
 from pipeline.nano.planted import BOTH_FACETS, load_planted
 from pipeline.warehouse.connect import connect
 

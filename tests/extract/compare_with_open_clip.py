@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 
 from pipeline.base.errors import NeuronsError
-from pipeline.extract.hooks import capture_layers, end_positions
-from pipeline.extract.layers import list_layers
-from pipeline.extract.model import Clip, load_clip
+from pipeline.clip.hooks import capture_layers, end_positions
+from pipeline.clip.layers import list_layers
+from pipeline.clip.model import Clip, load_clip
 
 TEXTS = ["a photo of a dog", "pizza", "a red apple on a table"]
 

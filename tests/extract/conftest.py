@@ -12,7 +12,7 @@ import torch
 from making import make_record
 from running import ingest_shards, make_picture, make_pictures
 
-from pipeline.extract.model_id import register_models
+from pipeline.clip.model_id import register_models
 
 RESNET = {
     "embed_dim": 16,

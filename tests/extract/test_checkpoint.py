@@ -26,8 +26,8 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.base.errors import ModelError
-from pipeline.extract.model import load_clip
-from pipeline.extract.torchscript import read_archive
+from pipeline.clip.model import load_clip
+from pipeline.clip.torchscript import read_archive
 
 ARCH = "ViT-small"
 State = dict[str, torch.Tensor]

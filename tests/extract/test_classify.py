@@ -13,9 +13,9 @@ from running import MODEL, ingest_shards, make_pictures, read_run, run_extract, 
 import pipeline
 from pipeline.base.errors import ConfigError, ConfigMismatchError, WarehouseError
 from pipeline.base.settings import ClassifyConfig
+from pipeline.clip.model import load_clip
+from pipeline.clip.zero_shot import embed_classes, score_classes
 from pipeline.extract.classify import ClassifySummary, classify
-from pipeline.extract.model import load_clip
-from pipeline.extract.zero_shot import embed_classes, score_classes
 
 CLASSES = ("flag", "cat", "trash can")
 TEMPLATES = ("a photo of a {}.", "{}")

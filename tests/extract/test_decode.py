@@ -16,6 +16,7 @@ from PIL import Image
 
 from pipeline.base.errors import ExampleError
 from pipeline.base.settings import MAX_PIXELS
+from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import (
     decode_exact,
     decode_fast,
@@ -23,7 +24,6 @@ from pipeline.extract.decode import (
     stack,
     start_decode_thread,
 )
-from pipeline.extract.image_spec import ImageSpec
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

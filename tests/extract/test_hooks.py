@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import HookError
-from pipeline.extract.hooks import Layer, LayerSpec, capture_layers, end_positions
-from pipeline.extract.layers import PRESETS, list_layers, parse_layer, resolve_layers
-from pipeline.extract.model import Clip, load_clip
+from pipeline.clip.hooks import Layer, LayerSpec, capture_layers, end_positions
+from pipeline.clip.layers import PRESETS, list_layers, parse_layer, resolve_layers
+from pipeline.clip.model import Clip, load_clip
 
 TEXTS = ["a cat", "a much longer text about nothing at all", "12", ""]
 

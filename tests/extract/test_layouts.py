@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import HookError
-from pipeline.extract.hooks import capture_layers
-from pipeline.extract.layers import list_layers, resolve_layers
-from pipeline.extract.model import Clip, load_clip
-from pipeline.extract.probe_layers import place_patches
+from pipeline.clip.hooks import capture_layers
+from pipeline.clip.layers import list_layers, resolve_layers
+from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.probe_layers import place_patches
 
 
 class Tower(nn.Module):

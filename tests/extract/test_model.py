@@ -9,8 +9,8 @@ from PIL import Image
 
 import pipeline
 from pipeline.base.errors import DeviceError, ModelError
-from pipeline.extract.device import choose_device
-from pipeline.extract.model import Clip, hash_weights, load_clip
+from pipeline.clip.device import choose_device
+from pipeline.clip.model import Clip, hash_weights, load_clip
 
 
 def embed(clip: Clip) -> torch.Tensor:

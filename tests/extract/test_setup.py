@@ -16,10 +16,10 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 from pipeline.base.errors import ModelError
-from pipeline.extract.model import load_clip
-from pipeline.extract.model_id import ModelId, parse_model_id
-from pipeline.extract.network import build_network, find_towers, heed_open_clip, name_activations
-from pipeline.extract.setup import Blueprint, resolve_config, resolve_file, resolve_tag
+from pipeline.clip.model import load_clip
+from pipeline.clip.model_id import ModelId, parse_model_id
+from pipeline.clip.network import build_network, find_towers, heed_open_clip, name_activations
+from pipeline.clip.setup import Blueprint, resolve_config, resolve_file, resolve_tag
 
 TAGS = open_clip.list_pretrained()
 CONTRADICTED = {("roberta-ViT-B-32", "laion2b_s12b_b32k")}

@@ -16,8 +16,8 @@ from running import ingest_shards, make_picture, make_pictures
 from pipeline.base.errors import ShardError
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.base.storage import Store
+from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import decode_fast
-from pipeline.extract.image_spec import ImageSpec
 from pipeline.extract.stream import (
     CHUNK_EXAMPLES,
     Batch,

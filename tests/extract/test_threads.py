@@ -10,11 +10,11 @@ import pytest
 import torch
 from running import make_config, read_run
 
-from pipeline.extract.hooks import capture_layers
-from pipeline.extract.layers import resolve_layers
-from pipeline.extract.model import load_clip
+from pipeline.clip.hooks import capture_layers
+from pipeline.clip.layers import resolve_layers
+from pipeline.clip.model import load_clip
+from pipeline.clip.zero_shot import embed_classes
 from pipeline.extract.run import extract
-from pipeline.extract.zero_shot import embed_classes
 
 TABLES = ("activations", "embeddings", "shard_stats", "shard_top")
 

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store
-from pipeline.extract.hooks import Layer, LayerSpec
+from pipeline.clip.hooks import Layer, LayerSpec
 from pipeline.extract.sketch import MOMENTS
 from pipeline.extract.writer import LayerOutput, Results, ShardWriter, write_activations
 from pipeline.tables.datasets import Shard

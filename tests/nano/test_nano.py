@@ -10,8 +10,8 @@ import torch
 
 import pipeline
 from pipeline.base.errors import ModelError
-from pipeline.extract.model import load_clip
-from pipeline.extract.model_id import NANO_FOLDER
+from pipeline.clip.model import load_clip
+from pipeline.clip.model_id import NANO_FOLDER
 from pipeline.nano.concepts import load_concepts
 from pipeline.nano.planted import load_planted
 from pipeline.train.evaluate import draw_set, held_out_fonts, make_encoder, write_set

@@ -54,7 +54,7 @@ def test_guesses_belong_to_the_run_whose_model_made_them():
 
 
 def test_prompts_can_be_used():
-    from pipeline.extract.zero_shot import check_prompts
+    from pipeline.clip.zero_shot import check_prompts
 
     check_prompts(FACET_CLASSES, FACET_TEMPLATES)
     made = {

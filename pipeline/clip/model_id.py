@@ -29,7 +29,7 @@ HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"
 CONFIG_FILE = "open_clip_config.json"
 """Architecture and preprocessing, as open_clip writes them beside weights."""
 
-MODELS_FOLDER = Path(__file__).parent.parent / "models"
+MODELS_FOLDER = Path(__file__).parent / "architectures"
 NANO_FOLDER = Path(__file__).parent.parent / "nano"
 """The embedded model: a small CLIP of our own, with planted neurons; see its MODEL_CARD.md."""
 

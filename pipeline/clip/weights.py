@@ -12,8 +12,8 @@ import open_clip
 from open_clip import factory
 
 from pipeline.base.errors import ModelError
-from pipeline.extract.checkpoint import JOIN
-from pipeline.extract.model_id import FOLDER_PREFIX, HUB_PREFIX, ModelId
+from pipeline.clip.checkpoint import JOIN
+from pipeline.clip.model_id import FOLDER_PREFIX, HUB_PREFIX, ModelId
 
 PREFERRED = (
     "open_clip_model.safetensors",

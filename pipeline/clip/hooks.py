@@ -23,7 +23,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pipeline.extract.model import Clip
+from pipeline.clip.model import Clip
 
 Layout = Literal["channels_first", "channels_last", "tokens", "tokens_first", "flat"]
 

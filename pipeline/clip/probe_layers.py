@@ -10,9 +10,9 @@ from open_clip.transformer import AttentionalPooler
 from torch import nn
 
 from pipeline.base.errors import HookError
-from pipeline.extract.axes import UnitAxes, axis_read_by
-from pipeline.extract.hooks import Layer, LayerSpec, Layout, hook_points, text_pooling
-from pipeline.extract.model import Clip
+from pipeline.clip.hooks import Layer, LayerSpec, Layout, hook_points, text_pooling
+from pipeline.clip.model import Clip
+from pipeline.clip.unit_axes import UnitAxes, axis_read_by
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def _layout(one: _Pass, two: _Pass) -> tuple[Layout, int] | None:
     """Layout and number of units, or None if it is not one row of units per example.
 
     The axis of the examples is the one that follows the size of the batch; that of the units follows
-    from the arithmetic (see ``axes``).
+    from the arithmetic (see ``unit_axes``).
     """
     batch = [i for i, sizes in enumerate(zip(one.shape, two.shape, strict=True)) if sizes == (2, 1)]
     same = [i for i, (a, b) in enumerate(zip(one.shape, two.shape, strict=True)) if a == b]

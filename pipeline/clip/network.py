@@ -22,8 +22,8 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 from pipeline.base.errors import MissingDependencyError, ModelError
-from pipeline.extract.image_spec import ImageSpec
-from pipeline.extract.setup import Blueprint
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.setup import Blueprint
 
 OPEN_CLIP_FOLDER = str(Path(open_clip.__file__).parent)
 GATES = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Softmin)

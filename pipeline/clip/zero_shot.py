@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from pipeline.base.errors import ConfigError, ModelError
-from pipeline.extract.model import Clip
+from pipeline.clip.model import Clip
 
 PROMPTS_AT_ONCE = 256
 

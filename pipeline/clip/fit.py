@@ -16,8 +16,8 @@ from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 
 from pipeline.base.errors import ModelError
-from pipeline.extract.checkpoint import Checkpoint
-from pipeline.extract.model_id import CONFIG_FILE, ModelId
+from pipeline.clip.checkpoint import Checkpoint
+from pipeline.clip.model_id import CONFIG_FILE, ModelId
 
 WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "module"}
 """Parts of names that torch's wrappers put in, anywhere; no open_clip model has such parts."""

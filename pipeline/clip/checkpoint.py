@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch.torch_version import TorchVersion
 
 from pipeline.base.errors import ModelError
-from pipeline.extract.torchscript import read_archive
+from pipeline.clip.torchscript import read_archive
 
 SAVE_ALONE = "Save the weights alone, where it was made: torch.save(model.state_dict(), FILE)"
 

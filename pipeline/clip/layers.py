@@ -12,9 +12,9 @@ import re
 from contextlib import suppress
 
 from pipeline.base.errors import HookError
-from pipeline.extract.hooks import Layer, LayerSpec
-from pipeline.extract.model import Clip
-from pipeline.extract.probe_layers import probe_layers
+from pipeline.clip.hooks import Layer, LayerSpec
+from pipeline.clip.model import Clip
+from pipeline.clip.probe_layers import probe_layers
 
 POINTS = ("input", "output")
 POOLINGS = ("max", "mean", "center", "cls")

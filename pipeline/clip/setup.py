@@ -32,8 +32,8 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from pipeline.base.errors import ModelError
 from pipeline.base.warn import warn_once
-from pipeline.extract.image_spec import ImageSpec
-from pipeline.extract.model_id import CONFIG_FILE, NANO, NANO_FOLDER, ModelId, list_tags
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.model_id import CONFIG_FILE, NANO, NANO_FOLDER, ModelId, list_tags
 
 _WITHOUT_MEANING = (
     "quick_gelu",

@@ -18,10 +18,10 @@ import open_clip
 import torch
 
 from pipeline.base.errors import MissingDependencyError, ModelError, NeuronsError
-from pipeline.extract.checkpoint import Checkpoint, read_checkpoint
-from pipeline.extract.device import choose_device
-from pipeline.extract.fit import load_weights
-from pipeline.extract.model_id import (
+from pipeline.clip.checkpoint import Checkpoint, read_checkpoint
+from pipeline.clip.device import choose_device
+from pipeline.clip.fit import load_weights
+from pipeline.clip.model_id import (
     CONFIG_FILE,
     FOLDER_PREFIX,
     NANO,
@@ -29,14 +29,14 @@ from pipeline.extract.model_id import (
     ModelId,
     parse_model_id,
 )
-from pipeline.extract.network import (
+from pipeline.clip.network import (
     build_network,
     find_towers,
     heed_open_clip,
     name_activations,
     require_transformers,
 )
-from pipeline.extract.setup import (
+from pipeline.clip.setup import (
     Blueprint,
     Setup,
     describe_image,
@@ -47,7 +47,7 @@ from pipeline.extract.setup import (
     resolve_random,
     resolve_tag,
 )
-from pipeline.extract.weights import fetch_hub, fetch_hub_config, fetch_tag, find_in_folder
+from pipeline.clip.weights import fetch_hub, fetch_hub_config, fetch_tag, find_in_folder
 
 RANDOM_SEED = 0
 """Seed of ``ARCH:random``: the same architecture always gets the same weights."""
