@@ -26,16 +26,16 @@ from pipeline import connect
 from pipeline.base.progress import NoProgress
 from pipeline.base.settings import IngestConfig
 from pipeline.nano.concepts import load_concepts
-from pipeline.sources.fingerprint import (
+from pipeline.sources.copies.fingerprint import (
     HASH_COLUMNS,
     THUMB_PX,
     hash_thumb,
     make_thumb,
     take_fingerprint,
 )
+from pipeline.sources.copies.near import find_near
 from pipeline.sources.ingest import ingest_items
-from pipeline.sources.near import find_near
-from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji
+from pipeline.sources.layouts.openmoji import OpenMojiOptions, iter_openmoji
 from pipeline.sources.writer import SourceExample
 
 Picture = Image.Image

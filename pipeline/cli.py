@@ -237,7 +237,7 @@ def wit_urls(
     out: Annotated[str, typer.Option(help="The Parquet file to write.")],
 ) -> None:
     """Write WIT's image URLs, each once, as the input table of img2dataset."""
-    from pipeline.sources.wit_tsv import write_url_table
+    from pipeline.sources.layouts.wit_tsv import write_url_table
 
     count = write_url_table(paths, out, progress=choose_progress())
     say(f"{out}: {count} image URLs")

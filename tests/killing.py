@@ -14,8 +14,10 @@ from pipeline.build import build
 from pipeline.compact import compact
 from pipeline.extract import classify, run, similarity  # noqa: F401 (what a step imports late)
 from pipeline.similarity import score_similarity
-from pipeline.sources import duplicates, folder, writer  # noqa: F401
+from pipeline.sources import writer  # noqa: F401
+from pipeline.sources.copies import duplicates  # noqa: F401
 from pipeline.sources.ingest import ingest
+from pipeline.sources.layouts import folder  # noqa: F401
 
 
 def do_ingest(place: Path) -> None:

@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from pipeline.base.errors import ConfigError
-from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji, load_emoji_names, render_jpeg
+from pipeline.sources.layouts.openmoji import (
+    OpenMojiOptions,
+    iter_openmoji,
+    load_emoji_names,
+    render_jpeg,
+)
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10">{}</svg>'
 

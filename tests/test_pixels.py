@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from pipeline.base.errors import ExampleError
 from pipeline.base.names import FORMATS, is_image_name
 from pipeline.base.pixels import load_rgb, open_image, open_upright
-from pipeline.sources.fingerprint import take_fingerprint
+from pipeline.sources.copies.fingerprint import take_fingerprint
 from pipeline.sources.header import read_header, sniff_extension
 
 GREY = np.add.outer(np.arange(24), 5 * np.arange(40)).astype(np.uint8)

@@ -14,8 +14,8 @@ from pipeline.base.errors import ConfigError, MissingDependencyError, ShardError
 from pipeline.base.places import is_chain, is_url, local_path, open_place
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.base.storage import Store
-from pipeline.shard_lists import expand_shards
 from pipeline.sources.ingest import ingest
+from pipeline.sources.layouts.shard_lists import expand_shards
 from pipeline.tables.datasets import read_dataset, shard_url
 from pipeline.tables.tars import open_shard, read_samples
 from pipeline.warehouse.connect import connect

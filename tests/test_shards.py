@@ -12,7 +12,7 @@ from making import make_image, make_samples, write_members, write_tar
 from webdataset import TarWriter
 
 from pipeline.base.errors import DamagedShardError, ShardError, StorageError
-from pipeline.shard_lists import expand_shards
+from pipeline.sources.layouts.shard_lists import expand_shards
 from pipeline.tables.samples import Sample, split_name
 from pipeline.tables.tars import open_shard, read_samples
 

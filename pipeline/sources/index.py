@@ -13,8 +13,7 @@ from typing import Any
 from pipeline.base.errors import DamagedShardError, ExampleError
 from pipeline.base.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name
 from pipeline.base.storage import Store
-from pipeline.sources.captions import clean_text
-from pipeline.sources.fingerprint import take_fingerprint
+from pipeline.sources.copies.fingerprint import take_fingerprint
 from pipeline.sources.header import read_header
 from pipeline.sources.notices import (
     HIDDEN_FILE,
@@ -27,7 +26,8 @@ from pipeline.sources.notices import (
     describe_counts,
 )
 from pipeline.sources.stimulus import read_stimulus
-from pipeline.sources.texts import rank_texts, read_sidecars
+from pipeline.sources.texts.captions import clean_text
+from pipeline.sources.texts.source_text import rank_texts, read_sidecars
 from pipeline.tables.datasets import (
     Dataset,
     Shard,

@@ -121,7 +121,7 @@ def _ingest(
             for shard in shards
             if (manifest := read_manifest(store, folder, shard.ordinal)) is not None
         ]
-        from pipeline.sources.duplicates import find_duplicates
+        from pipeline.sources.copies.duplicates import find_duplicates
 
         done = [manifest["ordinal"] for manifest in manifests if is_done(manifest)]
         duplicate_count = find_duplicates(store, config.dataset, done)
@@ -183,27 +183,27 @@ def _run_source(
 ) -> None:
     """Each source is imported only when it is asked for."""
     if step.source == "webdataset":
-        from pipeline.sources.webdataset import ingest_webdataset
+        from pipeline.sources.layouts.webdataset import ingest_webdataset
 
         _take_options(step, ())
         ingest_webdataset(store, config, step.paths, progress)
     elif step.source == "img2dataset":
-        from pipeline.sources.img2dataset import ingest_img2dataset
+        from pipeline.sources.layouts.img2dataset import ingest_img2dataset
 
         _take_options(step, ())
         ingest_img2dataset(store, config, step.paths, progress)
     elif step.source == "wit":
-        from pipeline.sources.wit import ingest_wit
+        from pipeline.sources.layouts.wit import ingest_wit
 
         options = _take_options(step, ("images", "spill"))
         ingest_wit(store, config, step.paths, options, progress)
     elif step.source == "wit-base":
-        from pipeline.sources.wit_base import ingest_wit_base
+        from pipeline.sources.layouts.wit_base import ingest_wit_base
 
         _take_options(step, ())
         ingest_wit_base(store, config, step.paths, progress)
     elif step.source == "folder":
-        from pipeline.sources.folder import ingest_folder
+        from pipeline.sources.layouts.folder import ingest_folder
 
         options = _take_options(step, ("captions",))
         ingest_folder(store, config, step.paths, options, progress)
@@ -216,7 +216,7 @@ def _ingest_openmoji(
 ) -> None:
     from dataclasses import fields
 
-    from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji
+    from pipeline.sources.layouts.openmoji import OpenMojiOptions, iter_openmoji
     from pipeline.sources.writer import ingest_examples
 
     given = _take_options(step, tuple(field.name for field in fields(OpenMojiOptions)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.base.errors import ExampleError
-from pipeline.sources.captions import clean_text
+from pipeline.sources.texts.captions import clean_text
 from pipeline.tables.schema import STIMULUS_COLUMNS
 
 Stimulus = Mapping[str, str | float | None]

@@ -26,7 +26,7 @@ from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, inde
 from pipeline.sources.notices import Notice, PassedOver
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.stimulus import Stimulus
-from pipeline.sources.texts import SourceText, drop_repeats
+from pipeline.sources.texts.source_text import SourceText, drop_repeats
 from pipeline.tables.datasets import Dataset, dataset_folder, shard_file
 from pipeline.tables.presence import Presence, read_whole_manifest
 from pipeline.tables.records import ShardManifest

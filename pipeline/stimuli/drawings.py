@@ -209,7 +209,7 @@ def _slugs() -> dict[str, tuple[str, ...]]:
     """Each emoji's names, letters and digits only: CLDR's, older ones, Unicode's, and of flags."""
     from babel import Locale
 
-    from pipeline.sources.openmoji import load_emoji_names
+    from pipeline.sources.layouts.openmoji import load_emoji_names
 
     territories = Locale.parse("en").territories
     found: dict[str, tuple[str, ...]] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import ConfigError
 from pipeline.nano.concepts import NanoConcept, load_concepts
-from pipeline.sources.texts import make_text
+from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.drawings import (
     Draw,

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import ConfigError
-from pipeline.sources.texts import SourceText
+from pipeline.sources.texts.source_text import SourceText
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font
 from pipeline.stimuli.lettering import draw_text, encode_png, fit_size, text_mask

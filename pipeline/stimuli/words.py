@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.base.errors import ConfigError, ExampleError, SourceError
 from pipeline.nano.concepts import load_concepts
-from pipeline.sources.languages import normalise_language
-from pipeline.sources.texts import make_text
+from pipeline.sources.texts.languages import normalise_language
+from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.lettering import draw_text, encode_png, text_mask

@@ -16,7 +16,7 @@ from making import ingest_paths, make_image, read_rows
 from test_folder import fill, read_captions
 
 from pipeline.base.errors import ExampleError, SourceError
-from pipeline.sources.folder import iter_folder
+from pipeline.sources.layouts.folder import iter_folder
 from pipeline.sources.notices import PassedOver
 
 DOGS = {"000": ["a dog"], "001": ["a cat", "une chatte"], "002": []}

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_rows, write_members
 
-from pipeline.sources.captions import NOT_TEXTS
-from pipeline.sources.decoding import decode_text
-from pipeline.sources.languages import is_language, read_language
 from pipeline.sources.notices import Notices
-from pipeline.sources.texts import parse_record, read_texts
+from pipeline.sources.texts.captions import NOT_TEXTS
+from pipeline.sources.texts.decoding import decode_text
+from pipeline.sources.texts.languages import is_language, read_language
+from pipeline.sources.texts.source_text import parse_record, read_texts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -14,8 +14,8 @@ from test_folder import fill, read_captions
 from pipeline.base.errors import SourceError
 from pipeline.base.folders import list_folder
 from pipeline.base.places import open_place
-from pipeline.sources.rows import Row
-from pipeline.sources.rows import read_rows as read_table_rows
+from pipeline.sources.texts.rows import Row
+from pipeline.sources.texts.rows import read_rows as read_table_rows
 
 
 def notices(tmp_path: Path) -> dict[str, str]:

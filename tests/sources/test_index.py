@@ -29,7 +29,7 @@ from PIL import Image
 
 from pipeline.base.errors import ConfigError, ExampleError, NeuronsError, ShardError, SourceError
 from pipeline.sources.header import read_header
-from pipeline.sources.languages import normalise_language
+from pipeline.sources.texts.languages import normalise_language
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import connect
 

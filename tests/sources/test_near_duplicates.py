@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.base.errors import ConfigError, ShardError, SourceError
 from pipeline.base.settings import ExtractConfig
 from pipeline.extract.run import extract
-from pipeline.sources.fingerprint import take_fingerprint
-from pipeline.sources.near import find_near
-from pipeline.sources.openmoji import OpenMojiOptions, iter_openmoji
+from pipeline.sources.copies.fingerprint import take_fingerprint
+from pipeline.sources.copies.near import find_near
+from pipeline.sources.layouts.openmoji import OpenMojiOptions, iter_openmoji
 from pipeline.warehouse.connect import connect
 
 

@@ -21,7 +21,7 @@ from making import (
 )
 
 from pipeline.base.errors import ConfigError, DamagedShardError, SourceError
-from pipeline.sources.wit_tsv import COLUMNS, write_url_table
+from pipeline.sources.layouts.wit_tsv import COLUMNS, write_url_table
 
 BASE = "https://upload.wikimedia.org/wikipedia/commons/a/ab/"
 

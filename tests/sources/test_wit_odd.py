@@ -17,9 +17,9 @@ from test_wit import BASE, read_texts, wit_row, write_tsv
 from pipeline.base.errors import SourceError
 from pipeline.base.progress import NoProgress
 from pipeline.sources.ingest import IngestSummary
-from pipeline.sources.rows import read_rows as read_table_rows
-from pipeline.sources.wit_base import list_files
-from pipeline.sources.wit_tsv import COLUMNS, connect, load_tsv
+from pipeline.sources.layouts.wit_base import list_files
+from pipeline.sources.layouts.wit_tsv import COLUMNS, connect, load_tsv
+from pipeline.sources.texts.rows import read_rows as read_table_rows
 
 
 def make_images(tmp_path: Path, *names: str) -> Path:

@@ -15,7 +15,7 @@ from making import ingest_paths, make_image, write_tar
 
 from pipeline.base.storage import Store
 from pipeline.extract.stream import TEXT_ORDER, primary_texts
-from pipeline.sources.texts import TEXT_KINDS
+from pipeline.sources.texts.source_text import TEXT_KINDS
 from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import connect

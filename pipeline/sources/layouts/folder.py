@@ -13,16 +13,8 @@ from pipeline.base.places import open_place
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.sources.caption_json import FILE_COLUMNS, TEXT_COLUMNS
-from pipeline.sources.caption_table import (
-    SUFFIXES,
-    CaptionRow,
-    holds_captions,
-    read_caption_table,
-)
-from pipeline.sources.captions import iter_captions
-from pipeline.sources.image_finder import ImageFinder
-from pipeline.sources.languages import read_language
+from pipeline.sources.layouts.image_finder import ImageFinder
+from pipeline.sources.layouts.published import read_published_name
 from pipeline.sources.notices import (
     HIDDEN_FILE,
     OTHER_FILE,
@@ -33,8 +25,16 @@ from pipeline.sources.notices import (
     Notices,
     PassedOver,
 )
-from pipeline.sources.published import read_published_name
-from pipeline.sources.texts import (
+from pipeline.sources.texts.caption_json import FILE_COLUMNS, TEXT_COLUMNS
+from pipeline.sources.texts.caption_table import (
+    SUFFIXES,
+    CaptionRow,
+    holds_captions,
+    read_caption_table,
+)
+from pipeline.sources.texts.captions import iter_captions
+from pipeline.sources.texts.languages import read_language
+from pipeline.sources.texts.source_text import (
     TEXT_KINDS,
     SourceText,
     make_text,
@@ -81,7 +81,7 @@ def iter_folder(
     The captions' column ``file`` (or ``file_name``, ``filename``, ``image``, ...) holds the path relative to
     the folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title`` and ``url`` are optional. An image may have several
-    rows. JSON has any of the layouts of `pipeline.sources.caption_json`. A captions file found at the top of
+    rows. JSON has any of the layouts of `caption_json`. A captions file found at the top of
     the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is named by
     ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
     ``.txt`` or ``.json`` instead of the ending or behind it; ``a.de.txt`` is a German one of ``a.jpg``.
@@ -89,7 +89,7 @@ def iter_folder(
     Captions without an image, pictures in formats that nothing here reads, and links to nothing come
     last and become rejects: ``image_missing``, ``image_ambiguous``, ``bad_caption_row``,
     ``unsupported_format``, ``image_unreadable``. Files that are neither are passed over. A file named
-    ``label=X_text=Y`` is a typographic attack, see :func:`pipeline.sources.published.read_published_name`.
+    ``label=X_text=Y`` is a typographic attack, see `published.read_published_name`.
 
     Args:
         path: The folder; a path or URL.

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.sources.fingerprint import HASH_COLUMNS, KEY_BITS, KEY_COUNT
-from pipeline.sources.likeness import KINDS, compare
+from pipeline.sources.copies.fingerprint import HASH_COLUMNS, KEY_BITS, KEY_COUNT
+from pipeline.sources.copies.likeness import KINDS, compare
 from pipeline.warehouse.duck import open_cursor
 
 MAX_BITS_APART = 40

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pipeline.sources.fingerprint import CHROMA_PX, THUMB_BYTES, THUMB_PX
+from pipeline.sources.copies.fingerprint import CHROMA_PX, THUMB_BYTES, THUMB_PX
 
 KINDS = ("", "resized", "grey", "cropped")
 """What `compare` answers, by number; 0 is two pictures."""

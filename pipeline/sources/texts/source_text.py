@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.base.secrets import drop_credentials
-from pipeline.sources.captions import NOT_TEXTS, clean_text, iter_captions
-from pipeline.sources.decoding import decode_text
-from pipeline.sources.languages import is_language, normalise_language, read_language
 from pipeline.sources.notices import (
     TEXT_EMPTY,
     TEXT_LEFT_OUT,
@@ -23,6 +20,9 @@ from pipeline.sources.notices import (
     TEXT_UNREADABLE,
     Notices,
 )
+from pipeline.sources.texts.captions import NOT_TEXTS, clean_text, iter_captions
+from pipeline.sources.texts.decoding import decode_text
+from pipeline.sources.texts.languages import is_language, normalise_language, read_language
 from pipeline.tables.samples import name_records
 
 TEXT_KINDS = (

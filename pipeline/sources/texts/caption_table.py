@@ -14,10 +14,10 @@ from typing import Any
 
 from pipeline.base.errors import SourceError
 from pipeline.base.places import open_place
-from pipeline.sources.caption_json import FILE_COLUMNS, TEXT_COLUMNS, find_rows, plain_name
-from pipeline.sources.decoding import decode_text, find_encoding
 from pipeline.sources.notices import Notices
-from pipeline.sources.rows import read_rows
+from pipeline.sources.texts.caption_json import FILE_COLUMNS, TEXT_COLUMNS, find_rows, plain_name
+from pipeline.sources.texts.decoding import decode_text, find_encoding
+from pipeline.sources.texts.rows import read_rows
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Files that are taken for captions by their name alone."""

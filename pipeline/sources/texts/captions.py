@@ -14,8 +14,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.sources.languages import is_language, read_language
 from pipeline.sources.notices import TEXT_EMPTY, TEXT_LEFT_OUT, TEXT_MENDED, Notices
+from pipeline.sources.texts.languages import is_language, read_language
 
 NOT_TEXTS = frozenset(
     [

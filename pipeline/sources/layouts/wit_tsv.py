@@ -19,10 +19,10 @@ from pipeline.base.errors import SourceError
 from pipeline.base.places import open_place
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
-from pipeline.sources.decoding import decode_text
+from pipeline.sources.layouts.wit_base import list_files
 from pipeline.sources.notices import Notice, Notices
-from pipeline.sources.rows import read_rows
-from pipeline.sources.wit_base import list_files
+from pipeline.sources.texts.decoding import decode_text
+from pipeline.sources.texts.rows import read_rows
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.warehouse.files import warehouse_uri
 

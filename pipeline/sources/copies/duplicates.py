@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.base.storage import FORMAT, Store
-from pipeline.sources.near import find_near
+from pipeline.sources.copies.near import find_near
 from pipeline.tables.datasets import (
     dataset_folder,
     is_marked,

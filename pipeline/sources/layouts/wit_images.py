@@ -12,9 +12,9 @@ from pipeline.base.folders import Listing, list_folder
 from pipeline.base.names import is_image_name, split_ending
 from pipeline.base.places import open_place, spell_place
 from pipeline.base.progress import ProgressCallback
-from pipeline.shard_lists import expand_shards
+from pipeline.sources.layouts.shard_lists import expand_shards
 from pipeline.sources.notices import Notices
-from pipeline.sources.texts import parse_record, read_sidecars, read_url
+from pipeline.sources.texts.source_text import parse_record, read_sidecars, read_url
 from pipeline.tables.samples import is_text_name
 from pipeline.tables.tars import open_shard, read_samples
 

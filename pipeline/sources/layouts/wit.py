@@ -16,11 +16,11 @@ from pipeline.base.places import open_place
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
+from pipeline.sources.layouts.wit_base import list_files, make_url_key
+from pipeline.sources.layouts.wit_images import create_image_table
+from pipeline.sources.layouts.wit_tsv import connect, load_tsv
 from pipeline.sources.notices import Notice, merge_notices
-from pipeline.sources.texts import SourceText, drop_repeats, make_text
-from pipeline.sources.wit_base import list_files, make_url_key
-from pipeline.sources.wit_images import create_image_table
-from pipeline.sources.wit_tsv import connect, load_tsv
+from pipeline.sources.texts.source_text import SourceText, drop_repeats, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
 
 TEXT_KINDS = {

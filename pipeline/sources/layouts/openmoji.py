@@ -20,7 +20,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from pipeline.base.errors import ConfigError, SourceError
-from pipeline.sources.texts import make_text
+from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample
 
 JPEG_QUALITY = 90

@@ -17,7 +17,7 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
 from pipeline.sources.notices import TEXT_UNREADABLE, Notices
-from pipeline.sources.texts import SourceText, make_text
+from pipeline.sources.texts.source_text import SourceText, make_text
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
 
 FEATURE_KINDS = {

@@ -1,0 +1,1 @@
+"""The layouts that we read, one file each."""

@@ -1,0 +1,1 @@
+"""What people wrote about an image, whatever wrote it down and however."""
