@@ -24,7 +24,7 @@ from pipeline.probes import (
 @task(name="classify run", **TASK_OPTIONS)
 def classify_run(config: ClassifyConfig) -> str:
     """Score every example of a run against classes. Returns the class set's name."""
-    from pipeline.extract.classify import classify
+    from pipeline.evidence.classify import classify
 
     with hold_device(config.device):
         done = classify(config, ArtifactProgress(f"Shards of {config.dataset}, run {config.run}"))

@@ -20,7 +20,7 @@ from pipeline.base.settings import (
 )
 from pipeline.base.storage import Store
 from pipeline.check import CheckResult
-from pipeline.similarity import score_similarity, similarity_config
+from pipeline.evidence.similarity import score_similarity, similarity_config
 from pipeline.sources.ingest import ingest
 from pipeline.summary import link_root, render_summary, summarise, write_summary
 

@@ -165,7 +165,7 @@ def _materialise(
         )
 
     def compute(path: str) -> None:
-        from pipeline.evidence.marts import COMPUTED  # torch: only where something is computed
+        from pipeline.evidence.computed import COMPUTED  # torch: only where something is computed
 
         schema = DERIVED[name].arrow_schema()
         with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:

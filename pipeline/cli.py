@@ -361,7 +361,7 @@ def similarity(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Let a run's own model read its images: every concept's prompts against stored embeddings."""
-    from pipeline.similarity import score_similarity
+    from pipeline.evidence.similarity import score_similarity
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_runs
 

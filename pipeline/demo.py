@@ -21,11 +21,11 @@ from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.check import CheckResult, check
 from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
+from pipeline.evidence.similarity import score_similarity
 from pipeline.jobs import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.probes import ATTACK, STROOP, run_probe
 from pipeline.sheet import save_sheet
-from pipeline.similarity import score_similarity
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open_picture

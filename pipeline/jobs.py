@@ -37,8 +37,8 @@ def run_job(config: PipelineConfig, progress: ProgressCallback | None = None) ->
     Raises:
         NeuronsError: A step could not be done. What was finished stays.
     """
+    from pipeline.evidence.similarity import score_similarity, similarity_config
     from pipeline.extract.run import extract
-    from pipeline.similarity import score_similarity, similarity_config
     from pipeline.sources.ingest import ingest
 
     progress, summary = progress or NoProgress(), JobSummary()

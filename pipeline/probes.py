@@ -149,7 +149,7 @@ def run_probe(
         WarehouseError: The dataset holds no such stimuli.
         NeuronsError: A step could not be done. What was finished stays.
     """
-    from pipeline.extract.classify import classify
+    from pipeline.evidence.classify import classify
     from pipeline.extract.run import extract
 
     choice = complete_choice(probe, config.warehouse, config.dataset, choice)

@@ -214,7 +214,7 @@ def _drop_files(
 
 
 def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> None:
-    from pipeline.extract.similarity import score_concepts
+    from pipeline.evidence.concept_scores import score_concepts
 
     def step() -> str:
         lost = ("which concepts were scored", "run neurons similarity again")
@@ -228,7 +228,7 @@ def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> 
 
 
 def _repair_class_set(work: _Repair, record: Record, damages: list[Damage]) -> None:
-    from pipeline.extract.classify import classify
+    from pipeline.evidence.classify import classify
 
     def step() -> str:
         lost = ("the classes and templates", "classify again: neurons similarity, attack or stroop")

@@ -12,8 +12,9 @@ from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, Simi
 from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.compact import compact
-from pipeline.extract import classify, run, similarity  # noqa: F401 (what a step imports late)
-from pipeline.similarity import score_similarity
+from pipeline.evidence import classify, concept_scores  # noqa: F401 (what a step imports late)
+from pipeline.evidence.similarity import score_similarity
+from pipeline.extract import run
 from pipeline.sources import writer  # noqa: F401
 from pipeline.sources.copies import duplicates  # noqa: F401
 from pipeline.sources.ingest import ingest

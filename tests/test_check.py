@@ -13,7 +13,7 @@ from probing import base_image, probe_config, sample
 from pipeline.base.settings import ClassifyConfig, IngestConfig, IngestStep
 from pipeline.base.storage import Store
 from pipeline.check import check, check_files, run_check, run_violations
-from pipeline.extract.classify import classify
+from pipeline.evidence.classify import classify
 from pipeline.extract.run import extract
 from pipeline.label_files import read_labels
 from pipeline.label_import import import_labels

@@ -20,10 +20,10 @@ from pipeline.base.settings import (
 from pipeline.base.storage import Store
 from pipeline.cli import main
 from pipeline.concepts.facets import FACET_CLASSES
+from pipeline.evidence.concept_scores import MIN_STORED
+from pipeline.evidence.similarity import score_similarity
 from pipeline.extract.run import extract
-from pipeline.extract.similarity import MIN_STORED
 from pipeline.repair import repair
-from pipeline.similarity import score_similarity
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
 from pipeline.warehouse.connect import connect

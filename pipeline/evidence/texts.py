@@ -19,8 +19,8 @@ from pipeline.base.errors import ModelError
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import embed_text
 from pipeline.concepts.lexicon import load_lexicon
+from pipeline.evidence.classify import refuse_another_model
 from pipeline.evidence.matrix import read_embeddings
-from pipeline.extract.classify import refuse_another_model
 
 TEMPLATES = ("{}", "a picture of {}", "a photo of {}", "a drawing of {}")
 """Prompts for a free text: without an article, since it may be a plural or a sentence."""

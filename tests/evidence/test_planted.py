@@ -9,7 +9,7 @@ from pipeline.base.settings import LabelSettings, SimilarityConfig
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.compact import compact
-from pipeline.similarity import score_similarity
+from pipeline.evidence.similarity import score_similarity
 from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow

@@ -11,8 +11,8 @@ from textures import make_warehouse
 
 from pipeline.base.settings import SimilarityConfig
 from pipeline.build import build
+from pipeline.evidence.similarity import score_similarity
 from pipeline.evidence.wpmi import concept_probabilities, log_expected, soft_wpmi
-from pipeline.similarity import score_similarity
 from pipeline.warehouse.connect import connect
 
 

@@ -15,7 +15,7 @@ from pipeline.base.errors import ConfigError, ConfigMismatchError, WarehouseErro
 from pipeline.base.settings import ClassifyConfig
 from pipeline.clip.model import load_clip
 from pipeline.clip.zero_shot import embed_classes, score_classes
-from pipeline.extract.classify import ClassifySummary, classify
+from pipeline.evidence.classify import ClassifySummary, classify
 
 CLASSES = ("flag", "cat", "trash can")
 TEMPLATES = ("a photo of a {}.", "{}")

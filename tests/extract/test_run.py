@@ -43,7 +43,7 @@ from pipeline.base.progress import NoProgress
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, digest
 from pipeline.base.storage import Store
 from pipeline.clip.model import load_clip
-from pipeline.extract.classify import refuse_another_model
+from pipeline.evidence.classify import refuse_another_model
 from pipeline.extract.estimate import estimate
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest

@@ -14,7 +14,7 @@ from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse.connect import connect
 
 if TYPE_CHECKING:
-    from pipeline.extract.similarity import SimilaritySummary
+    from pipeline.evidence.concept_scores import SimilaritySummary
 
 
 def choose_concepts(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
@@ -64,8 +64,8 @@ def score_similarity(
     Raises:
         NeuronsError: As ``extract.similarity.score_concepts`` and ``extract.classify.classify``.
     """
-    from pipeline.extract.classify import classify
-    from pipeline.extract.similarity import score_concepts
+    from pipeline.evidence.classify import classify
+    from pipeline.evidence.concept_scores import score_concepts
 
     read_dataset(Store(config.warehouse), config.dataset)  # says which there are
     with connect(config.warehouse) as connection:

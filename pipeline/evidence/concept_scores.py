@@ -24,7 +24,7 @@ from pipeline.base.settings import SimilarityConfig, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import check_prompts, embed_classes, score_classes
-from pipeline.extract.classify import (
+from pipeline.evidence.classify import (
     EXAMPLES_AT_ONCE,
     finished_shards,
     read_shard_embeddings,
