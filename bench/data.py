@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline.base.settings import IngestConfig, IngestStep, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.hooks import Layer, LayerSpec
-from pipeline.extract.writer import LayerOutput, Results, ShardWriter
+from pipeline.extract.write import LayerOutput, Results, ShardWriter
 from pipeline.sources.ingest import ingest
 from pipeline.tables.datasets import (
     Dataset,

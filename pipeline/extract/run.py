@@ -22,11 +22,11 @@ from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import load_clip
+from pipeline.extract.commit import RunSummary, ShardWork
 from pipeline.extract.decode import decode_exact, decode_fast
-from pipeline.extract.forward import Encoder
-from pipeline.extract.runs import check_config, open_run
+from pipeline.extract.encode import Encoder
+from pipeline.extract.open import check_config, open_run
 from pipeline.extract.stream import stream_batches
-from pipeline.extract.work import RunSummary, ShardWork
 from pipeline.tables.datasets import read_dataset
 
 

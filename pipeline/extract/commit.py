@@ -20,9 +20,9 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.extract.decode import start_decode_thread
-from pipeline.extract.forward import Pending
-from pipeline.extract.runs import Run
-from pipeline.extract.shard_locks import ShardLocks
+from pipeline.extract.encode import Pending
+from pipeline.extract.locks import ShardLocks
+from pipeline.extract.open import Run
 from pipeline.extract.stream import (
     Batch,
     Reject,
@@ -31,7 +31,7 @@ from pipeline.extract.stream import (
     read_duplicates,
     reject,
 )
-from pipeline.extract.writer import Results, ShardWriter
+from pipeline.extract.write import Results, ShardWriter
 from pipeline.tables.datasets import (
     Dataset,
     Shard,

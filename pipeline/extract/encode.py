@@ -14,7 +14,7 @@ from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip
 from pipeline.extract.decode import normalise
 from pipeline.extract.stream import Batch
-from pipeline.extract.writer import LayerOutput, Results
+from pipeline.extract.write import LayerOutput, Results
 
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
