@@ -135,7 +135,7 @@ def typographic(
     """Images with texts on them, each beside the clean image, a blank patch and the right word."""
     from itertools import islice
 
-    from pipeline.image_sources import iter_images
+    from pipeline.stimuli.base_images import iter_images
     from pipeline.stimuli.typographic import Attack, TypographicOptions, iter_typographic
 
     chosen = islice(iter_images(images, warehouse), limit or None)
@@ -175,7 +175,7 @@ def forms(
     shard_size: ShardSize = 1000,
 ) -> None:
     """Line drawings, edge maps and silhouettes made of any images."""
-    from pipeline.image_sources import iter_images
+    from pipeline.stimuli.base_images import iter_images
     from pipeline.stimuli.forms import iter_forms
 
     _ingest(warehouse, dataset, shard_size, iter_forms(iter_images(images, warehouse), form))

@@ -14,10 +14,10 @@ from PIL import Image
 from pipeline.base.errors import ConfigError, ExampleError, SourceError
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.check import check, run_violations
-from pipeline.image_sources import iter_images
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.ingest import ingest, ingest_items
 from pipeline.sources.layouts.published import read_published_name
+from pipeline.stimuli.base_images import iter_images
 from pipeline.stimuli.drawings import load_folder, load_glyphs, load_openmoji
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.forms import IMAGE_FORMS, iter_forms
