@@ -54,7 +54,7 @@ def export(
 ) -> None:
     """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
     from pipeline.base.storage import Store
-    from pipeline.labelling import export_sheet
+    from pipeline.labelling.sheet import export_sheet
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 
@@ -103,8 +103,8 @@ def import_(
 ) -> None:
     """Read labels back. They replace what the same labeller said of that neuron before."""
     from pipeline.base.storage import Store
-    from pipeline.label_files import read_labels
-    from pipeline.label_import import import_labels
+    from pipeline.labelling.files import read_labels
+    from pipeline.labelling.read_back import import_labels
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 

@@ -14,8 +14,8 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.base.storage import Store
     from pipeline.compact import compact
     from pipeline.evidence.similarity import score_similarity
-    from pipeline.label_files import read_labels
-    from pipeline.label_import import import_labels
+    from pipeline.labelling.files import read_labels
+    from pipeline.labelling.read_back import import_labels
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 

@@ -15,8 +15,8 @@ from pipeline.base.storage import Store
 from pipeline.check import check, check_files, run_check, run_violations
 from pipeline.evidence.classify import classify
 from pipeline.extract.run import extract
-from pipeline.label_files import read_labels
-from pipeline.label_import import import_labels
+from pipeline.labelling.files import read_labels
+from pipeline.labelling.read_back import import_labels
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
 from pipeline.warehouse.connect import connect

@@ -23,9 +23,9 @@ from pipeline.base.storage import Store
 from pipeline.build import build
 from pipeline.check import check, run_violations
 from pipeline.cli import app
-from pipeline.label_files import read_labels
-from pipeline.label_import import import_labels
-from pipeline.labelling import bin_samples, export_sheet
+from pipeline.labelling.files import read_labels
+from pipeline.labelling.read_back import import_labels
+from pipeline.labelling.sheet import bin_samples, export_sheet
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image

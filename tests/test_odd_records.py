@@ -18,7 +18,7 @@ from pipeline.base import warn
 from pipeline.base.errors import NeuronsError, SourceError, WarehouseError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import FORMAT, Store
-from pipeline.label_files import read_labels
+from pipeline.labelling.files import read_labels
 from pipeline.warehouse.connect import _create_table, connect, read_build, small_tables
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.inventory import take_inventory

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.base.page_policy import page_policy
 from pipeline.cli import app
-from pipeline.label_files import guard_cell, read_cell, read_labels
+from pipeline.labelling.files import guard_cell, read_cell, read_labels
 
 LAYER = "visual.layer3.0"
 PAGES = {

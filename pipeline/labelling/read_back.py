@@ -13,7 +13,7 @@ from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import hold_lock
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
-from pipeline.label_files import LabelFile, LabelRow
+from pipeline.labelling.files import LabelFile, LabelRow
 from pipeline.tables.datasets import dataset_folder
 from pipeline.tables.records import HumanLabelsRecord, make_entry, read_record
 from pipeline.tables.schema import TABLES

@@ -25,7 +25,7 @@ from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
-from pipeline.label_files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _write_sheet(
     sheet, example_ids = record["sheet"], record["example_ids"]
     items = _write_images(connection, store, record["dataset"], example_ids, folder, progress)
     figures = "\n".join(_figure(number, *item) for number, item in enumerate(items, 1))
-    page = (Path(__file__).parent / "labels" / "sheet.html").read_text(encoding="utf-8")
+    page = Path(__file__).with_name("sheet.html").read_text(encoding="utf-8")
     key = {
         **{name: value for name, value in record.items() if name != "example_ids"},
         "items": [

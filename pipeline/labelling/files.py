@@ -21,7 +21,7 @@ LABELS_FILE = "labels.csv"
 _SHOWN = 5
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet would calculate (also behind apostrophes, so that taking one off
-is always right); the page of a sheet, ``labels/sheet.html``, knows the same."""
+is always right); the page of a sheet, ``labelling/sheet.html``, knows the same."""
 
 
 @dataclass(frozen=True)

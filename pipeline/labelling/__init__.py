@@ -1,0 +1,1 @@
+"""Labels by people: sheets out, answers back in."""
