@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
-from pipeline.compact import compact
+from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
 
 CONCEPTS = 50

@@ -10,8 +10,8 @@ import torch
 
 from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
-from pipeline.build import build
 from pipeline.tables.schema import EXAMPLE_ID_BITS
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 TOP_K = 100

@@ -10,8 +10,8 @@ from flows.retries import TASK_OPTIONS
 from flows.server import guarded
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import LabelSettings
-from pipeline.build import BuildSummary, build
-from pipeline.check import CheckResult, check, run_violations
+from pipeline.upkeep.build import BuildSummary, build
+from pipeline.upkeep.check import CheckResult, check, run_violations
 
 
 @task(name="build marts", **TASK_OPTIONS)

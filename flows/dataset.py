@@ -19,10 +19,10 @@ from pipeline.base.settings import (
     load_config,
 )
 from pipeline.base.storage import Store
-from pipeline.check import CheckResult
 from pipeline.evidence.similarity import score_similarity, similarity_config
 from pipeline.sources.ingest import ingest
 from pipeline.summary import link_root, render_summary, summarise, write_summary
+from pipeline.upkeep.check import CheckResult
 
 
 @task(name="ingest", **TASK_OPTIONS)

@@ -398,7 +398,7 @@ def build(
     Without --config and --set the settings are those of the last build.
     """
     from pipeline.base.settings import change_labels, load_labels
-    from pipeline.build import build as run_build
+    from pipeline.upkeep.build import build as run_build
     from pipeline.warehouse.connect import last_settings
 
     labels, place = load_labels(config) if config else (None, None)
@@ -422,8 +422,8 @@ def check(
     dataset: Annotated[str | None, typer.Option(help="One dataset; all if not given.")] = None,
 ) -> None:
     """Check that everything adds up. Exit status 1 if it does not."""
-    from pipeline.check import check as run_check
-    from pipeline.check import run_violations
+    from pipeline.upkeep.check import check as run_check
+    from pipeline.upkeep.check import run_violations
 
     results = run_check(warehouse, choose_progress(), deep, dataset)
     for result in results:
@@ -446,7 +446,7 @@ def repair(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...; else the runs' own.")] = "",
 ) -> None:
     """Make again what is damaged or gone. Exit status 1 if something is left."""
-    from pipeline.repair import repair as run_repair
+    from pipeline.upkeep.repair import repair as run_repair
 
     done = run_repair(warehouse, dataset, model, device, choose_progress())
     for line in done.done:
@@ -465,7 +465,7 @@ def compact(
     run: Annotated[str | None, typer.Option(help="One run; all if not given.")] = None,
 ) -> None:
     """Sort and rank the activations of finished runs, so that questions are fast."""
-    from pipeline.compact import compact as run_compact
+    from pipeline.upkeep.compact import compact as run_compact
 
     done = run_compact(warehouse, run, choose_progress())
     say(
@@ -532,8 +532,8 @@ def run_config(
 ) -> None:
     """Ingest, extract, build and check, from one file."""
     from pipeline.base.settings import load_config
-    from pipeline.check import run_violations
     from pipeline.jobs import run_job
+    from pipeline.upkeep.check import run_violations
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
     done = run_job(load_config(config, warehouse, fallback), choose_progress())
@@ -547,8 +547,8 @@ def demo(
     warehouse: Annotated[str, typer.Option(envvar="NEURONS_WAREHOUSE")] = "warehouse",
 ) -> None:
     """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
-    from pipeline.check import run_violations
     from pipeline.demo import FIRST_LINE, run_demo
+    from pipeline.upkeep.check import run_violations
 
     say(FIRST_LINE)
     done = run_demo(warehouse, choose_progress())

@@ -18,8 +18,6 @@ from pipeline.base.settings import (
     SimilarityConfig,
 )
 from pipeline.base.storage import Store
-from pipeline.build import build
-from pipeline.check import CheckResult, check
 from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.evidence.similarity import score_similarity
 from pipeline.jobs import JobSummary
@@ -32,6 +30,8 @@ from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open
 from pipeline.stimuli.stroop import iter_stroop
 from pipeline.stimuli.typographic import Attack, BaseImage, iter_typographic
 from pipeline.stimuli.words import WordOptions, concept_words, iter_words
+from pipeline.upkeep.build import build
+from pipeline.upkeep.check import CheckResult, check
 from pipeline.warehouse.connect import connect
 
 DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, PipelineConfig
-from pipeline.build import BuildSummary, build
-from pipeline.check import CheckResult, check
+from pipeline.upkeep.build import BuildSummary, build
+from pipeline.upkeep.check import CheckResult, check
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.base.display import quote_markdown
 from pipeline.base.storage import Store, partition
-from pipeline.check import CheckResult
 from pipeline.tables.datasets import dataset_folder
+from pipeline.upkeep.check import CheckResult
 from pipeline.warehouse.connect import connect
 
 TOP_LABELS = 20

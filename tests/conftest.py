@@ -17,8 +17,8 @@ import pytest
 from damaging import make_full_warehouse
 from textures import make_warehouse
 
-from pipeline.build import build
 from pipeline.cli import main
+from pipeline.upkeep.build import build
 
 
 class _Lines(logging.Handler):

@@ -12,10 +12,10 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     """Indexed, extracted and built before; read by its model, labelled and compacted here."""
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
-    from pipeline.compact import compact
     from pipeline.evidence.similarity import score_similarity
     from pipeline.labelling.files import read_labels
     from pipeline.labelling.read_back import import_labels
+    from pipeline.upkeep.compact import compact
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, SimilarityConfig
 from pipeline.base.storage import Store
-from pipeline.build import build
-from pipeline.compact import compact
 from pipeline.evidence import classify, concept_scores  # noqa: F401 (what a step imports late)
 from pipeline.evidence.similarity import score_similarity
 from pipeline.extract import run
@@ -19,6 +17,8 @@ from pipeline.sources import writer  # noqa: F401
 from pipeline.sources.copies import duplicates  # noqa: F401
 from pipeline.sources.ingest import ingest
 from pipeline.sources.layouts import folder  # noqa: F401
+from pipeline.upkeep.build import build
+from pipeline.upkeep.compact import compact
 
 
 def do_ingest(place: Path) -> None:

@@ -14,9 +14,9 @@ from damaging import copy_of
 
 from pipeline.base.errors import StorageError
 from pipeline.base.storage import Store
-from pipeline.check import check, run_violations
 from pipeline.tables.audit import MEMORY, audit_warehouse
 from pipeline.tables.presence import Presence
+from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 
 
@@ -147,7 +147,7 @@ def test_few_files_are_open_at_once(full_warehouse):
     files = len(list(full_warehouse.rglob("*.parquet")))
     assert files > 64
     code = (
-        "import resource, sys; from pipeline.check import check, run_violations;"
+        "import resource, sys; from pipeline.upkeep.check import check, run_violations;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
         "print(run_violations(check(sys.argv[1], deep=True)))"
     )

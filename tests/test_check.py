@@ -12,13 +12,13 @@ from probing import base_image, probe_config, sample
 
 from pipeline.base.settings import ClassifyConfig, IngestConfig, IngestStep
 from pipeline.base.storage import Store
-from pipeline.check import check, check_files, run_check, run_violations
 from pipeline.evidence.classify import classify
 from pipeline.extract.run import extract
 from pipeline.labelling.files import read_labels
 from pipeline.labelling.read_back import import_labels
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
+from pipeline.upkeep.check import check, check_files, run_check, run_violations
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.views import load_views

@@ -8,10 +8,10 @@ from damaging import double_activations
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
-from pipeline.check import check, run_violations
-from pipeline.compact import compact
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.upkeep.check import check, run_violations
+from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
 
 

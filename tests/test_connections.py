@@ -16,9 +16,9 @@ import pytest
 import pipeline
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.storage import Store
-from pipeline.build import build
-from pipeline.check import check
-from pipeline.repair import repair
+from pipeline.upkeep.build import build
+from pipeline.upkeep.check import check
+from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.spill import hold_root, max_spill, parse_size, release_root, spill_folder
@@ -168,7 +168,7 @@ def test_a_warehouse_is_built_and_read_by_its_script_in_an_odd_folder(
 
 SPILLING = """
 import os, signal, sys
-from pipeline.check import check
+from pipeline.upkeep.check import check
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.base.storage import Store
 con = open_duckdb(Store(sys.argv[1]), "60MB")

@@ -245,7 +245,7 @@ def test_a_store_tells_what_is_there_from_what_cannot_be_known(tmp_path: Path) -
 def test_too_few_open_files_name_the_limit(tmp_path: Path) -> None:
     ingest_paths(tmp_path, "webdataset", write_tar(tmp_path / "00000.tar", make_samples(2)))
     done = run(
-        "from pipeline.check import check; "
+        "from pipeline.upkeep.check import check; "
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)); check(sys.argv[1])",
         tmp_path / "warehouse",
     )

@@ -21,8 +21,8 @@ from probing import base_image
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.build import build
 from pipeline.tables.audit import MEMORY, audit_warehouse
+from pipeline.upkeep.build import build
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,12 @@ from bench.data import synthetic_output, write_run
 from pipeline.base.errors import ConfigError, NeuronsError, SourceError, WarehouseError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.build import build
-from pipeline.check import check, run_violations
 from pipeline.cli import app
 from pipeline.labelling.files import read_labels
 from pipeline.labelling.read_back import import_labels
 from pipeline.labelling.sheet import bin_samples, export_sheet
+from pipeline.upkeep.build import build
+from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image

@@ -13,10 +13,10 @@ from making import ingest_paths, read_manifests
 from probing import base_image
 
 from pipeline.base.storage import Store
-from pipeline.check import check, run_violations
-from pipeline.compact import compact
-from pipeline.repair import repair
 from pipeline.tables.audit import audit_warehouse
+from pipeline.upkeep.check import check, run_violations
+from pipeline.upkeep.compact import compact
+from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 
 ANSWERS = (

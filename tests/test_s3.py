@@ -16,11 +16,11 @@ import pytest
 from textures import write_textures
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
-from pipeline.build import build
-from pipeline.check import check, run_violations
-from pipeline.compact import compact
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.upkeep.build import build
+from pipeline.upkeep.check import check, run_violations
+from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
 
 KEY, SECRET = "access", "secret"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from textures import make_warehouse
 
-from pipeline.build import build
 from pipeline.search import Search, find_neurons, match_concepts
 from pipeline.search_like import find_like
 from pipeline.search_sum import SumQuestion, find_neuron_sum
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 LAYER3 = "visual.layer3.0:output:max"

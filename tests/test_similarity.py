@@ -23,9 +23,9 @@ from pipeline.concepts.facets import FACET_CLASSES
 from pipeline.evidence.concept_scores import MIN_STORED
 from pipeline.evidence.similarity import score_similarity
 from pipeline.extract.run import extract
-from pipeline.repair import repair
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
+from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_runs
 

@@ -149,7 +149,8 @@ def test_the_command_takes_them(tiny_warehouse, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("NEURONS_WAREHOUSE", raising=False)
     seen = []
     monkeypatch.setattr(
-        "pipeline.build.build", lambda place, labels, progress: seen.append((place, labels)) or Done
+        "pipeline.upkeep.build.build",
+        lambda place, labels, progress: seen.append((place, labels)) or Done,
     )
 
     class Done:

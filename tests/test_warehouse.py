@@ -15,13 +15,13 @@ from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 import pipeline
 from pipeline.base.errors import StorageError, WarehouseError
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, LabelSettings
-from pipeline.build import build
-from pipeline.check import check, run_violations
-from pipeline.compact import compact
 from pipeline.extract.run import extract
-from pipeline.repair import repair
 from pipeline.sources.ingest import ingest
 from pipeline.tables.computed import DERIVED
+from pipeline.upkeep.build import build
+from pipeline.upkeep.check import check, run_violations
+from pipeline.upkeep.compact import compact
+from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.views import MATERIALISED, load_views

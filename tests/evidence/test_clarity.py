@@ -10,7 +10,6 @@ from textures import write_textures
 
 from pipeline.base.progress import NoProgress
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
-from pipeline.build import build
 from pipeline.evidence.clarity import (
     CONTRASTS,
     MIN_GROUP_SIZE,
@@ -22,6 +21,7 @@ from pipeline.evidence.clarity import (
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 

@@ -9,7 +9,6 @@ from textures import make_texture, make_warehouse
 
 from pipeline.base.progress import NoProgress
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
-from pipeline.check import check
 from pipeline.evidence.matrix import (
     example_ids,
     iter_blocks,
@@ -26,6 +25,7 @@ from pipeline.evidence.neighbours import (
 )
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.upkeep.check import check
 from pipeline.warehouse.connect import connect
 
 

@@ -6,10 +6,10 @@ import pytest
 from planting import CONSTANT_LAYER, FACETS, LAYER, PLANTED, make_planted_warehouse
 
 from pipeline.base.settings import LabelSettings, SimilarityConfig
-from pipeline.build import build
-from pipeline.check import check, run_violations
-from pipeline.compact import compact
 from pipeline.evidence.similarity import score_similarity
+from pipeline.upkeep.build import build
+from pipeline.upkeep.check import check, run_violations
+from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow

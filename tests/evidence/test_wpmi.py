@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from textures import make_warehouse
 
 from pipeline.base.settings import SimilarityConfig
-from pipeline.build import build
 from pipeline.evidence.similarity import score_similarity
 from pipeline.evidence.wpmi import concept_probabilities, log_expected, soft_wpmi
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 

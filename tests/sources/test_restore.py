@@ -12,8 +12,8 @@ from making import ingest_paths, make_samples, read_manifests, read_rows, write_
 
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import COPY, Store
-from pipeline.repair import repair
 from pipeline.tables.audit import audit_warehouse
+from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.base.settings import ExtractConfig, IngestConfig
-from pipeline.build import build
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest_items
 from pipeline.stimuli.words import Word, WordOptions, iter_words
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 NAMES = ("dog", "cat", "house", "Hand", "sol", "luna", "Japan", "guitar")

@@ -13,7 +13,6 @@ from PIL import Image
 
 from pipeline.base.errors import ConfigError, ExampleError, SourceError
 from pipeline.base.settings import IngestConfig, IngestStep
-from pipeline.check import check, run_violations
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.ingest import ingest, ingest_items
 from pipeline.sources.layouts.published import read_published_name
@@ -26,6 +25,7 @@ from pipeline.stimuli.scripts import script_of
 from pipeline.stimuli.stroop import COLOURS, iter_stroop
 from pipeline.stimuli.typographic import PLACEMENTS, Attack, BaseImage, cover, iter_typographic
 from pipeline.stimuli.words import Word, WordOptions, iter_words, read_words
+from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 
 FONT = next(font for font in find_fonts(["manimgx_fonts"]) if font.name == "NotoSans")

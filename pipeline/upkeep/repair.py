@@ -19,12 +19,12 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
-from pipeline.build import build
-from pipeline.compact import compact
 from pipeline.tables.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
 from pipeline.tables.datasets import read_manifest, shard_file
 from pipeline.tables.presence import mark_undone
 from pipeline.tables.records import RunRecord, read_record
+from pipeline.upkeep.build import build
+from pipeline.upkeep.compact import compact
 
 
 @dataclass

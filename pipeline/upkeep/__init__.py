@@ -1,0 +1,1 @@
+"""What keeps a warehouse fast and whole: build, compact, check, repair."""
