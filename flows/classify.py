@@ -12,7 +12,7 @@ from flows.artifacts import ArtifactProgress, artifact_key
 from flows.extract import GPU_TAG, hold_device, run_extract
 from flows.retries import TASK_OPTIONS
 from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
-from pipeline.probes import (
+from pipeline.probes.probe import (
     Probe,
     ProbeSummary,
     classify_config,

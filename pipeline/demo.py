@@ -22,7 +22,7 @@ from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.evidence.similarity import score_similarity
 from pipeline.jobs import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
-from pipeline.probes import ATTACK, STROOP, run_probe
+from pipeline.probes.probe import ATTACK, STROOP, run_probe
 from pipeline.sheet import save_sheet
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font, find_fonts

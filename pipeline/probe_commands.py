@@ -13,7 +13,7 @@ from pipeline.base.progress import choose_progress
 from pipeline.base.settings import ClassChoice, ExtractConfig
 
 if TYPE_CHECKING:
-    from pipeline.probes import Probe
+    from pipeline.probes.probe import Probe
 
 Warehouse = Annotated[
     str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
@@ -60,7 +60,7 @@ def attack(
     workers: Workers = 0,
 ) -> None:
     """Typographic attack: classify images with and without words on them. Repeat it to resume."""
-    from pipeline.probes import ATTACK
+    from pipeline.probes.probe import ATTACK
 
     config = ExtractConfig(
         warehouse,
@@ -91,7 +91,7 @@ def stroop(
     workers: Workers = 0,
 ) -> None:
     """Stroop: is a colour word in coloured ink taken for the word or the ink? Repeat it to resume."""
-    from pipeline.probes import STROOP
+    from pipeline.probes.probe import STROOP
 
     config = ExtractConfig(
         warehouse,
@@ -125,7 +125,7 @@ def read_classes(names: list[str], file: Path | None) -> tuple[str, ...]:
 
 
 def _run_and_print(probe: Probe, config: ExtractConfig, choice: ClassChoice) -> None:
-    from pipeline.probes import run_probe
+    from pipeline.probes.probe import run_probe
 
     done = run_probe(probe, config, choice, choose_progress())
     say(f"run {done.run_id}, class set {done.class_set}: {done.class_count} classes")

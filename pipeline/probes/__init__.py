@@ -1,0 +1,1 @@
+"""Tests of a model on written words: typographic attack and Stroop."""
