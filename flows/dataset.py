@@ -20,8 +20,8 @@ from pipeline.base.settings import (
 )
 from pipeline.base.storage import Store
 from pipeline.evidence.similarity import score_similarity, similarity_config
+from pipeline.report.summary import link_root, render_summary, summarise, write_summary
 from pipeline.sources.ingest import ingest
-from pipeline.summary import link_root, render_summary, summarise, write_summary
 from pipeline.upkeep.check import CheckResult
 
 

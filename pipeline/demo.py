@@ -23,7 +23,7 @@ from pipeline.evidence.similarity import score_similarity
 from pipeline.jobs import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.probes.probe import ATTACK, STROOP, run_probe
-from pipeline.sheet import save_sheet
+from pipeline.report.contact_sheet import save_sheet
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open_picture

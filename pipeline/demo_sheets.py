@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.storage import Store
-from pipeline.sheet import SheetRow, draw_sheet
+from pipeline.report.contact_sheet import SheetRow, draw_sheet
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 if TYPE_CHECKING:

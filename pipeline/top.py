@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.base.display import print_table, say
 from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
-from pipeline.sheet import SheetRow, draw_sheet, save_sheet
+from pipeline.report.contact_sheet import SheetRow, draw_sheet, save_sheet
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts

@@ -19,7 +19,7 @@ from pipeline.report.card import (
     Stats,
     Stratum,
 )
-from pipeline.report.pictures import THUMBNAIL_PX, Picture
+from pipeline.report.thumbnails import THUMBNAIL_PX, Picture
 
 EVIL = '<script>alert("$x^2$")</script> & 日本 اليابان \n😀'
 """A concept as a user's data may name it: markup, mathematics, scripts, a new line."""

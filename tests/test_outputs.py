@@ -14,8 +14,8 @@ from PIL import Image
 
 from pipeline.base.errors import StorageError
 from pipeline.base.outputs import new_file, new_folder
+from pipeline.report.contact_sheet import save_sheet
 from pipeline.report.write import _write_page
-from pipeline.sheet import save_sheet
 
 QUERY = "select range as a, if(range < 150000, 1, error('late')) as b from range(200000)"
 

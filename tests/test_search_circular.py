@@ -6,9 +6,9 @@ import pytest
 from textures import POST
 
 from pipeline.base.errors import WarehouseError
+from pipeline.report.summary import render_summary, summarise
 from pipeline.search import Search, find_neurons
 from pipeline.search_sum import SumQuestion, find_neuron_sum
-from pipeline.summary import render_summary, summarise
 from pipeline.warehouse.connect import connect
 
 

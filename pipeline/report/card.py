@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.pictures import Picture
+from pipeline.report.thumbnails import Picture
 
 
 @dataclass(frozen=True)

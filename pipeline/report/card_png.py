@@ -30,7 +30,7 @@ from pipeline.report.figures import (
     style,
 )
 from pipeline.report.fonts import make_drawable
-from pipeline.report.pictures import THUMBNAIL_PX, Picture
+from pipeline.report.thumbnails import THUMBNAIL_PX, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ from pipeline.report.card import (
     Stats,
     Stratum,
 )
-from pipeline.report.pictures import Picture, read_pictures
+from pipeline.report.thumbnails import Picture, read_pictures
 from pipeline.warehouse.layer_axes import read_axis
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.base.display import show
 from pipeline.base.page_policy import page_policy
-from pipeline.report.pictures import Picture, encode_webp
+from pipeline.report.thumbnails import Picture, encode_webp
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.base.storage import Store
 from pipeline.report.gather import Asker, planted_concept
-from pipeline.report.pictures import Picture, read_pictures
+from pipeline.report.thumbnails import Picture, read_pictures
 from pipeline.warehouse.views import load_views
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.report.card import Card, Group, HalleBerry, Label, Stratum
-from pipeline.report.pictures import Picture
+from pipeline.report.thumbnails import Picture
 from pipeline.warehouse.layer_axes import AXES
 
 

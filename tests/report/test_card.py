@@ -23,7 +23,7 @@ from pipeline.report import card_png, words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.gather import gather_card
-from pipeline.report.pictures import THUMBNAIL_PX
+from pipeline.report.thumbnails import THUMBNAIL_PX
 from pipeline.warehouse.connect import connect
 
 LAYER = "visual.layer3.0"
