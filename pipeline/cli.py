@@ -513,7 +513,7 @@ def top(
     ] = None,
 ) -> None:
     """Show the examples that excite (or inhibit) a neuron most."""
-    from pipeline.top import show_top
+    from pipeline.search.top import show_top
 
     where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     show_top(warehouse, where, k, polarity.value, sheet)

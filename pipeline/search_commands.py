@@ -12,7 +12,7 @@ from pipeline import neuron_arguments
 from pipeline.base.display import print_table, say
 
 if TYPE_CHECKING:
-    from pipeline.search import Found
+    from pipeline.search.find import Found
 
 Warehouse = Annotated[
     str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
@@ -71,7 +71,7 @@ def find(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Find neurons for a free text: by concept statistics, by correlation, by the weights alone."""
-    from pipeline.search import Search, find_neurons
+    from pipeline.search.find import Search, find_neurons
 
     search = Search(
         text,
@@ -104,7 +104,7 @@ def like(
     By Pearson's correlation over the images that two runs share. Layers that store positive
     activations only count the others as 0; extract with --store all to have them too.
     """
-    from pipeline.search_like import find_like
+    from pipeline.search.like import find_like
 
     where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     _print(find_like(warehouse, where, k))
@@ -122,7 +122,7 @@ def neuron_sum(
     ] = None,
 ) -> None:
     """Write a concept as a sparse sum of neurons, and say how well that tells it."""
-    from pipeline.search_sum import SumQuestion, find_neuron_sum
+    from pipeline.search.sum import SumQuestion, find_neuron_sum
 
     question = SumQuestion(
         warehouse, concept, dataset, run, layer, origin.value if origin else None, neurons

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from textures import make_warehouse
 
-from pipeline.search import Search, find_neurons, match_concepts
-from pipeline.search_like import find_like
-from pipeline.search_sum import SumQuestion, find_neuron_sum
+from pipeline.search.find import Search, find_neurons, match_concepts
+from pipeline.search.like import find_like
+from pipeline.search.sum import SumQuestion, find_neuron_sum
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
@@ -110,7 +110,7 @@ def test_like_answers_the_same_from_the_mart_and_from_the_activations(
     expected = list(find_like(str(tiny_warehouse), where, 5))
     assert [len(table.rows) for table in expected] == [0, 5, 5, 5]
     if not with_marts:
-        monkeypatch.setattr("pipeline.search_like._read_mart", lambda *_: (0, []))
+        monkeypatch.setattr("pipeline.search.like._read_mart", lambda *_: (0, []))
     got = list(find_like(str(tiny_warehouse), where, 5))
     for one, other in zip(got, expected, strict=True):
         assert (one.title, one.notes) == (other.title, other.notes)

@@ -7,8 +7,8 @@ from textures import POST
 
 from pipeline.base.errors import WarehouseError
 from pipeline.report.summary import render_summary, summarise
-from pipeline.search import Search, find_neurons
-from pipeline.search_sum import SumQuestion, find_neuron_sum
+from pipeline.search.find import Search, find_neurons
+from pipeline.search.sum import SumQuestion, find_neuron_sum
 from pipeline.warehouse.connect import connect
 
 

@@ -11,7 +11,7 @@ from typer.main import get_command
 from pipeline.base.errors import ConfigError
 from pipeline.cli import app
 from pipeline.neuron_arguments import which_neuron
-from pipeline.top import find_top
+from pipeline.search.top import find_top
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 

@@ -202,7 +202,7 @@ def test_images_of_two_datasets_are_the_same_by_their_hash(tmp_path):
         for a, b in zip(here.tolist(), there.tolist(), strict=True):
             assert known["textures", a] == known["other", b]
         # The same model on the same images: each neuron is its own nearest.
-        from pipeline.search_like import find_like
+        from pipeline.search.like import find_like
 
         values = dense(connection, textures, here)
         unit = int(np.argmax((values > 0).mean(axis=1)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.search import Found, read_labels
+from pipeline.search.find import Found, read_labels
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.stale import tell_stale

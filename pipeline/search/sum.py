@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipeline.base.errors import ConfigError, WarehouseError
-from pipeline.search import Found, choose_layers, match_concepts, read_labels
+from pipeline.search.find import Found, choose_layers, match_concepts, read_labels
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_run
 from pipeline.warehouse.stale import tell_stale
