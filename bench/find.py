@@ -21,11 +21,11 @@ from bench.timing import Report, Row
 from pipeline.base.settings import ExtractConfig, IngestConfig
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import embed_classes
-from pipeline.demo import iter_demo
 from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers, load_embeddings
 from pipeline.evidence.neighbours import standardise
 from pipeline.evidence.texts import TEMPLATES, TextDirection, find_direction, weigh_text
 from pipeline.extract.run import extract
+from pipeline.jobs.demo import iter_demo
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.sources.ingest import ingest_items
 from pipeline.warehouse.connect import connect

@@ -27,7 +27,7 @@ from flows.typographic import attack_flow
 from pipeline.base.display import complain
 from pipeline.base.errors import NeuronsError
 from pipeline.base.settings import load_config
-from pipeline.jobs import default_job
+from pipeline.jobs.job import default_job
 
 CRON = "0 2 * * *"
 

@@ -532,7 +532,7 @@ def run_config(
 ) -> None:
     """Ingest, extract, build and check, from one file."""
     from pipeline.base.settings import load_config
-    from pipeline.jobs import run_job
+    from pipeline.jobs.job import run_job
     from pipeline.upkeep.check import run_violations
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
@@ -547,7 +547,7 @@ def demo(
     warehouse: Annotated[str, typer.Option(envvar="NEURONS_WAREHOUSE")] = "warehouse",
 ) -> None:
     """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
-    from pipeline.demo import FIRST_LINE, run_demo
+    from pipeline.jobs.demo import FIRST_LINE, run_demo
     from pipeline.upkeep.check import run_violations
 
     say(FIRST_LINE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.demo import run_demo
+from pipeline.jobs.demo import run_demo
 from pipeline.nano.planted import BOTH_FACETS, load_planted
 from pipeline.warehouse.connect import connect
 

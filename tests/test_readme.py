@@ -18,7 +18,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 def demo_folder(tmp_path_factory) -> Path:
     """A folder in which the demo has run."""
     folder = tmp_path_factory.mktemp("readme")
-    from pipeline.demo import run_demo
+    from pipeline.jobs.demo import run_demo
 
     run_demo(str(folder / "warehouse"))
     return folder

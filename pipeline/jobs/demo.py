@@ -18,9 +18,9 @@ from pipeline.base.settings import (
     SimilarityConfig,
 )
 from pipeline.base.storage import Store
-from pipeline.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.evidence.similarity import score_similarity
-from pipeline.jobs import JobSummary
+from pipeline.jobs.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
+from pipeline.jobs.job import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.probes.probe import ATTACK, STROOP, run_probe
 from pipeline.report.contact_sheet import save_sheet
