@@ -115,7 +115,7 @@ def test_every_error_is_drawn_in_the_tree():
 
 def test_the_command_line_starts_fast_and_light():
     code = (
-        "import sys, time; t = time.perf_counter(); import pipeline.cli; "
+        "import sys, time; t = time.perf_counter(); import pipeline.cli.main; "
         "print(time.perf_counter() - t); "
         "print([m for m in ('torch', 'prefect', 'duckdb', 'pyarrow') if m in sys.modules])"
     )

@@ -22,7 +22,7 @@ from making import ingest_paths, make_samples, write_tar
 from pipeline.base.errors import NeuronsError, StorageError, WarehouseError
 from pipeline.base.faults import explain_fault, faults_told, system_faults_told
 from pipeline.base.storage import Store
-from pipeline.query import explain_query
+from pipeline.cli.query import explain_query
 from pipeline.warehouse.duck import open_duckdb, restrict
 
 NOBODY = 65534

@@ -16,9 +16,9 @@ SCANS = "select count(*) from activations a, activations b, activations c where 
 PRESSING = """
 import os, signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import pipeline.query
+import pipeline.cli.query
 
-opened = pipeline.query.connect
+opened = pipeline.cli.query.connect
 
 def connect(*arguments, **options):
     connection = opened(*arguments, **options)
@@ -28,8 +28,8 @@ def connect(*arguments, **options):
         timer.start()
     return connection
 
-pipeline.query.connect = connect
-from pipeline.cli import main
+pipeline.cli.query.connect = connect
+from pipeline.cli.main import main
 sys.argv = ["neurons", *sys.argv[1:]]
 main()
 """
@@ -84,7 +84,7 @@ def test_long_commands_stop_in_order(tiny_warehouse, tmp_path, command):
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; sys.argv = ['neurons', {command!r}, '--warehouse', {str(place)!r}]; "
-        "from pipeline.cli import main; main()"
+        "from pipeline.cli.main import main; main()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
@@ -101,7 +101,7 @@ def test_long_commands_stop_in_order(tiny_warehouse, tmp_path, command):
     assert not list(place.rglob(".spill/*"))
 
 
-@pytest.mark.parametrize("late", ["typer", "pipeline.report_commands"])
+@pytest.mark.parametrize("late", ["typer", "pipeline.cli.report"])
 def test_ctrl_c_while_the_command_is_still_being_imported(late):
     code = f"""
 import os, signal, sys
@@ -111,7 +111,7 @@ class Presses:
         if name == {late!r}:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Presses())
-from pipeline.entry import main
+from pipeline.cli.entry import main
 sys.argv = ["neurons", "--version"]
 main()
 """

@@ -25,7 +25,7 @@ from scipy.stats import mannwhitneyu
 from pipeline import connect
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.settings import ClassChoice
-from pipeline.probe_commands import read_classes
+from pipeline.cli.probes import read_classes
 from pipeline.probes.probe import ATTACK, STROOP, complete_choice, run_probe
 from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check, run_violations

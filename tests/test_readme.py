@@ -73,7 +73,7 @@ def test_the_job_file_is_valid(tmp_path):
 def test_every_command_and_option_in_the_readme_exists():
     from typer.main import get_command
 
-    from pipeline.cli import app
+    from pipeline.cli.main import app
 
     commands = get_command(app).commands
     lines = re.sub(r"\\\n\s*", "", TEXT).splitlines()
@@ -96,7 +96,7 @@ def test_every_command_and_option_in_the_readme_exists():
 def test_every_command_is_in_the_readme():
     from typer.main import get_command
 
-    from pipeline.cli import app
+    from pipeline.cli.main import app
 
     for name in get_command(app).commands:
         assert f"neurons {name}" in TEXT or f"`{name}`" in TEXT or name == "demo"

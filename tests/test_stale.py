@@ -13,7 +13,7 @@ import pipeline
 from pipeline.base import warn
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.settings import LabelSettings, change_labels, load_labels
-from pipeline.query import run_query
+from pipeline.cli.query import run_query
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.stale import rests_on, tell_stale
 
@@ -144,7 +144,7 @@ def test_labels_of_a_job_file(tmp_path):
 
 
 def test_the_command_takes_them(tiny_warehouse, tmp_path, monkeypatch, capsys):
-    from pipeline.cli import main
+    from pipeline.cli.main import main
 
     monkeypatch.delenv("NEURONS_WAREHOUSE", raising=False)
     seen = []

@@ -9,8 +9,8 @@ from PIL import Image
 from typer.main import get_command
 
 from pipeline.base.errors import ConfigError
-from pipeline.cli import app
-from pipeline.neuron_arguments import which_neuron
+from pipeline.cli.main import app
+from pipeline.cli.neuron_arguments import which_neuron
 from pipeline.search.top import find_top
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron

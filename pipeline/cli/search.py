@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import neuron_arguments
 from pipeline.base.display import print_table, say
+from pipeline.cli import neuron_arguments
 
 if TYPE_CHECKING:
     from pipeline.search.find import Found

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import __version__, neuron_arguments
+from pipeline import __version__
 from pipeline.base.display import complain, guard_terminal, print_table, say
 from pipeline.base.errors import ConfigError, NeuronsError, StorageError
 from pipeline.base.faults import explain_fault
@@ -34,11 +34,12 @@ from pipeline.base.settings import (
     IngestStep,
     SimilarityConfig,
 )
-from pipeline.label_commands import label
-from pipeline.probe_commands import attack, stroop
-from pipeline.report_commands import card, report
-from pipeline.search_commands import find, like, neuron_sum
-from pipeline.stimuli_commands import stimuli
+from pipeline.cli import neuron_arguments
+from pipeline.cli.label import label
+from pipeline.cli.probes import attack, stroop
+from pipeline.cli.report import card, report
+from pipeline.cli.search import find, like, neuron_sum
+from pipeline.cli.stimuli import stimuli
 from pipeline.warehouse.interrupts import STATUS as INTERRUPTED
 from pipeline.warehouse.interrupts import is_interrupted, watch_interrupts
 
@@ -491,7 +492,7 @@ def sql(
     ] = None,
 ) -> None:
     """Run a query over the views. It reads the warehouse and nothing else, and changes nothing."""
-    from pipeline.query import run_query
+    from pipeline.cli.query import run_query
 
     run_query(warehouse, query, format.value, out, stale.value if stale else None)
 
@@ -572,7 +573,3 @@ def demo(
         say(f"Picture    {sheet}")
     if run_violations(done.checks):
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    main()

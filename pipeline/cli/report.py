@@ -9,7 +9,7 @@ import typer
 
 from pipeline.base.display import say
 from pipeline.base.local_file import local_file
-from pipeline.neuron_arguments import Layer, LayerOption, Unit, UnitOption, which_neuron
+from pipeline.cli.neuron_arguments import Layer, LayerOption, Unit, UnitOption, which_neuron
 
 Warehouse = Annotated[
     str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")

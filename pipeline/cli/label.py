@@ -12,7 +12,7 @@ from pipeline.base.display import say
 from pipeline.base.errors import ConfigError
 from pipeline.base.local_file import local_file
 from pipeline.base.progress import choose_progress
-from pipeline.neuron_arguments import (
+from pipeline.cli.neuron_arguments import (
     Dataset,
     Layer,
     LayerOption,
