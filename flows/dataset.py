@@ -11,13 +11,8 @@ from flows.extract import GPU_TAG, Outcome, hold_device, one_at_a_time, run_extr
 from flows.retries import TASK_OPTIONS
 from flows.server import guarded
 from pipeline.base.errors import ShardError
-from pipeline.base.settings import (
-    IngestConfig,
-    IngestStep,
-    PipelineConfig,
-    SimilarityConfig,
-    load_config,
-)
+from pipeline.base.job_file import load_config
+from pipeline.base.settings import IngestConfig, IngestStep, PipelineConfig, SimilarityConfig
 from pipeline.base.storage import Store
 from pipeline.evidence.similarity import score_similarity, similarity_config
 from pipeline.report.summary import link_root, render_summary, summarise, write_summary

@@ -26,7 +26,7 @@ from flows.stroop import stroop_flow
 from flows.typographic import attack_flow
 from pipeline.base.display import complain
 from pipeline.base.errors import NeuronsError
-from pipeline.base.settings import load_config
+from pipeline.base.job_file import load_config
 from pipeline.jobs.job import default_job
 
 CRON = "0 2 * * *"

@@ -61,7 +61,7 @@ def test_python_blocks_run(demo_folder):
 
 
 def test_the_job_file_is_valid(tmp_path):
-    from pipeline.base.settings import load_config
+    from pipeline.base.job_file import load_config
 
     (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "job.toml").write_text(block)

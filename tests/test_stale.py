@@ -12,7 +12,8 @@ import pytest
 import pipeline
 from pipeline.base import warn
 from pipeline.base.errors import ConfigError, WarehouseError
-from pipeline.base.settings import LabelSettings, change_labels, load_labels
+from pipeline.base.job_file import change_labels, load_labels
+from pipeline.base.settings import LabelSettings
 from pipeline.cli.query import run_query
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.stale import rests_on, tell_stale

@@ -398,7 +398,7 @@ def build(
 
     Without --config and --set the settings are those of the last build.
     """
-    from pipeline.base.settings import change_labels, load_labels
+    from pipeline.base.job_file import change_labels, load_labels
     from pipeline.upkeep.build import build as run_build
     from pipeline.warehouse.connect import last_settings
 
@@ -532,7 +532,7 @@ def run_config(
     ] = None,
 ) -> None:
     """Ingest, extract, build and check, from one file."""
-    from pipeline.base.settings import load_config
+    from pipeline.base.job_file import load_config
     from pipeline.jobs.job import run_job
     from pipeline.upkeep.check import run_violations
 
