@@ -31,7 +31,7 @@ from pipeline.tables.datasets import (
     write_dataset,
     write_manifest,
 )
-from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 
 PHOTO_SIZES = ((300, 400), (640, 480), (1024, 683), (1280, 960), (2000, 1500))

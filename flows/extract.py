@@ -35,7 +35,7 @@ from pipeline.base.errors import ConfigError, ShardError
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store, partition
 from pipeline.tables.datasets import Shard, dataset_folder, read_dataset, read_manifest
-from pipeline.tables.records import ShardManifest
+from pipeline.tables.manifests import ShardManifest
 
 GPU_TAG = "gpu"
 """Tag of tasks that may use an accelerator: ``prefect concurrency-limit create gpu N`` limits them."""

@@ -57,7 +57,7 @@ def double_activations(place: Path, ordinal: int) -> float:
 
     from pipeline.base.storage import Store
     from pipeline.tables.datasets import read_manifest, write_manifest
-    from pipeline.tables.records import make_entry
+    from pipeline.tables.manifests import make_entry
 
     store, (run,) = Store(place), place.glob("dataset=*/run_id=*")
     folder, total = str(run.relative_to(place)), 0.0

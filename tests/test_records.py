@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pipeline.base.checksums import find_seal_problem, hash_bytes
 from pipeline.base.errors import StorageError, WarehouseError
 from pipeline.base.storage import FORMAT, Store
-from pipeline.tables.records import DatasetRecord, HumanLabelsRecord, ShardManifest, read_record
+from pipeline.tables.manifests import DatasetRecord, ShardManifest
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import HumanLabelsRecord
 
 FILE = {
     "table": "texts",

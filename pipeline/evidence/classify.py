@@ -26,16 +26,9 @@ from pipeline.base.storage import Store, partition
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
 from pipeline.tables.datasets import check_name, dataset_folder, read_manifests
-from pipeline.tables.records import (
-    ClassSetRecord,
-    FileEntry,
-    RunRecord,
-    ShardManifest,
-    adopt_file,
-    make_entry,
-    named_paths,
-    read_record,
-)
+from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import ClassSetRecord, RunRecord, named_paths
 from pipeline.tables.schema import TABLES
 
 EXAMPLES_AT_ONCE = 1024

@@ -31,15 +31,9 @@ from pipeline.evidence.classify import (
     refuse_another_model,
 )
 from pipeline.tables.datasets import dataset_folder
-from pipeline.tables.records import (
-    FileEntry,
-    RunRecord,
-    ShardManifest,
-    SimilarityRecord,
-    make_entry,
-    named_paths,
-    read_record,
-)
+from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import RunRecord, SimilarityRecord, named_paths
 from pipeline.tables.schema import TABLES
 
 MIN_STORED = 0.05

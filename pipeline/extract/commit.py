@@ -40,8 +40,8 @@ from pipeline.tables.datasets import (
     shard_file,
     write_manifest,
 )
+from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.presence import Presence, read_whole_manifest
-from pipeline.tables.records import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 
 PENDING_BATCHES = 4

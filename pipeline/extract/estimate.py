@@ -17,7 +17,7 @@ from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
-from pipeline.tables.records import ShardManifest
+from pipeline.tables.manifests import ShardManifest
 
 SAMPLE_EXAMPLES = 512
 """Examples of the first shard that the estimate runs; at least two batches."""

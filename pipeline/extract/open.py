@@ -17,7 +17,8 @@ from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
 from pipeline.extract.write import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, dataset_folder
-from pipeline.tables.records import RunRecord, read_record
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import RunRecord
 
 CHOICES = {
     "preprocess": ("fast", "exact"),

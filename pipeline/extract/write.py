@@ -18,7 +18,7 @@ from pipeline.clip.hooks import Layer
 from pipeline.extract.reservoir import OCTAVES
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
 from pipeline.tables.datasets import Shard, shard_file
-from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 
 UNITS_PER_ROW_GROUP = 128

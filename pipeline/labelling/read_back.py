@@ -15,7 +15,9 @@ from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
 from pipeline.labelling.files import LabelFile, LabelRow
 from pipeline.tables.datasets import dataset_folder
-from pipeline.tables.records import HumanLabelsRecord, make_entry, read_record
+from pipeline.tables.manifests import make_entry
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import HumanLabelsRecord
 from pipeline.tables.schema import TABLES
 
 if TYPE_CHECKING:

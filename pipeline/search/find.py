@@ -11,7 +11,8 @@ import duckdb
 from pipeline.base.errors import ConfigError, ModelError
 from pipeline.base.storage import Store, partition
 from pipeline.tables.datasets import dataset_folder
-from pipeline.tables.records import RunRecord, read_record
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import RunRecord
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_layers, find_runs
 from pipeline.warehouse.stale import tell_stale

@@ -36,7 +36,7 @@ from pipeline.tables.datasets import (
     shard_url,
     write_manifest,
 )
-from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.samples import Member, Sample, is_text_name
 from pipeline.tables.schema import TABLES
 from pipeline.tables.tars import open_shard, read_samples

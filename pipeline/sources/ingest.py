@@ -20,7 +20,7 @@ from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.base.storage import Store
 from pipeline.sources.register import is_done
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
-from pipeline.tables.records import ShardManifest
+from pipeline.tables.manifests import ShardManifest
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample

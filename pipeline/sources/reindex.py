@@ -26,8 +26,8 @@ from pipeline.tables.datasets import (
     read_manifest,
     shard_file,
 )
+from pipeline.tables.manifests import ShardManifest
 from pipeline.tables.presence import mark_undone
-from pipeline.tables.records import ShardManifest
 
 KEPT_TABLES = ("rejects", "notices")
 """Where what only the source knew is written."""

@@ -16,7 +16,7 @@ from pipeline.base.storage import COPY, Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.audit import read_good
 from pipeline.tables.datasets import Shard, dataset_folder, list_ordinals, shard_file
-from pipeline.tables.records import DatasetRecord, ShardManifest
+from pipeline.tables.manifests import DatasetRecord, ShardManifest
 
 
 def restore_dataset(store: Store, name: str) -> None:

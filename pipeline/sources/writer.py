@@ -28,8 +28,8 @@ from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts.source_text import SourceText, drop_repeats
 from pipeline.tables.datasets import Dataset, dataset_folder, shard_file
+from pipeline.tables.manifests import ShardManifest
 from pipeline.tables.presence import Presence, read_whole_manifest
-from pipeline.tables.records import ShardManifest
 
 _MIN_ITEMS = 100_000
 """A shard is closed at 16 x shard_size items, but not before this many, however few have images."""

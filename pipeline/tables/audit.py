@@ -22,18 +22,15 @@ from pipeline.base.locks import take_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import COPY, Store
 from pipeline.tables.datasets import check_folder, check_run_folder, list_ordinals, shard_file
+from pipeline.tables.manifests import BuildRecord, DatasetRecord, FileEntry, ShardManifest
 from pipeline.tables.presence import Presence, list_files
-from pipeline.tables.records import (
-    BuildRecord,
+from pipeline.tables.records import check_shape
+from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
-    DatasetRecord,
-    FileEntry,
     HumanLabelsRecord,
     RunRecord,
-    ShardManifest,
     SimilarityRecord,
-    check_shape,
 )
 
 MEMORY = "checked.json"

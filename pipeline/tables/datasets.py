@@ -10,7 +10,9 @@ from typing import Any
 from pipeline.base.errors import ConfigError, ShardError, SourceError, WarehouseError
 from pipeline.base.places import is_url
 from pipeline.base.storage import Store, partition
-from pipeline.tables.records import DatasetRecord, RunRecord, ShardManifest, read_record
+from pipeline.tables.manifests import DatasetRecord, ShardManifest
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import RunRecord
 from pipeline.tables.schema import EXAMPLE_ID_BITS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

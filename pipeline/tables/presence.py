@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import read_manifest, shard_file, write_manifest
-from pipeline.tables.records import FileEntry, ShardManifest
+from pipeline.tables.manifests import FileEntry, ShardManifest
 
 
 def list_files(folder: str, manifest: Mapping[str, Any]) -> list[FileEntry]:

@@ -2,7 +2,8 @@
 
 `Store.write_record` writes them, with their format and their own checksum. A field that we do
 not know is passed over, one that is not there yet in an older record is left out (read it with
-``get``), and anything else that is not what the shapes below say is an error that names the file.
+``get``), and anything else that is not
+what the shapes in ``manifests`` and ``runs`` say is an error that names the file.
 """
 
 from __future__ import annotations
@@ -12,21 +13,11 @@ from datetime import datetime
 from functools import cache
 from pathlib import PurePosixPath
 from types import UnionType
-from typing import (
-    Annotated,
-    Any,
-    NotRequired,
-    TypedDict,
-    TypeVar,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Annotated, Any, NotRequired, TypeVar, cast, get_args, get_origin, get_type_hints
 from typing import is_typeddict as is_shape
 
 from pipeline.base.errors import WarehouseError
-from pipeline.base.storage import FORMAT, Store, Written
+from pipeline.base.storage import FORMAT, Store
 
 Moment = Annotated[str, datetime]
 """A time, ISO 8601."""
@@ -36,256 +27,7 @@ FilePath = Annotated[str, PurePosixPath]
 """A Parquet file inside the warehouse."""
 
 
-class FileEntry(TypedDict):
-    """A file that a record names."""
-
-    table: str
-    path: FilePath
-    """Relative to the warehouse."""
-    row_count: int
-    bytes: int
-    layer: NotRequired[str | None]
-    checksum: NotRequired[str]
-    """As `storage.Written` has it; files of format 1 have none."""
-    format: NotRequired[int]
-    """Of the file, where that is not the record's."""
-    ordinal: NotRequired[Small]
-    """Similarity and class sets: the shard that was scored; -1 is none."""
-    made_from: NotRequired[str]
-    """Similarity and class sets: hash of what the file was made from."""
-
-
-class ShardEntry(TypedDict):
-    """A shard in ``dataset.json``; see `datasets.Shard`."""
-
-    ordinal: Small
-    name: str
-    url: str
-    size_bytes: int
-
-
-class DatasetRecord(TypedDict):
-    """``dataset.json``."""
-
-    dataset: str
-    source: str
-    shards: list[ShardEntry]
-    duplicates: NotRequired[str]
-    """What counts as one image, ``near`` or ``exact``; absent: ``exact``."""
-
-
-class ShardManifest(TypedDict):
-    """``manifests/NNNNN.json`` of a dataset or a run: a shard is done, or has failed.
-
-    ``read_count`` is always ``written_count + rejected_count``.
-    """
-
-    ordinal: Small
-    shard: str
-    status: str
-    """``done`` or ``failed``."""
-    error: str | None
-    read_count: int
-    written_count: int
-    rejected_count: int
-    reject_reasons: dict[str, int]
-    notice_reasons: NotRequired[dict[str, int]]
-    """A dataset's: what was left out or passed over, by reason."""
-    passed_over: NotRequired[list[list[Any]]]
-    """A dataset's: reason, kind and count of files that the source passed over."""
-    files: list[FileEntry]
-    seconds: dict[str, float]
-    """By stage."""
-    written_at: Moment
-    """UTC, ISO 8601."""
-    is_undone: NotRequired[bool]
-    """It was done, its files are damaged or gone, and it is to be made again."""
-    size_bytes: NotRequired[int]
-    """Of the tar that was read."""
-    url: NotRequired[str]
-    """A dataset's: where that tar lies, as in ``dataset.json``."""
-    source: NotRequired[str]
-    """A dataset's: which source made it."""
-    duplicates: NotRequired[str]
-    """A dataset's: as in ``dataset.json`` when it was indexed."""
-    tar_checksum: NotRequired[str | None]
-    """A dataset's: of the tar, if we wrote it."""
-    max_reject_frac: NotRequired[float]
-    """A dataset's: the limit it was indexed with."""
-    source_count: NotRequired[int | None]
-    """A dataset's: items of the source that went into a shard that we wrote, or null."""
-    source_digest: NotRequired[str | None]
-    """A dataset's: hash of those items."""
-    run_id: NotRequired[str]
-    model_id: NotRequired[str]
-    is_random: NotRequired[bool]
-    canonical_count: NotRequired[int]
-    """A run's: examples whose image no earlier example showed."""
-    batch_size: NotRequired[int]
-
-
-class RunIdentity(TypedDict):
-    """What decides the result of a run, as far as views show it; later fields may be absent."""
-
-    weights_sha256: str
-    layers: list[str]
-    preprocess: str
-    precision: str
-    activation_dtype: str
-    top_k: int
-    image_activation: NotRequired[str | None]
-    text_activation: NotRequired[str | None]
-    image_size_px: NotRequired[list[Small]]
-    image_mean: NotRequired[list[float]]
-    image_std: NotRequired[list[float]]
-    interpolation: NotRequired[str | None]
-    resize_mode: NotRequired[str | None]
-
-
-class RunModel(TypedDict):
-    """The model of a run."""
-
-    model_id: str
-    weights_sha256: str
-    is_random: bool
-
-
-class RunLayer(TypedDict):
-    """A layer that a run reads."""
-
-    layer: str
-    path: str
-    point: str
-    pooling: str
-    tower: str
-    module_kind: str
-    unit_count: Small
-    is_rectified: bool
-    store: str
-
-
-class ClassIdentity(TypedDict):
-    """What decides the scores of a class set."""
-
-    classes: list[str]
-    templates: list[str]
-
-
-class RunRecord(TypedDict):
-    """``run.json``."""
-
-    run_id: str
-    identity: Annotated[dict[str, Any], RunIdentity]
-    model: Annotated[dict[str, Any], RunModel]
-    layers: list[Annotated[dict[str, Any], RunLayer]]
-    config: dict[str, Any]
-    versions: dict[str, Any]
-    created_at: Moment
-    presets: NotRequired[dict[str, list[str]]]
-    """What each preset names in the model, whether or not the run reads it."""
-
-
-class CompactRecord(TypedDict):
-    """``compact.json``."""
-
-    version: str
-    ordinals: list[int]
-    files: list[FileEntry]
-    format: NotRequired[int]
-    form: NotRequired[str]
-    previous: NotRequired[str]
-    """The version before, which open connections may still read."""
-
-
-class SimilarityRecord(TypedDict):
-    """``similarity.json``."""
-
-    identity: dict[str, Any]
-    files: list[FileEntry]
-    previous: NotRequired[list[str]]
-    """Paths that the record named before, which open connections may still read."""
-    created_at: Moment
-
-
-class ClassSetRecord(TypedDict):
-    """``class_sets/NAME.json``."""
-
-    class_set: str
-    identity: Annotated[dict[str, Any], ClassIdentity]
-    logit_scale: float
-    example_count: int
-    files: list[FileEntry]
-    previous: NotRequired[list[str]]
-    """Paths that the record named before, which open connections may still read."""
-    created_at: Moment
-
-
-class HumanLabelsRecord(TypedDict):
-    """``human_labels/NAME.json``."""
-
-    layer: str
-    unit: int
-    labeller: str
-    imported_at: str
-    files: list[FileEntry]
-
-
-class BuildRecord(TypedDict):
-    """``marts/build.json``."""
-
-    fingerprint: str
-    folder: str
-    settings: dict[str, Any]
-    row_counts: dict[str, int]
-    bytes: dict[str, int]
-    files: NotRequired[list[FileEntry]]
-    runs: NotRequired[dict[str, str]]
-    """What each run was when it was built; see `stale.digest_runs`."""
-    previous: NotRequired[str]
-    """The folder of the build before, which open connections may still read."""
-
-
 Shape = TypeVar("Shape")
-
-
-def make_entry(
-    table: str, rel: str, row_count: int, written: Written, layer: str | None = None
-) -> FileEntry:
-    """The entry of a file that was just written."""
-    return {
-        "table": table,
-        "path": rel,
-        "layer": layer,
-        "row_count": row_count,
-        "bytes": written.bytes,
-        "checksum": written.checksum,
-    }
-
-
-def adopt_file(store: Store, table: str, rel: str) -> FileEntry | None:
-    """The entry of a Parquet file that an interrupted attempt left, if it is there and whole.
-
-    Every page is read, against its own checksum.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not store.exists(rel):
-        return None
-    try:
-        with store.open(rel) as file:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            for batch in parquet.iter_batches():
-                del batch
-            row_count = int(parquet.metadata.num_rows)
-    except (pa.ArrowException, OSError):
-        return None
-    return make_entry(table, rel, row_count, Written(store.size(rel), store.checksum(rel)))
-
-
-def named_paths(record: SimilarityRecord | ClassSetRecord) -> set[str]:
-    """The files that a record names, and those that it named just before."""
-    return {file["path"] for file in record["files"]} | set(record.get("previous", ()))
 
 
 def read_record(store: Store, rel: str, shape: type[Shape]) -> Shape:
@@ -305,7 +47,7 @@ def check_shape(value: Any, shape: Any, place: str) -> None:
 
     Args:
         value: What a JSON file holds.
-        shape: One of the typed dictionaries above.
+        shape: One of the typed dictionaries of ``manifests`` and ``runs``.
         place: The file, for the message.
 
     Raises:

@@ -18,7 +18,7 @@ from pipeline.base.storage import PAGE_CHECKSUMS, Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.records import FileEntry, make_entry
+from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import (
     has_marts,

@@ -24,7 +24,9 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
 from pipeline.tables.datasets import dataset_folder
-from pipeline.tables.records import CompactRecord, FileEntry, adopt_file, make_entry, read_record
+from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import CompactRecord
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import open_views
 from pipeline.warehouse.inventory import RANKS_FORM, Inventory, take_inventory

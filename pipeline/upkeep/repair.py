@@ -22,7 +22,8 @@ from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
 from pipeline.tables.datasets import read_manifest, shard_file
 from pipeline.tables.presence import mark_undone
-from pipeline.tables.records import RunRecord, read_record
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import RunRecord
 from pipeline.upkeep.build import build
 from pipeline.upkeep.compact import compact
 

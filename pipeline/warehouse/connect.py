@@ -23,7 +23,8 @@ from pipeline.base.warn import warn_once
 from pipeline.concepts.facets import FACET_PROMPTS
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.records import BuildRecord, FileEntry, read_record
+from pipeline.tables.manifests import BuildRecord, FileEntry
+from pipeline.tables.records import read_record
 from pipeline.tables.schema import TABLES, Table
 from pipeline.warehouse.duck import open_duckdb, restrict
 from pipeline.warehouse.files import warehouse_uri

@@ -27,15 +27,14 @@ from pipeline.tables.datasets import (
     read_manifests,
     shard_file,
 )
-from pipeline.tables.records import (
+from pipeline.tables.manifests import FileEntry, ShardManifest
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
-    FileEntry,
     HumanLabelsRecord,
     RunRecord,
-    ShardManifest,
     SimilarityRecord,
-    read_record,
 )
 from pipeline.warehouse.views import load_statements, load_views
 

@@ -18,7 +18,7 @@ from pipeline.tables.datasets import (
     shard_file,
     write_manifest,
 )
-from pipeline.tables.records import ShardManifest, make_entry
+from pipeline.tables.manifests import ShardManifest, make_entry
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.files import warehouse_uri
 
