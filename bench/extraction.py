@@ -23,8 +23,9 @@ from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip, load_clip
 from pipeline.extract.encode import Encoder, Pending
 from pipeline.extract.open import choose_outputs
+from pipeline.extract.plan import ShardPlan, plan_shard
 from pipeline.extract.run import choose_decode, extract, worker_count
-from pipeline.extract.stream import ShardPlan, plan_shard, stream_batches
+from pipeline.extract.stream import stream_batches
 from pipeline.tables.datasets import read_dataset
 
 

@@ -33,7 +33,7 @@ create or replace macro base_language(tag, unknown) as
 
 -- text_place(text_kind, language, text_rank, text): the place of a text among those of
 -- its image, smallest first: the first one is its primary text (view primary_texts).
--- pipeline/extract/stream.py has the same order, for text towers.
+-- pipeline/extract/plan.py has the same order, for text towers.
 create or replace macro text_place(text_kind, language, text_rank, text) as
     (
         list_position(

@@ -23,14 +23,8 @@ from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.encode import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.open import Run
-from pipeline.extract.stream import (
-    Batch,
-    Reject,
-    ShardPlan,
-    plan_shard,
-    read_duplicates,
-    reject,
-)
+from pipeline.extract.plan import Reject, ShardPlan, plan_shard, read_duplicates, reject
+from pipeline.extract.stream import Batch
 from pipeline.extract.write import Results, ShardWriter
 from pipeline.tables.datasets import (
     Dataset,

@@ -13,8 +13,9 @@ from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import describe_model, load_clip
 from pipeline.extract.encode import Encoder
 from pipeline.extract.open import check_config, identify_run
+from pipeline.extract.plan import plan_shard, read_duplicates
 from pipeline.extract.run import choose_decode, worker_count
-from pipeline.extract.stream import plan_shard, read_duplicates, stream_batches
+from pipeline.extract.stream import stream_batches
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
 from pipeline.tables.manifests import ShardManifest

@@ -18,15 +18,8 @@ from pipeline.base.settings import MAX_PIXELS
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import decode_fast
-from pipeline.extract.stream import (
-    CHUNK_EXAMPLES,
-    Batch,
-    ShardPlan,
-    plan_shard,
-    primary_texts,
-    read_duplicates,
-    stream_batches,
-)
+from pipeline.extract.plan import ShardPlan, plan_shard, primary_texts, read_duplicates
+from pipeline.extract.stream import CHUNK_EXAMPLES, Batch, stream_batches
 from pipeline.tables.datasets import Shard, read_dataset
 
 FOLDER = "dataset=d"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from making import ingest_paths, make_image, write_tar
 
 from pipeline.base.storage import Store
-from pipeline.extract.stream import TEXT_ORDER, primary_texts
+from pipeline.extract.plan import TEXT_ORDER, primary_texts
 from pipeline.sources.texts.source_text import TEXT_KINDS
 from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
