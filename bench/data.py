@@ -21,7 +21,8 @@ from PIL import Image
 from pipeline.base.settings import IngestConfig, IngestStep, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.hooks import Layer, LayerSpec
-from pipeline.extract.write import LayerOutput, Results, ShardWriter
+from pipeline.extract.results import LayerOutput, Results
+from pipeline.extract.write import ShardWriter
 from pipeline.sources.ingest import ingest
 from pipeline.tables.datasets import (
     Dataset,

@@ -11,7 +11,8 @@ import torch
 from bench.data import synthesise_activations, synthetic_output
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
 from pipeline.base.storage import Store
-from pipeline.extract.write import Results, ShardWriter, write_activations
+from pipeline.extract.results import Results
+from pipeline.extract.write import ShardWriter, write_activations
 from pipeline.tables.datasets import Shard
 
 UNIT_COUNT = 2560

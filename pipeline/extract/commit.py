@@ -24,8 +24,9 @@ from pipeline.extract.encode import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.open import Run
 from pipeline.extract.plan import Reject, ShardPlan, plan_shard, read_duplicates, reject
+from pipeline.extract.results import Results
 from pipeline.extract.stream import Batch
-from pipeline.extract.write import Results, ShardWriter
+from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import (
     Dataset,
     Shard,

@@ -13,8 +13,8 @@ from pipeline.clip.hooks import Capture, capture_layers, end_positions
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip
 from pipeline.extract.decode import normalise
+from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.stream import Batch
-from pipeline.extract.write import LayerOutput, Results
 
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

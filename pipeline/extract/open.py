@@ -15,7 +15,7 @@ from pipeline.base.settings import ExtractConfig, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
-from pipeline.extract.write import DTYPES, LayerOutput
+from pipeline.extract.results import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, dataset_folder
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord

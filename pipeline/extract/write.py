@@ -16,6 +16,7 @@ from pipeline.base.errors import ActivationError
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, Written, partition
 from pipeline.clip.hooks import Layer
 from pipeline.extract.reservoir import OCTAVES
+from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
 from pipeline.tables.datasets import Shard, shard_file
 from pipeline.tables.manifests import FileEntry, make_entry
@@ -27,31 +28,6 @@ MIN_ROWS_PER_GROUP = 122_880
 SAMPLES_PER_ROW_GROUP = 1 << 15
 
 ARROW_TYPES = {torch.float16: pa.float16(), torch.float32: pa.float32()}
-DTYPES = {"float16": torch.float16, "float32": torch.float32}
-
-
-@dataclass(frozen=True)
-class LayerOutput:
-    """What a run keeps of one layer."""
-
-    layer: Layer
-    store: str
-    """``positive`` or ``all``."""
-    dtype: torch.dtype
-
-
-@dataclass
-class Results:
-    """What one batch leaves behind, on the CPU.
-
-    ``pooled`` maps a layer's name to ``[N, U]`` in the stored type, ``embeddings`` is float16
-    ``[N, D]``, ``is_finite`` is bool ``[N]``: all values of the example were finite before rounding.
-    """
-
-    example_ids: torch.Tensor
-    pooled: dict[str, torch.Tensor]
-    embeddings: torch.Tensor
-    is_finite: torch.Tensor
 
 
 @dataclass

@@ -12,8 +12,9 @@ import torch
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer, LayerSpec
+from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import MOMENTS
-from pipeline.extract.write import LayerOutput, Results, ShardWriter, write_activations
+from pipeline.extract.write import ShardWriter, write_activations
 from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
 

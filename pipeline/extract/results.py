@@ -1,0 +1,35 @@
+"""What a forward pass gives for a batch, and how a layer is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.clip.hooks import Layer
+
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """What a run keeps of one layer."""
+
+    layer: Layer
+    store: str
+    """``positive`` or ``all``."""
+    dtype: torch.dtype
+
+
+@dataclass
+class Results:
+    """What one batch leaves behind, on the CPU.
+
+    ``pooled`` maps a layer's name to ``[N, U]`` in the stored type, ``embeddings`` is float16
+    ``[N, D]``, ``is_finite`` is bool ``[N]``: all values of the example were finite before rounding.
+    """
+
+    example_ids: torch.Tensor
+    pooled: dict[str, torch.Tensor]
+    embeddings: torch.Tensor
+    is_finite: torch.Tensor
