@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.base.storage import FORMAT
 from pipeline.tables.schema import TABLES, Column
-from pipeline.warehouse.connect import connect, raw_view
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.raw_views import raw_view
 
 
 class _Files:

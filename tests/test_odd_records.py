@@ -19,9 +19,10 @@ from pipeline.base.errors import NeuronsError, SourceError, WarehouseError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import FORMAT, Store
 from pipeline.labelling.files import read_labels
-from pipeline.warehouse.connect import _create_table, connect, read_build, small_tables
+from pipeline.warehouse.connect import connect, read_build
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.inventory import take_inventory
+from pipeline.warehouse.small_tables import create_table, small_tables
 
 VALUES: list[Any] = [
     *(None, [], {}, "x", "\ud800", -1, 1 << 40, 10**30, True, 1.5, 1e400, [[]], {"a": 1}),
@@ -92,7 +93,7 @@ def open_small(place: Path) -> None:
     inventory = take_inventory(store)
     with open_duckdb(store) as connection:
         for name, rows, columns in small_tables(inventory, LabelSettings()):
-            _create_table(connection, name, rows, columns)
+            create_table(connection, name, rows, columns)
 
 
 @settings(

@@ -20,16 +20,10 @@ from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.connect import (
-    has_marts,
-    open_views,
-    quote,
-    raw_view,
-    read_build,
-    small_tables,
-    use_mart,
-)
+from pipeline.warehouse.connect import has_marts, open_views, read_build, use_mart
 from pipeline.warehouse.inventory import Inventory, take_inventory
+from pipeline.warehouse.raw_views import quote, raw_view
+from pipeline.warehouse.small_tables import small_tables
 from pipeline.warehouse.stale import digest_runs
 from pipeline.warehouse.views import (
     MATERIALISED,

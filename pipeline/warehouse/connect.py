@@ -7,32 +7,29 @@ running extraction. Marts that ``build`` has written are used as long as nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.faults import faults_told
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
-from pipeline.concepts.facets import FACET_PROMPTS
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.manifests import BuildRecord, FileEntry
+from pipeline.tables.manifests import BuildRecord
 from pipeline.tables.records import read_record
-from pipeline.tables.schema import TABLES, Table
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse.duck import open_duckdb, restrict
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.inventory import Inventory, take_inventory
+from pipeline.warehouse.raw_views import empty_of, empty_view, quote, raw_view
+from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
 from pipeline.warehouse.views import MATERIALISED, View, find_view, load_statements, load_views
-
-_HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 
 
 def connect(
@@ -142,7 +139,7 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
     """
     connection = open_duckdb(inventory.store)
     for name, rows, columns in small_tables(inventory, settings):
-        _create_table(connection, name, rows, columns)
+        create_table(connection, name, rows, columns)
     connection.register("lexicon_file", load_lexicon())
     connection.execute("create table lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
@@ -160,161 +157,6 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
             connection.execute(f"create or replace view {view.name} as\n{view.body}")
             _comment(connection, view)
     return connection
-
-
-def small_tables(
-    inventory: Inventory, settings: LabelSettings
-) -> Iterator[tuple[str, list[dict[str, Any]], str]]:
-    """Name, rows and column definitions of the tables that are made anew in every connection."""
-    yield (
-        "raw_shards",
-        inventory.shards,
-        "dataset varchar, source varchar, shard_ordinal integer, shard varchar, url varchar, "
-        "size_bytes bigint, status varchar, error varchar, read_count bigint, "
-        "written_count bigint, rejected_count bigint",
-    )
-    yield (
-        "raw_runs",
-        inventory.runs,
-        "dataset varchar, run_id varchar, model_id varchar, weights_sha256 varchar, "
-        "is_random boolean, image_activation varchar, text_activation varchar, "
-        "image_height_px integer, image_width_px integer, image_mean double[], "
-        "image_std double[], interpolation varchar, resize_mode varchar, "
-        "preprocess varchar, precision varchar, activation_dtype varchar, "
-        "top_k bigint, layers varchar[], versions varchar, is_compacted boolean, "
-        "created_at timestamptz",
-    )
-    yield (
-        "raw_layers",
-        inventory.layers,
-        "dataset varchar, run_id varchar, model_id varchar, layer varchar, layer_path varchar, "
-        "point varchar, pooling varchar, tower varchar, module_kind varchar, unit_count integer, "
-        "is_rectified boolean, store varchar, presets varchar[]",
-    )
-    yield (
-        "raw_run_shards",
-        inventory.run_shards,
-        "dataset varchar, run_id varchar, shard_ordinal integer, status varchar, error varchar, "
-        "read_count bigint, written_count bigint, rejected_count bigint, canonical_count bigint, "
-        "read_s double, decode_s double, forward_s double, write_s double, wall_s double, "
-        "file_bytes bigint, "
-        "written_at timestamptz",
-    )
-    yield (
-        "raw_class_sets",
-        inventory.class_sets,
-        "dataset varchar, run_id varchar, class_set varchar, classes varchar[], "
-        "templates varchar[], logit_scale double, example_count bigint, created_at timestamptz",
-    )
-    yield (
-        "raw_files",
-        [dict(file) for file in inventory.files],
-        '"table" varchar, path varchar, layer varchar, row_count bigint, bytes bigint',
-    )
-    yield (
-        "facet_prompts",
-        [{"facet": facet, "prompt": prompt} for facet, prompt in FACET_PROMPTS.items()],
-        "facet varchar, prompt varchar",
-    )
-    yield (
-        "settings",
-        [asdict(settings)],
-        "label_top_k integer, label_max_q double, label_min_count integer, "
-        "concept_min_count integer, label_origins varchar[], label_null_repeats integer, "
-        "similarity_min_score double, facet_min_count integer, facet_min_auroc double, "
-        "facet_max_p double, default_language varchar, text_kinds varchar[], "
-        "sd_bin_width double, sd_bin_offset double",
-    )
-
-
-def _create_table(
-    connection: duckdb.DuckDBPyConnection, name: str, rows: list[dict[str, Any]], columns: str
-) -> None:
-    connection.execute(f"create table {name} ({columns})")
-    names = [column.strip().split()[0].strip('"') for column in columns.split(",")]
-    if rows:
-        listed = {n: pa.array([_plain(row.get(n)) for row in rows]) for n in names}
-        connection.register("rows_to_insert", pa.table(listed))
-        connection.execute(f"insert into {name} from rows_to_insert")
-        connection.unregister("rows_to_insert")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def quote(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def raw_view(inventory: Inventory, table: Table, uri: Callable[[str], str]) -> str:
-    """SQL of ``raw_<table>``: the files that manifests name, or no rows at all.
-
-    Args:
-        inventory: Which files there are.
-        table: Which table.
-        uri: How DuckDB will find a file, from its path relative to the warehouse.
-    """
-    parts = _scans(inventory.files_of(table.name), table, uri, "")
-    if table.name == "activations":
-        unranked = ", null::bigint as rank2, false as is_ranked"
-        parts = _scans(inventory.files_of(table.name), table, uri, unranked)
-        parts += _scans(inventory.files_of("compact"), table, uri, ", rank2, true as is_ranked")
-        if not parts:
-            return empty_view(table, "null::bigint as rank2", "null::boolean as is_ranked")
-    if not parts:
-        return empty_view(table)
-    body = "\nunion all by name\n".join(parts)
-    return f"create view raw_{table.name} as\n{body}"
-
-
-def empty_view(table: Table, *more: str) -> str:
-    """SQL of ``raw_<table>`` without rows."""
-    columns = [f"null::varchar as {name}" for name in table.partitions]
-    columns += [f"null::{c.duckdb} as {c.name}" for c in table.columns]
-    return f"create view raw_{table.name} as\nselect {', '.join([*columns, *more])} where false"
-
-
-def _scans(
-    files: list[FileEntry], table: Table, uri: Callable[[str], str], extra: str
-) -> list[str]:
-    """One scan for each run and format: within these all files of a table have the same columns.
-
-    So DuckDB reads the schema of the first file alone; to unite schemas it would open every file.
-    """
-    hive = _HIVE_TYPES % ", ".join(f"{name}: varchar" for name in table.partitions)
-    groups: dict[tuple[str, int], list[str]] = {}
-    for file in files:
-        run = "/".join(file["path"].split("/")[: len(table.partitions[:2])])
-        groups.setdefault((run, file["format"]), []).append(quote(uri(file["path"])))
-    return [
-        f"select {_columns(table, written)}{extra} from read_parquet([\n{_lines(paths)}], {hive})"
-        for (_, written), paths in groups.items()
-    ]
-
-
-def _columns(table: Table, written: int) -> str:
-    """The columns of a table in files of a format; null for those that came later."""
-    columns = [
-        c.name if c.since <= written else f"null::{c.duckdb} as {c.name}" for c in table.columns
-    ]
-    return ", ".join([*table.partitions, *columns])
-
-
-def _lines(items: list[str]) -> str:
-    return ",\n".join(items)
-
-
-def empty_of(view: View) -> str:
-    """SQL of a view with the columns that its header states, and no rows.
-
-    DuckDB expands all that a view reads when the view is created, so from the bottom up the cost
-    multiplies. Put empty ones in place first, then the real ones from the top down: each expands
-    only these.
-    """
-    columns = ", ".join(f"null::{column.type} as {column.name}" for column in view.columns)
-    return f"create view {view.name} as select {columns} where false"
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:
