@@ -19,26 +19,15 @@ from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.manifests import FileEntry, make_entry
-from pipeline.tables.schema import TABLES
+from pipeline.upkeep.script import LEXICON, write_views_script
 from pipeline.warehouse.connect import has_marts, open_views, read_build, use_mart
 from pipeline.warehouse.inventory import Inventory, take_inventory
-from pipeline.warehouse.raw_views import quote, raw_view
-from pipeline.warehouse.small_tables import small_tables
+from pipeline.warehouse.raw_views import quote
 from pipeline.warehouse.stale import digest_runs
-from pipeline.warehouse.views import (
-    MATERIALISED,
-    TITLE,
-    find_view,
-    load_statements,
-    load_views,
-    write_dictionary,
-)
+from pipeline.warehouse.views import MATERIALISED, TITLE, find_view, write_dictionary
 
 DICTIONARY = "README.md"
 """What every view and column means, in the warehouse itself."""
-
-LEXICON = "lexicon.parquet"
-"""The lexicon among the marts, for ``views.sql``."""
 
 
 @dataclass(frozen=True)
@@ -186,55 +175,3 @@ def _drop_old_marts(store: Store, keep: set[str]) -> None:
     for name in store.list("marts"):
         if "." not in name and f"marts/{name}" not in keep:
             store.fs.rm(store.path(f"marts/{name}"), recursive=True)
-
-
-_IS_HERE = """create or replace temp table here as
-select
-    case
-        when count(*) = 0
-            then error('Start DuckDB in the warehouse''s folder: cd WAREHOUSE && duckdb -init views.sql')
-    end as told
-from glob(@@LEXICON@@);
-drop table here;"""
-"""The views name files relative to the warehouse; elsewhere this says so."""
-
-
-def write_views_script(inventory: Inventory, settings: LabelSettings, folder: str) -> str:
-    """SQL that makes the same views without us: ``duckdb -init views.sql``, from the warehouse."""
-    lexicon = quote(f"{folder}/{LEXICON}")
-    out = ["-- Made by neurons build. Use it from this folder: duckdb -init views.sql"]
-    out.append(_IS_HERE.replace("@@LEXICON@@", lexicon))
-    for name, rows, columns in small_tables(inventory, settings):
-        out.append(f"create or replace table {name} ({columns});")
-        names = [column.strip().split()[0].strip('"') for column in columns.split(",")]
-        out += [
-            f"insert into {name} values ({', '.join(_literal(r.get(n)) for n in names)});"
-            for r in rows
-        ]
-    out.append(f"create or replace table lexicon as from {lexicon};")
-    for table in TABLES.values():
-        if table.name != "compact":
-            out.append(
-                raw_view(inventory, table, str).replace("create view", "create or replace view")
-                + ";"
-            )
-    for name in DERIVED:
-        file = quote(f"{folder}/{name}.parquet")
-        out.append(f"create or replace view raw_{name} as\nfrom read_parquet({file});")
-    out += list(load_statements())
-    for view in load_views():
-        body = view.body
-        if view.name in MATERIALISED and view.name not in DERIVED:
-            body = f"from read_parquet({quote(f'{folder}/{view.name}.parquet')})"
-        out.append(f"create or replace view {view.name} as\n{body};")
-    return "\n".join(out) + "\n"
-
-
-def _literal(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool | int | float):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_literal(item) for item in value)}]"
-    return quote(str(value))
