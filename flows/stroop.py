@@ -8,7 +8,7 @@ from flows.classify import run_probe_tasks
 from flows.extract import one_at_a_time
 from flows.server import guarded
 from pipeline.base.settings import ClassChoice, ExtractConfig
-from pipeline.probes.probe import STROOP
+from pipeline.probes.stroop import STROOP
 
 
 @guarded

@@ -26,7 +26,9 @@ from pipeline import connect
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.settings import ClassChoice
 from pipeline.cli.probes import read_classes
-from pipeline.probes.probe import ATTACK, STROOP, complete_choice, run_probe
+from pipeline.probes.attack import ATTACK
+from pipeline.probes.probe import complete_choice, run_probe
+from pipeline.probes.stroop import STROOP
 from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check, run_violations
 

@@ -60,7 +60,7 @@ def attack(
     workers: Workers = 0,
 ) -> None:
     """Typographic attack: classify images with and without words on them. Repeat it to resume."""
-    from pipeline.probes.probe import ATTACK
+    from pipeline.probes.attack import ATTACK
 
     config = ExtractConfig(
         warehouse,
@@ -91,7 +91,7 @@ def stroop(
     workers: Workers = 0,
 ) -> None:
     """Stroop: is a colour word in coloured ink taken for the word or the ink? Repeat it to resume."""
-    from pipeline.probes.probe import STROOP
+    from pipeline.probes.stroop import STROOP
 
     config = ExtractConfig(
         warehouse,

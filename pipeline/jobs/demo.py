@@ -22,7 +22,9 @@ from pipeline.evidence.similarity import score_similarity
 from pipeline.jobs.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.jobs.job import JobSummary
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
-from pipeline.probes.probe import ATTACK, STROOP, run_probe
+from pipeline.probes.attack import ATTACK
+from pipeline.probes.probe import run_probe
+from pipeline.probes.stroop import STROOP
 from pipeline.report.contact_sheet import save_sheet
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font, find_fonts
