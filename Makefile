@@ -25,10 +25,11 @@ demo: .venv/.run ## run the main job on the embedded data
 test: .venv/.dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: .venv/.dev ## lint, format and strict types
+lint: .venv/.dev ## lint, format, strict types, and which room imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: .venv/.dev ## measure, and print ratios
 	$(BIN)/python -m bench
