@@ -112,7 +112,7 @@ def test_an_image_is_one_range_read_away(tiny_warehouse: Path, tmp_path: Path) -
 
 def test_every_picture_is_read_in_one_place() -> None:
     """Who selects where an image lies also selects its hash."""
-    root = Path(__file__).parent.parent / "pipeline"
+    root = Path(__file__).parents[2] / "pipeline"
     apart = {"images.py", "schema.py", "wit.py", "wit_images.py", "plan.py", "stream.py"}
     for file in root.rglob("*.py"):
         if file.name not in apart:

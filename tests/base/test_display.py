@@ -30,7 +30,7 @@ from pipeline.base.display import (
 from pipeline.base.errors import ConfigError, ExampleError
 from pipeline.base.progress import BarProgress, LogProgress
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEXTS = st.text(st.characters(categories=None), max_size=40)  # halves of characters too
 VISIBLE_FORMATS = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
 """Signs of Arabic, Syriac and Kaithi that are drawn around digits: of category Cf, and visible."""

@@ -52,7 +52,7 @@ def test_every_record_says_its_format(tmp_path):
 def old_warehouse(tmp_path_factory) -> str:
     """Sixteen pictures and a broken one, through nano: made by version 0.1.0, before records had a format."""
     folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(Path(__file__).parent / "data" / "warehouse-format-1.tar.gz") as tar:
+    with tarfile.open(Path(__file__).parents[1] / "data" / "warehouse-format-1.tar.gz") as tar:
         tar.extractall(folder, filter="data")
     return str(folder)
 

@@ -308,7 +308,7 @@ def test_a_reader_that_goes_away_is_no_error(tiny_warehouse):
 @pytest.mark.slow
 def test_a_plain_install_works_from_any_folder(tmp_path):
     """Build the wheel, install it apart from the source tree, and use what must travel with it."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, root],
         check=True,
