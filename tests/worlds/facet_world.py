@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.base.progress import NoProgress
 from pipeline.concepts.facets import FACET_PROMPTS
 
-SQL = Path(__file__).parents[1] / "sql"
+SQL = Path(__file__).parents[2] / "sql"
 TABLES = {
     "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_random boolean",
     "stg_layers": "dataset varchar, run_id varchar, model_id varchar, layer varchar, "

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-SQL = Path(__file__).parents[1] / "sql"
+SQL = Path(__file__).parents[2] / "sql"
 TABLES = {
     "lexicon_phrases": "concept varchar, category varchar",
     "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_compacted boolean",
