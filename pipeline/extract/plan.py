@@ -24,7 +24,7 @@ from pipeline.warehouse.duck import open_duckdb
 TEXT_ORDER = ("caption", "alt", "attribution", "page_title", "section_title", "section", "page")
 """The primary text of an example is its first by kind in this order, then English, then a text of
 unknown language, then by language tag, then by text_rank, then by the text itself: the order of the
-macro ``text_place`` in ``sql/05_macros.sql``."""
+macro ``text_place`` in ``sql/macros/texts.sql``."""
 
 
 STAGES = ("read", "decode", "forward", "wait", "write")

@@ -3,7 +3,7 @@
 Every example has a *priority*, a seeded hash of its id. Of each (neuron, bin) a shard keeps the
 ``SAMPLES_PER_BIN`` examples with the smallest priorities: a bottom-k sketch (Cohen & Kaplan 2007,
 doi:10.1145/1281100.1281133). It does not depend on order, batches or workers, and what lies below the
-smallest of the bins' thresholds is a uniform sample of any union of them (``sql/29_neuron_samples.sql``).
+smallest of the bins' thresholds is a uniform sample of any union of them (``sql/samples/neuron_samples.sql``).
 The same examples have small priorities for every neuron, so that few images serve many neurons.
 
 Bins are octaves, sign and exponent of a float16, because a neuron's standard deviation is known only
@@ -36,7 +36,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def priorities(example_ids: Array) -> Array:
     """uint32 ``[N]``: MurmurHash3's 32-bit finaliser of each example_id (int64, not negative).
 
-    The macro ``sample_priority`` in ``sql/06_sample_macros.sql`` is the same function.
+    The macro ``sample_priority`` in ``sql/macros/samples.sql`` is the same function.
     """
     ids = example_ids.astype(np.uint64)
     mask = np.uint64(0xFFFFFFFF)

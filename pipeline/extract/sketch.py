@@ -266,7 +266,7 @@ def merge(parts: list[Partials], top_k: int) -> Partials:
 
 
 def _merge_moments(parts: torch.Tensor) -> torch.Tensor:
-    """Moments ``[13, U]`` of the union of parts, ``[P, 13, U]``; as ``sql/19_stg_neuron_moments.sql``."""
+    """Moments ``[13, U]`` of the union of parts, ``[P, 13, U]``; as ``sql/staging/stg_neuron_moments.sql``."""
     merged = parts.sum(0)
     merged[6], merged[7] = parts[:, 6].amin(0), parts[:, 7].amax(0)
     count = parts[:, 0]

@@ -58,7 +58,7 @@ def check(
     results = check_files(audit)
     if run_violations(results):
         return results  # the views cannot be trusted, or not even opened
-    views = [view for view in load_views() if view.layer == "check"]
+    views = [view for view in load_views() if view.topic == "checks"]
     progress.start("check", len(views))
     try:
         with connect(warehouse) as connection:

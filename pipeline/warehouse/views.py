@@ -1,8 +1,8 @@
-"""The SQL files: one file, one view; the header is the contract.
+"""The SQL files: one file, one view, in folders by topic; the header is the contract.
 
-A header says what the view is (grain, key, purpose, source) and lists every column with type, unit and
-meaning. Comments in the database, the data dictionary and the tests all come from it. A file without
-``-- view:`` holds statements (macros) that run as they are.
+A header says what the view is (grain, key, purpose, source), what it reads, and lists every column with
+type, unit and meaning. The build order, comments in the database, the data dictionary and the tests all
+come from it. The files in ``sql/macros/`` hold statements that run before the views, as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 from pipeline.tables.computed import DERIVED
@@ -35,6 +37,18 @@ MATERIALISED = (
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""
 
+TOPICS = {
+    "inputs": "What went in: images, their texts, runs, what was lost",
+    "statistics": "What neurons do: activations, their distribution, the strongest examples",
+    "concepts": "What images show, and how much neurons tell of it",
+    "labels": "What each neuron stands for, and what a run's labels are worth",
+    "facets": "The Halle Berry test: is it the concept or one form of it",
+    "samples": "Examples of every level of activation, and what people see in them",
+    "attacks": "Zero-shot classes, typographic attacks, the Stroop test",
+    "neighbours": "Neurons that answer alike, and how alike their top examples look",
+}
+"""Folders of views to query, as the data dictionary orders and names them; besides, staging and checks."""
+
 TITLE = "# The warehouse: every view and column"
 """By its first line a data dictionary is known as ours."""
 
@@ -51,9 +65,9 @@ class ViewColumn:
 
 @dataclass(frozen=True)
 class View:
-    """One SQL file."""
+    """One SQL file; ``topic`` is its folder."""
 
-    number: int
+    topic: str
     name: str
     path: Path
     grain: str
@@ -65,13 +79,6 @@ class View:
     columns: tuple[ViewColumn, ...]
     body: str
 
-    @property
-    def layer(self) -> str:
-        """staging, facts, mart or check, by its number."""
-        if self.name.startswith(("check_", "warn_")):
-            return "check"
-        return {1: "staging", 2: "facts"}.get(self.number // 10, "mart")
-
 
 def sql_folder() -> Path:
     """Where the SQL files are: inside the installed package, or in the source tree."""
@@ -79,8 +86,8 @@ def sql_folder() -> Path:
     return here / "_sql" if (here / "_sql").is_dir() else here.parent / "sql"
 
 
-def parse_view(path: Path) -> View | None:
-    """Parse one file; None for a file of statements.
+def parse_view(path: Path) -> View:
+    """Parse one file.
 
     Raises:
         ValueError: The header lacks a field or its column table.
@@ -88,8 +95,6 @@ def parse_view(path: Path) -> View | None:
     lines = path.read_text(encoding="utf-8").splitlines()
     end = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
     header = [line[2:].removeprefix(" ") for line in lines[:end]]
-    if not header or not header[0].startswith("view:"):
-        return None
     table = next((i for i, line in enumerate(header) if re.match(r"column\s+type\b", line)), None)
     if table is None:
         raise ValueError(f"{path.name}: the header has no table of columns")
@@ -98,7 +103,7 @@ def parse_view(path: Path) -> View | None:
     if missing:
         raise ValueError(f"{path.name}: the header lacks {sorted(missing)}")
     return View(
-        number=int(path.name.split("_")[0]),
+        topic=path.parent.name,
         name=fields["view"],
         path=path,
         grain=fields["grain"],
@@ -142,21 +147,39 @@ def _columns(head: str, rows: list[str]) -> tuple[ViewColumn, ...]:
 
 @cache
 def load_views() -> tuple[View, ...]:
-    """All views in build order."""
-    files = sorted(sql_folder().glob("*.sql"))
-    return tuple(view for path in files if (view := parse_view(path)) is not None)
+    """All views in build order: each after those that it reads, by name where that leaves a choice.
+
+    Raises:
+        graphlib.CycleError: Views read each other in a circle; names them.
+    """
+    views = _views_by_name()
+    sorter = TopologicalSorter({v.name: views.keys() & v.reads for v in views.values()})
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        sorter.done(*ready)
+        order += ready
+    return tuple(views[name] for name in order)
+
+
+@cache
+def _views_by_name() -> dict[str, View]:
+    files = sorted(sql_folder().glob("*/*.sql"))
+    views = [parse_view(path) for path in files if path.parent.name != "macros"]
+    return {view.name: view for view in views}
 
 
 @cache
 def load_statements() -> tuple[str, ...]:
-    """The files of macros, in order; they run before the views."""
-    files = sorted(sql_folder().glob("*.sql"))
-    return tuple(p.read_text(encoding="utf-8") for p in files if parse_view(p) is None)
+    """The files of macros, by name; they run before the views."""
+    files = sorted(sql_folder().glob("macros/*.sql"))
+    return tuple(path.read_text(encoding="utf-8") for path in files)
 
 
 def find_view(name: str) -> View:
     """The view of a name."""
-    return next(view for view in load_views() if view.name == name)
+    return _views_by_name()[name]
 
 
 def write_dictionary() -> str:
@@ -175,14 +198,16 @@ def write_dictionary() -> str:
         "because a warehouse can hold many datasets and runs.",
         "",
         "## Views to query",
-        "",
-        "| view | grain | what it is |",
-        "|---|---|---|",
     ]
-    views = [view for view in load_views() if view.layer == "mart" or view.number >= 25]
-    marts = [view for view in views if view.layer != "check"]
-    out += [f"| [{v.name}](#{v.name}) | {_cell(v.grain)} | {_cell(v.purpose)} |" for v in marts]
-    for view in marts:
+    views = sorted(load_views(), key=lambda view: view.name)
+    by_topic = {topic: [view for view in views if view.topic == topic] for topic in TOPICS}
+    for topic, about in TOPICS.items():
+        out += ["", f"**{topic}**: {about}.", "", "| view | grain | what it is |", "|---|---|---|"]
+        out += [
+            f"| [{v.name}](#{v.name}) | {_cell(v.grain)} | {_cell(v.purpose)} |"
+            for v in by_topic[topic]
+        ]
+    for view in chain.from_iterable(by_topic.values()):
         out += ["", f"### {view.name}", "", view.purpose, "", f"Grain: {view.grain}."]
         out += [f"Key: `{', '.join(view.key)}`." if view.key else "It has no key."]
         out += [f"Source: {view.cite}."] if view.cite else []
@@ -193,7 +218,7 @@ def write_dictionary() -> str:
         ]
     out += ["", "## Checks", "", "`neurons check` runs these; every row is a violation.", ""]
     out += ["| check | what a row means |", "|---|---|"]
-    out += [f"| {v.name} | {_cell(v.purpose)} |" for v in load_views() if v.layer == "check"]
+    out += [f"| {v.name} | {_cell(v.purpose)} |" for v in views if v.topic == "checks"]
     out += ["", "## Parquet files", ""]
     out += ["Each is also a view `raw_<table>` over the files that a manifest names."]
     for table in (*TABLES.values(), *DERIVED.values()):

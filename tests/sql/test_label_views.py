@@ -1,9 +1,7 @@
 """The labelling views: given rows, expected rows; and SQL equal to exact arithmetic and SciPy."""
 
 import math
-import re
 from fractions import Fraction
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -12,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-SQL = Path(__file__).parents[2] / "sql"
+from pipeline.warehouse.views import find_view, load_statements
+
 VIEWS = (
-    "20_lexicon_phrases",
-    "21_text_tokens",
-    "22_text_concepts",
-    "24_title_people",
-    "30_example_concepts",
-    "31_concepts",
+    "lexicon_phrases",
+    "text_tokens",
+    "text_concepts",
+    "title_people",
+    "example_concepts",
+    "concepts",
 )
 TABLES = {
     "lexicon": "concept varchar, category varchar, language varchar, phrase varchar",
@@ -69,14 +68,10 @@ def make_connection(views=VIEWS, tables=TABLES, **changes):
     } | changes
     columns = ", ".join(f"${name} as {name}" for name in parameters)
     con.execute(f"create table settings as select {columns}", parameters)
-    con.execute((SQL / "05_macros.sql").read_text(encoding="utf-8"))
+    con.execute("".join(load_statements()))
     for name in views:
-        con.execute(f"create view {name[3:]} as {body(name)}")
+        con.execute(f"create view {name} as {find_view(name).body}")
     return con
-
-
-def body(name):
-    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def insert(con, table, rows):
@@ -405,30 +400,3 @@ def test_tail_at_its_ends():
         -math.inf,
         0.0,
     ]
-
-
-# --- the files themselves ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_header_tells_the_columns(name):
-    con = make_connection()
-    text = body(name)
-    header = [line[3:] for line in text.splitlines() if line.startswith("-- ")]
-    table = next(i for i, line in enumerate(header) if line.startswith("column "))
-    documented = [tuple(re.split(r"\s+", line, maxsplit=2)[:2]) for line in header[table + 1 :]]
-    documented = documented[: len(rows(con, f"describe {name[3:]}"))]
-    described = [(row[0], row[1].lower()) for row in rows(con, f"describe {name[3:]}")]
-    assert documented == described
-    assert header[0].split() == ["view:", name[3:]]
-
-
-@pytest.mark.parametrize("name", ("05_macros", *VIEWS))
-def test_lines_are_short_and_lower_numbers_only(name):
-    text = body(name)
-    assert max(map(len, text.splitlines())) <= 88
-    assert "select *" not in text
-    (reads,) = re.findall(r"^-- reads: +(.*)$", text, re.MULTILINE) or [""]
-    ours = {view[3:]: int(view[:2]) for view in VIEWS}
-    for read in reads.split(", "):
-        assert ours.get(read, 0) < int(name[:2])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import pytest
 
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.layer_axes import AXES, read_axis, say_strength
+from pipeline.warehouse.views import find_view
 
-SQL = Path(__file__).parents[2] / "sql"
 PLACE = "dataset varchar, model_id varchar, run_id varchar, layer varchar"
 
 
@@ -29,10 +27,8 @@ def open_layers(*layers):
             con.execute(
                 "insert into neuron_stats values (?, ?, ?, ?, ?, ?, ?)", (*place, unit, *moments)
             )
-    for name in ("27_layer_axes", "40_example_top_neurons"):
-        con.execute(
-            f"create view {name[3:]} as {(SQL / f'{name}.sql').read_text(encoding='utf-8')}"
-        )
+    for name in ("layer_axes", "example_top_neurons"):
+        con.execute(f"create view {name} as {find_view(name).body}")
     return con
 
 

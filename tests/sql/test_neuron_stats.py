@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,8 +15,8 @@ from hypothesis import strategies as st
 from pipeline.base.storage import FORMAT
 from pipeline.extract.sketch import HISTOGRAM_BINS, MOMENTS, Partials, sketch
 from pipeline.tables.schema import TABLES
+from pipeline.warehouse.views import find_view, load_statements
 
-SQL = Path(__file__).parents[2] / "sql"
 KINDS = {
     "normal": lambda rng, n: rng.normal(size=n),
     "rectified": lambda rng, n: np.maximum(rng.normal(-1, 1, n), 0),
@@ -39,10 +38,9 @@ def open_partials(values: np.ndarray[Any, Any], shards: np.ndarray[Any, Any]) ->
         columns += [f"{column.name} {column.duckdb}" for column in table.columns]
         con.execute(f"create table raw_{name} ({', '.join(columns)})")
     con.execute("create table stg_runs as select 'd' as dataset, 'r' as run_id, 'm' as model_id")
-    con.execute((SQL / "04_bin_edges.sql").read_text(encoding="utf-8"))
-    for name in ("19_stg_neuron_moments", "25_neuron_histograms", "26_neuron_stats"):
-        body = (SQL / f"{name}.sql").read_text(encoding="utf-8")
-        con.execute(f"create view {name[3:]} as {body}")
+    con.execute("".join(load_statements()))
+    for name in ("stg_neuron_moments", "neuron_histograms", "neuron_stats"):
+        con.execute(f"create view {name} as {find_view(name).body}")
     for shard in np.unique(shards):
         inside = np.ascontiguousarray(values[:, shards == shard])
         ids, again = torch.arange(inside.shape[1]), torch.zeros(inside.shape[1], dtype=torch.bool)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import string
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -20,8 +19,8 @@ from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.images import read_primary_texts
+from pipeline.warehouse.views import find_view, load_statements
 
-SQL = Path(__file__).parents[2] / "sql"
 LANGUAGES = ("en", "en-GB", "simple", "und", "de", "ja", "enm", "e", "eo")
 
 
@@ -73,12 +72,12 @@ def test_extraction_and_the_view_choose_by_the_same_rule(rows, seed, tmp_path_fa
     assert read == {example: entry[-1] for example, entry in expected.items()}
 
     with duckdb.connect() as con:
-        con.execute((SQL / "05_macros.sql").read_text(encoding="utf-8"))
+        con.execute("".join(load_statements()))
         con.register("given_texts", texts)
         con.execute("create view stg_texts as select 'd' as dataset, * from given_texts")
-        body = (SQL / "34_primary_texts.sql").read_text(encoding="utf-8")
+        body = find_view("primary_texts").body
         got = con.execute(
-            f"select example_id, language, text_kind, text_rank, text from ({body.rstrip().rstrip(';')})"
+            f"select example_id, language, text_kind, text_rank, text from ({body})"
         ).fetchall()
     assert {example: tuple(entry) for example, *entry in got} == expected
 

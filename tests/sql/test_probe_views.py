@@ -1,7 +1,6 @@
 """Attack and Stroop views: given rows, expected rows; and SQL equal to NumPy and SciPy."""
 
 import itertools
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -11,15 +10,16 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from statsmodels.stats.proportion import proportion_confint
 
-SQL = Path(__file__).parents[2] / "sql"
+from pipeline.warehouse.views import find_view, load_statements
+
 VIEWS = (
-    "47_class_scores",
-    "48_class_predictions",
-    "49_typographic_pairs",
-    "50_typographic_attacks",
-    "51_typographic_neurons",
-    "52_stroop_cells",
-    "53_stroop_summary",
+    "class_scores",
+    "class_predictions",
+    "typographic_pairs",
+    "typographic_attacks",
+    "typographic_neurons",
+    "stroop_cells",
+    "stroop_summary",
 )
 TABLES = {
     "stg_stimuli": "dataset varchar, example_id bigint, stimulus varchar, control varchar, "
@@ -43,9 +43,9 @@ class Probe:
         self.con = duckdb.connect(":memory:", config={"threads": 2})
         for name, columns in TABLES.items():
             self.con.execute(f"create table {name} ({columns})")
-        for name in ("05_macros", *VIEWS):
-            text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
-            self.con.execute(text if name == "05_macros" else f"create view {name[3:]} as {text}")
+        self.con.execute("".join(load_statements()))
+        for name in VIEWS:
+            self.con.execute(f"create view {name} as {find_view(name).body}")
         self.classes = list(classes)
         self.con.execute("insert into stg_runs values ('d', 'r', 'm')")
         self.con.execute("insert into raw_class_sets values ('d', 'r', 'c', ?)", [self.classes])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import numpy as np
 import pytest
@@ -15,8 +13,8 @@ from scipy.stats import binomtest
 from pipeline.extract.reservoir import SAMPLES_PER_BIN, priorities
 from pipeline.extract.sketch import sketch
 from pipeline.tables.schema import TABLES
+from pipeline.warehouse.views import find_view, load_statements
 
-SQL = Path(__file__).parents[2] / "sql"
 NEURON = "dataset varchar, model_id varchar, run_id varchar, layer varchar, unit integer"
 GIVEN = {
     "stg_runs": "dataset varchar, model_id varchar, run_id varchar, top_k bigint",
@@ -49,11 +47,9 @@ def make_connection(width=1.0, offset=0.0, axis="sd"):
         "$offset::double as sd_bin_offset, ['caption'] as text_kinds",
         {"width": width, "offset": offset},
     )
-    for path in sorted(SQL.glob("0*.sql")):
-        con.execute(path.read_text(encoding="utf-8"))
-    for name in ("29_neuron_samples", "57_human_labels", "58_conditional_probabilities"):
-        body = (SQL / f"{name}.sql").read_text(encoding="utf-8")
-        con.execute(f"create view {name[3:]} as {body}")
+    con.execute("".join(load_statements()))
+    for name in ("neuron_samples", "human_labels", "conditional_probabilities"):
+        con.execute(f"create view {name} as {find_view(name).body}")
     insert(con, "stg_layers", [("d", "r", "l", "visual")])
     insert(con, "layer_axes", [("d", "r", "l", axis)])
     return con

@@ -27,7 +27,7 @@ from pipeline.warehouse.views import load_views
 def test_checks_pass_on_a_good_warehouse(tiny_warehouse):
     results = check(tiny_warehouse)
     assert {r.name for r in results} == {"check_files", "warn_checksums"} | {
-        v.name for v in load_views() if v.layer == "check"
+        v.name for v in load_views() if v.topic == "checks"
     }
     assert run_violations(results) == 0
     assert {r.name for r in results if r.violation_count} == {"warn_random_weights"}

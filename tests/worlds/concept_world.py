@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-SQL = Path(__file__).parents[2] / "sql"
+from pipeline.warehouse.views import find_view, load_statements
+
 TABLES = {
     "lexicon_phrases": "concept varchar, category varchar",
     "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_compacted boolean",
@@ -34,16 +34,16 @@ TABLES = {
     "raw_label_nulls": "dataset varchar, run_id varchar, repeat integer, labelled_count bigint",
 }
 VIEWS = (
-    "19_stg_ranks",
-    "20_stg_rank_stats",
-    "31_run_concepts",
-    "32_tested_concepts",
-    "33_concept_ranks",
-    "33_neuron_enrichments",
-    "34_neuron_concepts",
-    "35_label_candidates",
-    "36_neuron_labels",
-    "45_label_baselines",
+    "stg_ranks",
+    "stg_rank_stats",
+    "run_concepts",
+    "tested_concepts",
+    "concept_ranks",
+    "neuron_enrichments",
+    "neuron_concepts",
+    "label_candidates",
+    "neuron_labels",
+    "label_baselines",
 )
 SETTINGS: dict[str, Any] = {
     "label_top_k": 50,
@@ -63,10 +63,9 @@ def open_world(**changes: Any) -> duckdb.DuckDBPyConnection:
     parameters = SETTINGS | changes
     columns = ", ".join(f"${name} as {name}" for name in parameters)
     con.execute(f"create table settings as select {columns}", parameters)
-    con.execute((SQL / "05_macros.sql").read_text(encoding="utf-8"))
+    con.execute("".join(load_statements()))
     for name in VIEWS:
-        text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
-        con.execute(f"create view {name[3:]} as {text}")
+        con.execute(f"create view {name} as {find_view(name).body}")
     return con
 
 

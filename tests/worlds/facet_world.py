@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -10,8 +9,8 @@ import numpy as np
 
 from pipeline.base.progress import NoProgress
 from pipeline.concepts.facets import FACET_PROMPTS
+from pipeline.warehouse.views import find_view, load_statements
 
-SQL = Path(__file__).parents[2] / "sql"
 TABLES = {
     "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_random boolean",
     "stg_layers": "dataset varchar, run_id varchar, model_id varchar, layer varchar, "
@@ -43,16 +42,16 @@ TABLES = {
     "screening_positive_count bigint, screening_other_count bigint, screening_auroc double",
 }
 VIEWS = (
-    "33_example_facets",
-    "34_example_strata",
-    "35_label_candidates",
-    "35_stratum_concepts",
-    "55_facet_candidates",
-    "56_neuron_facets",
-    "56_surrogate_indices",
-    "57_neuron_multimodality",
-    "59_multimodality_summary",
-    "94_check_facets",
+    "example_facets",
+    "example_strata",
+    "label_candidates",
+    "stratum_concepts",
+    "facet_candidates",
+    "neuron_facets",
+    "surrogate_indices",
+    "neuron_multimodality",
+    "multimodality_summary",
+    "check_facets",
 )
 SETTINGS: dict[str, Any] = {
     "label_min_count": 2,
@@ -74,10 +73,9 @@ class FacetWorld:
         parameters = SETTINGS | changes
         columns = ", ".join(f"${name} as {name}" for name in parameters)
         self.con.execute(f"create table settings as select {columns}", parameters)
-        self.con.execute((SQL / "05_macros.sql").read_text(encoding="utf-8"))
+        self.con.execute("".join(load_statements()))
         for name in VIEWS:
-            text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
-            self.con.execute(f"create view {name[3:]} as {text}")
+            self.con.execute(f"create view {name} as {find_view(name).body}")
         self.insert("facet_prompts", list(FACET_PROMPTS.items()))
         self.example_count = 0
 
