@@ -25,18 +25,21 @@ demo: .venv/.run ## run the main job on the embedded data
 test: .venv/.dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: .venv/.dev ## lint, format, strict types, and which room imports which
+lint: .venv/.dev ## lint, format, strict types, which room imports which, and the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: .venv/.dev ## measure, and print ratios
 	$(BIN)/python -m bench
 
-docs: .venv/.run ## write the generated documents
+docs: .venv/.dev ## build the site into site/, and the data dictionary
 	$(BIN)/python -m pipeline.warehouse.views > warehouse/README.md.tmp
 	mv warehouse/README.md.tmp warehouse/README.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open site/index.html, or, with search: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv dist build site

@@ -45,7 +45,10 @@ def open_duckdb(
     weakref.finalize(connection, release_root, folder.parent)
     # DuckDB 2.0 does not keep to the bound if it is part of the configuration above.
     connection.execute(f"set max_temp_directory_size = '{bound}B'")
-    connection.execute("set enable_progress_bar = false; set timezone = 'UTC'")
+    connection.execute("set timezone = 'UTC'")
+    # In a notebook without ipywidgets it is off, and DuckDB refuses to be told so.
+    if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        connection.execute("set enable_progress_bar = false")
     if are_few():
         connection.execute(FRUGAL)
     if store is not None:
