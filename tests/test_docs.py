@@ -124,7 +124,9 @@ def _printed(cell) -> str:
 
 def test_the_notebook_is_committed_with_what_it_prints():
     cells = [c for c in json.loads(NOTEBOOK.read_text())["cells"] if c["cell_type"] == "code"]
+    outputs = [output for cell in cells for output in cell["outputs"]]
     assert all(cell["outputs"] for cell in cells)
+    assert all(output.get("name") != "stderr" for output in outputs), "it names paths of a machine"
 
 
 def test_job_files_are_valid(tmp_path):
