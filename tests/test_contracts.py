@@ -167,8 +167,8 @@ def test_every_error_is_drawn_in_the_tree():
 
 def test_the_command_line_starts_fast_and_light():
     code = (
-        "import sys, time; t = time.perf_counter(); import pipeline.cli.main; "
-        "print(time.perf_counter() - t); "
+        "from time import process_time as now; a = now(); import typer; b = now(); "
+        "import pipeline.cli.main, sys; print((now() - b) / (b - a)); "
         "print([m for m in ('torch', 'prefect', 'duckdb', 'pyarrow') if m in sys.modules])"
     )
     runs = [
@@ -176,7 +176,8 @@ def test_the_command_line_starts_fast_and_light():
         for _ in range(3)
     ]
     assert runs[0].stdout.splitlines()[1] == "[]"
-    assert min(float(run.stdout.splitlines()[0]) for run in runs) < 0.3
+    # In processor time, and measured by what typer takes: 0.08 s on one machine.
+    assert min(float(run.stdout.splitlines()[0]) for run in runs) < 3
 
 
 def test_everything_public_is_exported():
