@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import logging
 import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.base.secrets import hide_credentials
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _FLAGS = "\U0001f3f4\U000e0067\U000e0062(?:{})\U000e007f".format(
     "|".join("".join(chr(0xE0000 + ord(c)) for c in name) for name in ("eng", "sct", "wls"))
@@ -113,25 +118,86 @@ def print_table(
 ) -> None:
     """Print rows as aligned columns, to standard output by default; the first thousand of them."""
     file = file or sys.stdout
+    kept, count = _take(rows, limit)
+    _console(file).print(_lay_out(names, kept))
+    _say_more(count - len(kept), file)
+
+
+def print_vertical(names: Sequence[str], rows: Iterator[tuple[Any, ...]], file: Any = None) -> None:
+    """Print each row as a block of lines, ``column | value``, in full; the first thousand rows."""
+    file = file or sys.stdout
+    kept, count = _take(rows, _TABLE_ROWS)
+    _write_blocks(names, kept, file)
+    _say_more(count - len(kept), file)
+
+
+def print_fitting(names: Sequence[str], rows: Iterator[tuple[Any, ...]], file: Any = None) -> None:
+    """As `print_table`; as `print_vertical` on a terminal that is narrower than the table."""
+    file = file or sys.stdout
+    kept, count = _take(rows, _TABLE_ROWS)
+    console, table = _console(file), _lay_out(names, kept)
+    if kept and file.isatty() and _natural_width(console, table) > console.width:
+        _write_blocks(names, kept, file)
+    else:
+        console.print(table)
+    _say_more(count - len(kept), file)
+
+
+def _take(rows: Iterator[tuple[Any, ...]], limit: int | None) -> tuple[list[tuple[Any, ...]], int]:
+    """The first rows, and how many there are in all."""
+    kept = list(itertools.islice(rows, limit))
+    return kept, len(kept) + sum(1 for _ in rows)
+
+
+def _console(file: Any) -> Console:
     from rich.console import Console
+
+    return Console(file=file, width=None if file.isatty() else _PIPE_COLUMNS)
+
+
+def _lay_out(names: Sequence[str], rows: list[tuple[Any, ...]]) -> Table:
     from rich.table import Column, Table
     from rich.text import Text
 
     table = Table(*(Column(Text(show(name))) for name in names), box=None)
-    count = 0
-    for count, row in enumerate(rows, 1):
-        if limit is None or count <= limit:
-            table.add_row(*(Text(_cell(value)) for value in row))
-    Console(file=file, width=None if file.isatty() else _PIPE_COLUMNS).print(table)
-    if limit is not None and count > limit:
-        file.write(f"... {count - limit} more rows; use --format csv for all\n")
+    for row in rows:
+        table.add_row(*(Text(_cell(value, _CELL_CHARACTERS)) for value in row))
+    return table
 
 
-def _cell(value: Any) -> str:
+def _natural_width(console: Console, table: Table) -> int:
+    """Columns of a terminal that a table needs so that nothing in it is folded."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(width=1_000_000), table).maximum
+
+
+def _write_blocks(names: Sequence[str], rows: list[tuple[Any, ...]], file: Any) -> None:
+    from rich.cells import cell_len
+
+    shown = [show(name) for name in names]
+    width = max(map(cell_len, shown), default=0)
+    heads = [f"{name}{' ' * (width - cell_len(name))} | " for name in shown]
+    for number, row in enumerate(rows, 1):
+        file.write(f"{f'-[ row {number} ]-':-<{width + 3}}\n")
+        file.write(
+            "".join(f"{head}{_cell(value)}\n" for head, value in zip(heads, row, strict=True))
+        )
+    if not rows:
+        file.write("no rows\n")
+
+
+def _say_more(count: int, file: Any) -> None:
+    if count:
+        file.write(f"... {count} more rows; use --format csv for all\n")
+
+
+def _cell(value: Any, most: int | None = None) -> str:
+    """A value in one line; cut to a number of characters if it is given."""
     if isinstance(value, float):
         return f"{value:.4g}"
     text = "" if value is None else str(value)
-    return show(text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 3] + "...")
+    return show(text if most is None or len(text) <= most else f"{text[: most - 3]}...")
 
 
 class _Shown(io.TextIOBase):

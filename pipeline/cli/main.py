@@ -74,6 +74,7 @@ class Format(StrEnum):
     """Forms of a query's result."""
 
     table = "table"
+    vertical = "vertical"
     csv = "csv"
     json = "json"
     parquet = "parquet"
@@ -477,9 +478,23 @@ def compact(
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="SQL over the views; see: show tables.")],
     warehouse: Warehouse,
-    format: Annotated[Format, typer.Option(help="Form of the result.")] = Format.table,  # noqa: A002
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="SQL over the views; see: show tables. Without it a prompt opens, or what another "
+            "program sends is read.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        Format | None,
+        typer.Option(
+            help="Form of the result. A table if not given; vertical, one line a column, where a "
+            "terminal is too narrow for it.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -494,7 +509,13 @@ def sql(
     """Run a query over the views. It reads the warehouse and nothing else, and changes nothing."""
     from pipeline.cli.query import run_query
 
-    run_query(warehouse, query, format.value, out, stale.value if stale else None)
+    form, do = format.value if format else "fitting", stale.value if stale else None
+    if query is None and sys.stdin.isatty():
+        from pipeline.cli.prompt import open_prompt
+
+        open_prompt(warehouse, form, out, do)
+    else:
+        run_query(warehouse, sys.stdin.read() if query is None else query, form, out, do)
 
 
 @app.command()

@@ -12,7 +12,13 @@ from typing import Any
 
 import duckdb
 
-from pipeline.base.display import print_table, show_json, shown_on_terminal
+from pipeline.base.display import (
+    print_fitting,
+    print_table,
+    print_vertical,
+    show_json,
+    shown_on_terminal,
+)
 from pipeline.base.errors import ConfigError, NeuronsError, WarehouseError
 from pipeline.base.faults import explain_fault, first_line
 from pipeline.base.outputs import new_file
@@ -32,7 +38,8 @@ def run_query(
     Args:
         warehouse: Folder or URL.
         query: SQL over the views.
-        form: ``table``, ``csv``, ``json`` (an array of objects) or ``parquet``.
+        form: ``table``, ``vertical``, ``csv``, ``json`` (an array of objects), ``parquet``; or ``fitting``:
+            a table, but vertical on a terminal that is too narrow for it.
         out: Where to; standard output if None.
         stale: ``answer`` or ``stop`` where marts are older than the data; see `stale.tell_stale`.
 
@@ -46,21 +53,28 @@ def run_query(
         raise ConfigError("The query is empty.", "Try: neurons sql 'from neuron_labels limit 5'")
     with connect(warehouse) as connection:
         tell_stale(connection, views_of_query(connection, query), stale)
-        try:
-            if form == "parquet" and out is not None:
-                with new_file(out) as file:
-                    _write_parquet(connection, query, file)
-                return
-            result = connection.execute(query)
-            names = [column[0] for column in result.description or []]
-            rows = _rows(result)
-            if out is None:
-                _write_text(names, rows, form, sys.stdout)
-            else:
-                with new_file(out) as path, path.open("w", encoding="utf-8", newline="") as file:
-                    _write_text(names, rows, form, file)
-        except duckdb.Error as error:
-            raise explain_query(error, warehouse) from error
+        answer(connection, warehouse, query, form, out)
+
+
+def answer(
+    connection: duckdb.DuckDBPyConnection, warehouse: str, query: str, form: str, out: Path | None
+) -> None:
+    """Answer a query on an open connection; see `run_query`."""
+    try:
+        if form == "parquet" and out is not None:
+            with new_file(out) as file:
+                _write_parquet(connection, query, file)
+            return
+        result = connection.execute(query)
+        names = [column[0] for column in result.description or []]
+        rows = _rows(result)
+        if out is None:
+            _write_text(names, rows, form, sys.stdout)
+        else:
+            with new_file(out) as path, path.open("w", encoding="utf-8", newline="") as file:
+                _write_text(names, rows, form, file)
+    except duckdb.Error as error:
+        raise explain_query(error, warehouse) from error
 
 
 def explain_query(error: duckdb.Error, warehouse: str) -> NeuronsError:
@@ -125,7 +139,10 @@ def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, fi
             file.write((",\n" if number else "\n") + show_json(record))
         file.write("\n]\n")
     else:
-        print_table(names, rows, file)
+        _PRINTERS[form](names, rows, file)
+
+
+_PRINTERS = {"table": print_table, "vertical": print_vertical, "fitting": print_fitting}
 
 
 def _is_nan(value: Any) -> bool:

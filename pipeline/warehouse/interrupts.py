@@ -8,6 +8,7 @@ handler writes to) and stops all open queries; then the main thread goes on, to 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -53,6 +54,77 @@ def watch_interrupts() -> Iterator[None]:
         thread.join()
 
 
+class QuestionStopper:
+    """Ctrl-C for a process that goes on: it stops the question that is asked just now, and nothing else."""
+
+    def __init__(self) -> None:
+        self.was_pressed = False
+        """While the last question was answered: whatever it raised is a consequence."""
+        self._is_asked = False
+
+    @contextmanager
+    def question(self) -> Iterator[None]:
+        """Within the block the first Ctrl-C stops DuckDB and comes out as `KeyboardInterrupt` or as
+        DuckDB's error. Those that follow, and those outside, do nothing.
+        """
+        self.was_pressed, self._is_asked = False, True
+        try:
+            yield
+        finally:
+            self._is_asked = False
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if self._is_asked and not self.was_pressed:
+            self.was_pressed = True
+            _raise(number, frame)
+
+    def _watch(self, reader: int) -> None:
+        is_stopping = False
+        while True:
+            if select.select([reader], [], [], _REPEAT_S if is_stopping else None)[0]:
+                data = os.read(reader, 64)
+                if not data:
+                    os.close(reader)
+                    return
+                is_stopping = is_stopping or signal.SIGINT in data
+            is_stopping = is_stopping and self._is_asked
+            if is_stopping:
+                _stop_open_queries()
+
+
+@contextmanager
+def watch_questions() -> Iterator[QuestionStopper]:
+    """Ctrl-C within the block is for `QuestionStopper.question` alone; also inside `watch_interrupts`."""
+    stopper = QuestionStopper()
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.SIG_IGN:
+        yield stopper
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, stopper._raise)
+    thread = threading.Thread(target=stopper._watch, args=(reader,), name="ctrl-c", daemon=True)
+    thread.start()
+    try:
+        yield stopper
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+        os.close(writer)  # the thread reads the end and goes
+        thread.join()
+
+
+@contextmanager
+def lend_signals() -> Iterator[None]:
+    """For a library that takes the descriptor of signals for itself and does not give it back."""
+    before = signal.set_wakeup_fd(-1)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+
+
 def _raise(_: int, frame: FrameType | None) -> None:
     # Where DuckDB calls back into Python it would be lost; there the query itself is stopped.
     if frame is None or frame.f_globals.get("__name__") != "pipeline.warehouse.files":
@@ -77,15 +149,19 @@ def _watch(reader: int, ended: threading.Event) -> None:
 
 def _stop_queries(ended: threading.Event) -> None:
     """Stop what runs, again and again: a query may begin just after it was told to stop."""
+    while not ended.is_set():
+        _stop_open_queries()
+        ended.wait(_REPEAT_S)
+
+
+def _stop_open_queries() -> None:
     duck = sys.modules.get("pipeline.warehouse.duck")  # not loaded: nothing runs
-    while duck is not None:
+    if duck is not None:
         with suppress(RuntimeError):  # one is opened just now: the next round has it
             for connection in list(duck.OPEN):
                 with suppress(Exception):  # it was closed meanwhile
                     connection.interrupt()
                 del connection
-        if ended.wait(_REPEAT_S):
-            return
 
 
 def _end_at_once() -> None:

@@ -96,6 +96,11 @@ def tell_stale(
     warn_once(f"{reason}: {'; '.join(filter(None, (told, lacking)))}. Build them: neurons build")
 
 
+def why_stale(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Why marts are computed when they are asked for; None if a build has them."""
+    return _reasons.get(connection)
+
+
 def _list(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 

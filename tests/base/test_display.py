@@ -19,7 +19,9 @@ from pipeline.base.display import (
     ShownFormatter,
     complain,
     guard_terminal,
+    print_fitting,
     print_table,
+    print_vertical,
     quote_markdown,
     say,
     show,
@@ -169,3 +171,34 @@ def test_all_printing_is_done_in_one_place(path):
                 assert path.name in ("views.py", "lexicon.py"), "they print our own files"
         if isinstance(node, ast.ImportFrom) and node.module == "rich.console":
             assert path.name == "progress.py"
+
+
+class Screen(io.StringIO):
+    """A terminal without a process behind it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("columns", "is_wide_enough"), [(21, False), (22, True), (80, True)])
+def test_a_table_that_does_not_fit_its_terminal_is_printed_as_blocks(
+    columns, is_wide_enough, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    screen = Screen()
+    print_fitting(("name", "日本"), iter([("x" * 10, "\x1b[31m")]), screen)
+    table = f" name        日本     \n {'x' * 10}  \\x1b[31m \n"
+    blocks = f"-[ row 1 ]-\nname | {'x' * 10}\n日本 | \\x1b[31m\n"
+    assert screen.getvalue() == (table if is_wide_enough else blocks)
+
+
+def test_blocks_are_whole_and_say_what_they_leave_out():
+    file = io.StringIO()
+    print_vertical(("unit", "text"), ((n, "y" * 500) for n in range(1003)), file)
+    lines = file.getvalue().splitlines()
+    assert lines[:3] == ["-[ row 1 ]-", "unit | 0", f"text | {'y' * 500}"]
+    assert lines[-1] == "... 3 more rows; use --format csv for all"
+    assert len(lines) == 3001
+    file = io.StringIO()
+    print_vertical(("unit",), iter(()), file)
+    assert file.getvalue() == "no rows\n"

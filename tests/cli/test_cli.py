@@ -91,7 +91,7 @@ def test_sql_in_every_form(tiny_warehouse, tmp_path, invoke):
     import pyarrow.parquet as pq
 
     assert pq.read_table(file)["unit"].to_pylist() == [0, 1, 2]
-    for form in ("csv", "json", "table"):
+    for form in ("csv", "json", "table", "vertical"):
         invoke("sql", *here, query, "--format", form, "--out", tmp_path / f"out.{form}")
         assert (tmp_path / f"out.{form}").stat().st_size > 20
     _, err = invoke("sql", *here, query, "--format", "parquet", code=2)
