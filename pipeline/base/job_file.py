@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Sequence
-from dataclasses import MISSING, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import ConfigError
+from pipeline.base.fields import find_field, list_fields, make_settings, refuse_unknown
 from pipeline.base.settings import (
-    _KINDS,
     ExtractConfig,
     IngestConfig,
     IngestStep,
@@ -19,16 +18,14 @@ from pipeline.base.settings import (
     PipelineConfig,
 )
 
-_MISSING_TYPE = type(MISSING)
-
 
 def load_config(
     path: str | Path, warehouse: str | None = None, fallback: str | None = None
 ) -> PipelineConfig:
     """Read a TOML file.
 
-    Top level: ``warehouse``, ``dataset``, ``similarity``. Tables: ``[ingest]`` (``source``,
-    ``paths``, limits, and ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of
+    Top level: ``warehouse``, ``dataset``, ``similarity``. Tables: ``[ingest]`` (fields of `IngestStep` and
+    `IngestConfig`, and ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of
     `ExtractConfig`), and ``[labels]`` (fields of `LabelSettings`).
 
     Args:
@@ -37,7 +34,8 @@ def load_config(
         fallback: The warehouse if neither says which.
 
     Raises:
-        ConfigError: The file is missing or not TOML, or names something that cannot be set.
+        ConfigError: The file is missing or not TOML, or names something that cannot be set, or sets
+            something to what it cannot be.
     """
     data = _read_toml(path)
     place, dataset = warehouse or data.get("warehouse") or fallback, data.get("dataset")
@@ -48,34 +46,47 @@ def load_config(
             f'Write {missing} = "..." at its top'
             + (", or give --warehouse." if missing == "warehouse" else "."),
         )
-    ingest = dict(data.get("ingest", {}))
-    step_keys = {f.name for f in fields(IngestStep)}
-    step = {k: _tuple(v) for k, v in ingest.items() if k in step_keys}
-    limits = {k: v for k, v in ingest.items() if k not in step_keys}
-    runs = data.get("extract", [])
-    runs = runs if isinstance(runs, list) else [runs]
     base = {"warehouse": place, "dataset": dataset}
-    if ingest and "source" not in ingest:
-        raise ConfigError(
-            f"{path} [ingest] does not say which source.", 'Write source = "folder", or another.'
-        )
-    for run in runs:
-        if missing_keys := {"model", "layers"} - run.keys():
-            raise ConfigError(
-                f"{path} [extract] lacks {min(missing_keys)}.", "It needs model and layers."
-            )
-    return PipelineConfig(
-        warehouse=place,
-        dataset=dataset,
-        ingest=IngestStep(**step) if ingest else None,
-        ingest_limits=_make(IngestConfig, base | limits, f"{path} [ingest]"),
-        extract=tuple(_make(ExtractConfig, base | run, f"{path} [extract]") for run in runs),
-        similarity=_read_switch(data, "similarity", f"{path}"),
-        labels=_make(LabelSettings, data.get("labels", {}), f"{path} [labels]"),
+    whole: dict[str, Any] = {**base, "labels": _read_labels(data, path)}
+    if "similarity" in data:
+        whole["similarity"] = data["similarity"]
+    if "ingest" in data:
+        step, limits = _split_ingest(data["ingest"], f"{path} [ingest]")
+        whole["ingest"] = make_settings(IngestStep, step, f"{path} [ingest]")
+        whole["ingest_limits"] = make_settings(IngestConfig, base | limits, f"{path} [ingest]")
+    runs = data.get("extract", [])
+    whole["extract"] = tuple(
+        make_settings(ExtractConfig, base | _table(run, f"{path} [extract]"), f"{path} [extract]")
+        for run in (runs if isinstance(runs, list) else [runs])
+    )
+    return make_settings(PipelineConfig, whole, f"{path}")
+
+
+def _split_ingest(data: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What ``[ingest]`` says of the source, and what it says of limits."""
+    table = _table(data, where)
+    of_step = {one.name for one in list_fields(IngestStep)}
+    of_limits = {one.name for one in list_fields(IngestConfig)}
+    refuse_unknown(table, sorted(of_step | of_limits), where)
+    return (
+        {name: value for name, value in table.items() if name in of_step},
+        {name: value for name, value in table.items() if name in of_limits},
     )
 
 
+def _table(data: Any, where: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} is {data!r}.", "It must be a table: lines of NAME = VALUE.")
+    return data
+
+
+def _read_labels(data: Mapping[str, Any], path: str | Path) -> LabelSettings:
+    where = f"{path} [labels]"
+    return make_settings(LabelSettings, _table(data.get("labels", {}), where), where)
+
+
 def _read_toml(path: str | Path) -> dict[str, Any]:
+    """The file as TOML has it, with names at its top that we know and places that are texts."""
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -85,7 +96,9 @@ def _read_toml(path: str | Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
     known = ("warehouse", "dataset", "similarity", "ingest", "extract", "labels")
-    _check_keys(data, known, f"{path}")
+    refuse_unknown(data, known, f"{path}")
+    for name in {"warehouse", "dataset"} & data.keys():
+        find_field(PipelineConfig, name).take(data[name], f"{path}")
     return data
 
 
@@ -96,9 +109,7 @@ def load_labels(path: str | Path) -> tuple[LabelSettings, str | None]:
         ConfigError: As `load_config`.
     """
     data = _read_toml(path)
-    labels = _make(LabelSettings, data.get("labels", {}), f"{path} [labels]")
-    place = data.get("warehouse")
-    return labels, str(place) if place else None
+    return _read_labels(data, path), data.get("warehouse") or None
 
 
 def change_labels(labels: LabelSettings, changes: Sequence[str]) -> LabelSettings:
@@ -119,12 +130,12 @@ def change_labels(labels: LabelSettings, changes: Sequence[str]) -> LabelSetting
                 f"--set {change} gives no value.", "Write NAME=VALUE: label_null_repeats=20"
             )
         values[name] = _read_value(name, text)
-    _make(LabelSettings, values, "--set")
-    return replace(labels, **{name: _tuple(value) for name, value in values.items()})
+    made = make_settings(LabelSettings, values, "--set")
+    return replace(labels, **{name: getattr(made, name) for name in values})
 
 
 def _read_value(name: str, text: str) -> Any:
-    default = {f.name: f.default for f in fields(LabelSettings)}.get(name)
+    default = {one.name: one.default for one in list_fields(LabelSettings)}.get(name)
     if isinstance(default, str):
         return text.strip("\"'")
     if isinstance(default, tuple) and not text.startswith("["):
@@ -133,43 +144,3 @@ def _read_value(name: str, text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _read_switch(data: dict[str, Any], name: str, where: str) -> bool:
-    value = data.get(name, False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"{where}: {name} is {value!r}.", "It must be true or false.")
-    return value
-
-
-def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
-    _check_keys(values, tuple(f.name for f in fields(kind)), where)
-    defaults = {f.name: f.default for f in fields(kind)}
-    for name, value in values.items():
-        default = defaults[name]
-        if isinstance(default, _MISSING_TYPE):
-            continue
-        if isinstance(default, tuple):
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{where}: {name} is {value!r}.", "It must be a list of texts.")
-            continue
-        right = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, right) or isinstance(value, bool) != isinstance(default, bool):
-            raise ConfigError(
-                f"{where}: {name} is {value!r}.", f"It must be {_KINDS[type(default)]}."
-            )
-    return kind(**{name: _tuple(value) for name, value in values.items()})
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _check_keys(values: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    for name in values:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            raise ConfigError(
-                f"{where}: {name!r} cannot be set.",
-                (f"Did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(known)}.",
-            )

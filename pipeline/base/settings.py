@@ -1,13 +1,19 @@
-"""What can be set, in frozen objects: one sentence a field. The CLI, the flows and TOML files share them."""
+"""What can be set, in frozen objects: a field's type, bounds, default and sentence are written here alone.
+
+Command line options, job files, the flows, Prefect's form and the reference are made from them; see
+`fields.list_fields`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pipeline.base.errors import ConfigError
+from annotated_types import Ge, Gt, Le, MinLen
+
+from pipeline.base.fields import Settings
 
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels; larger ones are rejected from their header alone."""
@@ -15,72 +21,87 @@ MAX_PIXELS = 100_000_000
 MAX_REJECT_FRAC = 0.25
 """A shard with a larger share of rejects fails as a whole: something is wrong with all of it."""
 
+Share = Annotated[float, Ge(0), Le(1)]
+Count = Annotated[int, Ge(1)]
+
+SourceName = Literal["img2dataset", "wit", "wit-base", "folder", "webdataset", "openmoji"]
+LabelOrigin = Literal["stimulus", "texts", "similarity"]
+TextKind = Literal[
+    "caption", "attribution", "alt", "page_title", "section_title", "section", "page"
+]
+
 
 @dataclass(frozen=True)
-class IngestConfig:
+class IngestConfig(Settings):
     """How a foreign layout becomes a registered dataset."""
 
     warehouse: str
-    """Folder or URL of the warehouse."""
+    """Folder or URL of the warehouse, where everything is kept."""
     dataset: str
-    """Name of the dataset: letters, digits, '.', '_' and '-'."""
-    max_reject_frac: float = MAX_REJECT_FRAC
-    """Largest share of rejected samples (0..1) that a shard may have before it fails as a whole."""
-    shard_size: int = 1000
-    """Examples in each shard that we write ourselves (existing tars are never rewritten)."""
-    duplicates: str = ""
+    """Name that the dataset has or gets: letters, digits, '.', '_' and '-'."""
+    max_reject_frac: Share = MAX_REJECT_FRAC
+    """Largest share of rejected samples that a shard may have before it fails as a whole."""
+    shard_size: Count = 1000
+    """How many examples go into each shard that is written; existing tars are never rewritten."""
+    duplicates: Literal["", "near", "exact"] = ""
     """What counts as one image: ``near``, a file and its copies (resized, encoded anew, grey,
-    cropped a little); ``exact``, identical files. Empty: ``near``, or what the dataset has."""
+    cropped a little); ``exact``, identical files. If not given: what the dataset has, ``near`` for a new
+    one."""
 
 
 @dataclass(frozen=True)
-class ExtractConfig:
+class ExtractConfig(Settings):
     """What to compute: one run is one of these, applied to every shard of a dataset."""
 
     warehouse: str
-    """Folder or URL of the warehouse."""
+    """Folder or URL of the warehouse, where everything is kept."""
     dataset: str
-    """Name of an ingested dataset."""
+    """Name of a dataset that was ingested."""
     model: str
-    """``nano``, ``ARCH:TAG``, ``ARCH:TAG@FILE``, ``hf-hub:ORG/NAME``, ``local-dir:DIR``, ``ARCH:random``."""
-    layers: tuple[str, ...]
-    """Layer specs ``PATH[:input|output][:max|mean|center|cls]``, or names of presets."""
+    """Which CLIP model to use: ``nano`` (embedded), ``ARCH:TAG`` as open_clip names it, ``ARCH:TAG@FILE``,
+    ``hf-hub:ORG/NAME``, ``local-dir:DIR``, or ``ARCH:random``."""
+    layers: Annotated[tuple[str, ...], MinLen(1)]
+    """Which layers to read: ``PATH[:input|output][:max|mean|center|cls]``, or presets (``goh2021``,
+    ``vit-mlp``, ``vit-mlp-all``); several are read in one pass."""
     run: str = ""
-    """Name of the run's folder; empty means a hash of all that decides the result."""
+    """Name of the run; if not given, a hash of all that decides its result."""
     device: str = "auto"
-    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes the best one present."""
-    precision: str = "float32"
-    """``float32``, or ``bfloat16``/``float16`` for autocast on a GPU (changes the results a little)."""
-    batch_size: int = 64
-    """Images in one forward pass; results agree for every value to one float16 step."""
-    workers: int = 0
-    """Threads that decode images; 0 means one per core."""
-    preprocess: str = "fast"
-    """``fast``: uint8 antialiased bicubic; ``exact``: open_clip's own PIL transform."""
-    max_pixels: int = MAX_PIXELS
-    """Images with more pixels are rejected from their header, before they cost memory."""
-    max_reject_frac: float = MAX_REJECT_FRAC
-    """Largest share of rejected examples (0..1) that a shard may have before it fails as a whole."""
-    store: str = "auto"
-    """``positive`` keeps activations above zero, ``all`` keeps all; ``auto`` decides by layer."""
-    activation_dtype: str = "float16"
-    """Type of the stored activations: ``float16`` or ``float32``."""
-    top_k: int = 100
-    """How many strongest and weakest examples of each neuron a shard keeps."""
-    memory_budget_mb: int = 1024
-    """Activations held before a shard's part is written, in MiB; smaller means more, smaller parts."""
+    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision of the forward pass: ``float32``, or ``bfloat16`` and ``float16`` by autocast on a GPU, which
+    change the results a little."""
+    batch_size: Count = 64
+    """How many images go into one forward pass; results agree for every value to one float16 step."""
+    workers: Annotated[int, Ge(0)] = 0
+    """How many threads decode images; 0 means one for each core."""
+    preprocess: Literal["fast", "exact"] = "fast"
+    """How images are resized: ``fast``, antialiased bicubic on uint8; ``exact``, open_clip's own transform with
+    Pillow."""
+    max_pixels: Count = MAX_PIXELS
+    """Images with more pixels than this are rejected from their header, before they cost memory."""
+    max_reject_frac: Share = MAX_REJECT_FRAC
+    """Largest share of rejected examples that a shard may have before it fails as a whole."""
+    store: Literal["auto", "positive", "all"] = "auto"
+    """Which activations are stored: ``positive`` keeps those above zero, ``all`` keeps all, ``auto`` decides by
+    layer."""
+    activation_dtype: Literal["float16", "float32"] = "float16"
+    """Number type that activations are stored as."""
+    top_k: Count = 100
+    """How many of the strongest and of the weakest examples of each neuron a shard keeps."""
+    memory_budget_mb: Count = 1024
+    """How many MiB of activations are held before a part is written; less means more and smaller parts."""
 
 
 @dataclass(frozen=True)
-class ClassifyConfig:
+class ClassifyConfig(Settings):
     """Zero-shot classification of every example of a run, from the embeddings that it stores."""
 
     warehouse: str
-    """Folder or URL of the warehouse."""
+    """Folder or URL of the warehouse, where everything is kept."""
     dataset: str
-    """Name of an ingested dataset."""
+    """Name of a dataset that was ingested."""
     run: str
-    """The run's id."""
+    """Name (id) of the run."""
     model: str
     """The run's own model, named as for ``extract``; another one is an error."""
     classes: tuple[str, ...]
@@ -88,9 +109,10 @@ class ClassifyConfig:
     templates: tuple[str, ...]
     """Prompts with ``{}`` where the class goes; their embeddings are averaged."""
     class_set: str = ""
-    """Name of the class set; empty means a hash of classes, templates and weights."""
+    """Name of the set of classes and prompts; if not given, a hash of them and the weights."""
     device: str = "auto"
-    """Where the text tower runs; see `ExtractConfig`."""
+    """Where the text tower runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one
+    present."""
 
 
 CONCEPT_TEMPLATES = ("{}", "a photo of {}.", "a picture of {}.", "a drawing of {}.")
@@ -98,103 +120,72 @@ CONCEPT_TEMPLATES = ("{}", "a photo of {}.", "a picture of {}.", "a drawing of {
 
 
 @dataclass(frozen=True)
-class SimilarityConfig:
+class SimilarityConfig(Settings):
     """The model's own reading of a run's images: every concept's prompts against every image."""
 
     warehouse: str
-    """Folder or URL of the warehouse."""
+    """Folder or URL of the warehouse, where everything is kept."""
     dataset: str
-    """Name of an ingested dataset."""
+    """Name of a dataset that was ingested."""
     run: str
-    """The run's id."""
+    """Name (id) of the run."""
     model: str = ""
-    """The run's own model; empty means as the run's record names it. Another one is an error."""
+    """The run's own model, if its checkpoint is no longer where the run's record says; another one is an
+    error."""
     templates: tuple[str, ...] = CONCEPT_TEMPLATES
-    """Prompts with ``{}`` where the concept goes; their embeddings are averaged."""
+    """Prompt with ``{}`` where the concept goes, as "a photo of {}."; the embeddings of several are
+    averaged."""
     device: str = "auto"
-    """Where the text tower runs; see `ExtractConfig`."""
+    """Where the text tower runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one
+    present."""
 
 
 @dataclass(frozen=True)
-class ClassChoice:
+class ClassChoice(Settings):
     """What a typographic attack or a Stroop test chooses from; all of it has defaults."""
 
     classes: tuple[str, ...] = ()
-    """The classes; empty means all that the dataset's stimuli name."""
+    """A class to choose from; if none is given, all that the dataset's stimuli name."""
     templates: tuple[str, ...] = ()
-    """Prompts with ``{}`` where the class goes; empty means those of the test."""
+    """Prompt with ``{}`` where the class goes, as "a photo of a {}."; the embeddings of several are averaged.
+    If none is given, those of the test."""
     class_set: str = ""
-    """Name of the class set; see `ClassifyConfig`."""
-
-
-LABEL_ORIGINS = ("stimulus", "texts", "similarity")
-"""Whose word a label may rest on."""
-
-_LABEL_RANGES: dict[str, tuple[float, float]] = {
-    "label_top_k": (1, float("inf")),
-    "label_max_q": (0, 1),
-    "label_min_count": (1, float("inf")),
-    "concept_min_count": (1, float("inf")),
-    "label_null_repeats": (0, float("inf")),
-    "similarity_min_score": (0, 1),
-    "facet_min_count": (1, float("inf")),
-    "facet_min_auroc": (0, 1),
-    "facet_max_p": (0, 1),
-}
+    """Name of the set of classes and prompts; if not given, a hash of them and the weights."""
 
 
 @dataclass(frozen=True)
-class LabelSettings:
+class LabelSettings(Settings):
     """Parameters of the labelling views; they stand in the one-row view ``settings``."""
 
-    label_top_k: int = 50
+    label_top_k: Count = 50
     """Top examples of a neuron that enrichment looks at, those of both halves together."""
-    label_max_q: float = 0.05
+    label_max_q: Share = 0.05
     """A neuron is labelled if the chosen concept's Benjamini-Hochberg q is at or below this."""
-    label_min_count: int = 2
+    label_min_count: Count = 2
     """Fewest top examples of the screening half that must show a concept to make it a choice."""
-    concept_min_count: int = 3
+    concept_min_count: Count = 3
     """Concepts that fewer images of a half of a run show are not tested."""
-    label_origins: tuple[str, ...] = ("stimulus", "texts")
+    label_origins: Annotated[tuple[LabelOrigin, ...], MinLen(1)] = ("stimulus", "texts")
     """Whose word a label may rest on: ``stimulus``, ``texts``, and ``similarity``, the model's own."""
-    label_null_repeats: int = 100
+    label_null_repeats: Annotated[int, Ge(0)] = 100
     """How often labels are made again from permuted concepts, for comparison; 0 leaves it out. It takes
     some twenty to see whether any label in more than one of twenty is a fault."""
-    similarity_min_score: float = 0.2
+    similarity_min_score: Share = 0.2
     """Zero-shot probability (0..1) from which an image shows a concept by similarity."""
-    facet_min_count: int = 3
+    facet_min_count: Count = 3
     """A facet or language with fewer images of a concept, or of others, is not tested for it."""
-    facet_min_auroc: float = 0.8
+    facet_min_auroc: Share = 0.8
     """A neuron fails in a facet where its AUROC is below this."""
-    facet_max_p: float = 0.05
+    facet_max_p: Share = 0.05
     """A neuron fails in a facet where its empirical p is above this, whatever its AUROC."""
     default_language: str = "en"
     """Language assumed for texts whose language is unknown."""
-    text_kinds: tuple[str, ...] = ("caption", "alt", "page_title", "section_title")
+    text_kinds: tuple[TextKind, ...] = ("caption", "alt", "page_title", "section_title")
     """Kinds of text that are searched for concepts (long page texts name too many)."""
-    sd_bin_width: float = 1.0
+    sd_bin_width: Annotated[float, Gt(0)] = 1.0
     """Width of the bins of activation that samples are drawn from, in standard deviations."""
     sd_bin_offset: float = 0.0
     """An edge of these bins, in standard deviations from zero; the others follow from the width."""
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in _LABEL_RANGES.items():
-            if not low <= (value := getattr(self, name)) <= high:
-                bound = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
-                raise ConfigError(f"{name} is {value}.", f"It must be {bound}.")
-        if not self.label_origins or set(self.label_origins) - set(LABEL_ORIGINS):
-            raise ConfigError(
-                f"label_origins is {', '.join(self.label_origins) or 'empty'}.",
-                f"It must be one or several of: {', '.join(LABEL_ORIGINS)}.",
-            )
-        if not 0 < self.sd_bin_width < float("inf"):
-            raise ConfigError(
-                f"sd_bin_width is {self.sd_bin_width}.", "It must be a number above zero, in SD."
-            )
-        if not abs(self.sd_bin_offset) < float("inf"):
-            raise ConfigError(
-                f"sd_bin_offset is {self.sd_bin_offset}.", "It must be a finite number, in SD."
-            )
 
     def digest(self) -> str:
         """A short hash of all fields."""
@@ -202,13 +193,33 @@ class LabelSettings:
 
 
 @dataclass(frozen=True)
-class IngestStep:
+class FolderOptions(Settings):
+    """``[ingest.options]`` of the source ``folder``."""
+
+    captions: str = ""
+    """CSV, TSV, JSONL, JSON or Parquet file with the captions, for the source ``folder``. If it is not
+    given, the only such file at the top of the folder."""
+
+
+@dataclass(frozen=True)
+class WitOptions(Settings):
+    """``[ingest.options]`` of the source ``wit``."""
+
+    images: str = ""
+    """Folder of the downloaded images, or the output folder of img2dataset, for the source ``wit``."""
+    spill: str = ""
+    """Folder for the rows while they are sorted (about twice the size of the gzipped TSV); if it is not
+    given, the system's temporary folder."""
+
+
+@dataclass(frozen=True)
+class IngestStep(Settings):
     """The ``[ingest]`` table of a configuration file: which source, from where."""
 
-    source: str
-    """``img2dataset``, ``wit``, ``wit-base``, ``folder``, ``webdataset`` or ``openmoji``."""
+    source: SourceName
+    """Layout of the data: ``openmoji`` is embedded and needs no paths."""
     paths: tuple[str, ...] = ()
-    """Files, folders or URLs, as the source takes them."""
+    """Files, folders, globs, ``{000..999}`` or URLs of the data."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that source, e.g. ``images`` for WIT."""
 
@@ -220,11 +231,11 @@ def digest(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class PipelineConfig:
+class PipelineConfig(Settings):
     """A configuration file: the whole job, for ``neurons run`` and the flows."""
 
     warehouse: str
-    """Folder or URL of the warehouse."""
+    """Folder or URL of the warehouse, where everything is kept."""
     dataset: str
     """Name of the dataset."""
     ingest: IngestStep | None = None
@@ -235,9 +246,5 @@ class PipelineConfig:
     """One or more runs."""
     similarity: bool = False
     """Whether the model also reads its images itself: ``neurons similarity`` after each run."""
-    labels: LabelSettings = LabelSettings()
+    labels: LabelSettings = field(default_factory=LabelSettings)
     """Parameters of the labelling views."""
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-"""What a setting of a type must be, in words."""

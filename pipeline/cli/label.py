@@ -21,6 +21,7 @@ from pipeline.cli.neuron_arguments import (
     UnitOption,
     which_neuron,
 )
+from pipeline.cli.options import Warehouse, examples
 
 label = typer.Typer(
     name="label",
@@ -29,12 +30,13 @@ label = typer.Typer(
     rich_markup_mode=None,
 )
 
-Warehouse = Annotated[
-    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
-]
 
-
-@label.command()
+@label.command(
+    epilog=examples(
+        "neurons label export goh2021 29 --warehouse warehouse --out sheet-29",
+        "neurons label export goh2021 29 --per-bin 10 --seed 1 --warehouse warehouse",
+    )
+)
 def export(
     warehouse: Warehouse,
     layer: Layer = None,
@@ -78,7 +80,13 @@ def export(
     )
 
 
-@label.command("import")
+@label.command(
+    "import",
+    epilog=examples(
+        "neurons label import sheet-29 --labeller ada --warehouse warehouse",
+        "neurons label import labels.csv --layer goh2021 --unit 29 --warehouse warehouse",
+    ),
+)
 def import_(
     source: Annotated[
         Path,

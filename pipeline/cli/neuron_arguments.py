@@ -7,20 +7,31 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.base.errors import ConfigError
+from pipeline.cli.complete import complete_dataset, complete_layer, complete_run
 
 Layer = Annotated[
     str | None,
     typer.Argument(
-        metavar="LAYER", help="Layer of the neuron: its name, its path, or a preset (goh2021)."
+        metavar="LAYER",
+        help="Layer of the neuron: its name, its path, or a preset (goh2021).",
+        autocompletion=complete_layer,
     ),
 ]
 Unit = Annotated[
     int | None, typer.Argument(metavar="UNIT", help="Index of the neuron in its layer, from 0.")
 ]
-LayerOption = Annotated[str | None, typer.Option("--layer", help="The same as LAYER.")]
+LayerOption = Annotated[
+    str | None, typer.Option("--layer", help="The same as LAYER.", autocompletion=complete_layer)
+]
 UnitOption = Annotated[int | None, typer.Option("--unit", help="The same as UNIT.")]
-Run = Annotated[str | None, typer.Option(help="The run, if several have that layer.")]
-Dataset = Annotated[str | None, typer.Option(help="The dataset, if several have it.")]
+Run = Annotated[
+    str | None,
+    typer.Option(help="The run, if several could be meant.", autocompletion=complete_run),
+]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="The dataset, if several could be meant.", autocompletion=complete_dataset),
+]
 
 
 def which_neuron(

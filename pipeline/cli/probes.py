@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,103 +12,49 @@ from pipeline.base.display import print_table, say
 from pipeline.base.errors import ConfigError
 from pipeline.base.progress import choose_progress
 from pipeline.base.settings import ClassChoice, ExtractConfig
+from pipeline.cli.options import examples, settings_as_options
 
 if TYPE_CHECKING:
     from pipeline.probes.probe import Probe
 
-Warehouse = Annotated[
-    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
-]
-Dataset = Annotated[str, typer.Option(help="Name of a dataset that holds such stimuli.")]
-Model = Annotated[
-    str,
-    typer.Option(
-        help="nano, ARCH:TAG, ARCH:TAG@FILE, hf-hub:ORG/NAME, local-dir:DIR, ARCH:random."
-    ),
-]
-Layers = Annotated[list[str], typer.Option("--layer", help="Layers, as extract takes them.")]
-Classes = Annotated[
-    list[str],
-    typer.Option(
-        "--class", help="A class to choose from; several. Else all that the stimuli name."
-    ),
-]
 ClassFile = Annotated[
-    Path | None, typer.Option("--classes", help="A text file with one class a line.")
+    Path | None,
+    typer.Option("--classes", help="A text file with one class a line, besides those of --class."),
 ]
-Templates = Annotated[
-    list[str], typer.Option("--template", help='Prompt with {}, as "a photo of a {}."; several.')
-]
-ClassSet = Annotated[str, typer.Option(help="Name of the class set; else a hash of it.")]
-Run = Annotated[str, typer.Option(help="Name of the run; else a hash of its settings.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-BatchSize = Annotated[int, typer.Option(help="Images in one forward pass.")]
-Workers = Annotated[int, typer.Option(help="Decoding threads; 0: one a core.")]
+LAYERS = ("goh2021",)
 
 
-def attack(
-    warehouse: Warehouse,
-    dataset: Dataset,
-    model: Model,
-    layer: Layers = ["goh2021"],  # noqa: B006  # typer copies it
-    one_class: Classes = [],  # noqa: B006
-    classes: ClassFile = None,
-    template: Templates = [],  # noqa: B006
-    class_set: ClassSet = "",
-    run: Run = "",
-    device: Device = "auto",
-    batch_size: BatchSize = 64,
-    workers: Workers = 0,
-) -> None:
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(
+        epilog=examples(
+            "neurons attack --warehouse warehouse --dataset attacked --model nano",
+            "neurons attack --warehouse warehouse --dataset attacked --model nano "
+            "--class cat --class dog --class pizza",
+        )
+    )(attack)
+    app.command(
+        epilog=examples("neurons stroop --warehouse warehouse --dataset colours --model nano")
+    )(stroop)
+
+
+@settings_as_options(layers=LAYERS)
+def attack(config: ExtractConfig, choice: ClassChoice, class_file: ClassFile = None) -> None:
     """Typographic attack: classify images with and without words on them. Repeat it to resume."""
     from pipeline.probes.attack import ATTACK
 
-    config = ExtractConfig(
-        warehouse,
-        dataset,
-        model,
-        tuple(layer),
-        run=run,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-    )
-    choice = ClassChoice(read_classes(one_class, classes), tuple(template), class_set)
-    _run_and_print(ATTACK, config, choice)
+    _run_and_print(ATTACK, config, choice, class_file)
 
 
-def stroop(
-    warehouse: Warehouse,
-    dataset: Dataset,
-    model: Model,
-    layer: Layers = ["goh2021"],  # noqa: B006
-    one_class: Classes = [],  # noqa: B006
-    classes: ClassFile = None,
-    template: Templates = [],  # noqa: B006
-    class_set: ClassSet = "",
-    run: Run = "",
-    device: Device = "auto",
-    batch_size: BatchSize = 64,
-    workers: Workers = 0,
-) -> None:
+@settings_as_options(layers=LAYERS)
+def stroop(config: ExtractConfig, choice: ClassChoice, class_file: ClassFile = None) -> None:
     """Stroop: is a colour word in coloured ink taken for the word or the ink? Repeat it to resume."""
     from pipeline.probes.stroop import STROOP
 
-    config = ExtractConfig(
-        warehouse,
-        dataset,
-        model,
-        tuple(layer),
-        run=run,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-    )
-    choice = ClassChoice(read_classes(one_class, classes), tuple(template), class_set)
-    _run_and_print(STROOP, config, choice)
+    _run_and_print(STROOP, config, choice, class_file)
 
 
-def read_classes(names: list[str], file: Path | None) -> tuple[str, ...]:
+def read_classes(names: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
     """Classes of a file and of the command line, each once, in that order.
 
     Raises:
@@ -124,9 +71,12 @@ def read_classes(names: list[str], file: Path | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(line.strip() for line in lines if line.strip()), *names]))
 
 
-def _run_and_print(probe: Probe, config: ExtractConfig, choice: ClassChoice) -> None:
+def _run_and_print(
+    probe: Probe, config: ExtractConfig, choice: ClassChoice, class_file: Path | None
+) -> None:
     from pipeline.probes.probe import run_probe
 
+    choice = replace(choice, classes=read_classes(choice.classes, class_file))
     done = run_probe(probe, config, choice, choose_progress())
     say(f"run {done.run_id}, class set {done.class_set}: {done.class_count} classes")
     if done.is_random:

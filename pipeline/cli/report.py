@@ -9,13 +9,24 @@ import typer
 
 from pipeline.base.display import say
 from pipeline.base.local_file import local_file
-from pipeline.cli.neuron_arguments import Layer, LayerOption, Unit, UnitOption, which_neuron
+from pipeline.cli.neuron_arguments import (
+    Dataset,
+    Layer,
+    LayerOption,
+    Run,
+    Unit,
+    UnitOption,
+    which_neuron,
+)
+from pipeline.cli.options import Warehouse, examples
 
-Warehouse = Annotated[
-    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
-]
-Run = Annotated[str | None, typer.Option(help="The run, if there are several.")]
-Dataset = Annotated[str | None, typer.Option(help="The dataset, if there are several.")]
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(epilog=examples("neurons card goh2021 29 --out card.png --warehouse warehouse"))(
+        card
+    )
+    app.command(epilog=examples("neurons report --out report.html --warehouse warehouse"))(report)
 
 
 def card(

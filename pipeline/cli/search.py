@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.base.display import print_table, say
+from pipeline.base.settings import ExtractConfig
 from pipeline.cli import neuron_arguments
+from pipeline.cli.complete import complete_model
+from pipeline.cli.options import Device, OneDataset, OneLayer, OneRun, Warehouse, examples
 
 if TYPE_CHECKING:
     from pipeline.search.find import Found
 
-Warehouse = Annotated[
-    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
-]
-Dataset = Annotated[str | None, typer.Option(help="Only runs on this dataset.")]
-Run = Annotated[str | None, typer.Option(help="Only this run.")]
-LayerOption = Annotated[str | None, typer.Option(help="Only this layer: its name, path or preset.")]
 Count = Annotated[int, typer.Option("-k", min=1, help="Neurons in each table.")]
 
 
@@ -46,6 +43,18 @@ class Origin(StrEnum):
     similarity = "similarity"
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(
+        epilog=examples(
+            'neurons find "a photo of a cat" --warehouse warehouse',
+            "neurons find Japan --by weights --model nano --layer goh2021",
+        )
+    )(find)
+    app.command(epilog=examples("neurons like goh2021 29 --warehouse warehouse"))(like)
+    app.command("sum", epilog=examples("neurons sum Japan --warehouse warehouse"))(neuron_sum)
+
+
 def find(
     text: Annotated[
         str, typer.Argument(help="What they should stand for: any text, any language.")
@@ -54,21 +63,25 @@ def find(
         str | None,
         typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL; not needed for weights."),
     ] = None,
-    dataset: Dataset = None,
-    run: Run = None,
-    layer: LayerOption = None,
+    dataset: OneDataset = None,
+    run: OneRun = None,
+    layer: OneLayer = None,
     by: Annotated[
         list[Way], typer.Option(help="concepts, similarity or weights; several. Else all three.")
     ] = [],  # noqa: B006  # typer copies it
     model: Annotated[
-        str | None, typer.Option(help="The runs' model if it has moved; any, for weights alone.")
+        str | None,
+        typer.Option(
+            help="The runs' model if it has moved; any, for weights alone.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     template: Annotated[
         list[str], typer.Option(help='Prompt with {}, as "a photo of {}"; several are averaged.')
     ] = [],  # noqa: B006
     k: Count = 10,
     polarity: Annotated[Direction, typer.Option(help="Excited or inhibited.")] = Direction.positive,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = ExtractConfig.device,
 ) -> None:
     """Find neurons for a free text: by concept statistics, by correlation, by the weights alone."""
     from pipeline.search.find import Search, find_neurons
@@ -113,9 +126,9 @@ def like(
 def neuron_sum(
     concept: Annotated[str, typer.Argument(help="A concept in any language, or a category.")],
     warehouse: Warehouse,
-    dataset: Dataset = None,
-    run: Run = None,
-    layer: LayerOption = None,
+    dataset: OneDataset = None,
+    run: OneRun = None,
+    layer: OneLayer = None,
     neurons: Annotated[int, typer.Option(help="How many neurons at most.")] = 10,
     origin: Annotated[
         Origin | None, typer.Option(help="Who says what an image shows; else the first that does.")

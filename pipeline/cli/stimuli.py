@@ -10,7 +10,8 @@ import typer
 from pipeline.base.display import say
 from pipeline.base.errors import ConfigError
 from pipeline.base.progress import choose_progress
-from pipeline.base.settings import MAX_REJECT_FRAC, IngestConfig
+from pipeline.base.settings import IngestConfig
+from pipeline.cli.options import DatasetName, Warehouse, examples, field_option
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample
@@ -23,11 +24,7 @@ stimuli = typer.Typer(
     rich_markup_mode=None,
 )
 
-Warehouse = Annotated[
-    str, typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL of the warehouse.")
-]
-DatasetName = Annotated[str, typer.Option(help="Name of the dataset.")]
-ShardSize = Annotated[int, typer.Option(help="Examples in a shard.")]
+ShardSize = Annotated[int, field_option(IngestConfig, "shard_size")]
 SizePx = Annotated[int, typer.Option(help="Width and height of an image in pixels.")]
 Fonts = Annotated[
     list[str],
@@ -42,7 +39,11 @@ Images = Annotated[
 NOTO = ["manimgx_fonts"]
 
 
-@stimuli.command()
+@stimuli.command(
+    epilog=examples(
+        "neurons stimuli pictures --dataset pictures --form silhouette --warehouse warehouse"
+    )
+)
 def pictures(
     warehouse: Warehouse,
     dataset: DatasetName,
@@ -57,7 +58,7 @@ def pictures(
         list[str], typer.Option("--category", help="Only concepts of this category; several.")
     ] = [],  # noqa: B006
     size_px: SizePx = 160,
-    shard_size: ShardSize = 1000,
+    shard_size: ShardSize = IngestConfig.shard_size,
 ) -> None:
     """Concepts drawn in different sets, and as edge maps and silhouettes."""
     from pipeline.stimuli.pictures import PictureOptions, iter_pictures
@@ -68,7 +69,9 @@ def pictures(
     _ingest(warehouse, dataset, shard_size, iter_pictures(options))
 
 
-@stimuli.command()
+@stimuli.command(
+    epilog=examples("neurons stimuli words --dataset words --list words.txt --warehouse warehouse")
+)
 def words(
     warehouse: Warehouse,
     dataset: DatasetName,
@@ -95,9 +98,9 @@ def words(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     size_px: SizePx = 160,
     max_reject_frac: Annotated[
-        float, typer.Option(help="Largest share of words (0..1) that may be refused.")
-    ] = MAX_REJECT_FRAC,
-    shard_size: ShardSize = 1000,
+        float, field_option(IngestConfig, "max_reject_frac")
+    ] = IngestConfig.max_reject_frac,
+    shard_size: ShardSize = IngestConfig.shard_size,
 ) -> None:
     """Any words in any fonts. A word that a font cannot draw is rejected, never drawn as boxes."""
     from pipeline.stimuli.words import WordOptions, concept_words, iter_words, read_words
@@ -118,7 +121,11 @@ def words(
     _ingest(warehouse, dataset, shard_size, iter_words(chosen, options), max_reject_frac)
 
 
-@stimuli.command()
+@stimuli.command(
+    epilog=examples(
+        "neurons stimuli typographic photos/ --text pizza --dataset attacked --warehouse warehouse"
+    )
+)
 def typographic(
     images: Images,
     warehouse: Warehouse,
@@ -130,7 +137,7 @@ def typographic(
     font: Fonts = NOTO,
     font_name: Annotated[str, typer.Option(help="The font's name.")] = "NotoSans",
     limit: Annotated[int, typer.Option(min=0, help="At most this many images; 0 takes all.")] = 0,
-    shard_size: ShardSize = 1000,
+    shard_size: ShardSize = IngestConfig.shard_size,
 ) -> None:
     """Images with texts on them, each beside the clean image, a blank patch and the right word."""
     from itertools import islice
@@ -148,14 +155,14 @@ def typographic(
     _ingest(warehouse, dataset, shard_size, items)
 
 
-@stimuli.command()
+@stimuli.command(epilog=examples("neurons stimuli stroop --dataset colours --warehouse warehouse"))
 def stroop(
     warehouse: Warehouse,
     dataset: DatasetName,
     font: Fonts = NOTO,
     font_name: Annotated[str, typer.Option(help="The font's name.")] = "NotoSans",
     size_px: SizePx = 160,
-    shard_size: ShardSize = 1000,
+    shard_size: ShardSize = IngestConfig.shard_size,
 ) -> None:
     """Colour words in inks, with neutral and congruent cards."""
     from pipeline.stimuli.stroop import iter_stroop
@@ -164,7 +171,9 @@ def stroop(
     _ingest(warehouse, dataset, shard_size, items)
 
 
-@stimuli.command()
+@stimuli.command(
+    epilog=examples("neurons stimuli forms photos/ --dataset shapes --warehouse warehouse")
+)
 def forms(
     images: Images,
     warehouse: Warehouse,
@@ -172,7 +181,7 @@ def forms(
     form: Annotated[
         list[str], typer.Option("--form", help="line drawing, edge map or silhouette; several.")
     ] = ["line drawing", "silhouette"],  # noqa: B006
-    shard_size: ShardSize = 1000,
+    shard_size: ShardSize = IngestConfig.shard_size,
 ) -> None:
     """Line drawings, edge maps and silhouettes made of any images."""
     from pipeline.stimuli.base_images import iter_images
@@ -201,7 +210,7 @@ def _ingest(
     dataset: str,
     shard_size: int,
     items: Iterable[SourceExample],
-    max_reject_frac: float = MAX_REJECT_FRAC,
+    max_reject_frac: float = IngestConfig.max_reject_frac,
 ) -> None:
     from pipeline.sources.ingest import ingest_items
 

@@ -12,7 +12,7 @@ from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import describe_model, load_clip
 from pipeline.extract.encode import Encoder
-from pipeline.extract.open import check_config, identify_run
+from pipeline.extract.open import identify_run
 from pipeline.extract.plan import plan_shard, read_duplicates
 from pipeline.extract.run import choose_decode, worker_count
 from pipeline.extract.stream import stream_batches
@@ -74,7 +74,6 @@ def estimate(config: ExtractConfig) -> Estimate:
         WarehouseError: There is nothing left to do.
         NeuronsError: What would stop the run as well.
     """
-    check_config(config)
     store = Store(config.warehouse)
     dataset = read_dataset(store, config.dataset)
     clip = load_clip(config.model, config.device)

@@ -20,13 +20,6 @@ from pipeline.tables.datasets import check_name, dataset_folder
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord
 
-CHOICES = {
-    "preprocess": ("fast", "exact"),
-    "store": ("auto", "positive", "all"),
-    "activation_dtype": ("float16", "float32"),
-    "precision": ("float32", "bfloat16", "float16"),
-}
-
 
 @dataclass(frozen=True)
 class Run:
@@ -37,27 +30,6 @@ class Run:
     outputs: tuple[LayerOutput, ...]
     model_id: str
     is_random: bool
-
-
-def check_config(config: ExtractConfig) -> None:
-    """Refuse values that cannot work.
-
-    Raises:
-        ConfigError: Names the field, its value and what it may be.
-    """
-    for name, allowed in CHOICES.items():
-        if getattr(config, name) not in allowed:
-            raise ConfigError(
-                f"{name} is {getattr(config, name)!r}.", f"It must be one of {', '.join(allowed)}."
-            )
-    least_of = {"batch_size": 1, "workers": 0, "top_k": 1, "memory_budget_mb": 1, "max_pixels": 1}
-    for name, least in least_of.items():
-        if getattr(config, name) < least:
-            raise ConfigError(
-                f"{name} is {getattr(config, name)}.", f"It must be a whole number >= {least}."
-            )
-    if not 0 <= config.max_reject_frac <= 1:
-        raise ConfigError(f"max_reject_frac is {config.max_reject_frac}.", "It is a share: 0 to 1.")
 
 
 def versions() -> dict[str, str]:

@@ -25,7 +25,7 @@ from pipeline.clip.model import load_clip
 from pipeline.extract.commit import RunSummary, ShardWork
 from pipeline.extract.decode import decode_exact, decode_fast
 from pipeline.extract.encode import Encoder
-from pipeline.extract.open import check_config, open_run
+from pipeline.extract.open import open_run
 from pipeline.extract.stream import stream_batches
 from pipeline.tables.datasets import read_dataset
 
@@ -51,7 +51,6 @@ def extract(
         NeuronsError: Nothing could be started, or the disk is full.
     """
     began = time.perf_counter()
-    check_config(config)
     store = Store(config.warehouse)
     dataset = read_dataset(store, config.dataset)
     clip = load_clip(config.model, config.device)

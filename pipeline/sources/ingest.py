@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.base.credentials import refuse_credentials
 from pipeline.base.errors import ConfigError, ShardError, StorageError
+from pipeline.base.fields import AnySettings, make_settings, refuse_unknown
 from pipeline.base.leftovers import clear_half_written_below
 from pipeline.base.locks import take_lock
 from pipeline.base.places import is_url
 from pipeline.base.progress import NoProgress, ProgressCallback
-from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.settings import FolderOptions, IngestConfig, IngestStep, WitOptions
 from pipeline.base.storage import Store
 from pipeline.sources.register import is_done
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
@@ -24,9 +25,6 @@ from pipeline.tables.manifests import ShardManifest
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample
-
-SOURCES = ("img2dataset", "wit", "wit-base", "folder", "webdataset", "openmoji")
-"""Every source that ``ingest`` knows."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def ingest(
         progress: Told of each shard.
 
     Raises:
-        ConfigError: No such source, or an option that it does not have.
+        ConfigError: There are no paths, or an option that the source does not have.
         SourceError: The source is not what it claims to be, or has changed.
         ShardError: Some shards failed; all others are registered and indexed.
         StorageError: The warehouse cannot be written, or another ingest is writing the dataset.
@@ -86,12 +84,10 @@ def ingest_items(
         progress: Told of each shard.
 
     Raises:
-        ConfigError: Limits that cannot be.
         SourceError: There are no items, or they are no longer those of the shards that are done.
         ShardError: Some shards failed.
         StorageError: The warehouse cannot be written, or another ingest is writing the dataset.
     """
-    _check_limits(config)
     return _ingest(config, partial(_write_items, source=source, items=items), progress)
 
 
@@ -157,24 +153,9 @@ def _check(config: IngestConfig, step: IngestStep) -> None:
     for path in (*step.paths, *step.options.values()):
         if isinstance(path, str) and is_url(path):
             refuse_credentials(path)
-    if step.source not in SOURCES:
-        raise ConfigError(f"There is no source {step.source!r}.", f"Sources: {', '.join(SOURCES)}.")
     if step.source != "openmoji" and not step.paths:
         raise ConfigError(
             f"The source {step.source} needs at least one path.", "Name the files or folders."
-        )
-    _check_limits(config)
-
-
-def _check_limits(config: IngestConfig) -> None:
-    if config.shard_size < 1 or not 0 <= config.max_reject_frac <= 1:
-        raise ConfigError(
-            f"shard_size is {config.shard_size} and max_reject_frac {config.max_reject_frac}.",
-            "Expected a shard_size of 1 or more and a max_reject_frac from 0 to 1.",
-        )
-    if config.duplicates not in ("", "near", "exact"):
-        raise ConfigError(
-            f"duplicates is {config.duplicates!r}.", "It must be near or exact; see neurons ingest."
         )
 
 
@@ -185,56 +166,40 @@ def _run_source(
     if step.source == "webdataset":
         from pipeline.sources.layouts.webdataset import ingest_webdataset
 
-        _take_options(step, ())
+        _refuse_options(step)
         ingest_webdataset(store, config, step.paths, progress)
     elif step.source == "img2dataset":
         from pipeline.sources.layouts.img2dataset import ingest_img2dataset
 
-        _take_options(step, ())
+        _refuse_options(step)
         ingest_img2dataset(store, config, step.paths, progress)
     elif step.source == "wit":
         from pipeline.sources.layouts.wit import ingest_wit
 
-        options = _take_options(step, ("images", "spill"))
-        ingest_wit(store, config, step.paths, options, progress)
+        ingest_wit(store, config, step.paths, _make_options(step, WitOptions), progress)
     elif step.source == "wit-base":
         from pipeline.sources.layouts.wit_base import ingest_wit_base
 
-        _take_options(step, ())
+        _refuse_options(step)
         ingest_wit_base(store, config, step.paths, progress)
     elif step.source == "folder":
         from pipeline.sources.layouts.folder import ingest_folder
 
-        options = _take_options(step, ("captions",))
-        ingest_folder(store, config, step.paths, options, progress)
+        ingest_folder(store, config, step.paths, _make_options(step, FolderOptions), progress)
     else:
-        _ingest_openmoji(store, config, step, progress)
+        from pipeline.sources.layouts.openmoji import OpenMojiOptions, iter_openmoji
+        from pipeline.sources.writer import ingest_examples
+
+        items = iter_openmoji(_make_options(step, OpenMojiOptions))
+        ingest_examples(store, config, "openmoji", items, progress)
 
 
-def _ingest_openmoji(
-    store: Store, config: IngestConfig, step: IngestStep, progress: ProgressCallback
-) -> None:
-    from dataclasses import fields
-
-    from pipeline.sources.layouts.openmoji import OpenMojiOptions, iter_openmoji
-    from pipeline.sources.writer import ingest_examples
-
-    given = _take_options(step, tuple(field.name for field in fields(OpenMojiOptions)))
-    values: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in given.items()
-    }
-    items = iter_openmoji(OpenMojiOptions(**values))
-    ingest_examples(store, config, "openmoji", items, progress)
+def _make_options(step: IngestStep, kind: type[AnySettings]) -> AnySettings:
+    return make_settings(kind, step.options, f"options of the source {step.source}")
 
 
-def _take_options(step: IngestStep, known: tuple[str, ...]) -> dict[str, Any]:
-    unknown = sorted(set(step.options) - set(known))
-    if unknown:
-        raise ConfigError(
-            f"The source {step.source} has no option {unknown[0]!r}.",
-            f"Its options: {', '.join(known) or 'none'}.",
-        )
-    return dict(step.options)
+def _refuse_options(step: IngestStep) -> None:
+    refuse_unknown(step.options, (), f"options of the source {step.source}")
 
 
 def _failure(dataset: str, done_count: int, failed: list[ShardManifest]) -> ShardError:

@@ -41,7 +41,7 @@ def place(tmp_path, monkeypatch):
         ((*WORDS, "--size-frac", "nan", "0.5"), "size_frac is nan"),
         ((*WORDS, "--size-px", -1), "size_px -1"),
         ((*WORDS, "--shard-size", 0), "shard_size is 0"),
-        ((*WORDS, "--max-reject-frac", "nan"), "max_reject_frac nan"),
+        ((*WORDS, "--max-reject-frac", "nan"), "max_reject_frac is nan"),
         ((*WORDS, "--font", "~nosuchuser/x"), "no file or folder '~nosuchuser/x'"),
         ((*WORDS, "--font", LONG), "File name too long"),
         ((*WORDS[:-4], "--list", "~nosuchuser/x", *HERE), "cannot be read"),

@@ -122,11 +122,11 @@ def test_settings_are_changed_by_name():
         ("label_null_repeats=many", "must be a whole number"),
         ("label_null_repeats=2.5", "must be a whole number"),
         ("label_null_repeats=true", "must be a whole number"),
-        ("label_null_repeats=-1", "at least 0"),
+        ("label_null_repeats=-1", "0 or more"),
         ("label_max_q=7", "from 0 to 1"),
         ("label_max_q=nan", "from 0 to 1"),
-        ("label_origins=mind", "one or several of: stimulus, texts, similarity"),
-        ("text_kinds=[1]", "a list of texts"),
+        ("label_origins=mind", "some of: stimulus, texts, similarity"),
+        ("text_kinds=[1]", "a list of some of: caption"),
     ],
 )
 def test_a_wrong_setting_is_told(change, message):

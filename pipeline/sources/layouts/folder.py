@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from pipeline.base.folders import Listing, list_folder
 from pipeline.base.names import UNREADABLE_EXTENSIONS, describe_ending, is_image_name, split_ending
 from pipeline.base.places import open_place
 from pipeline.base.progress import ProgressCallback
-from pipeline.base.settings import IngestConfig
+from pipeline.base.settings import FolderOptions, IngestConfig
 from pipeline.base.storage import Store
 from pipeline.sources.layouts.image_finder import ImageFinder
 from pipeline.sources.layouts.published import read_published_name
@@ -49,7 +49,7 @@ def ingest_folder(
     store: Store,
     config: IngestConfig,
     paths: Sequence[str],
-    options: Mapping[str, Any],
+    options: FolderOptions,
     progress: ProgressCallback,
 ) -> None:
     """Write the images of folders into shards, in the order of their relative paths.
@@ -58,13 +58,13 @@ def ingest_folder(
         store: The warehouse.
         config: Name of the dataset, size of shards and limits.
         paths: Folders or URLs; images are found at any depth.
-        options: ``captions``: the file of captions; by default the only one at the top of the folder.
+        options: Which file holds the captions.
         progress: Told of each shard.
 
     Raises:
         SourceError: A folder is not there or holds no image, or the captions cannot be read.
     """
-    captions = options.get("captions")
+    captions = options.captions or None
     passed_over = PassedOver()
     items = (item for path in paths for item in iter_folder(path, captions, passed_over, store.url))
     ingest_examples(store, config, "folder", items, progress, passed_over)

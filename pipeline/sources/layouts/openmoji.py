@@ -17,9 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from pipeline.base.errors import ConfigError, SourceError
+from pipeline.base.fields import Settings
+from pipeline.base.settings import Count
 from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample
 
@@ -33,12 +37,12 @@ _COMPONENT, _FULLY_QUALIFIED = 1, 2  # values of emoji.STATUS
 
 
 @dataclass(frozen=True)
-class OpenMojiOptions:
+class OpenMojiOptions(Settings):
     """Which drawings, how large, and named in which languages."""
 
-    size_px: int = 160
+    size_px: Count = 160
     """Width and height of the JPEG."""
-    limit: int | None = None
+    limit: Annotated[int, Ge(1)] | None = None
     """How many drawings at most; None takes all. Any prefix is a fair mixture of all kinds."""
     has_skin_tones: bool = False
     """Whether to include the skin tone variants (twice as many drawings again, nearly alike)."""

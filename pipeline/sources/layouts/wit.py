@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.base.errors import ConfigError, ExampleError
 from pipeline.base.places import open_place
 from pipeline.base.progress import ProgressCallback
-from pipeline.base.settings import IngestConfig
+from pipeline.base.settings import IngestConfig, WitOptions
 from pipeline.base.storage import Store
 from pipeline.sources.layouts.wit_base import list_files, make_url_key
 from pipeline.sources.layouts.wit_images import create_image_table
@@ -42,7 +42,7 @@ def ingest_wit(
     store: Store,
     config: IngestConfig,
     paths: Sequence[str],
-    options: Mapping[str, Any],
+    options: WitOptions,
     progress: ProgressCallback,
 ) -> None:
     """Write the images of WIT into shards, one example an image, in the order of ``image_url``.
@@ -55,25 +55,22 @@ def ingest_wit(
         store: The warehouse.
         config: Name of the dataset, size of shards and limits.
         paths: ``.tsv`` and ``.tsv.gz`` files, or folders of them.
-        options: ``images``: the folder of images, or the output folder of img2dataset. ``spill``:
-            where the rows lie while they are sorted (about the size of the gzipped TSV, twice); by
-            default the system's temporary folder.
+        options: Where the images are, and where the rows lie while they are sorted.
         progress: Told of each file and each shard.
 
     Raises:
         ConfigError: The option ``images`` is missing.
         SourceError: A file is not a TSV of WIT, or the images cannot be found.
     """
-    images = options.get("images")
-    if not images:
+    if not options.images:
         raise ConfigError(
             "The source wit needs the images that were downloaded.",
             "Give --images FOLDER: a folder of images, or the output folder of img2dataset.",
         )
     files = list_files(paths, (".tsv", ".tsv.gz"), store.url)
-    with tempfile.TemporaryDirectory(dir=options.get("spill")) as spill, connect(spill) as con:
+    with tempfile.TemporaryDirectory(dir=options.spill or None) as spill, connect(spill) as con:
         odd = load_tsv(con, spill, files, ("image_url", *TEXT_COLUMNS), progress)
-        create_image_table(con, str(images), progress)
+        create_image_table(con, options.images, progress)
         items = chain((row.to_reject() for row in odd.bad), iter_wit(con, odd.notices))
         ingest_examples(store, config, "wit", items, progress)
 

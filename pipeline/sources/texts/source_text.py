@@ -9,9 +9,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.base.secrets import drop_credentials
+from pipeline.base.settings import TextKind
 from pipeline.sources.notices import (
     TEXT_EMPTY,
     TEXT_LEFT_OUT,
@@ -25,15 +26,7 @@ from pipeline.sources.texts.decoding import decode_text
 from pipeline.sources.texts.languages import is_language, normalise_language, read_language
 from pipeline.tables.samples import name_records
 
-TEXT_KINDS = (
-    "caption",
-    "attribution",
-    "alt",
-    "page_title",
-    "section_title",
-    "section",
-    "page",
-)
+TEXT_KINDS: tuple[str, ...] = get_args(TextKind)
 """Every kind of text that ``texts`` knows."""
 
 SourceText = Mapping[str, str | None]

@@ -1,0 +1,71 @@
+"""Whole jobs: ``run`` from a file, and ``demo`` on embedded data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.base.display import print_table, say
+from pipeline.base.progress import choose_progress
+from pipeline.cli.options import Warehouse, examples
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(
+        "run",
+        epilog=examples("neurons run job.toml", "neurons run job.toml --warehouse elsewhere"),
+    )(run_config)
+    app.command(epilog=examples("neurons demo", "neurons demo --warehouse /tmp/demo"))(demo)
+
+
+def run_config(
+    config: Annotated[Path, typer.Argument(help="TOML file; see README.")],
+    warehouse: Annotated[
+        str | None, typer.Option(help="Goes before the file's; NEURONS_WAREHOUSE goes after it.")
+    ] = None,
+) -> None:
+    """Ingest, extract, build and check, from one file."""
+    from pipeline.base.job_file import load_config
+    from pipeline.jobs.job import run_job
+    from pipeline.upkeep.check import run_violations
+
+    fallback = os.environ.get("NEURONS_WAREHOUSE")
+    done = run_job(load_config(config, warehouse, fallback), choose_progress())
+    say(*done.lines)
+    if run_violations(done.checks):
+        raise typer.Exit(1)
+
+
+def demo(
+    warehouse: Warehouse = "warehouse",
+) -> None:
+    """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
+    from pipeline.jobs.demo import FIRST_LINE, run_demo
+    from pipeline.upkeep.check import run_violations
+
+    say(FIRST_LINE)
+    done = run_demo(warehouse, choose_progress())
+    say(*done.job.lines)
+    say(
+        "",
+        f"Planted neurons that got their own concept as label: {done.right_count} of "
+        f"{done.planted_count}; of those known to be good {done.asserted_right_count} of "
+        f"{done.asserted_count}.",
+        f"Planted neurons whose strongest image is the right one in every form: "
+        f"{done.every_form_count} of {done.planted_count}.",
+    )
+    for neuron in done.neurons:
+        planted = f"planted: {neuron.planted}" if neuron.planted else "free"
+        say(f"  unit {neuron.unit} ({planted}): {neuron.evidence}")
+    for title, columns, rows in done.tables:
+        say("", title)
+        print_table(columns, iter(rows))
+    say("", f"Warehouse  {done.warehouse}")
+    for sheet in done.sheets:
+        say(f"Picture    {sheet}")
+    if run_violations(done.checks):
+        raise typer.Exit(1)

@@ -1,0 +1,149 @@
+"""Options of the command line, made from the fields of settings: name, type, default and help stand there."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+from pipeline.base.fields import Field, Settings, find_field, list_fields
+from pipeline.base.settings import ExtractConfig, IngestConfig
+from pipeline.cli.complete import complete_dataset, complete_layer, complete_model, complete_run
+
+_COMPLETERS: dict[str, Callable[..., list[str]]] = {
+    "dataset": complete_dataset,
+    "run": complete_run,
+    "layers": complete_layer,
+    "model": complete_model,
+}
+
+
+def field_option(kind: type[Settings], name: str) -> Any:
+    """The option of one field, for a command that does not take all of its settings."""
+    return _option(find_field(kind, name))
+
+
+def _option(field: Field) -> Any:
+    flag = _singular(field.name) if get_origin(field.type) is tuple else field.name
+    return typer.Option(
+        f"--{flag.replace('_', '-')}",
+        help=say_help(field),
+        envvar="NEURONS_WAREHOUSE" if field.name == "warehouse" else None,
+        autocompletion=_COMPLETERS.get(field.name),
+    )
+
+
+def _singular(name: str) -> str:
+    """An option of a list is given once for each item: ``layers`` is ``--layer``."""
+    return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
+
+
+def say_help(field: Field) -> str:
+    """The sentence of a field as the command line shows it, with its bounds."""
+    text = field.text.replace("`", "")
+    return f"{text.removesuffix('.')} ({field.bounds})." if field.bounds else text
+
+
+def settings_as_options(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for every field of the settings that it takes, in place of these.
+
+    Args:
+        defaults: By field, where the command's default is not the field's.
+
+    Returns:
+        A decorator. Parameters of the command that are annotated with a `Settings` class are made from
+        the options; all others are as typer takes them.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        kinds = {name: kind for name, kind in hints.items() if _is_settings(kind)}
+        parameters: list[inspect.Parameter] = []
+        for one in inspect.signature(command).parameters.values():
+            if one.name in kinds:
+                parameters += [_parameter(f, defaults) for f in list_fields(kinds[one.name])]
+            else:
+                parameters.append(
+                    one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
+                )
+
+        def run(**given: Any) -> None:
+            made = {name: _make(kind, given) for name, kind in kinds.items()}
+            command(**made, **given)
+
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
+
+
+def _make(kind: type[Settings], given: dict[str, Any]) -> Settings:
+    """Settings from the options of a command, which are taken out of ``given``."""
+    values = {field.name: given.pop(field.name) for field in list_fields(kind)}
+    empty = {
+        field.name: field.default
+        for field in list_fields(kind)
+        if values[field.name] is None  # a choice that was not made
+    }
+    return kind(**values | empty)
+
+
+def _parameter(field: Field, defaults: dict[str, Any]) -> inspect.Parameter:
+    kind = field.type
+    is_list = get_origin(kind) is tuple
+    default = defaults.get(
+        field.name, inspect.Parameter.empty if field.is_required else field.default
+    )
+    if field.choices:
+        kind = Literal[field.choices]
+        if default == "":
+            kind, default = kind | None, None
+    elif is_list:
+        kind = get_args(kind)[0]
+    if is_list:
+        kind = list[kind]  # type: ignore[valid-type]
+        default = list(default) if isinstance(default, tuple) else default
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, _option(field)],
+    )
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: commands to copy, each on a line of its own."""
+    title = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n".join(("\b", title, *(f"  {line}" for line in lines)))
+
+
+Warehouse = Annotated[str, field_option(IngestConfig, "warehouse")]
+DatasetName = Annotated[str, field_option(IngestConfig, "dataset")]
+Model = Annotated[str, field_option(ExtractConfig, "model")]
+Device = Annotated[str, field_option(ExtractConfig, "device")]
+OneDataset = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset", help="Only this dataset; all if not given.", autocompletion=complete_dataset
+    ),
+]
+OneRun = Annotated[
+    str | None,
+    typer.Option("--run", help="Only this run; all if not given.", autocompletion=complete_run),
+]
+OneLayer = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        help="Only this layer: its name, its path or a preset; all if not given.",
+        autocompletion=complete_layer,
+    ),
+]

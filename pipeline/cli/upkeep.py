@@ -1,0 +1,121 @@
+"""Keeping a warehouse: ``build``, ``check``, ``repair``, ``compact``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.base.display import say
+from pipeline.base.progress import choose_progress
+from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(
+        epilog=examples(
+            "neurons build --warehouse warehouse",
+            "neurons build --warehouse warehouse --set label_null_repeats=20 --set label_max_q=0.1",
+        )
+    )(build)
+    app.command(
+        epilog=examples(
+            "neurons check --warehouse warehouse", "neurons check --warehouse warehouse --deep"
+        )
+    )(check)
+    app.command(epilog=examples("neurons repair --warehouse warehouse"))(repair)
+    app.command(epilog=examples("neurons compact --warehouse warehouse"))(compact)
+
+
+def build(
+    warehouse: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL; before the file's. NEURONS_WAREHOUSE goes after it."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Take [labels] from this job file; see README.")
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="Change a setting of [labels]: label_null_repeats=20"),
+    ] = [],  # noqa: B006
+) -> None:
+    """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed.
+
+    Without --config and --set the settings are those of the last build.
+    """
+    from pipeline.base.job_file import change_labels, load_labels
+    from pipeline.upkeep.build import build as run_build
+    from pipeline.warehouse.connect import last_settings
+
+    labels, place = load_labels(config) if config else (None, None)
+    place = warehouse or place or os.environ.get("NEURONS_WAREHOUSE")
+    if not place:
+        raise typer.BadParameter("give --warehouse, or a job file that names it")
+    if set_:
+        labels = change_labels(labels or last_settings(place), set_)
+    done = run_build(place, labels, progress=choose_progress())
+    for name, count in done.row_counts.items():
+        say(f"{name}: {count} rows")
+    say("nothing had changed" if done.was_current else "built")
+
+
+def check(
+    warehouse: Warehouse,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file, also those found good before.")
+    ] = False,
+    dataset: OneDataset = None,
+) -> None:
+    """Check that everything adds up. Exit status 1 if it does not."""
+    from pipeline.upkeep.check import check as run_check
+    from pipeline.upkeep.check import run_violations
+
+    results = run_check(warehouse, choose_progress(), deep, dataset)
+    for result in results:
+        mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
+        say(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")
+        for row in result.rows[:5]:
+            shown = ", ".join(f"{k}={v}" for k, v in zip(result.columns, row, strict=True))
+            say(f"        {shown}")
+    if run_violations(results):
+        raise typer.Exit(1)
+
+
+def repair(
+    warehouse: Warehouse,
+    dataset: OneDataset = None,
+    model: Annotated[
+        str, typer.Option(help="The runs' model, if it is no longer where it was.")
+    ] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...; else the runs' own.")] = "",
+) -> None:
+    """Make again what is damaged or gone. Exit status 1 if something is left."""
+    from pipeline.upkeep.repair import repair as run_repair
+
+    done = run_repair(warehouse, dataset, model, device, choose_progress())
+    for line in done.done:
+        say(f"made again  {line}")
+    for line in done.left:
+        say(f"LEFT        {line}")
+    if not done.damage_count:
+        say("nothing is damaged")
+    if done.left:
+        raise typer.Exit(1)
+
+
+def compact(
+    warehouse: Warehouse,
+    run: OneRun = None,
+) -> None:
+    """Sort and rank the activations of finished runs, so that questions are fast."""
+    from pipeline.upkeep.compact import compact as run_compact
+
+    done = run_compact(warehouse, run, choose_progress())
+    say(
+        f"{done.run_count} runs compacted, {done.skipped_run_count} were already: "
+        f"{done.row_count} rows, {done.bytes_before / 1e6:.1f} MB -> {done.bytes_after / 1e6:.1f} MB"
+    )
