@@ -157,7 +157,7 @@ def _materialise(
 
     rel = f"{folder}/{name}.parquet"
     written = store.write_with(rel, compute if name in DERIVED else copy)
-    use_mart(connection, store, folder, name)
+    use_mart(connection, folder, name)
     with store.open(rel) as file:
         row_count = int(pq.read_metadata(file).num_rows)
     return make_entry(name, rel, row_count, written)

@@ -7,6 +7,7 @@ running extraction. Marts that ``build`` has written are used as long as nothing
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from pipeline.warehouse.inventory import Inventory, take_inventory
 from pipeline.warehouse.raw_views import empty_of, empty_view, quote, raw_view
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
-from pipeline.warehouse.views import MATERIALISED, View, find_view, load_statements, load_views
+from pipeline.warehouse.views import MATERIALISED, View, load_statements, load_views
 
 
 def connect(
@@ -37,6 +38,7 @@ def connect(
     settings: LabelSettings | None = None,
     use_marts: bool = True,
     unrestricted: bool = False,
+    comments: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """Open a warehouse: a DuckDB connection with all views.
 
@@ -52,6 +54,8 @@ def connect(
             from the activations and partials when it is asked for. The answers are the same, but
             for what needs linear algebra (``raw_<name>`` of `computed.DERIVED`): only a build has it.
         unrestricted: All that DuckDB can do: read and write any file, attach, install, set options.
+        comments: Views and columns say what they mean (``duckdb_views()``, ``duckdb_columns()``): for
+            who looks around; a thousand statements, a third of the time that opening takes.
 
     Raises:
         WarehouseError: There is no dataset, or a file that the views need is damaged.
@@ -60,13 +64,15 @@ def connect(
     inventory = take_inventory(store)
     built = read_build(store)
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
-    connection = open_views(inventory, settings)
     current = built and built["fingerprint"] == inventory.fingerprint(settings)
+    marts = ""
     if built and current and has_marts(store, built):
-        for name in MATERIALISED:
-            if use_marts or name in DERIVED:
-                use_mart(connection, store, built["folder"], name)
-    elif use_marts:
+        marts = built["folder"]
+    names = MATERIALISED if use_marts else tuple(DERIVED)
+    connection = open_views(inventory, settings, marts, names if marts else ())
+    if comments:
+        connection.execute(";\n".join(map(_comments, load_views())))
+    if use_marts and not marts:
         built_runs = built.get("runs", {}) if built else None
         note_stale(connection, explain_staleness(inventory, built_runs))
     if not unrestricted:
@@ -131,8 +137,16 @@ def has_marts(store: Store, built: dict[str, Any]) -> bool:
     return all(store.exists(p) and store.size(p) == size for p, size in paths.items())
 
 
-def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPyConnection:
-    """A connection with every view over the files of an inventory; nothing from a build.
+def open_views(
+    inventory: Inventory, settings: LabelSettings, folder: str = "", marts: Collection[str] = ()
+) -> duckdb.DuckDBPyConnection:
+    """A connection with every view over the files of an inventory.
+
+    Args:
+        inventory: Which files there are.
+        settings: Parameters of the labelling views.
+        folder: Where a build of these files with these settings wrote its marts.
+        marts: Those to answer from there; all others are computed when they are asked for.
 
     Raises:
         WarehouseError: A file is damaged.
@@ -148,31 +162,34 @@ def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPy
         for table in TABLES.values()
         if table.name != "compact"
     ]
-    raw += [empty_view(table) for table in DERIVED.values()]
+    raw += [empty_view(table) for name, table in DERIVED.items() if name not in marts]
     with faults_told(inventory.store.url):
+        connection.execute("begin")
         for statements in [*raw, *load_statements()]:
             connection.execute(statements)
         connection.execute(";\n".join(map(empty_of, load_views())))
+        for name in marts:
+            use_mart(connection, folder, name)
         for view in reversed(load_views()):
-            connection.execute(f"create or replace view {view.name} as\n{view.body}")
-            _comment(connection, view)
+            if view.name not in marts or view.name in DERIVED:
+                connection.execute(f"create or replace view {view.name} as\n{view.body}")
+        connection.execute("commit")
     return connection
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+def use_mart(connection: duckdb.DuckDBPyConnection, folder: str, name: str) -> None:
+    """Answer a view from the Parquet that a build wrote."""
+    file = quote(warehouse_uri(f"{folder}/{name}.parquet"))
+    view = f"raw_{name}" if name in DERIVED else name
+    connection.execute(f"create or replace view {view} as from read_parquet({file})")
+
+
+def _comments(view: View) -> str:
+    """SQL that says in the database what a view and its columns mean."""
     text = quote(f"{view.purpose} Grain: {view.grain}.")
     statements = [f"comment on view {view.name} is {text}"]
     for column in view.columns:
         unit = f" [{column.unit}]" if column.unit else ""
         where = f"{view.name}.{column.name}"
         statements.append(f"comment on column {where} is {quote(column.meaning + unit)}")
-    connection.execute(";\n".join(statements))
-
-
-def use_mart(connection: duckdb.DuckDBPyConnection, store: Store, folder: str, name: str) -> None:
-    """Answer a view from the Parquet that a build wrote."""
-    file = quote(warehouse_uri(f"{folder}/{name}.parquet"))
-    view = f"raw_{name}" if name in DERIVED else name
-    connection.execute(f"create or replace view {view} as from read_parquet({file})")
-    if name not in DERIVED:
-        _comment(connection, find_view(name))  # replacing a view drops its comments
+    return ";\n".join(statements)
