@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.base.errors import ExampleError
+from pipeline.base.pixels import load_rgb, read_orientation
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import (
@@ -24,11 +25,12 @@ from pipeline.extract.decode import (
     stack,
     start_decode_thread,
 )
+from pipeline.extract.image_file import open_header
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 SPEC = ImageSpec((64, 64), MEAN, STD)
-TWO_GREY_LEVELS = 2 / 255 / min(STD) + 1e-4  # in normalised units; one level is 0.015
+GREY_LEVEL = 1 / 255 / np.array(STD)  # in normalised units, of each channel: about 0.015
 WAYS = [decode_fast, decode_exact]
 
 
@@ -65,12 +67,54 @@ def reference(image: Image.Image, spec: ImageSpec = SPEC) -> torch.Tensor:
     return spec.transform(image.convert("RGB"))
 
 
-def assert_close(one: torch.Tensor, other: torch.Tensor) -> None:
+def weights(before: int, after: int, interpolation: str) -> np.ndarray:
+    """float64 [after, before]: an antialiased resize of one axis, as Pillow and torch define it."""
+    scale = before / after
+    places = (np.arange(before) + 0.5 - (np.arange(after)[:, None] + 0.5) * scale) / max(scale, 1)
+    x = np.abs(places)
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    cubic = np.where(x < 1, near, np.where(x < 2, far, 0))
+    kernel = np.maximum(1 - x, 0) if interpolation == "bilinear" else cubic
+    return kernel / kernel.sum(1, keepdims=True)
+
+
+def levels_apart(data: bytes, spec: ImageSpec) -> int:
+    """How many grey levels may lie between two ways that resize the same pixels in two passes.
+
+    Each pass rounds to whole levels (an error of 1/2, and e for weights of 16 bits) and cuts at 0 and 255
+    what the negative lobes of a cubic overshoot (o). The second pass multiplies what the first did wrong
+    by at most the sum of its absolute weights (L): so each way is within L (1/2 + e + o) + 1/2 + e of
+    the exact value, whichever axis comes first, and two ways are within twice that. Without overshoot
+    that is 2.4 at most, two whole levels.
+    """
+    image = open_header(data, 10**9)
+    pixels = np.asarray(load_rgb(image, data), np.float64)
+    if read_orientation(image) >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    height, width = spec.resized(*pixels.shape[:2])
+    cubic = spec.resize_mode == "shortest" and spec.size_px[0] != spec.size_px[1]
+    kind = "bicubic" if cubic else spec.interpolation
+    down, along = weights(len(pixels), height, kind), weights(pixels.shape[1], width, kind)
+    e = max(255 * (np.abs(w) > 0).sum(1).max() * np.abs(w).max() / 2**15 for w in (down, along))
+    firsts = np.einsum("yh,hwc->ywc", down, pixels), np.einsum("xw,hwc->hxc", along, pixels)
+    wrongs = []
+    for first, second in zip(firsts, (along, down), strict=True):
+        overshoot = max(0.0, first.max() - 255, -first.min())
+        wrongs.append(np.abs(second).sum(1).max() * (0.5 + e + overshoot) + 0.5 + e)
+    return int(2 * max(wrongs))
+
+
+def assert_close(
+    one: torch.Tensor, other: torch.Tensor, data: bytes, spec: ImageSpec = SPEC
+) -> None:
+    """As close as two ways to resize can be shown to be."""
     assert one.shape == other.shape
-    difference = (one - other).abs()
-    assert difference.max() <= TWO_GREY_LEVELS
-    if difference.numel() > 1000:
-        assert difference.mean() <= 0.0151 / 3  # on average a third of a grey level
+    levels = (one - other).abs().numpy() / GREY_LEVEL[:, None, None]
+    apart = levels_apart(data, spec)
+    assert levels.max() <= apart + 0.01
+    if apart == 2 and levels.size > 1000:
+        # four roundings, each wrong by 1 / 12 in the mean square: E |d| <= sqrt(4 / 12)
+        assert levels.mean() <= 0.58
 
 
 def reason(way: Any, data: bytes, max_pixels: int = MAX_PIXELS, spec: ImageSpec = SPEC) -> str:
@@ -103,7 +147,7 @@ def test_jpeg_agrees_with_open_clip(
     data = encode(natural(*size).convert(mode), "JPEG", **options)
     opened = reference(Image.open(io.BytesIO(data)))
     assert torch.equal(exact(data), opened)
-    assert_close(fast(data), opened)
+    assert_close(fast(data), opened, data)
 
 
 @pytest.mark.parametrize("resize_mode", ["shortest", "longest", "squash"])
@@ -116,7 +160,7 @@ def test_every_resize_mode_agrees_with_open_clip(
     spec = ImageSpec(size_px, MEAN, STD, interpolation, resize_mode, fill_color=90)
     data = encode(natural(*size), "JPEG")
     assert exact(data, spec).shape == (3, *size_px)
-    assert_close(fast(data, spec), exact(data, spec))
+    assert_close(fast(data, spec), exact(data, spec), data, spec)
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,7 +179,7 @@ def test_any_size_agrees(width: int, height: int, seed: int, side: int, resize_m
     except ExampleError as error:
         assert reason(decode_fast, data, spec=spec) == error.reason == "too_elongated"
     else:
-        assert_close(fast(data, spec), expected)
+        assert_close(fast(data, spec), expected, data, spec)
 
 
 # --- an image is shown as a person would see it --------------------------------------------------
@@ -163,7 +207,7 @@ def test_exif_orientation(orientation: int, form: str) -> None:
     }[orientation]
     expected = reference(Image.fromarray(np.ascontiguousarray(upright)))
     assert torch.equal(exact(data), expected)
-    assert_close(fast(data), expected)
+    assert_close(fast(data), expected, data)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -183,8 +227,8 @@ def test_transparent_pixels_show_white(mode: str, form: str) -> None:
     share = alpha[..., None] / 255
     blend = np.rint(colours * share + 255 * (1 - share)).astype(np.uint8)
     data = encode(image, form, **options)
-    assert_close(exact(data), reference(Image.fromarray(blend)))
-    assert_close(fast(data), exact(data))
+    assert_close(exact(data), reference(Image.fromarray(blend)), data)
+    assert_close(fast(data), exact(data), data)
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF"])
@@ -196,7 +240,7 @@ def test_transparent_palette_entry_shows_white(form: str) -> None:
     shown = Image.new("RGB", (80, 80), "white")
     shown.paste((0, 0, 200), (0, 0, 80, 40))
     assert torch.equal(exact(data), reference(shown))
-    assert_close(fast(data), exact(data))
+    assert_close(fast(data), exact(data), data)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
@@ -205,7 +249,7 @@ def test_16_bits_are_scaled_not_clipped(form: str) -> None:
     data = encode(Image.fromarray(grey.astype(np.uint16) * 257), form)
     assert Image.open(io.BytesIO(data)).mode.startswith("I")
     assert torch.equal(exact(data), reference(Image.fromarray(grey)))
-    assert_close(fast(data), exact(data))
+    assert_close(fast(data), exact(data), data)
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
@@ -225,7 +269,7 @@ def test_other_formats_agree_with_open_clip(mode: str, form: str) -> None:
     data = encode(natural(111, 90).convert(mode), form)
     expected = reference(Image.open(io.BytesIO(data)))
     assert torch.equal(exact(data), expected)
-    assert_close(fast(data), expected)
+    assert_close(fast(data), expected, data)
 
 
 # --- what cannot be used -------------------------------------------------------------------------
@@ -294,9 +338,7 @@ def test_damaged_bytes_get_the_same_decision_both_ways() -> None:
             except ExampleError as error:
                 assert reason(decode_fast, bytes(damaged), 10**6) == error.reason
             else:
-                assert_close(
-                    normalise(decode_fast(bytes(damaged), SPEC, 10**6)[None], SPEC)[0], expected
-                )
+                assert_close(fast(bytes(damaged)), expected, bytes(damaged))
 
 
 # --- bombs ---------------------------------------------------------------------------------------
@@ -338,11 +380,13 @@ def webp_bomb(width: int, height: int) -> bytes:
         png_bomb(20_000, 20_000),
         jpeg_bomb(20_000, 20_000),
         webp_bomb(16_000, 16_000),
-        encode(Image.new("1", (20_000, 20_000)), "PNG"),  # a real one: all its pixels are there
+        "a real one: all its pixels are there",
     ],
     ids=["png", "jpeg", "webp", "real png"],
 )
-def test_400_megapixels_cost_nothing(way: Any, data: bytes) -> None:
+def test_400_megapixels_cost_nothing(way: Any, data: bytes | str) -> None:
+    if isinstance(data, str):  # made here, not whenever tests are listed
+        data = encode(Image.new("1", (20_000, 20_000)), "PNG")
     tracemalloc.start()
     started = time.process_time()
     assert reason(way, data) == "too_many_pixels"
