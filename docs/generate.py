@@ -6,22 +6,25 @@ import base64
 import inspect
 import json
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
-import griffe
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
 from pipeline.base import errors, settings
+from pipeline.base.fields import list_fields
 from pipeline.cli.main import app
 from pipeline.warehouse import views
 
 ROOT = Path(__file__).parent.parent
 SHOWN_SETTINGS = (
+    "IngestStep",
+    "FolderOptions",
+    "WitOptions",
     "IngestConfig",
     "ExtractConfig",
     "SimilarityConfig",
@@ -81,22 +84,19 @@ def write_settings() -> str:
         "# Settings",
         "",
         "The fields of a job file (`neurons run job.toml`), which the options of the commands are named after:",
-        "`top_k` is `--top-k`. `[ingest]` takes those of `IngestConfig`, each `[[extract]]` those of",
-        "`ExtractConfig`, `[labels]` those of `LabelSettings`; so does `neurons build --set NAME=VALUE`.",
+        "`top_k` is `--top-k`. `[ingest]` takes those of `IngestStep` and `IngestConfig`, each `[[extract]]`",
+        "those of `ExtractConfig`, `[labels]` those of `LabelSettings`; so does",
+        "`neurons build --set NAME=VALUE`.",
     ]
-    module = griffe.load(settings.__name__, search_paths=[ROOT])
     for name in SHOWN_SETTINGS:
-        found, kind = module[name], getattr(settings, name)
-        defaults = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
-        out += ["", f"## {name}", "", found.docstring.value, ""]
-        out += ["| field | type | default | meaning |", "|---|---|---|---|"]
-        for field in found.attributes.values():
-            meaning = " ".join(field.docstring.value.split()) if field.docstring else ""
-            default = "must be given"
-            if field.name in defaults:
-                value = defaults[field.name]
-                default = f"`{type(value).__name__}()`" if is_dataclass(value) else f"`{value!r}`"
-            cells = (f"`{field.name}`", f"`{field.annotation}`", default, meaning)
+        kind = getattr(settings, name)
+        out += ["", f"## {name}", "", inspect.getdoc(kind) or "", ""]
+        out += ["| field | what it must be | default | meaning |", "|---|---|---|---|"]
+        for field in list_fields(kind):
+            value = field.default
+            default = f"`{type(value).__name__}()`" if is_dataclass(value) else f"`{value!r}`"
+            default = "must be given" if field.is_required else default
+            cells = (f"`{field.name}`", field.expected, default, field.text)
             out.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join(out) + "\n"
 

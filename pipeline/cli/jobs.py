@@ -23,9 +23,12 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def run_config(
-    config: Annotated[Path, typer.Argument(help="TOML file; see README.")],
+    config: Annotated[Path, typer.Argument(help="The TOML file of the job.")],
     warehouse: Annotated[
-        str | None, typer.Option(help="Goes before the file's; NEURONS_WAREHOUSE goes after it.")
+        str | None,
+        typer.Option(
+            help="Folder or URL of the warehouse. It goes before the file's; NEURONS_WAREHOUSE goes after it."
+        ),
     ] = None,
 ) -> None:
     """Ingest, extract, build and check, from one file."""

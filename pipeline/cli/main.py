@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,12 +16,11 @@ import typer
 from pipeline import __version__
 from pipeline.base.display import complain, guard_terminal, say
 from pipeline.base.errors import ConfigError
-from pipeline.base.local_file import local_file
 from pipeline.base.open_files import raise_open_file_limit
 from pipeline.cli import (
+    ask,
     extraction,
     jobs,
-    neuron_arguments,
     probes,
     report,
     search,
@@ -31,7 +28,6 @@ from pipeline.cli import (
 )
 from pipeline.cli.explain import explain
 from pipeline.cli.label import label
-from pipeline.cli.options import Warehouse, examples
 from pipeline.cli.stimuli import stimuli
 from pipeline.warehouse.interrupts import STATUS as INTERRUPTED
 from pipeline.warehouse.interrupts import watch_interrupts
@@ -43,30 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Format(StrEnum):
-    """Forms of a query's result."""
-
-    table = "table"
-    vertical = "vertical"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
-
-
-class Stale(StrEnum):
-    """What to do where marts are older than the data."""
-
-    answer = "answer"
-    stop = "stop"
-
-
-class Polarity(StrEnum):
-    """Which end of a neuron's activations."""
-
-    positive = "positive"
-    negative = "negative"
 
 
 def _print_version(wanted: bool) -> None:
@@ -124,86 +96,11 @@ def main() -> None:
     sys.exit(status)
 
 
-@app.command(
-    epilog=examples(
-        "neurons sql 'from neuron_labels limit 5' --warehouse warehouse",
-        "neurons sql 'from neuron_stats' --format parquet --out stats.parquet "
-        "--warehouse warehouse",
-    )
-)
-def sql(
-    warehouse: Warehouse,
-    query: Annotated[
-        str | None,
-        typer.Argument(
-            help="SQL over the views; see: show tables. Without it a prompt opens, or what another "
-            "program sends is read.",
-            show_default=False,
-        ),
-    ] = None,
-    format: Annotated[  # noqa: A002
-        Format | None,
-        typer.Option(
-            help="Form of the result. A table if not given; vertical, one line a column, where a "
-            "terminal is too narrow for it.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=local_file, metavar="<path>", help="File to write; needed for parquet."
-        ),
-    ] = None,
-    stale: Annotated[
-        Stale | None,
-        typer.Option(envvar="NEURONS_STALE", help="Where marts are older than the data."),
-    ] = None,
-) -> None:
-    """Run a query over the views. It reads the warehouse and nothing else, and changes nothing."""
-    from pipeline.cli.query import run_query
-
-    form, do = format.value if format else "fitting", stale.value if stale else None
-    if query is None and sys.stdin.isatty():
-        from pipeline.cli.prompt import open_prompt
-
-        open_prompt(warehouse, form, out, do)
-    else:
-        run_query(warehouse, sys.stdin.read() if query is None else query, form, out, do)
-
-
-@app.command(
-    epilog=examples(
-        "neurons top goh2021 29 --warehouse warehouse",
-        "neurons top goh2021 29 -k 50 --sheet top.png --warehouse warehouse",
-    )
-)
-def top(
-    warehouse: Warehouse,
-    layer: neuron_arguments.Layer = None,
-    unit: neuron_arguments.Unit = None,
-    layer_option: neuron_arguments.LayerOption = None,
-    unit_option: neuron_arguments.UnitOption = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many examples.")] = 20,
-    polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
-    run: neuron_arguments.Run = None,
-    dataset: neuron_arguments.Dataset = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(parser=local_file, metavar="<path>", help="Also draw them: a PNG file."),
-    ] = None,
-) -> None:
-    """Show the examples that excite (or inhibit) a neuron most."""
-    from pipeline.search.top import show_top
-
-    where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
-    show_top(warehouse, where, k, polarity.value, sheet)
-
-
 extraction.add_commands(app)
 app.add_typer(stimuli)
 probes.add_commands(app)
 upkeep.add_commands(app)
+ask.add_commands(app)
 search.add_commands(app)
 report.add_commands(app)
 app.add_typer(label)

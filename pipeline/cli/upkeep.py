@@ -33,14 +33,19 @@ def add_commands(app: typer.Typer) -> None:
 def build(
     warehouse: Annotated[
         str | None,
-        typer.Option(help="Folder or URL; before the file's. NEURONS_WAREHOUSE goes after it."),
+        typer.Option(
+            help="Folder or URL of the warehouse. It goes before the job file's; NEURONS_WAREHOUSE goes "
+            "after it."
+        ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Take [labels] from this job file; see README.")
+        Path | None, typer.Option(help="Take the settings [labels] from this job file.")
     ] = None,
     set_: Annotated[
         list[str],
-        typer.Option("--set", help="Change a setting of [labels]: label_null_repeats=20"),
+        typer.Option(
+            "--set", help="Change a setting of [labels], as label_null_repeats=20; several."
+        ),
     ] = [],  # noqa: B006
 ) -> None:
     """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed.

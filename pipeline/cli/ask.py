@@ -1,0 +1,127 @@
+"""Questions to a warehouse: ``sql``, and ``top`` examples of a neuron."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.base.local_file import local_file
+from pipeline.cli.neuron_arguments import (
+    Dataset,
+    Layer,
+    LayerOption,
+    Run,
+    Unit,
+    UnitOption,
+    which_neuron,
+)
+from pipeline.cli.options import Warehouse, examples
+
+
+class Format(StrEnum):
+    """Forms of a query's result."""
+
+    table = "table"
+    vertical = "vertical"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+class Stale(StrEnum):
+    """What to do where marts are older than the data."""
+
+    answer = "answer"
+    stop = "stop"
+
+
+class Polarity(StrEnum):
+    """Which end of a neuron's activations."""
+
+    positive = "positive"
+    negative = "negative"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(
+        epilog=examples(
+            "neurons sql 'from neuron_labels limit 5' --warehouse warehouse",
+            "neurons sql 'from neuron_stats' --format parquet --out stats.parquet "
+            "--warehouse warehouse",
+            "neurons sql --warehouse warehouse",
+        )
+    )(sql)
+    app.command(
+        epilog=examples(
+            "neurons top goh2021 29 --warehouse warehouse",
+            "neurons top goh2021 29 -k 50 --sheet top.png --warehouse warehouse",
+        )
+    )(top)
+
+
+def sql(
+    warehouse: Warehouse,
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="SQL over the views; see: show tables. Without it a prompt opens, or what another "
+            "program sends is read.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        Format | None,
+        typer.Option(
+            help="Form of the result. A table if not given; vertical, one line a column, where a "
+            "terminal is too narrow for it.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_file, metavar="<path>", help="File to write; needed for parquet."
+        ),
+    ] = None,
+    stale: Annotated[
+        Stale | None,
+        typer.Option(envvar="NEURONS_STALE", help="Where marts are older than the data."),
+    ] = None,
+) -> None:
+    """Run a query over the views. It reads the warehouse and nothing else, and changes nothing."""
+    from pipeline.cli.query import run_query
+
+    form, do = format.value if format else "fitting", stale.value if stale else None
+    if query is None and sys.stdin.isatty():
+        from pipeline.cli.prompt import open_prompt
+
+        open_prompt(warehouse, form, out, do)
+    else:
+        run_query(warehouse, sys.stdin.read() if query is None else query, form, out, do)
+
+
+def top(
+    warehouse: Warehouse,
+    layer: Layer = None,
+    unit: Unit = None,
+    layer_option: LayerOption = None,
+    unit_option: UnitOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many examples.")] = 20,
+    polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
+    run: Run = None,
+    dataset: Dataset = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(parser=local_file, metavar="<path>", help="Also draw them: a PNG file."),
+    ] = None,
+) -> None:
+    """Show the examples that excite (or inhibit) a neuron most."""
+    from pipeline.search.top import show_top
+
+    where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
+    show_top(warehouse, where, k, polarity.value, sheet)
