@@ -7,7 +7,7 @@ PIP_CONSTRAINTS := $(if $(CONSTRAINTS),-c $(CONSTRAINTS),)
 export DO_NOT_TRACK = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test test-fast lint bench docs clean
 
 .venv/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed: make PYTHON=python3.11')"
@@ -23,7 +23,10 @@ demo: .venv/.run ## run the main job on the embedded data
 	$(BIN)/neurons demo --warehouse warehouse
 
 test: .venv/.dev ## pass the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test-fast: .venv/.dev ## the tests without whole runs and servers
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not flows"
 
 lint: .venv/.dev ## lint, format, strict types, which room imports which, and the site
 	$(BIN)/ruff check .

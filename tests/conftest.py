@@ -31,6 +31,16 @@ class _Lines(logging.Handler):
             self.lines.append(record.getMessage())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first: one that begins last would leave the other processor idle."""
+    long = {
+        item.path
+        for item in items
+        if item.get_closest_marker("flows") or item.get_closest_marker("slow")
+    }
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(autouse=True)
 def open_clip_lines() -> Iterator[list[str]]:
     """What open_clip warns of in a log line is an error, as its warnings are."""

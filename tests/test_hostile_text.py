@@ -18,6 +18,8 @@ from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 
+pytestmark = pytest.mark.slow
+
 EVIL = "\x1b]0;OWNED\x07\x9b2J\u202egnp\u2066 [bold]b :cat:\x7f"
 """Sets a terminal's title, clears it, turns the line around; and what rich would take for its own."""
 LAYER = "visual.layer3.0"

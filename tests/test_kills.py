@@ -24,6 +24,8 @@ from pipeline.base.storage import Store
 from pipeline.tables.audit import MEMORY, audit_warehouse
 from pipeline.upkeep.build import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_step() -> Iterator[Callable[[str, Path, int], int]]:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from making import make_samples, read_manifests, read_rows, snapshot, write_tar
 
-from pipeline.base.progress import BarProgress, LogProgress, NoProgress
+from pipeline.base.progress import BarProgress, LogProgress, NoProgress, ProgressCallback
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.sources.ingest import ingest
 
 
-def start(tmp_path: Path, progress: object) -> None:
+def start(tmp_path: Path, progress: ProgressCallback) -> None:
     config = IngestConfig(str(tmp_path / "warehouse"), "d")
-    ingest(config, IngestStep("webdataset", (str(tmp_path / "in"),)), progress)  # type: ignore[arg-type]
+    ingest(config, IngestStep("webdataset", (str(tmp_path / "in"),)), progress)
 
 
 def test_log_has_a_line_a_shard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -48,6 +48,7 @@ def invoke(monkeypatch, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_the_whole_job_from_the_shell(tmp_path):
     tars = write_textures(tmp_path / "tars", 2, 20)
     place = tmp_path / "warehouse"
@@ -195,6 +196,7 @@ def test_wrong_arguments_are_told_by_the_command_itself():
     assert "extract" in neurons("--help").stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tiny_warehouse, tmp_path):
     import shutil
 
@@ -236,6 +238,7 @@ def test_layers_are_listed_with_units_and_pooling(invoke):
     assert "64 x 64 pixels, mean 0.4815 0.4578 0.4082" in out
 
 
+@pytest.mark.slow
 def test_one_file_runs_everything(tmp_path, invoke):
     tars = write_textures(tmp_path / "tars", 1, 12)
     config = tmp_path / "job.toml"

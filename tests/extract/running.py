@@ -29,7 +29,7 @@ def make_picture(seed: int, size: tuple[int, int] = (48, 40), form: str = "JPEG"
     return file.getvalue()
 
 
-def make_pictures(count: int, first: int = 0) -> list[dict[str, object]]:
+def make_pictures(count: int, first: int = 0) -> list[dict[str, Any]]:
     """Samples as TarWriter takes them: key, jpg and json."""
     return [
         {"__key__": f"{n:06d}", "jpg": make_picture(n), "json": make_record(f"picture number {n}")}

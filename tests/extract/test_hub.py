@@ -20,6 +20,8 @@ import pytest
 import torch
 from hub import CONFIG, WEIGHTS, make_state, serve_hub, write_repository
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
 VIT = {

@@ -35,6 +35,8 @@ from pipeline.base.progress import NoProgress
 from pipeline.extract.run import extract
 from pipeline.warehouse.connect import connect
 
+pytestmark = pytest.mark.slow
+
 SHARD_COUNT, SHARD_SIZE = 24, 12
 
 

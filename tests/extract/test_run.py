@@ -343,7 +343,7 @@ def test_a_warehouse_in_an_object_store(tmp_path: Path) -> None:
 
 
 def test_too_many_rejects_fail_one_shard_alone(tmp_path: Path) -> None:
-    cut = [s | {"jpg": s["jpg"][:-200]} for s in make_pictures(4, first=10)]  # type: ignore[index]
+    cut = [s | {"jpg": s["jpg"][:-200]} for s in make_pictures(4, first=10)]
     ingest_shards(
         tmp_path, [make_pictures(5), [*cut, *make_pictures(6, first=50)], make_pictures(3, 70)]
     )

@@ -18,6 +18,8 @@ from pipeline.train.evaluate import draw_set, held_out_fonts, make_encoder, writ
 from pipeline.train.objective import BOTH, PICTURES, WORDS, plan_channels
 from pipeline.train.report import measure
 
+pytestmark = pytest.mark.slow
+
 RESULTS = json.loads((NANO_FOLDER / "results.json").read_text(encoding="utf-8"))
 
 

@@ -32,6 +32,8 @@ from pipeline.probes.stroop import STROOP
 from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check, run_violations
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 9
 
 

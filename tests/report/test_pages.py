@@ -72,6 +72,7 @@ def test_a_guarded_cell_is_no_formula_and_reads_back(text):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="opens the pages: install chromium")
+@pytest.mark.slow
 def test_in_a_browser(pages, tmp_path):
     pytest.importorskip("websockets", reason="speaks to chromium: pip install websockets")
     with open_browser(tmp_path) as browser:

@@ -6,7 +6,7 @@ import json
 import struct
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -234,11 +234,11 @@ def test_too_many_rejects_fail_the_shard_alone(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_tar_fails_and_can_be_repaired(
-    tmp_path: Path, damage: object, reason: str, message: str
+    tmp_path: Path, damage: Callable[[bytes], bytes], reason: str, message: str
 ) -> None:
     good = write_tar(tmp_path / "in/00000.tar", make_samples(4)).read_bytes()
     write_tar(tmp_path / "in/00001.tar", make_samples(2))
-    (tmp_path / "in/00000.tar").write_bytes(damage(good))  # type: ignore[operator]
+    (tmp_path / "in/00000.tar").write_bytes(damage(good))
     for _ in range(2):
         with pytest.raises(ShardError, match=r"1 of 2 shards .* failed") as caught:
             ingest_paths(tmp_path, "webdataset", tmp_path / "in")

@@ -88,6 +88,7 @@ def test_too_many_planted_channels_are_refused():
         plan_channels(load_concepts(), 100)
 
 
+@pytest.mark.slow
 def test_a_smoke_training_ships_a_model_and_goes_on_after_a_kill(tmp_path):
     from dataclasses import replace
 

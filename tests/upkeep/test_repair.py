@@ -19,6 +19,8 @@ from pipeline.upkeep.compact import compact
 from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = (
     "select dataset, shard, status, read_count, written_count, rejected_count from shards",
     "select * from examples",

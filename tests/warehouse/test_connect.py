@@ -159,6 +159,7 @@ def test_a_mart_is_what_its_view_would_answer(tiny_warehouse, name):
     assert answer(use_marts=True) == answer(use_marts=False)
 
 
+@pytest.mark.slow
 def test_build_does_nothing_twice_and_notices_what_changed(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     assert not build(place).was_current
@@ -238,6 +239,7 @@ def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_damaged_mart_is_not_used_and_built_again(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     build(place)
@@ -267,6 +269,7 @@ def test_nothing_there(tmp_path):
         connect(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_dataset_without_a_run_can_be_asked(tmp_path):
     tars = write_textures(tmp_path / "tars", 1, 5)
     place = str(tmp_path / "warehouse")
@@ -288,6 +291,7 @@ def test_a_manifest_that_is_not_json_is_named(tmp_path):
         connect(place)
 
 
+@pytest.mark.slow
 def test_reading_beside_a_running_extraction_never_sees_half_a_shard(tmp_path):
     tars = write_textures(tmp_path / "tars", 20, 20)
     place = str(tmp_path / "warehouse")

@@ -144,6 +144,7 @@ def test_a_warehouse_answers_alike_wherever_it_lies(tiny_warehouse, tmp_path, an
         assert connection.execute(COUNTS).fetchall() == answers
 
 
+@pytest.mark.slow
 def test_a_warehouse_is_built_and_read_by_its_script_in_an_odd_folder(
     tiny_warehouse, tmp_path, answers
 ):
@@ -193,6 +194,7 @@ def spill(place, how, cwd):
     )
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_spilled_the_next_command_removes(tmp_path):
     place, elsewhere = tmp_path / "warehouse", tmp_path / "here"
     place.mkdir()
@@ -217,6 +219,7 @@ def test_what_a_killed_process_spilled_the_next_command_removes(tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_other_machines_spilled_is_removed_by_who_is_alone(tmp_path):
     foreign = tmp_path / ".spill-00000000-7-1"
     with spill(tmp_path, "live", tmp_path) as living:

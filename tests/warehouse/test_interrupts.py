@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "select sum(a.range * b.range) from range(10_000_000) as a, range(10_000_000) as b"
 SCANS = "select count(*) from activations a, activations b, activations c where a.unit < b.unit"
 
