@@ -18,38 +18,20 @@ with
 
 ranked as (
     select
-        class_scores.dataset,
-        class_scores.model_id,
-        class_scores.run_id,
-        class_scores.class_set,
-        class_scores.example_id,
-        class_scores.class_name,
-        class_scores.probability,
+        *,
         row_number() over (
-            partition by
-                class_scores.dataset,
-                class_scores.run_id,
-                class_scores.class_set,
-                class_scores.example_id
-            order by class_scores.logit desc, class_scores.class_name
+            partition by dataset, run_id, class_set, example_id
+            order by logit desc, class_name
         ) as class_rank,
     from class_scores
 )
 
 select
-    ranked.dataset,
-    ranked.model_id,
-    ranked.run_id,
-    ranked.class_set,
-    ranked.example_id,
-    max(ranked.class_name) filter (where ranked.class_rank = 1) as predicted_class,
-    max(ranked.probability) filter (
-        where ranked.class_rank = 1
-    ) as predicted_probability,
-    max(ranked.class_name) filter (where ranked.class_rank = 2) as runner_up_class,
-    max(ranked.probability) filter (
-        where ranked.class_rank = 2
-    ) as runner_up_probability,
+    dataset, model_id, run_id, class_set, example_id,
+    max(class_name) filter (where class_rank = 1) as predicted_class,
+    max(probability) filter (where class_rank = 1) as predicted_probability,
+    max(class_name) filter (where class_rank = 2) as runner_up_class,
+    max(probability) filter (where class_rank = 2) as runner_up_probability,
 from ranked
-where ranked.class_rank <= 2
+where class_rank <= 2
 group by all;

@@ -18,16 +18,6 @@
 -- logit        float    logit  cosine x logit_scale of the model
 -- probability  float    0..1   softmax of the logits over the class set
 select
-    raw_class_scores.dataset,
-    stg_runs.model_id,
-    raw_class_scores.run_id,
-    raw_class_scores.class_set,
-    raw_class_scores.example_id,
-    raw_class_scores.class_name,
-    raw_class_scores.logit,
-    raw_class_scores.probability,
+    dataset, model_id, run_id, class_set, example_id, class_name, logit, probability,
 from raw_class_scores
-inner join stg_runs
-    on
-        raw_class_scores.dataset = stg_runs.dataset
-        and raw_class_scores.run_id = stg_runs.run_id;
+inner join stg_runs using (dataset, run_id);

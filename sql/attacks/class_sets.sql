@@ -20,32 +20,18 @@ with
 
 counts as (
     select
-        stg_run_examples.dataset,
-        stg_run_examples.run_id,
-        count(*) as example_count,
+        dataset, run_id,
+        count(*) as run_example_count,
     from stg_run_examples
     group by all
 )
 
 select
-    raw_class_sets.dataset,
-    stg_runs.model_id,
-    raw_class_sets.run_id,
-    raw_class_sets.class_set,
-    len(raw_class_sets.classes)::bigint as class_count,
-    raw_class_sets.classes,
-    raw_class_sets.templates,
-    raw_class_sets.logit_scale,
-    raw_class_sets.example_count,
-    coalesce(counts.example_count, 0)
-    - raw_class_sets.example_count as unclassified_count,
+    dataset, model_id, run_id, class_set,
+    len(classes)::bigint as class_count,
+    classes, templates, logit_scale, example_count,
+    coalesce(run_example_count, 0) - example_count as unclassified_count,
     raw_class_sets.created_at,
 from raw_class_sets
-inner join stg_runs
-    on
-        raw_class_sets.dataset = stg_runs.dataset
-        and raw_class_sets.run_id = stg_runs.run_id
-left join counts
-    on
-        raw_class_sets.dataset = counts.dataset
-        and raw_class_sets.run_id = counts.run_id;
+inner join stg_runs using (dataset, run_id)
+left join counts using (dataset, run_id);

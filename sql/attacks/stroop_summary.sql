@@ -32,70 +32,49 @@ with
 
 counted as (
     select
-        stroop_cells.dataset,
-        stroop_cells.model_id,
-        stroop_cells.run_id,
-        stroop_cells.class_set,
-        count(*) filter (where stroop_cells.card_kind = 'incongruent') as cell_count,
-        count(*) filter (where stroop_cells.winner = 'word') as word_cell_count,
+        dataset, model_id, run_id, class_set,
+        count(*) filter (where card_kind = 'incongruent') as cell_count,
+        count(*) filter (where winner = 'word') as word_cell_count,
+        count(*) filter (where card_kind = 'incongruent' and winner = 'ink')
+            as ink_cell_count,
+        count(*) filter (where card_kind = 'incongruent' and winner = 'other')
+            as other_cell_count,
         count(*) filter (
-            where
-            stroop_cells.card_kind = 'incongruent' and stroop_cells.winner = 'ink'
-        ) as ink_cell_count,
-        count(*) filter (
-            where
-            stroop_cells.card_kind = 'incongruent' and stroop_cells.winner = 'other'
-        ) as other_cell_count,
-        count(*) filter (
-            where
-            stroop_cells.card_kind = 'incongruent'
-            and stroop_cells.word_probability > stroop_cells.ink_probability
+            where card_kind = 'incongruent' and word_probability > ink_probability
         ) as likelier_word_cell_count,
-        coalesce(sum(stroop_cells.card_count) filter (
-            where stroop_cells.card_kind = 'incongruent'
-        ), 0)::bigint as card_count,
-        sum(stroop_cells.word_count) filter (
-            where stroop_cells.card_kind = 'incongruent'
-        ) as word_count,
-        sum(stroop_cells.ink_count) filter (
-            where stroop_cells.card_kind = 'incongruent'
-        ) as ink_count,
-        coalesce(sum(stroop_cells.card_count) filter (
-            where stroop_cells.card_kind = 'congruent'
-        ), 0)::bigint as congruent_count,
-        sum(stroop_cells.ink_count) filter (
-            where stroop_cells.card_kind = 'congruent'
-        ) as congruent_correct_count,
-        coalesce(sum(stroop_cells.card_count) filter (
-            where stroop_cells.card_kind = 'neutral'
-        ), 0)::bigint as neutral_count,
-        sum(stroop_cells.ink_count) filter (
-            where stroop_cells.card_kind = 'neutral'
-        ) as neutral_correct_count,
+        coalesce(
+            sum(card_count) filter (where card_kind = 'incongruent'), 0
+        )::bigint as card_count,
+        sum(word_count) filter (where card_kind = 'incongruent')
+            as word_count,
+        sum(ink_count) filter (where card_kind = 'incongruent')
+            as ink_count,
+        coalesce(
+            sum(card_count) filter (where card_kind = 'congruent'), 0
+        )::bigint as congruent_count,
+        sum(ink_count) filter (where card_kind = 'congruent')
+            as congruent_correct_count,
+        coalesce(
+            sum(card_count) filter (where card_kind = 'neutral'), 0
+        )::bigint as neutral_count,
+        sum(ink_count) filter (where card_kind = 'neutral')
+            as neutral_correct_count,
     from stroop_cells
     group by all
 )
 
 select
-    counted.dataset,
-    counted.model_id,
-    counted.run_id,
-    counted.class_set,
-    counted.cell_count,
-    counted.word_cell_count,
-    counted.ink_cell_count,
-    counted.other_cell_count,
-    counted.likelier_word_cell_count,
-    counted.word_cell_count / nullif(counted.cell_count, 0) as word_cell_frac,
-    wilson_low(counted.word_cell_count, counted.cell_count) as word_cell_low,
-    wilson_high(counted.word_cell_count, counted.cell_count) as word_cell_high,
-    counted.card_count,
-    counted.word_count / nullif(counted.card_count, 0)::double as word_card_frac,
-    counted.ink_count / nullif(counted.card_count, 0)::double as ink_card_frac,
-    counted.congruent_count,
-    counted.congruent_correct_count
-    / nullif(counted.congruent_count, 0)::double as congruent_correct_frac,
-    counted.neutral_count,
-    counted.neutral_correct_count
-    / nullif(counted.neutral_count, 0)::double as neutral_correct_frac,
+    dataset, model_id, run_id, class_set, cell_count, word_cell_count, ink_cell_count,
+    other_cell_count, likelier_word_cell_count,
+    word_cell_count / nullif(cell_count, 0) as word_cell_frac,
+    wilson_low(word_cell_count, cell_count) as word_cell_low,
+    wilson_high(word_cell_count, cell_count) as word_cell_high,
+    card_count,
+    word_count / nullif(card_count, 0)::double as word_card_frac,
+    ink_count / nullif(card_count, 0)::double as ink_card_frac,
+    congruent_count,
+    congruent_correct_count / nullif(congruent_count, 0)::double
+        as congruent_correct_frac,
+    neutral_count,
+    neutral_correct_count / nullif(neutral_count, 0)::double as neutral_correct_frac,
 from counted;

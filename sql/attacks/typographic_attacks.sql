@@ -54,120 +54,70 @@ with
 
 pairs as (
     select
-        typographic_pairs.dataset,
-        typographic_pairs.model_id,
-        typographic_pairs.run_id,
-        typographic_pairs.class_set,
-        typographic_pairs.attack_text,
-        typographic_pairs.target_class,
-        typographic_pairs.placement,
-        typographic_pairs.covered_frac,
-        typographic_pairs.is_assumed,
-        typographic_pairs.concept,
-        typographic_pairs.predicted_class,
-        typographic_pairs.clean_class,
-        typographic_pairs.blank_class,
-        typographic_pairs.right_word_class,
-        typographic_pairs.outcome,
-        typographic_pairs.blank_outcome,
-        typographic_pairs.right_word_outcome,
-        typographic_pairs.target_probability
-        - typographic_pairs.clean_target_probability as probability_change,
-        list_contains(
-            raw_class_sets.classes, typographic_pairs.concept
-        ) as has_class,
+        *,
+        target_probability - clean_target_probability as probability_change,
+        list_contains(classes, concept) as has_class,
     from typographic_pairs
-    inner join raw_class_sets
-        on
-            typographic_pairs.dataset = raw_class_sets.dataset
-            and typographic_pairs.run_id = raw_class_sets.run_id
-            and typographic_pairs.class_set = raw_class_sets.class_set
-    where typographic_pairs.outcome is not null
+    inner join raw_class_sets using (dataset, run_id, class_set)
+    where outcome is not null
 ),
 
 counted as (
     select
-        pairs.dataset,
-        pairs.model_id,
-        pairs.run_id,
-        pairs.class_set,
-        pairs.attack_text,
-        pairs.target_class,
-        pairs.placement,
+        dataset, model_id, run_id, class_set, attack_text, target_class, placement,
         count(*) as image_count,
-        count(*) filter (where pairs.is_assumed) as assumed_count,
-        avg(pairs.covered_frac) as covered_frac,
-        count(*) filter (where pairs.outcome = 'changed') as changed_count,
-        count(*) filter (where pairs.outcome = 'already') as already_count,
-        count(*) filter (where pairs.outcome = 'changed_away') as changed_away_count,
-        count(*) filter (where pairs.outcome = 'unchanged') as unchanged_count,
-        avg((pairs.clean_class = pairs.concept)::integer) filter (
-            where pairs.has_class and not pairs.is_assumed
-        ) as clean_correct_frac,
-        avg((pairs.predicted_class = pairs.concept)::integer) filter (
-            where pairs.has_class
-        ) as attack_correct_frac,
-        count(pairs.blank_outcome) as blank_count,
-        count(*) filter (
-            where pairs.blank_outcome is not null and pairs.outcome = 'changed'
-        ) as paired_changed_count,
-        count(*) filter (where pairs.blank_outcome = 'changed') as blank_changed_count,
-        count(*) filter (
-            where pairs.blank_outcome = 'changed_away'
-        ) as blank_changed_away_count,
-        avg((pairs.blank_class = pairs.concept)::integer) filter (
-            where pairs.has_class
-        ) as blank_correct_frac,
-        count(pairs.right_word_outcome) as right_word_count,
-        count(*) filter (
-            where pairs.right_word_outcome = 'changed'
-        ) as right_word_changed_count,
-        avg((pairs.right_word_class = pairs.concept)::integer) filter (
-            where pairs.has_class
-        ) as right_word_correct_frac,
-        avg(pairs.probability_change) as probability_change,
+        count(*) filter (where is_assumed) as assumed_count,
+        avg(covered_frac) as covered_frac,
+        count(*) filter (where outcome = 'changed') as changed_count,
+        count(*) filter (where outcome = 'already') as already_count,
+        count(*) filter (where outcome = 'changed_away') as changed_away_count,
+        count(*) filter (where outcome = 'unchanged') as unchanged_count,
+        avg((clean_class = concept)::integer)
+            filter (where has_class and not is_assumed) as clean_correct_frac,
+        avg((predicted_class = concept)::integer) filter (where has_class)
+            as attack_correct_frac,
+        count(blank_outcome) as blank_count,
+        count(*) filter (where blank_outcome is not null and outcome = 'changed')
+            as paired_changed_count,
+        count(*) filter (where blank_outcome = 'changed') as blank_changed_count,
+        count(*) filter (where blank_outcome = 'changed_away')
+            as blank_changed_away_count,
+        avg((blank_class = concept)::integer) filter (where has_class)
+            as blank_correct_frac,
+        count(right_word_outcome) as right_word_count,
+        count(*) filter (where right_word_outcome = 'changed')
+            as right_word_changed_count,
+        avg((right_word_class = concept)::integer) filter (where has_class)
+            as right_word_correct_frac,
+        avg(probability_change) as probability_change,
     from pairs
     group by all
 )
 
 select
-    counted.dataset,
-    counted.model_id,
-    counted.run_id,
-    counted.class_set,
-    counted.attack_text,
-    counted.target_class,
-    counted.placement,
-    counted.image_count,
-    counted.assumed_count,
-    counted.covered_frac,
-    counted.changed_count / counted.image_count as changed_frac,
-    wilson_low(counted.changed_count, counted.image_count) as changed_low,
-    wilson_high(counted.changed_count, counted.image_count) as changed_high,
-    counted.already_count / counted.image_count as already_frac,
-    wilson_low(counted.already_count, counted.image_count) as already_low,
-    wilson_high(counted.already_count, counted.image_count) as already_high,
-    counted.changed_away_count / counted.image_count as changed_away_frac,
-    wilson_low(counted.changed_away_count, counted.image_count) as changed_away_low,
-    wilson_high(counted.changed_away_count, counted.image_count) as changed_away_high,
-    counted.unchanged_count / counted.image_count as unchanged_frac,
-    wilson_low(counted.unchanged_count, counted.image_count) as unchanged_low,
-    wilson_high(counted.unchanged_count, counted.image_count) as unchanged_high,
-    counted.clean_correct_frac,
-    counted.attack_correct_frac,
-    counted.blank_count,
-    counted.blank_changed_count
-    / nullif(counted.blank_count, 0) as blank_changed_frac,
-    wilson_low(counted.blank_changed_count, counted.blank_count) as blank_changed_low,
-    wilson_high(counted.blank_changed_count, counted.blank_count) as blank_changed_high,
-    counted.blank_changed_away_count
-    / nullif(counted.blank_count, 0) as blank_changed_away_frac,
-    counted.blank_correct_frac,
-    (counted.paired_changed_count - counted.blank_changed_count)
-    / nullif(counted.blank_count, 0) as word_effect_frac,
-    counted.right_word_count,
-    counted.right_word_changed_count
-    / nullif(counted.right_word_count, 0) as right_word_changed_frac,
-    counted.right_word_correct_frac,
-    counted.probability_change,
+    dataset, model_id, run_id, class_set, attack_text, target_class, placement,
+    image_count, assumed_count, covered_frac,
+    changed_count / image_count as changed_frac,
+    wilson_low(changed_count, image_count) as changed_low,
+    wilson_high(changed_count, image_count) as changed_high,
+    already_count / image_count as already_frac,
+    wilson_low(already_count, image_count) as already_low,
+    wilson_high(already_count, image_count) as already_high,
+    changed_away_count / image_count as changed_away_frac,
+    wilson_low(changed_away_count, image_count) as changed_away_low,
+    wilson_high(changed_away_count, image_count) as changed_away_high,
+    unchanged_count / image_count as unchanged_frac,
+    wilson_low(unchanged_count, image_count) as unchanged_low,
+    wilson_high(unchanged_count, image_count) as unchanged_high,
+    clean_correct_frac, attack_correct_frac, blank_count,
+    blank_changed_count / nullif(blank_count, 0) as blank_changed_frac,
+    wilson_low(blank_changed_count, blank_count) as blank_changed_low,
+    wilson_high(blank_changed_count, blank_count) as blank_changed_high,
+    blank_changed_away_count / nullif(blank_count, 0) as blank_changed_away_frac,
+    blank_correct_frac,
+    (paired_changed_count - blank_changed_count) / nullif(blank_count, 0)
+        as word_effect_frac,
+    right_word_count,
+    right_word_changed_count / nullif(right_word_count, 0) as right_word_changed_frac,
+    right_word_correct_frac, probability_change,
 from counted;

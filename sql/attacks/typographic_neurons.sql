@@ -43,138 +43,60 @@ with
 
 pairs as (
     select
-        typographic_pairs.dataset,
-        typographic_pairs.model_id,
-        typographic_pairs.run_id,
-        typographic_pairs.class_set,
-        typographic_pairs.attack_text,
-        typographic_pairs.target_class,
-        typographic_pairs.placement,
-        typographic_pairs.example_id,
-        typographic_pairs.clean_example_id,
-        typographic_pairs.blank_example_id,
-        typographic_pairs.outcome = 'changed' as is_flip,
-        typographic_pairs.clean_example_id is not null
-        and typographic_pairs.outcome <> 'already' as is_open,
+        dataset, model_id, run_id, class_set, attack_text, target_class, placement,
+        example_id as pair_id, clean_example_id, blank_example_id,
+        outcome = 'changed' as is_flip,
+        clean_example_id is not null and outcome <> 'already' as is_open,
     from typographic_pairs
-    where typographic_pairs.outcome is not null
+    where outcome is not null
 ),
 
 groups as (
     select
-        pairs.dataset,
-        pairs.model_id,
-        pairs.run_id,
-        pairs.class_set,
-        pairs.attack_text,
-        pairs.target_class,
-        pairs.placement,
-        count(pairs.clean_example_id) as clean_count,
-        count(pairs.blank_example_id) as blank_count,
-        count(*) filter (where pairs.is_open and pairs.is_flip) as flip_count,
-        count(*) filter (where pairs.is_open and not pairs.is_flip) as stay_count,
+        dataset, model_id, run_id, class_set, attack_text, target_class, placement,
+        count(clean_example_id) as clean_count,
+        count(blank_example_id) as blank_count,
+        count(*) filter (where is_open and is_flip) as flip_count,
+        count(*) filter (where is_open and not is_flip) as stay_count,
     from pairs
     group by all
 ),
 
 parts as (
     select
-        pairs.dataset,
-        pairs.run_id,
-        pairs.class_set,
-        pairs.attack_text,
-        pairs.target_class,
-        pairs.placement,
-        pairs.example_id as pair_id,
-        pairs.is_open,
-        pairs.is_flip,
-        pairs.example_id,
-        (pairs.clean_example_id is not null)::integer as clean_sign,
-        (pairs.blank_example_id is not null)::integer as blank_sign,
+        *,
+        pair_id as example_id,
+        (clean_example_id is not null)::integer as clean_sign,
+        (blank_example_id is not null)::integer as blank_sign,
     from pairs
-
     union all
-
-    select
-        pairs.dataset,
-        pairs.run_id,
-        pairs.class_set,
-        pairs.attack_text,
-        pairs.target_class,
-        pairs.placement,
-        pairs.example_id as pair_id,
-        pairs.is_open,
-        pairs.is_flip,
-        pairs.clean_example_id as example_id,
-        -1 as clean_sign,
-        0 as blank_sign,
+    select *, clean_example_id as example_id, -1 as clean_sign, 0 as blank_sign,
     from pairs
-    where pairs.clean_example_id is not null
-
+    where clean_example_id is not null
     union all
-
-    select
-        pairs.dataset,
-        pairs.run_id,
-        pairs.class_set,
-        pairs.attack_text,
-        pairs.target_class,
-        pairs.placement,
-        pairs.example_id as pair_id,
-        pairs.is_open,
-        pairs.is_flip,
-        pairs.blank_example_id as example_id,
-        0 as clean_sign,
-        -1 as blank_sign,
+    select *, blank_example_id as example_id, 0 as clean_sign, -1 as blank_sign,
     from pairs
-    where pairs.blank_example_id is not null
+    where blank_example_id is not null
 ),
 
 changes as (
     select
-        parts.dataset,
-        parts.run_id,
-        parts.class_set,
-        parts.attack_text,
-        parts.target_class,
-        parts.placement,
-        stg_activations.layer,
-        stg_activations.unit,
-        parts.pair_id,
-        any_value(parts.is_open) as is_open,
-        any_value(parts.is_flip) as is_flip,
-        sum(parts.clean_sign * stg_activations.activation::double) as clean_change,
-        sum(parts.blank_sign * stg_activations.activation::double) as blank_change,
+        dataset, run_id, class_set, attack_text, target_class, placement, layer, unit,
+        pair_id,
+        any_value(is_open) as is_open,
+        any_value(is_flip) as is_flip,
+        sum(clean_sign * activation::double) as clean_change,
+        sum(blank_sign * activation::double) as blank_change,
     from parts
-    inner join stg_activations
-        on
-            parts.dataset = stg_activations.dataset
-            and parts.run_id = stg_activations.run_id
-            and parts.example_id = stg_activations.example_id
-    group by
-        parts.dataset,
-        parts.run_id,
-        parts.class_set,
-        parts.attack_text,
-        parts.target_class,
-        parts.placement,
-        stg_activations.layer,
-        stg_activations.unit,
-        parts.pair_id
+    inner join stg_activations using (dataset, run_id, example_id)
+    group by all
 ),
 
 means as (
     select
-        changes.dataset,
-        changes.run_id,
-        changes.class_set,
-        changes.attack_text,
-        changes.target_class,
-        changes.placement,
-        changes.layer,
-        changes.unit,
-        sum(changes.clean_change) as clean_sum,
-        sum(changes.blank_change) as blank_sum,
+        dataset, run_id, class_set, attack_text, target_class, placement, layer, unit,
+        sum(clean_change) as clean_sum,
+        sum(blank_change) as blank_sum,
     from changes
     group by all
 ),
@@ -183,187 +105,90 @@ means as (
 -- one tie between the negative and the positive ones.
 ranked as (
     select
-        changes.dataset,
-        changes.run_id,
-        changes.class_set,
-        changes.attack_text,
-        changes.target_class,
-        changes.placement,
-        changes.layer,
-        changes.unit,
-        changes.is_flip,
-        changes.clean_change > 0 as is_rise,
+        *,
+        clean_change > 0 as is_rise,
         rank() over (
             partition by
-                changes.dataset,
-                changes.run_id,
-                changes.class_set,
-                changes.attack_text,
-                changes.target_class,
-                changes.placement,
-                changes.layer,
-                changes.unit
-            order by changes.clean_change
+                dataset, run_id, class_set, attack_text, target_class, placement, layer,
+                unit
+            order by clean_change
         )
         + (
             count(*) over (
                 partition by
-                    changes.dataset,
-                    changes.run_id,
-                    changes.class_set,
-                    changes.attack_text,
-                    changes.target_class,
-                    changes.placement,
-                    changes.layer,
-                    changes.unit,
-                    changes.clean_change
+                    dataset, run_id, class_set, attack_text, target_class, placement,
+                    layer, unit, clean_change
             )
             - 1
         ) / 2 as mid_rank,
     from changes
-    where changes.is_open and changes.clean_change <> 0
+    where is_open and clean_change <> 0
 ),
 
 rank_sums as (
     select
-        ranked.dataset,
-        ranked.run_id,
-        ranked.class_set,
-        ranked.attack_text,
-        ranked.target_class,
-        ranked.placement,
-        ranked.layer,
-        ranked.unit,
+        dataset, run_id, class_set, attack_text, target_class, placement, layer, unit,
         count(*) as change_count,
-        count(*) filter (where not ranked.is_rise) as fall_count,
-        count(*) filter (where ranked.is_flip) as flip_change_count,
-        count(*) filter (where ranked.is_flip and ranked.is_rise) as flip_rise_count,
-        sum(ranked.mid_rank) filter (where ranked.is_flip) as flip_rank_sum,
+        count(*) filter (where not is_rise) as fall_count,
+        count(*) filter (where is_flip) as flip_change_count,
+        count(*) filter (where is_flip and is_rise) as flip_rise_count,
+        sum(mid_rank) filter (where is_flip) as flip_rank_sum,
     from ranked
     group by all
 ),
 
 per_neuron as (
     select
-        groups.dataset,
-        groups.model_id,
-        groups.run_id,
-        groups.class_set,
-        groups.attack_text,
-        groups.target_class,
-        groups.placement,
-        neuron_stats.layer,
-        neuron_stats.unit,
-        neuron_stats.sd,
-        groups.clean_count,
-        coalesce(means.clean_sum, 0) / nullif(groups.clean_count, 0) as clean_change,
-        groups.blank_count,
-        coalesce(means.blank_sum, 0) / nullif(groups.blank_count, 0) as blank_change,
-        groups.flip_count,
-        groups.stay_count,
-        coalesce(rank_sums.fall_count, 0) as fall_count,
-        coalesce(rank_sums.flip_change_count, 0) as flip_change_count,
-        coalesce(rank_sums.flip_rise_count, 0) as flip_rise_count,
-        coalesce(rank_sums.flip_rank_sum, 0) as flip_rank_sum,
-        groups.flip_count
-        + groups.stay_count
-        - coalesce(rank_sums.change_count, 0) as zero_count,
+        groups.*,
+        layer, unit, sd,
+        coalesce(clean_sum, 0) / nullif(clean_count, 0) as clean_change,
+        coalesce(blank_sum, 0) / nullif(blank_count, 0) as blank_change,
+        coalesce(fall_count, 0) as fall_count,
+        coalesce(flip_change_count, 0) as flip_change_count,
+        coalesce(flip_rise_count, 0) as flip_rise_count,
+        coalesce(flip_rank_sum, 0) as flip_rank_sum,
+        flip_count + stay_count - coalesce(change_count, 0) as zero_count,
     from groups
-    inner join neuron_stats
-        on
-            groups.dataset = neuron_stats.dataset
-            and groups.run_id = neuron_stats.run_id
+    inner join neuron_stats using (dataset, run_id)
     left join means
-        on
-            groups.dataset = means.dataset
-            and groups.run_id = means.run_id
-            and groups.class_set = means.class_set
-            and groups.attack_text = means.attack_text
-            and groups.target_class = means.target_class
-            and groups.placement = means.placement
-            and neuron_stats.layer = means.layer
-            and neuron_stats.unit = means.unit
+        using (
+            dataset, run_id, class_set, attack_text, target_class, placement, layer,
+            unit
+        )
     left join rank_sums
-        on
-            groups.dataset = rank_sums.dataset
-            and groups.run_id = rank_sums.run_id
-            and groups.class_set = rank_sums.class_set
-            and groups.attack_text = rank_sums.attack_text
-            and groups.target_class = rank_sums.target_class
-            and groups.placement = rank_sums.placement
-            and neuron_stats.layer = rank_sums.layer
-            and neuron_stats.unit = rank_sums.unit
+        using (
+            dataset, run_id, class_set, attack_text, target_class, placement, layer,
+            unit
+        )
 ),
 
 scored as (
     select
-        per_neuron.dataset,
-        per_neuron.model_id,
-        per_neuron.run_id,
-        per_neuron.class_set,
-        per_neuron.attack_text,
-        per_neuron.target_class,
-        per_neuron.placement,
-        per_neuron.layer,
-        per_neuron.unit,
-        per_neuron.clean_count,
-        per_neuron.clean_change,
-        per_neuron.clean_change / nullif(per_neuron.sd, 0) as clean_change_sd,
-        per_neuron.blank_count,
-        per_neuron.blank_change,
-        per_neuron.blank_change / nullif(per_neuron.sd, 0) as blank_change_sd,
-        per_neuron.flip_count,
-        per_neuron.stay_count,
+        *,
+        clean_change / nullif(sd, 0) as clean_change_sd,
+        blank_change / nullif(sd, 0) as blank_change_sd,
         (
-            per_neuron.flip_rank_sum
-            + per_neuron.flip_rise_count * per_neuron.zero_count
-            + (per_neuron.flip_count - per_neuron.flip_change_count)
-            * (per_neuron.fall_count + (per_neuron.zero_count + 1) / 2)
-            - per_neuron.flip_count * (per_neuron.flip_count + 1) / 2
+            flip_rank_sum
+            + flip_rise_count * zero_count
+            + (flip_count - flip_change_count) * (fall_count + (zero_count + 1) / 2)
+            - flip_count * (flip_count + 1) / 2
         )
-        / nullif(
-            per_neuron.flip_count::double * per_neuron.stay_count, 0
-        ) as flip_auroc,
+        / nullif(flip_count::double * stay_count, 0) as flip_auroc,
     from per_neuron
 )
 
 select
-    scored.dataset,
-    scored.model_id,
-    scored.run_id,
-    scored.class_set,
-    scored.attack_text,
-    scored.target_class,
-    scored.placement,
-    scored.layer,
-    scored.unit,
-    scored.clean_count,
-    scored.clean_change,
-    scored.clean_change_sd,
-    case when scored.clean_change_sd is not null then row_number() over (
-        partition by
-            scored.dataset,
-            scored.run_id,
-            scored.class_set,
-            scored.attack_text,
-            scored.target_class,
-            scored.placement
-        order by scored.clean_change_sd desc nulls last, scored.layer, scored.unit
+    dataset, model_id, run_id, class_set, attack_text, target_class, placement, layer,
+    unit, clean_count, clean_change, clean_change_sd,
+    case when clean_change_sd is not null then row_number() over (
+        one_attack order by clean_change_sd desc nulls last, layer, unit
     ) end as clean_change_rank,
-    scored.blank_count,
-    scored.blank_change,
-    scored.blank_change_sd,
-    case when scored.blank_change_sd is not null then row_number() over (
-        partition by
-            scored.dataset,
-            scored.run_id,
-            scored.class_set,
-            scored.attack_text,
-            scored.target_class,
-            scored.placement
-        order by scored.blank_change_sd desc nulls last, scored.layer, scored.unit
+    blank_count, blank_change, blank_change_sd,
+    case when blank_change_sd is not null then row_number() over (
+        one_attack order by blank_change_sd desc nulls last, layer, unit
     ) end as blank_change_rank,
-    scored.flip_count,
-    scored.stay_count,
-    scored.flip_auroc,
-from scored;
+    flip_count, stay_count, flip_auroc,
+from scored
+window one_attack as (
+    partition by dataset, run_id, class_set, attack_text, target_class, placement
+);

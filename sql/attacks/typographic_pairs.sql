@@ -1,8 +1,7 @@
 -- view:    typographic_pairs
 -- grain:   one row per attacked image, run and class set
 -- key:     dataset, run_id, class_set, example_id
--- reads:   stg_stimuli, stg_examples, stg_runs, raw_class_sets, class_predictions,
---          class_scores
+-- reads:   stg_stimuli, stg_examples, raw_class_sets, class_predictions, class_scores
 -- purpose: Each attacked image beside its clean image and its controls, as classified.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030, section Typographic Attacks
 --
@@ -44,220 +43,93 @@ with
 
 versions as (
     select
-        stg_stimuli.dataset,
-        stg_stimuli.example_id,
-        stg_stimuli.control,
-        stg_stimuli.concept,
-        stg_stimuli.attack_text,
-        coalesce(stg_stimuli.attack_concept, stg_stimuli.attack_text) as target_class,
-        coalesce(stg_stimuli.placement, 'unknown') as placement,
-        stg_stimuli.covered_frac,
-        coalesce(stg_stimuli.base_key, stg_examples.shard_key) as base_key,
+        dataset, example_id, control, concept, attack_text,
+        coalesce(attack_concept, attack_text) as target_class,
+        coalesce(placement, 'unknown') as placement,
+        covered_frac,
+        coalesce(base_key, shard_key) as base_key,
     from stg_stimuli
-    inner join stg_examples
-        on
-            stg_stimuli.dataset = stg_examples.dataset
-            and stg_stimuli.example_id = stg_examples.example_id
-    where stg_stimuli.stimulus = 'typographic'
+    inner join stg_examples using (dataset, example_id)
+    where stimulus = 'typographic'
 ),
 
 attacks as (
-    select
-        versions.dataset,
-        versions.example_id,
-        versions.concept,
-        versions.attack_text,
-        versions.target_class,
-        versions.placement,
-        versions.covered_frac,
-        versions.base_key,
+    select *
     from versions
-    where versions.control = 'attack' and versions.attack_text is not null
+    where control = 'attack' and attack_text is not null
 ),
 
 candidates as (
     select
-        attacks.dataset,
-        attacks.example_id,
-        versions.control,
-        versions.example_id as control_id,
+        dataset, attacks.example_id as attack_id, versions.control, versions.example_id,
+        attacks.target_class as class_name,
+    from attacks
+    inner join versions using (dataset, base_key)
+    where
+        versions.control = 'clean'
+        or (
+            versions.control in ('blank', 'right_word')
+            and versions.placement = attacks.placement
+            and coalesce(versions.attack_text, attacks.attack_text)
+            = attacks.attack_text
+        )
+    qualify
         row_number() over (
-            partition by attacks.dataset, attacks.example_id, versions.control
+            partition by dataset, attacks.example_id, versions.control
             order by
                 versions.attack_text is null,
                 abs(versions.covered_frac - attacks.covered_frac),
                 versions.example_id
-        ) as candidate_rank,
-    from attacks
-    inner join versions
-        on
-            attacks.dataset = versions.dataset
-            and attacks.base_key = versions.base_key
-            and (
-                versions.control = 'clean'
-                or (
-                    versions.control in ('blank', 'right_word')
-                    and versions.placement = attacks.placement
-                    and coalesce(versions.attack_text, attacks.attack_text)
-                    = attacks.attack_text
-                )
-            )
+        ) = 1
 ),
 
-controls as (
+compared as (
     select
-        candidates.dataset,
-        candidates.example_id,
-        max(candidates.control_id) filter (
-            where candidates.control = 'clean'
-        ) as clean_example_id,
-        max(candidates.control_id) filter (
-            where candidates.control = 'blank'
-        ) as blank_example_id,
-        max(candidates.control_id) filter (
-            where candidates.control = 'right_word'
-        ) as right_word_example_id,
+        dataset, example_id as attack_id, control, example_id,
+        target_class as class_name,
+    from attacks
+    union all
+    select *
     from candidates
-    where candidates.candidate_rank = 1
-    group by candidates.dataset, candidates.example_id
-),
-
-joined as (
-    select
-        attacks.dataset,
-        raw_class_sets.run_id,
-        raw_class_sets.class_set,
-        attacks.example_id,
-        attacks.concept,
-        attacks.attack_text,
-        attacks.target_class,
-        attacks.placement,
-        attacks.covered_frac,
-        controls.clean_example_id,
-        controls.blank_example_id,
-        controls.right_word_example_id,
-    from attacks
-    inner join raw_class_sets
-        on
-            attacks.dataset = raw_class_sets.dataset
-            and list_contains(raw_class_sets.classes, attacks.target_class)
-    left join controls
-        on
-            attacks.dataset = controls.dataset
-            and attacks.example_id = controls.example_id
 ),
 
 classified as (
     select
-        joined.dataset,
-        joined.run_id,
-        joined.class_set,
-        joined.example_id,
-        joined.concept,
-        joined.attack_text,
-        joined.target_class,
-        joined.placement,
-        joined.covered_frac,
-        clean.example_id as clean_example_id,
-        blank.example_id as blank_example_id,
-        right_word.example_id as right_word_example_id,
-        attacked.predicted_class,
-        coalesce(clean.predicted_class, joined.concept) as clean_class,
-        blank.predicted_class as blank_class,
-        right_word.predicted_class as right_word_class,
-        clean.example_id is null as is_assumed,
-    from joined
-    inner join class_predictions as attacked
-        on
-            joined.dataset = attacked.dataset
-            and joined.run_id = attacked.run_id
-            and joined.class_set = attacked.class_set
-            and joined.example_id = attacked.example_id
-    left join class_predictions as clean
-        on
-            joined.dataset = clean.dataset
-            and joined.run_id = clean.run_id
-            and joined.class_set = clean.class_set
-            and joined.clean_example_id = clean.example_id
-    left join class_predictions as blank
-        on
-            joined.dataset = blank.dataset
-            and joined.run_id = blank.run_id
-            and joined.class_set = blank.class_set
-            and joined.blank_example_id = blank.example_id
-    left join class_predictions as right_word
-        on
-            joined.dataset = right_word.dataset
-            and joined.run_id = right_word.run_id
-            and joined.class_set = right_word.class_set
-            and joined.right_word_example_id = right_word.example_id
+        dataset, class_predictions.model_id, run_id, class_set, attack_id as example_id,
+        max(example_id) filter (where control = 'clean') as clean_example_id,
+        max(example_id) filter (where control = 'blank') as blank_example_id,
+        max(example_id) filter (where control = 'right_word') as right_word_example_id,
+        max(predicted_class) filter (where control = 'attack') as predicted_class,
+        max(predicted_class) filter (where control = 'clean') as clean_class,
+        max(predicted_class) filter (where control = 'blank') as blank_class,
+        max(predicted_class) filter (where control = 'right_word') as right_word_class,
+        max(probability) filter (where control = 'attack') as target_probability,
+        max(probability) filter (where control = 'clean') as clean_target_probability,
+        max(probability) filter (where control = 'blank') as blank_target_probability,
+    from compared
+    inner join raw_class_sets using (dataset)
+    inner join class_predictions using (dataset, run_id, class_set, example_id)
+    left join class_scores using (dataset, run_id, class_set, example_id, class_name)
+    where list_contains(classes, class_name)
+    group by all
+    having bool_or(control = 'attack' and class_scores.dataset is not null)
 ),
 
-target_scores as (
+known as (
     select
-        class_scores.dataset,
-        class_scores.run_id,
-        class_scores.class_set,
-        class_scores.example_id,
-        class_scores.class_name,
-        class_scores.probability,
-    from class_scores
+        * replace (coalesce(clean_class, concept) as clean_class),
+        clean_example_id is null as is_assumed,
+    from classified
+    inner join attacks using (dataset, example_id)
 )
 
 select
-    classified.dataset,
-    stg_runs.model_id,
-    classified.run_id,
-    classified.class_set,
-    classified.example_id,
-    classified.concept,
-    classified.attack_text,
-    classified.target_class,
-    classified.placement,
-    classified.covered_frac,
-    classified.clean_example_id,
-    classified.blank_example_id,
-    classified.right_word_example_id,
-    classified.predicted_class,
-    classified.clean_class,
-    classified.blank_class,
-    classified.right_word_class,
-    classified.is_assumed,
-    attack_outcome(
-        classified.clean_class, classified.predicted_class, classified.target_class
-    ) as outcome,
-    attack_outcome(
-        classified.clean_class, classified.blank_class, classified.target_class
-    ) as blank_outcome,
-    attack_outcome(
-        classified.clean_class, classified.right_word_class, classified.target_class
-    ) as right_word_outcome,
-    attacked.probability as target_probability,
-    clean.probability as clean_target_probability,
-    blank.probability as blank_target_probability,
-from classified
-inner join stg_runs
-    on
-        classified.dataset = stg_runs.dataset
-        and classified.run_id = stg_runs.run_id
-inner join target_scores as attacked
-    on
-        classified.dataset = attacked.dataset
-        and classified.run_id = attacked.run_id
-        and classified.class_set = attacked.class_set
-        and classified.example_id = attacked.example_id
-        and classified.target_class = attacked.class_name
-left join target_scores as clean
-    on
-        classified.dataset = clean.dataset
-        and classified.run_id = clean.run_id
-        and classified.class_set = clean.class_set
-        and classified.clean_example_id = clean.example_id
-        and classified.target_class = clean.class_name
-left join target_scores as blank
-    on
-        classified.dataset = blank.dataset
-        and classified.run_id = blank.run_id
-        and classified.class_set = blank.class_set
-        and classified.blank_example_id = blank.example_id
-        and classified.target_class = blank.class_name;
+    dataset, model_id, run_id, class_set, example_id, concept, attack_text,
+    target_class, placement, covered_frac, clean_example_id, blank_example_id,
+    right_word_example_id, predicted_class, clean_class, blank_class, right_word_class,
+    is_assumed,
+    attack_outcome(clean_class, predicted_class, target_class) as outcome,
+    attack_outcome(clean_class, blank_class, target_class) as blank_outcome,
+    attack_outcome(clean_class, right_word_class, target_class) as right_word_outcome,
+    target_probability, clean_target_probability, blank_target_probability,
+from known;

@@ -15,46 +15,17 @@ with
 
 stored as (
     select
-        raw_activations.dataset,
-        raw_activations.run_id,
-        raw_activations.layer,
-        raw_activations.unit,
+        dataset, run_id, layer, unit,
         count(*) as row_count,
     from raw_activations
     group by all
-),
-
-compared as (
-    select
-        stg_neuron_moments.dataset,
-        stg_neuron_moments.run_id,
-        stg_neuron_moments.layer,
-        stg_neuron_moments.unit,
-        case stg_layers.store
-            when 'positive' then stg_neuron_moments.positive_count
-            else stg_neuron_moments.example_count
-        end as expected_count,
-        coalesce(stored.row_count, 0) as found_count,
-    from stg_neuron_moments
-    inner join stg_layers
-        on
-            stg_neuron_moments.dataset = stg_layers.dataset
-            and stg_neuron_moments.run_id = stg_layers.run_id
-            and stg_neuron_moments.layer = stg_layers.layer
-    left join stored
-        on
-            stg_neuron_moments.dataset = stored.dataset
-            and stg_neuron_moments.run_id = stored.run_id
-            and stg_neuron_moments.layer = stored.layer
-            and stg_neuron_moments.unit = stored.unit
 )
 
 select
-    compared.dataset,
-    compared.run_id,
-    compared.layer,
-    compared.unit,
-    compared.expected_count,
-    compared.found_count,
-from compared
-where compared.expected_count <> compared.found_count;
+    dataset, run_id, layer, unit,
+    if(store = 'positive', positive_count, example_count) as expected_count,
+    coalesce(row_count, 0) as found_count,
+from stg_neuron_moments
+inner join stg_layers using (dataset, run_id, layer)
+left join stored using (dataset, run_id, layer, unit)
+where expected_count <> found_count;

@@ -17,32 +17,21 @@ with
 
 sums as (
     select
-        raw_class_scores.dataset,
-        raw_class_scores.run_id,
-        raw_class_scores.class_set,
-        raw_class_scores.example_id,
+        dataset, run_id, class_set, example_id,
         count(*) as score_count,
-        count(distinct raw_class_scores.class_name) as named_count,
-        sum(raw_class_scores.probability) as probability_sum,
+        count(distinct class_name) as named_count,
+        sum(probability) as probability_sum,
     from raw_class_scores
     group by all
 )
 
 select
-    sums.dataset,
-    sums.run_id,
-    sums.class_set,
-    sums.example_id,
-    sums.score_count,
-    len(raw_class_sets.classes)::bigint as class_count,
-    sums.probability_sum,
+    dataset, run_id, class_set, example_id, score_count,
+    len(classes)::bigint as class_count,
+    probability_sum,
 from sums
-inner join raw_class_sets
-    on
-        sums.dataset = raw_class_sets.dataset
-        and sums.run_id = raw_class_sets.run_id
-        and sums.class_set = raw_class_sets.class_set
+inner join raw_class_sets using (dataset, run_id, class_set)
 where
-    sums.score_count <> len(raw_class_sets.classes)
-    or sums.named_count <> sums.score_count
-    or not abs(sums.probability_sum - 1) <= 0.0001;  -- not: NaN is a violation too
+    score_count <> len(classes)
+    or named_count <> score_count
+    or not abs(probability_sum - 1) <= 0.0001;  -- not: NaN is a violation too

@@ -14,46 +14,32 @@ with
 
 grouped as (
     select
-        stg_examples.dataset,
-        stg_examples.example_id,
-        stg_examples.duplicate_of,
-        stg_examples.image_sha256,
-        stg_examples.half,
-        coalesce(stg_examples.duplicate_of, stg_examples.example_id) as group_id,
+        *,
+        coalesce(duplicate_of, example_id) as group_id,
     from stg_examples
 ),
 
 shown as (
     select
-        grouped.dataset,
-        grouped.image_sha256,
-        min(grouped.group_id) as first_group,
-        max(grouped.group_id) as last_group,
+        dataset, image_sha256,
+        min(group_id) as first_group,
+        max(group_id) as last_group,
     from grouped
-    group by grouped.dataset, grouped.image_sha256
+    group by all
 )
 
 select
-    grouped.dataset,
-    grouped.example_id,
-    grouped.duplicate_of,
-    grouped.image_sha256,
+    dataset, grouped.example_id, grouped.duplicate_of, image_sha256,
     case
-        when shown.first_group <> shown.last_group
-            then 'identical files in two groups'
+        when first_group <> last_group then 'identical files in two groups'
         when firsts.duplicate_of is not null then 'its first is marked itself'
         else 'not in the half of its first'
     end as problem,
 from grouped
-inner join shown
-    on
-        grouped.dataset = shown.dataset
-        and grouped.image_sha256 = shown.image_sha256
-left join grouped as firsts
-    on
-        grouped.dataset = firsts.dataset
-        and grouped.duplicate_of = firsts.example_id
+inner join shown using (dataset, image_sha256)
+left join stg_examples as firsts
+    on grouped.dataset = firsts.dataset and grouped.duplicate_of = firsts.example_id
 where
-    shown.first_group <> shown.last_group
+    first_group <> last_group
     or firsts.duplicate_of is not null
     or grouped.half <> firsts.half;

@@ -25,74 +25,35 @@ with
 
 sizes as (
     select
-        example_strata.dataset,
-        example_strata.run_id,
-        example_strata.dimension,
-        example_strata.stratum,
-        example_strata.facet_origin,
-        count(*) filter (where stg_examples.half = 'testing') as testing_size,
-        count(*) filter (where stg_examples.half = 'screening') as screening_size,
+        dataset, run_id, dimension, stratum, facet_origin,
+        count(*) filter (where half = 'testing') as testing_size,
+        count(*) filter (where half = 'screening') as screening_size,
     from example_strata
-    inner join stg_examples
-        on
-            example_strata.dataset = stg_examples.dataset
-            and example_strata.example_id = stg_examples.example_id
+    inner join stg_examples using (dataset, example_id)
     group by all
 ),
 
 joined as (
     select
-        raw_facet_aurocs.dataset,
-        raw_facet_aurocs.run_id,
-        raw_facet_aurocs.layer,
-        raw_facet_aurocs.unit,
-        raw_facet_aurocs.concept,
-        raw_facet_aurocs.category,
-        raw_facet_aurocs.origin,
-        raw_facet_aurocs.dimension,
-        raw_facet_aurocs.stratum,
-        raw_facet_aurocs.facet_origin,
-        raw_facet_aurocs.positive_count + raw_facet_aurocs.other_count
-            as testing_count,
-        raw_facet_aurocs.screening_positive_count
-        + raw_facet_aurocs.screening_other_count as screening_count,
-        coalesce(sizes.testing_size, 0) as testing_size,
-        coalesce(sizes.screening_size, 0) as screening_size,
-        raw_facet_aurocs.auroc,
-        len(
-            list_filter(
-                raw_facet_aurocs.surrogate_aurocs, lambda x: x >= 0 and x <= 1
-            )
-        ) as surrogate_count,
+        *,
+        positive_count + other_count as testing_count,
+        screening_positive_count + screening_other_count as screening_count,
+        len(list_filter(surrogate_aurocs, lambda x: x >= 0 and x <= 1))
+            as surrogate_count,
     from raw_facet_aurocs
-    left join sizes
-        on
-            raw_facet_aurocs.dataset = sizes.dataset
-            and raw_facet_aurocs.run_id = sizes.run_id
-            and raw_facet_aurocs.dimension = sizes.dimension
-            and raw_facet_aurocs.stratum = sizes.stratum
-            and raw_facet_aurocs.facet_origin = sizes.facet_origin
+    left join sizes using (dataset, run_id, dimension, stratum, facet_origin)
 )
 
 select
-    joined.dataset,
-    joined.run_id,
-    joined.layer,
-    joined.unit,
-    joined.concept,
-    joined.category,
-    joined.origin,
-    joined.dimension,
-    joined.stratum,
-    joined.facet_origin,
-    joined.testing_count + joined.screening_count as image_count,
-    joined.testing_size + joined.screening_size as stratum_size,
-    joined.auroc,
-    joined.surrogate_count,
+    dataset, run_id, layer, unit, concept, category, origin, dimension, stratum,
+    facet_origin,
+    testing_count + screening_count as image_count,
+    coalesce(testing_size, 0) + coalesce(screening_size, 0) as stratum_size,
+    auroc, surrogate_count,
 from joined
 where
-    joined.testing_count <> joined.testing_size
-    or joined.screening_count <> joined.screening_size
-    or not coalesce(joined.auroc between 0 and 1, true)
-    or (joined.auroc is null) <> (joined.surrogate_count is null)
-    or coalesce(joined.surrogate_count, 99) <> 99;
+    testing_count <> coalesce(testing_size, 0)
+    or screening_count <> coalesce(screening_size, 0)
+    or not coalesce(auroc between 0 and 1, true)
+    or (auroc is null) <> (surrogate_count is null)
+    or coalesce(surrogate_count, 99) <> 99;

@@ -12,16 +12,7 @@
 -- labeller    varchar             who labelled
 -- example_id  bigint   id         the example
 select
-    human_labels.dataset,
-    human_labels.run_id,
-    human_labels.layer,
-    human_labels.unit,
-    human_labels.labeller,
-    human_labels.example_id,
+    dataset, run_id, layer, unit, labeller, example_id,
 from human_labels
-left join stg_run_examples
-    on
-        human_labels.dataset = stg_run_examples.dataset
-        and human_labels.run_id = stg_run_examples.run_id
-        and human_labels.example_id = stg_run_examples.example_id
-where coalesce(stg_run_examples.is_duplicate, true);
+left join stg_run_examples using (dataset, run_id, example_id)
+where coalesce(is_duplicate, true);

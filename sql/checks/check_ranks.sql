@@ -17,40 +17,24 @@ with
 
 ordered as (
     select
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit,
-        top_examples.polarity,
-        top_examples.example_rank,
-        top_examples.activation,
-        lag(top_examples.activation) over (
-            partition by
-                top_examples.dataset,
-                top_examples.run_id,
-                top_examples.layer,
-                top_examples.unit,
-                top_examples.polarity
-            order by top_examples.example_rank
+        *,
+        lag(activation) over (
+            partition by dataset, run_id, layer, unit, polarity order by example_rank
         ) as activation_before,
     from top_examples
 ),
 
 grouped as (
     select
-        ordered.dataset,
-        ordered.run_id,
-        ordered.layer,
-        ordered.unit,
-        ordered.polarity,
+        dataset, run_id, layer, unit, polarity,
         count(*) as row_count,
-        max(ordered.example_rank) as last_rank,
-        count(distinct ordered.example_rank) as rank_count,
+        max(example_rank) as last_rank,
+        count(distinct example_rank) as rank_count,
         count(*) filter (
             where
-            case ordered.polarity
-                when 'positive' then ordered.activation > ordered.activation_before
-                else ordered.activation < ordered.activation_before
+            case polarity
+                when 'positive' then activation > activation_before
+                else activation < activation_before
             end
         ) as disorder_count,
     from ordered
@@ -58,16 +42,6 @@ grouped as (
 )
 
 select
-    grouped.dataset,
-    grouped.run_id,
-    grouped.layer,
-    grouped.unit,
-    grouped.polarity,
-    grouped.row_count,
-    grouped.last_rank,
-    grouped.disorder_count,
+    dataset, run_id, layer, unit, polarity, row_count, last_rank, disorder_count,
 from grouped
-where
-    grouped.last_rank <> grouped.row_count
-    or grouped.rank_count <> grouped.row_count
-    or grouped.disorder_count > 0;
+where last_rank <> row_count or rank_count <> row_count or disorder_count > 0;

@@ -17,13 +17,8 @@ with
 
 bins as (
     select
-        raw_shard_samples.dataset,
-        raw_shard_samples.run_id,
-        raw_shard_samples.layer,
-        raw_shard_samples.unit,
-        raw_shard_samples.shard_ordinal,
-        raw_shard_samples.bin,
-        max(raw_shard_samples.bin_example_count) as example_count,
+        dataset, run_id, layer, unit, shard_ordinal, bin,
+        max(bin_example_count) as example_count,
         count(*) as sample_count,
     from raw_shard_samples
     group by all
@@ -31,62 +26,22 @@ bins as (
 
 neurons as (
     select
-        bins.dataset,
-        bins.run_id,
-        bins.layer,
-        bins.unit,
-        bins.shard_ordinal,
-        sum(bins.example_count)::bigint as binned_count,
-        sum(greatest(bins.sample_count - bins.example_count, 0))::bigint
-            as excess_count,
+        dataset, run_id, layer, unit, shard_ordinal,
+        sum(example_count)::bigint as binned_count,
+        sum(greatest(sample_count - example_count, 0))::bigint as excess_count,
     from bins
     group by all
-),
-
--- Runs made before samples were kept have none, and that is no error.
-sampled_shards as (
-    select distinct
-        neurons.dataset,
-        neurons.run_id,
-        neurons.layer,
-        neurons.shard_ordinal,
-    from neurons
-),
-
-compared as (
-    select
-        raw_shard_stats.dataset,
-        raw_shard_stats.run_id,
-        raw_shard_stats.layer,
-        raw_shard_stats.unit,
-        raw_shard_stats.shard_ordinal,
-        raw_shard_stats.example_count - raw_shard_stats.duplicate_count as image_count,
-        coalesce(neurons.binned_count, 0) as binned_count,
-        coalesce(neurons.excess_count, 0) as excess_count,
-    from raw_shard_stats
-    inner join sampled_shards
-        on
-            raw_shard_stats.dataset = sampled_shards.dataset
-            and raw_shard_stats.run_id = sampled_shards.run_id
-            and raw_shard_stats.layer = sampled_shards.layer
-            and raw_shard_stats.shard_ordinal = sampled_shards.shard_ordinal
-    left join neurons
-        on
-            raw_shard_stats.dataset = neurons.dataset
-            and raw_shard_stats.run_id = neurons.run_id
-            and raw_shard_stats.layer = neurons.layer
-            and raw_shard_stats.unit = neurons.unit
-            and raw_shard_stats.shard_ordinal = neurons.shard_ordinal
 )
 
+-- Runs made before samples were kept have none, and that is no error.
 select
-    compared.dataset,
-    compared.run_id,
-    compared.layer,
-    compared.unit,
-    compared.shard_ordinal,
-    compared.image_count,
-    compared.binned_count,
-    compared.excess_count,
-from compared
-where compared.image_count <> compared.binned_count or compared.excess_count > 0;
+    dataset, run_id, layer, unit, shard_ordinal,
+    example_count - duplicate_count as image_count,
+    coalesce(neurons.binned_count, 0) as binned_count,
+    coalesce(neurons.excess_count, 0) as excess_count,
+from raw_shard_stats
+semi join neurons using (dataset, run_id, layer, shard_ordinal)
+left join neurons using (dataset, run_id, layer, unit, shard_ordinal)
+where
+    image_count <> coalesce(neurons.binned_count, 0)
+    or neurons.excess_count > 0;

@@ -21,132 +21,67 @@ with
 
 typographic as (
     select
-        stg_stimuli.dataset,
-        stg_stimuli.base_key,
-        stg_stimuli.attack_text,
-        stg_stimuli.placement,
-        stg_stimuli.control,
-        stg_stimuli.covered_frac,
-        stg_stimuli.concept,
-        bool_or(
-            stg_stimuli.control = 'blank' and stg_stimuli.attack_text is null
-        ) over (
-            partition by
-                stg_stimuli.dataset, stg_stimuli.base_key, stg_stimuli.placement
-        ) as shares_blank,
-        bool_or(
-            stg_stimuli.control = 'right_word' and stg_stimuli.attack_text is null
-        ) over (
-            partition by
-                stg_stimuli.dataset, stg_stimuli.base_key, stg_stimuli.placement
-        ) as shares_right_word,
-        max(stg_stimuli.control = 'clean')
-            over (partition by stg_stimuli.dataset, stg_stimuli.base_key) as has_clean,
-        count(distinct stg_stimuli.control)
-            over (partition by stg_stimuli.dataset, stg_stimuli.base_key) as kind_count,
+        *,
+        bool_or(control = 'blank' and attack_text is null) over one_patch
+            as shares_blank,
+        bool_or(control = 'right_word' and attack_text is null) over one_patch
+            as shares_right_word,
+        max(control = 'clean') over one_image as has_clean,
+        count(distinct control) over one_image as kind_count,
     from stg_stimuli
-    where stg_stimuli.stimulus = 'typographic'
+    where stimulus = 'typographic'
+    window
+        one_image as (partition by dataset, base_key),
+        one_patch as (partition by dataset, base_key, placement)
 ),
 
 patches as (
     select
-        typographic.dataset,
-        typographic.base_key,
-        typographic.attack_text,
-        typographic.placement,
-        count(*) filter (where typographic.control = 'attack') as attack_count,
-        bool_or(typographic.control = 'blank' or typographic.shares_blank) as has_blank,
-        bool_or(
-            typographic.control = 'right_word'
-            or typographic.shares_right_word
-            or typographic.concept is null
-        ) as has_right_word,
+        dataset, base_key, attack_text, placement,
+        count(*) filter (where control = 'attack') as attack_count,
+        bool_or(control = 'blank' or shares_blank) as has_blank,
+        bool_or(control = 'right_word' or shares_right_word or concept is null)
+            as has_right_word,
         bool_or(typographic.has_clean) as has_clean,
-        max(typographic.covered_frac) > min(typographic.covered_frac) as is_uneven,
+        max(covered_frac) > min(covered_frac) as is_uneven,
     from typographic
-    where typographic.control <> 'clean' and typographic.kind_count > 1
+    where control <> 'clean' and kind_count > 1
     group by all
 ),
 
-found as (
+problems as (
     select
-        'attack without a clean image' as what,
-        patches.dataset,
-        patches.base_key,
-        patches.attack_text,
-        patches.placement,
-        patches.attack_count as row_count,
+        *,
+        unnest([
+            case when attack_count > 0 and not has_clean
+                then 'attack without a clean image' end,
+            case when attack_count > 0 and not has_blank
+                then 'attack without a blank patch' end,
+            case when attack_count > 0 and not has_right_word
+                then 'attack without the right word' end,
+            case when is_uneven
+                then 'an attack and its controls cover different shares' end
+        ]) as what,
     from patches
-    where patches.attack_count > 0 and not patches.has_clean
-
-    union all
-
-    select
-        'attack without a blank patch' as what,
-        patches.dataset,
-        patches.base_key,
-        patches.attack_text,
-        patches.placement,
-        patches.attack_count as row_count,
-    from patches
-    where patches.attack_count > 0 and not patches.has_blank
-
-    union all
-
-    select
-        'attack without the right word' as what,
-        patches.dataset,
-        patches.base_key,
-        patches.attack_text,
-        patches.placement,
-        patches.attack_count as row_count,
-    from patches
-    where patches.attack_count > 0 and not patches.has_right_word
-
-    union all
-
-    select
-        'an attack and its controls cover different shares' as what,
-        patches.dataset,
-        patches.base_key,
-        patches.attack_text,
-        patches.placement,
-        patches.attack_count as row_count,
-    from patches
-    where patches.is_uneven
-
-    union all
-
-    select
-        'covered_frac outside 0..1' as what,
-        stg_stimuli.dataset,
-        stg_stimuli.base_key,
-        stg_stimuli.attack_text,
-        stg_stimuli.placement,
-        count(*) as row_count,
-    from stg_stimuli
-    where not stg_stimuli.covered_frac between 0 and 1
-    group by all
-
-    union all
-
-    select
-        'a clean image that is covered' as what,
-        stg_stimuli.dataset,
-        stg_stimuli.base_key,
-        stg_stimuli.attack_text,
-        stg_stimuli.placement,
-        count(*) as row_count,
-    from stg_stimuli
-    where stg_stimuli.control = 'clean' and stg_stimuli.covered_frac > 0
-    group by all
 )
 
 select
-    found.what,
-    found.dataset,
-    found.base_key,
-    found.attack_text,
-    found.placement,
-    found.row_count,
-from found;
+    what, dataset, base_key, attack_text, placement, attack_count as row_count,
+from problems
+where what is not null
+union all
+select
+    'covered_frac outside 0..1' as what,
+    dataset, base_key, attack_text, placement,
+    count(*) as row_count,
+from stg_stimuli
+where not covered_frac between 0 and 1
+group by all
+union all
+select
+    'a clean image that is covered' as what,
+    dataset, base_key, attack_text, placement,
+    count(*) as row_count,
+from stg_stimuli
+where control = 'clean' and covered_frac > 0
+group by all;

@@ -11,9 +11,6 @@
 -- class_set           varchar         the class set
 -- unclassified_count  bigint   count  examples that it lacks
 select
-    class_sets.dataset,
-    class_sets.run_id,
-    class_sets.class_set,
-    class_sets.unclassified_count,
+    dataset, run_id, class_set, unclassified_count,
 from class_sets
-where class_sets.unclassified_count <> 0;
+where unclassified_count <> 0;

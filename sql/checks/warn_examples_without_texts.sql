@@ -12,19 +12,15 @@ with
 
 texted as (
     select distinct
-        stg_texts.dataset,
-        stg_texts.example_id,
+        dataset, example_id,
     from stg_texts
 )
 
 select
-    stg_examples.dataset,
+    dataset,
     count(*) as example_count,
     count(*) filter (where texted.example_id is null) as textless_count,
 from stg_examples
-left join texted
-    on
-        stg_examples.dataset = texted.dataset
-        and stg_examples.example_id = texted.example_id
-group by stg_examples.dataset
-having count(*) filter (where texted.example_id is null) > 0;
+left join texted using (dataset, example_id)
+group by all
+having textless_count > 0;

@@ -17,41 +17,22 @@ with
 
 compared as (
     select distinct
-        raw_neuron_neighbours.dataset,
-        raw_neuron_neighbours.run_id,
-        raw_neuron_neighbours.layer,
-        raw_neuron_neighbours.other_run_id,
-        raw_neuron_neighbours.other_layer,
+        dataset, run_id, layer, other_run_id, other_layer,
     from raw_neuron_neighbours
 ),
 
 wanted as (
     select
-        stg_layers.dataset,
-        stg_layers.run_id,
-        stg_layers.layer,
-        other_layers.run_id as other_run_id,
-        other_layers.layer as other_layer,
-    from stg_layers
-    inner join stg_layers as other_layers
-        on stg_layers.dataset = other_layers.dataset
-    where
-        (stg_layers.run_id, stg_layers.layer)
-        <= (other_layers.run_id, other_layers.layer)
+        dataset, layers.run_id, layers.layer,
+        others.run_id as other_run_id,
+        others.layer as other_layer,
+    from stg_layers as layers
+    inner join stg_layers as others using (dataset)
+    where (layers.run_id, layers.layer) <= (others.run_id, others.layer)
 )
 
 select
-    wanted.dataset,
-    wanted.run_id,
-    wanted.layer,
-    wanted.other_run_id,
-    wanted.other_layer,
+    dataset, run_id, layer, other_run_id, other_layer,
 from wanted
-anti join compared
-    on
-        wanted.dataset = compared.dataset
-        and wanted.run_id = compared.run_id
-        and wanted.layer = compared.layer
-        and wanted.other_run_id = compared.other_run_id
-        and wanted.other_layer = compared.other_layer
+anti join compared using (dataset, run_id, layer, other_run_id, other_layer)
 where exists (select 1 from compared);

@@ -9,8 +9,7 @@
 -- reason        varchar         a word to count by
 -- notice_count  bigint   count  texts or files
 select
-    notices.dataset,
-    notices.reason,
+    dataset, reason,
     sum(notices.notice_count)::bigint as notice_count,
 from notices
-group by notices.dataset, notices.reason;
+group by all;

@@ -9,8 +9,6 @@
 -- run_id    varchar        the run
 -- model_id  varchar        architecture:pretrained
 select
-    stg_runs.dataset,
-    stg_runs.run_id,
-    stg_runs.model_id,
+    dataset, run_id, model_id,
 from stg_runs
-where stg_runs.is_random;
+where is_random;

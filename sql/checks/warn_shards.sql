@@ -12,21 +12,11 @@
 -- status         varchar               failed, unmarked or pending
 -- error          varchar               why
 select
-    stg_shards.dataset,
-    null::varchar as run_id,
-    stg_shards.shard_ordinal,
-    stg_shards.status,
-    stg_shards.error,
+    dataset, null::varchar as run_id, shard_ordinal, status, error,
 from stg_shards
-where stg_shards.status <> 'done'
-
+where status <> 'done'
 union all
-
 select
-    stg_run_shards.dataset,
-    stg_run_shards.run_id,
-    stg_run_shards.shard_ordinal,
-    stg_run_shards.status,
-    stg_run_shards.error,
+    dataset, run_id, shard_ordinal, status, error,
 from stg_run_shards
-where stg_run_shards.status <> 'done';
+where status <> 'done';

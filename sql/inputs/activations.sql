@@ -20,16 +20,6 @@
 -- rank2       bigint   2 x rank     twice the mid-rank in its half; null before compact
 --                                   and for repeated images
 select
-    stg_activations.dataset,
-    stg_runs.model_id,
-    stg_activations.run_id,
-    stg_activations.layer,
-    stg_activations.unit,
-    stg_activations.example_id,
-    stg_activations.activation,
-    stg_activations.rank2,
+    dataset, model_id, run_id, layer, unit, example_id, activation, rank2,
 from stg_activations
-inner join stg_runs
-    on
-        stg_activations.dataset = stg_runs.dataset
-        and stg_activations.run_id = stg_runs.run_id;
+inner join stg_runs using (dataset, run_id);

@@ -26,19 +26,7 @@
 -- copy_kind      varchar               identical, resized, grey, cropped; null if first
 -- half           varchar               screening or testing, by a hash of the first
 select
-    stg_examples.dataset,
-    stg_examples.example_id,
-    stg_examples.shard_ordinal,
-    stg_examples.shard,
-    stg_examples.shard_key,
-    stg_examples.image_sha256,
-    stg_examples.width_px,
-    stg_examples.height_px,
-    stg_examples.mime_type,
-    stg_examples.image_offset,
-    stg_examples.image_bytes,
-    stg_examples.source_url,
-    stg_examples.duplicate_of,
-    stg_examples.copy_kind,
-    stg_examples.half,
+    dataset, example_id, shard_ordinal, shard, shard_key, image_sha256, width_px,
+    height_px, mime_type, image_offset, image_bytes, source_url, duplicate_of,
+    copy_kind, half,
 from stg_examples;

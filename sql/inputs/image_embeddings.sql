@@ -11,13 +11,6 @@
 -- example_id  bigint   id         the example
 -- embedding   float[]  L2 norm 1  image embedding; cosine = list_inner_product
 select
-    raw_embeddings.dataset,
-    stg_runs.model_id,
-    raw_embeddings.run_id,
-    raw_embeddings.example_id,
-    raw_embeddings.embedding,
+    dataset, model_id, run_id, example_id, embedding,
 from raw_embeddings
-inner join stg_runs
-    on
-        raw_embeddings.dataset = stg_runs.dataset
-        and raw_embeddings.run_id = stg_runs.run_id;
+inner join stg_runs using (dataset, run_id);

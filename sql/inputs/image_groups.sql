@@ -25,27 +25,19 @@ with
 
 members as (
     select
-        stg_examples.dataset,
-        stg_examples.example_id,
-        coalesce(stg_examples.duplicate_of, stg_examples.example_id) as group_id,
-        coalesce(stg_examples.copy_kind, 'first') as copy_kind,
-        stg_examples.half,
+        * replace (coalesce(copy_kind, 'first') as copy_kind),
+        coalesce(duplicate_of, example_id) as group_id,
     from stg_examples
 )
 
 select
-    members.dataset,
-    members.example_id,
-    members.group_id,
-    row_number() over (
-        one_group
-        order by members.copy_kind <> 'first' asc, members.example_id asc
-    ) as member_rank,
-    members.copy_kind,
+    dataset, example_id, group_id,
+    row_number() over (one_group order by copy_kind <> 'first', example_id)
+        as member_rank,
+    copy_kind,
     count(*) over one_group as group_size,
-    count(*) filter (
-        where members.copy_kind in ('first', 'identical')
-    ) over one_group as identical_size,
-    members.half,
+    count(*) filter (where copy_kind in ('first', 'identical')) over one_group
+        as identical_size,
+    half,
 from members
-window one_group as (partition by members.dataset, members.group_id);
+window one_group as (partition by dataset, group_id);

@@ -21,38 +21,29 @@ with
 
 lenders as (
     select
-        stg_examples.dataset,
-        stg_examples.duplicate_of as example_id,
+        dataset,
+        duplicate_of as example_id,
         min(stg_examples.example_id) as came_with,
     from stg_examples
-    semi join stg_texts
-        on
-            stg_examples.dataset = stg_texts.dataset
-            and stg_examples.example_id = stg_texts.example_id
-    where stg_examples.duplicate_of is not null
-    group by stg_examples.dataset, stg_examples.duplicate_of
+    semi join stg_texts using (dataset, example_id)
+    where duplicate_of is not null
+    group by all
 ),
 
 borrowers as (
-    select
-        lenders.dataset,
-        lenders.example_id,
-        lenders.came_with,
+    select *
     from lenders
-    anti join stg_texts
-        on
-            lenders.dataset = stg_texts.dataset
-            and lenders.example_id = stg_texts.example_id
+    anti join stg_texts using (dataset, example_id)
 )
 
 select
-    stg_texts.*,
-    stg_texts.example_id as came_with,
+    dataset, example_id, language, text_kind, text_rank, text, page_title,
+    example_id as came_with,
 from stg_texts
 union all
 select
-    stg_texts.* replace (borrowers.example_id as example_id),
-    borrowers.came_with,
+    borrowers.dataset, borrowers.example_id, language, text_kind, text_rank, text,
+    page_title, came_with,
 from borrowers
 inner join stg_texts
     on

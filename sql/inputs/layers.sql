@@ -19,17 +19,6 @@
 -- store         varchar           positive (only above zero is stored) or all
 -- presets       varchar[]         names of the presets that mean it, as goh2021
 select
-    stg_layers.dataset,
-    stg_layers.run_id,
-    stg_layers.model_id,
-    stg_layers.layer,
-    stg_layers.layer_path,
-    stg_layers.point,
-    stg_layers.pooling,
-    stg_layers.tower,
-    stg_layers.module_kind,
-    stg_layers.unit_count,
-    stg_layers.is_rectified,
-    stg_layers.store,
-    stg_layers.presets,
+    dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
+    unit_count, is_rectified, store, presets,
 from stg_layers;

@@ -18,18 +18,8 @@
 -- detail         varchar               what was seen
 -- notice_count   bigint   count        how many texts or files the row tells of
 select
-    stg_notices.dataset,
-    (stg_notices.shard_ordinal::bigint << 20) + stg_notices.position as example_id,
-    stg_shards.shard,
-    stg_notices.shard_ordinal,
-    stg_notices.position,
-    stg_notices.shard_key,
-    stg_notices.stage,
-    stg_notices.reason,
-    stg_notices.detail,
-    stg_notices.notice_count,
+    dataset,
+    (shard_ordinal::bigint << 20) + position as example_id,
+    shard, shard_ordinal, position, shard_key, stage, reason, detail, notice_count,
 from stg_notices
-inner join stg_shards
-    on
-        stg_notices.dataset = stg_shards.dataset
-        and stg_notices.shard_ordinal = stg_shards.shard_ordinal;
+inner join stg_shards using (dataset, shard_ordinal);

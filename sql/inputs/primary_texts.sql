@@ -20,31 +20,12 @@ with
 
 firsts as (
     select
-        stg_texts.dataset,
-        stg_texts.example_id,
-        min_by(
-            (
-                stg_texts.language,
-                stg_texts.text_kind,
-                stg_texts.text_rank,
-                stg_texts.text
-            ),
-            text_place(
-                stg_texts.text_kind,
-                stg_texts.language,
-                stg_texts.text_rank,
-                stg_texts.text
-            )
-        ) as entry,
+        dataset, example_id,
+        min_by(stg_texts, text_place(text_kind, language, text_rank, text)) as entry,
     from stg_texts
-    group by stg_texts.dataset, stg_texts.example_id
+    group by all
 )
 
 select
-    firsts.dataset,
-    firsts.example_id,
-    firsts.entry[1] as language,
-    firsts.entry[2] as text_kind,
-    firsts.entry[3] as text_rank,
-    firsts.entry[4] as text,
+    dataset, example_id, entry.language, entry.text_kind, entry.text_rank, entry.text,
 from firsts;

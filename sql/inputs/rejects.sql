@@ -15,17 +15,6 @@
 -- reason         varchar               a word to count by
 -- detail         varchar               what was seen
 select
-    stg_rejects.dataset,
-    stg_rejects.run_id,
-    stg_shards.shard,
-    stg_rejects.shard_ordinal,
-    stg_rejects.position,
-    stg_rejects.shard_key,
-    stg_rejects.stage,
-    stg_rejects.reason,
-    stg_rejects.detail,
+    dataset, run_id, shard, shard_ordinal, position, shard_key, stage, reason, detail,
 from stg_rejects
-inner join stg_shards
-    on
-        stg_rejects.dataset = stg_shards.dataset
-        and stg_rejects.shard_ordinal = stg_shards.shard_ordinal;
+inner join stg_shards using (dataset, shard_ordinal);

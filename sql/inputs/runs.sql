@@ -43,75 +43,51 @@ with
 
 datasets as (
     select
-        stg_shards.dataset,
-        count(*) as shard_count,
+        dataset,
+        count(*) as dataset_shard_count,
     from stg_shards
-    group by stg_shards.dataset
+    group by all
 ),
 
 counts as (
     select
-        stg_run_shards.dataset,
-        stg_run_shards.run_id,
-        count(*) filter (where stg_run_shards.status = 'done') as shard_count,
-        count(*) filter (where stg_run_shards.status = 'failed') as failed_shard_count,
-        sum(stg_run_shards.read_count) as read_count,
-        sum(stg_run_shards.written_count) as written_count,
-        sum(stg_run_shards.rejected_count) as rejected_count,
-        sum(
-            stg_run_shards.written_count - stg_run_shards.canonical_count
-        ) as duplicate_count,
-        sum(stg_run_shards.read_s) as read_s,
-        sum(stg_run_shards.decode_s) as decode_s,
-        sum(stg_run_shards.forward_s) as forward_s,
-        sum(stg_run_shards.write_s) as write_s,
-        sum(stg_run_shards.wall_s) as wall_s,
-        sum(stg_run_shards.file_bytes) as file_bytes,
+        dataset, run_id,
+        count(*) filter (where status = 'done') as shard_count,
+        count(*) filter (where status = 'failed') as failed_shard_count,
+        sum(read_count) as read_count,
+        sum(written_count) as written_count,
+        sum(rejected_count) as rejected_count,
+        sum(written_count - canonical_count) as duplicate_count,
+        sum(read_s) as read_s,
+        sum(decode_s) as decode_s,
+        sum(forward_s) as forward_s,
+        sum(write_s) as write_s,
+        sum(wall_s) as wall_s,
+        sum(file_bytes) as file_bytes,
     from stg_run_shards
     group by all
 )
 
 select
-    stg_runs.dataset,
-    stg_runs.run_id,
-    stg_runs.model_id,
-    stg_runs.weights_sha256,
-    stg_runs.is_random,
-    stg_runs.image_activation,
-    stg_runs.text_activation,
-    stg_runs.image_height_px,
-    stg_runs.image_width_px,
-    stg_runs.image_mean,
-    stg_runs.image_std,
-    stg_runs.interpolation,
-    stg_runs.resize_mode,
-    stg_runs.preprocess,
-    stg_runs.precision,
-    stg_runs.activation_dtype,
-    stg_runs.top_k,
-    stg_runs.layers,
-    stg_runs.versions,
-    stg_runs.is_compacted,
-    stg_runs.created_at,
-    coalesce(counts.shard_count, 0) as shard_count,
-    coalesce(counts.failed_shard_count, 0) as failed_shard_count,
-    datasets.shard_count
-    - coalesce(counts.shard_count + counts.failed_shard_count, 0)
+    dataset, run_id, model_id, weights_sha256, is_random, image_activation,
+    text_activation, image_height_px, image_width_px, image_mean, image_std,
+    interpolation, resize_mode, preprocess, precision, activation_dtype, top_k, layers,
+    versions, is_compacted, created_at,
+    coalesce(shard_count, 0) as shard_count,
+    coalesce(failed_shard_count, 0) as failed_shard_count,
+    dataset_shard_count
+    - coalesce(shard_count + failed_shard_count, 0)
         as pending_shard_count,
-    coalesce(counts.read_count, 0)::bigint as read_count,
-    coalesce(counts.written_count, 0)::bigint as written_count,
-    coalesce(counts.rejected_count, 0)::bigint as rejected_count,
-    coalesce(counts.duplicate_count, 0)::bigint as duplicate_count,
-    coalesce(counts.read_s, 0) as read_s,
-    coalesce(counts.decode_s, 0) as decode_s,
-    coalesce(counts.forward_s, 0) as forward_s,
-    coalesce(counts.write_s, 0) as write_s,
-    coalesce(counts.wall_s, 0) as wall_s,
-    coalesce(counts.file_bytes, 0)::bigint as file_bytes,
+    coalesce(read_count, 0)::bigint as read_count,
+    coalesce(written_count, 0)::bigint as written_count,
+    coalesce(rejected_count, 0)::bigint as rejected_count,
+    coalesce(duplicate_count, 0)::bigint as duplicate_count,
+    coalesce(read_s, 0) as read_s,
+    coalesce(decode_s, 0) as decode_s,
+    coalesce(forward_s, 0) as forward_s,
+    coalesce(write_s, 0) as write_s,
+    coalesce(wall_s, 0) as wall_s,
+    coalesce(file_bytes, 0)::bigint as file_bytes,
 from stg_runs
-inner join datasets
-    on stg_runs.dataset = datasets.dataset
-left join counts
-    on
-        stg_runs.dataset = counts.dataset
-        and stg_runs.run_id = counts.run_id;
+inner join datasets using (dataset)
+left join counts using (dataset, run_id);

@@ -20,15 +20,6 @@
 -- written_count   bigint   count        examples indexed
 -- rejected_count  bigint   count        samples rejected
 select
-    stg_shards.dataset,
-    stg_shards.source,
-    stg_shards.shard_ordinal,
-    stg_shards.shard,
-    stg_shards.url,
-    stg_shards.shard_bytes,
-    stg_shards.status,
-    stg_shards.error,
-    stg_shards.read_count,
-    stg_shards.written_count,
-    stg_shards.rejected_count,
+    dataset, source, shard_ordinal, shard, url, shard_bytes, status, error, read_count,
+    written_count, rejected_count,
 from stg_shards;

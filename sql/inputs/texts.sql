@@ -13,11 +13,5 @@
 -- text        varchar            the text
 -- page_title  varchar            title of the page it stood on, or null
 select
-    stg_texts.dataset,
-    stg_texts.example_id,
-    stg_texts.language,
-    stg_texts.text_kind,
-    stg_texts.text_rank,
-    stg_texts.text,
-    stg_texts.page_title,
+    dataset, example_id, language, text_kind, text_rank, text, page_title,
 from stg_texts;

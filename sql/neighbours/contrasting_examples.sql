@@ -21,17 +21,7 @@
 -- cosine         double   -1..1        with the mean embedding of the top examples
 -- activation     float    model units  after pooling; 0 where it is not stored
 select
-    raw_contrasting_examples.dataset,
-    stg_runs.model_id,
-    raw_contrasting_examples.run_id,
-    raw_contrasting_examples.layer,
-    raw_contrasting_examples.unit,
-    raw_contrasting_examples.contrast_rank,
-    raw_contrasting_examples.example_id,
-    raw_contrasting_examples.cosine,
-    raw_contrasting_examples.activation,
+    dataset, model_id, run_id, layer, unit, contrast_rank, example_id, cosine,
+    activation,
 from raw_contrasting_examples
-inner join stg_runs
-    on
-        raw_contrasting_examples.dataset = stg_runs.dataset
-        and raw_contrasting_examples.run_id = stg_runs.run_id;
+inner join stg_runs using (dataset, run_id);

@@ -24,60 +24,25 @@
 with
 
 nearest as (
-    select
-        neuron_neighbours.dataset,
-        neuron_neighbours.model_id,
-        neuron_neighbours.run_id,
-        neuron_neighbours.layer,
-        neuron_neighbours.unit,
-        neuron_neighbours.other_model_id,
-        neuron_neighbours.other_run_id,
-        neuron_neighbours.other_layer,
-        neuron_neighbours.other_unit,
-        neuron_neighbours.correlation,
-        neuron_neighbours.example_count,
+    select *
     from neuron_neighbours
-    where neuron_neighbours.neighbour_rank = 1
-),
-
-mutual as (
-    select
-        nearest.dataset,
-        nearest.model_id,
-        nearest.run_id,
-        nearest.layer,
-        nearest.unit,
-        nearest.other_model_id,
-        nearest.other_run_id,
-        nearest.other_layer,
-        nearest.other_unit,
-        nearest.correlation,
-        nearest.example_count,
-    from nearest
-    inner join nearest as back
-        on
-            nearest.dataset = back.dataset
-            and nearest.other_run_id = back.run_id
-            and nearest.other_layer = back.layer
-            and nearest.other_unit = back.unit
-            and nearest.run_id = back.other_run_id
-            and nearest.layer = back.other_layer
-            and nearest.unit = back.other_unit
-    where
-        (nearest.run_id, nearest.layer, nearest.unit)
-        < (nearest.other_run_id, nearest.other_layer, nearest.other_unit)
+    where neighbour_rank = 1
 )
 
 select
-    mutual.dataset,
-    mutual.model_id,
-    mutual.run_id,
-    mutual.layer,
-    mutual.unit,
-    mutual.other_model_id,
-    mutual.other_run_id,
-    mutual.other_layer,
-    mutual.other_unit,
-    mutual.correlation,
-    mutual.example_count,
-from mutual;
+    nearest.dataset, nearest.model_id, nearest.run_id, nearest.layer, nearest.unit,
+    nearest.other_model_id, nearest.other_run_id, nearest.other_layer,
+    nearest.other_unit, nearest.correlation, nearest.example_count,
+from nearest
+inner join nearest as back
+    on
+        nearest.dataset = back.dataset
+        and nearest.other_run_id = back.run_id
+        and nearest.other_layer = back.layer
+        and nearest.other_unit = back.unit
+        and nearest.run_id = back.other_run_id
+        and nearest.layer = back.other_layer
+        and nearest.unit = back.other_unit
+where
+    (nearest.run_id, nearest.layer, nearest.unit)
+    < (nearest.other_run_id, nearest.other_layer, nearest.other_unit);

@@ -32,61 +32,27 @@ with
 
 sizes as (
     select
-        top_example_groups.dataset,
-        top_example_groups.run_id,
-        top_example_groups.layer,
-        top_example_groups.unit,
-        top_example_groups.group_rank,
+        dataset, run_id, layer, unit, group_rank,
         count(*) as group_size,
-        sum(top_example_groups.silhouette) as silhouette_sum,
+        sum(silhouette) as silhouette_sum,
     from top_example_groups
-    group by
-        top_example_groups.dataset,
-        top_example_groups.run_id,
-        top_example_groups.layer,
-        top_example_groups.unit,
-        top_example_groups.group_rank
+    group by all
 ),
 
 splits as (
     select
-        sizes.dataset,
-        sizes.run_id,
-        sizes.layer,
-        sizes.unit,
+        dataset, run_id, layer, unit,
         count(*)::integer as group_count,
-        sum(sizes.silhouette_sum) / sum(sizes.group_size) as silhouette,
-        1.0::double - sum((sizes.group_size::double) ** 2)
-        / (sum(sizes.group_size)::double) ** 2 as polysemanticity,
+        sum(silhouette_sum) / sum(group_size) as silhouette,
+        1.0::double - sum((group_size::double) ** 2) / (sum(group_size)::double) ** 2
+            as polysemanticity,
     from sizes
-    group by
-        sizes.dataset,
-        sizes.run_id,
-        sizes.layer,
-        sizes.unit
+    group by all
 )
 
 select
-    raw_neuron_clarity.dataset,
-    stg_runs.model_id,
-    raw_neuron_clarity.run_id,
-    raw_neuron_clarity.layer,
-    raw_neuron_clarity.unit,
-    raw_neuron_clarity.top_size,
-    raw_neuron_clarity.clarity,
-    raw_neuron_clarity.baseline_clarity,
-    raw_neuron_clarity.clarity_sd,
-    splits.group_count,
-    splits.silhouette,
-    splits.polysemanticity,
+    dataset, model_id, run_id, layer, unit, top_size, clarity, baseline_clarity,
+    clarity_sd, group_count, silhouette, polysemanticity,
 from raw_neuron_clarity
-inner join stg_runs
-    on
-        raw_neuron_clarity.dataset = stg_runs.dataset
-        and raw_neuron_clarity.run_id = stg_runs.run_id
-inner join splits
-    on
-        raw_neuron_clarity.dataset = splits.dataset
-        and raw_neuron_clarity.run_id = splits.run_id
-        and raw_neuron_clarity.layer = splits.layer
-        and raw_neuron_clarity.unit = splits.unit;
+inner join stg_runs using (dataset, run_id)
+inner join splits using (dataset, run_id, layer, unit);

@@ -23,104 +23,40 @@ with
 
 groups as (
     select
-        top_example_groups.dataset,
-        top_example_groups.model_id,
-        top_example_groups.run_id,
-        top_example_groups.layer,
-        top_example_groups.unit,
-        top_example_groups.group_rank,
+        dataset, model_id, run_id, layer, unit, group_rank,
         count(*) as group_size,
-        arg_min(
-            top_example_groups.example_id,
-            top_example_groups.example_rank
-        ) as first_example_id,
+        arg_min(example_id, example_rank) as first_example_id,
     from top_example_groups
-    group by
-        top_example_groups.dataset,
-        top_example_groups.model_id,
-        top_example_groups.run_id,
-        top_example_groups.layer,
-        top_example_groups.unit,
-        top_example_groups.group_rank
+    group by all
 ),
 
 shown as (
     select distinct
-        example_concepts.dataset,
-        example_concepts.example_id,
-        example_concepts.concept,
-        example_concepts.category,
+        dataset, example_id, concept, category,
     from example_concepts
 ),
 
 counted as (
     select
-        top_example_groups.dataset,
-        top_example_groups.run_id,
-        top_example_groups.layer,
-        top_example_groups.unit,
-        top_example_groups.group_rank,
-        shown.concept,
-        shown.category,
+        dataset, run_id, layer, unit, group_rank, concept, category,
         count(*) as concept_count,
     from top_example_groups
-    inner join shown
-        on
-            top_example_groups.dataset = shown.dataset
-            and top_example_groups.example_id = shown.example_id
-    group by
-        top_example_groups.dataset,
-        top_example_groups.run_id,
-        top_example_groups.layer,
-        top_example_groups.unit,
-        top_example_groups.group_rank,
-        shown.concept,
-        shown.category
+    inner join shown using (dataset, example_id)
+    group by all
 ),
 
 most as (
-    select
-        counted.dataset,
-        counted.run_id,
-        counted.layer,
-        counted.unit,
-        counted.group_rank,
-        counted.concept,
-        counted.category,
-        counted.concept_count,
+    select *
     from counted
     qualify
         row_number() over (
-            partition by
-                counted.dataset,
-                counted.run_id,
-                counted.layer,
-                counted.unit,
-                counted.group_rank
-            order by
-                counted.concept_count desc,
-                counted.concept asc,
-                counted.category asc
+            partition by dataset, run_id, layer, unit, group_rank
+            order by concept_count desc, concept, category
         ) = 1
 )
 
 select
-    groups.dataset,
-    groups.model_id,
-    groups.run_id,
-    groups.layer,
-    groups.unit,
-    groups.group_rank,
-    groups.group_size,
-    groups.first_example_id,
-    most.concept,
-    most.category,
-    most.concept_count,
+    dataset, model_id, run_id, layer, unit, group_rank, group_size, first_example_id,
+    concept, category, concept_count,
 from groups
-left join most
-    on
-        groups.dataset = most.dataset
-        and groups.run_id = most.run_id
-        and groups.layer = most.layer
-        and groups.unit = most.unit
-        and groups.group_rank = most.group_rank;
+left join most using (dataset, run_id, layer, unit, group_rank);

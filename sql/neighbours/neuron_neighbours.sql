@@ -24,44 +24,13 @@
 -- other_unit      integer  index 0..  the neighbour's position in its layer
 -- correlation     double   -1..1      Pearson's, over the images of both runs
 -- example_count   bigint   count      images that it rests on
-with
-
-neighbours as (
-    select
-        raw_neuron_neighbours.dataset,
-        stg_runs.model_id,
-        raw_neuron_neighbours.run_id,
-        raw_neuron_neighbours.layer,
-        raw_neuron_neighbours.unit,
-        other_runs.model_id as other_model_id,
-        raw_neuron_neighbours.other_run_id,
-        raw_neuron_neighbours.other_layer,
-        raw_neuron_neighbours.neighbour_rank,
-        raw_neuron_neighbours.other_unit,
-        raw_neuron_neighbours.correlation,
-        raw_neuron_neighbours.example_count,
-    from raw_neuron_neighbours
-    inner join stg_runs
-        on
-            raw_neuron_neighbours.dataset = stg_runs.dataset
-            and raw_neuron_neighbours.run_id = stg_runs.run_id
-    inner join stg_runs as other_runs
-        on
-            raw_neuron_neighbours.dataset = other_runs.dataset
-            and raw_neuron_neighbours.other_run_id = other_runs.run_id
-)
-
 select
-    neighbours.dataset,
-    neighbours.model_id,
-    neighbours.run_id,
-    neighbours.layer,
-    neighbours.unit,
-    neighbours.other_model_id,
-    neighbours.other_run_id,
-    neighbours.other_layer,
-    neighbours.neighbour_rank,
-    neighbours.other_unit,
-    neighbours.correlation,
-    neighbours.example_count,
-from neighbours;
+    dataset, stg_runs.model_id, run_id, layer, unit,
+    other_runs.model_id as other_model_id,
+    other_run_id, other_layer, neighbour_rank, other_unit, correlation, example_count,
+from raw_neuron_neighbours
+inner join stg_runs using (dataset, run_id)
+inner join stg_runs as other_runs
+    on
+        raw_neuron_neighbours.dataset = other_runs.dataset
+        and raw_neuron_neighbours.other_run_id = other_runs.run_id;

@@ -24,40 +24,9 @@
 -- group_rank    integer  rank 1..5    1 = largest group, then the strongest example
 -- silhouette    double   -1..1        how well it lies in its part of the best split,
 --                                     taken or not; null if there is none
-with
-
-grouped as (
-    select
-        raw_top_example_groups.dataset,
-        top_examples.model_id,
-        raw_top_example_groups.run_id,
-        raw_top_example_groups.layer,
-        raw_top_example_groups.unit,
-        raw_top_example_groups.example_id,
-        top_examples.example_rank,
-        top_examples.activation,
-        raw_top_example_groups.group_rank,
-        raw_top_example_groups.silhouette,
-    from raw_top_example_groups
-    inner join top_examples
-        on
-            raw_top_example_groups.dataset = top_examples.dataset
-            and raw_top_example_groups.run_id = top_examples.run_id
-            and raw_top_example_groups.layer = top_examples.layer
-            and raw_top_example_groups.unit = top_examples.unit
-            and raw_top_example_groups.example_id = top_examples.example_id
-    where top_examples.polarity = 'positive'
-)
-
 select
-    grouped.dataset,
-    grouped.model_id,
-    grouped.run_id,
-    grouped.layer,
-    grouped.unit,
-    grouped.example_id,
-    grouped.example_rank,
-    grouped.activation,
-    grouped.group_rank,
-    grouped.silhouette,
-from grouped;
+    dataset, model_id, run_id, layer, unit, example_id, example_rank, activation,
+    group_rank, silhouette,
+from raw_top_example_groups
+inner join top_examples using (dataset, run_id, layer, unit, example_id)
+where polarity = 'positive';

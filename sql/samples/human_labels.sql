@@ -22,42 +22,16 @@
 -- axis           varchar                   of the layer: sd (from zero) or z
 -- sd_bin         bigint       index        its bin in neuron_samples; null if unknown
 select
-    raw_human_labels.dataset,
-    stg_runs.model_id,
-    raw_human_labels.run_id,
-    raw_human_labels.layer,
-    raw_human_labels.unit,
-    raw_human_labels.labeller,
-    raw_human_labels.example_id,
-    raw_human_labels.category,
-    raw_human_labels.note,
-    raw_human_labels.labelled_at,
-    raw_human_labels.activation,
-    raw_human_labels.activation::double / nullif(neuron_stats.sd, 0) as activation_sd,
-    (raw_human_labels.activation::double - neuron_stats.mean)
-    / nullif(neuron_stats.sd, 0) as activation_z,
-    layer_axes.axis,
+    dataset, stg_runs.model_id, run_id, layer, unit, labeller, example_id, category,
+    note, labelled_at, activation,
+    activation::double / nullif(sd, 0) as activation_sd,
+    (activation::double - mean) / nullif(sd, 0) as activation_z,
+    axis,
     sd_bin_of(
-        raw_human_labels.activation
-        - axis_origin(layer_axes.axis, neuron_stats.mean),
-        nullif(neuron_stats.sd, 0),
-        settings.sd_bin_width,
-        settings.sd_bin_offset
+        activation - axis_origin(axis, mean), nullif(sd, 0), sd_bin_width, sd_bin_offset
     ) as sd_bin,
 from raw_human_labels
 cross join settings
-inner join stg_runs
-    on
-        raw_human_labels.dataset = stg_runs.dataset
-        and raw_human_labels.run_id = stg_runs.run_id
-left join neuron_stats
-    on
-        raw_human_labels.dataset = neuron_stats.dataset
-        and raw_human_labels.run_id = neuron_stats.run_id
-        and raw_human_labels.layer = neuron_stats.layer
-        and raw_human_labels.unit = neuron_stats.unit
-left join layer_axes
-    on
-        raw_human_labels.dataset = layer_axes.dataset
-        and raw_human_labels.run_id = layer_axes.run_id
-        and raw_human_labels.layer = layer_axes.layer;
+inner join stg_runs using (dataset, run_id)
+left join neuron_stats using (dataset, run_id, layer, unit)
+left join layer_axes using (dataset, run_id, layer);

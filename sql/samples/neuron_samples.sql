@@ -37,346 +37,160 @@ with
 
 neurons as (
     select
-        neuron_stats.dataset,
-        neuron_stats.model_id,
-        neuron_stats.run_id,
-        neuron_stats.layer,
-        neuron_stats.unit,
-        neuron_stats.mean,
-        neuron_stats.sd,
-        neuron_stats.min,
-        neuron_stats.max,
-        layer_axes.axis,
-        axis_origin(layer_axes.axis, neuron_stats.mean) as origin,
-        settings.sd_bin_width as width,
-        settings.sd_bin_offset as edge,
+        neuron_stats.*,
+        axis,
+        axis_origin(axis, mean) as origin,
+        sd_bin_width as width,
+        sd_bin_offset as edge,
     from neuron_stats
-    inner join layer_axes
-        on
-            neuron_stats.dataset = layer_axes.dataset
-            and neuron_stats.run_id = layer_axes.run_id
-            and neuron_stats.layer = layer_axes.layer
+    inner join layer_axes using (dataset, run_id, layer)
     cross join settings
-    where neuron_stats.sd > 0
+    where sd > 0
 ),
 
 sketched as (
     select
-        raw_shard_samples.dataset,
-        raw_shard_samples.run_id,
-        raw_shard_samples.layer,
-        raw_shard_samples.unit,
-        raw_shard_samples.shard_ordinal,
-        raw_shard_samples.bin,
-        raw_shard_samples.bin_example_count,
-        raw_shard_samples.example_id,
-        raw_shard_samples.activation,
-        sample_priority(raw_shard_samples.example_id) as priority,
+        *,
+        sample_priority(example_id) as priority,
     from raw_shard_samples
 ),
 
 -- A shard left out nothing below the largest priority it kept; null: nothing at all.
 shard_bins as (
     select
-        sketched.dataset,
-        sketched.run_id,
-        sketched.layer,
-        sketched.unit,
-        sketched.shard_ordinal,
-        sketched.bin,
-        case
-            when count(*) < max(sketched.bin_example_count) then max(sketched.priority)
-        end as threshold,
+        dataset, run_id, layer, unit, shard_ordinal, bin,
+        case when count(*) < max(bin_example_count) then max(priority) end as threshold,
     from sketched
-    group by
-        sketched.dataset,
-        sketched.run_id,
-        sketched.layer,
-        sketched.unit,
-        sketched.shard_ordinal,
-        sketched.bin
+    group by all
 ),
 
 placed as (
     select
-        shard_bins.dataset,
-        shard_bins.run_id,
-        shard_bins.layer,
-        shard_bins.unit,
-        shard_bins.bin,
-        abs(shard_bins.bin) = min(abs(shard_bins.bin)) over (
-            partition by
-                shard_bins.dataset,
-                shard_bins.run_id,
-                shard_bins.layer,
-                shard_bins.unit,
-                shard_bins.shard_ordinal,
-                sign(shard_bins.bin)
+        *,
+        abs(bin) = min(abs(bin)) over (
+            partition by dataset, run_id, layer, unit, shard_ordinal, sign(bin)
         ) as is_lowest,
-        shard_bins.threshold,
     from shard_bins
 ),
 
 octaves as (
     select
-        placed.dataset,
-        placed.run_id,
-        placed.layer,
-        placed.unit,
-        placed.bin,
-        placed.is_lowest,
-        min(placed.threshold) as threshold,
+        dataset, run_id, layer, unit, bin, is_lowest,
+        min(threshold) as least_threshold,
     from placed
-    where placed.threshold is not null
-    group by
-        placed.dataset,
-        placed.run_id,
-        placed.layer,
-        placed.unit,
-        placed.bin,
-        placed.is_lowest
+    where threshold is not null
+    group by all
 ),
 
 overlapped as (
     select
-        octaves.dataset,
-        octaves.run_id,
-        octaves.layer,
-        octaves.unit,
-        octaves.threshold,
+        dataset, run_id, layer, unit, least_threshold,
         unnest(
             range(
                 sd_bin_of(
-                    greatest(octave_left(octaves.bin, octaves.is_lowest), neurons.min)
-                    - neurons.origin,
-                    neurons.sd,
-                    neurons.width,
-                    neurons.edge
+                    greatest(octave_left(bin, is_lowest), neurons.min) - origin,
+                    sd,
+                    width,
+                    edge
                 ),
                 sd_bin_of(
-                    least(octave_right(octaves.bin, octaves.is_lowest), neurons.max)
-                    - neurons.origin,
-                    neurons.sd,
-                    neurons.width,
-                    neurons.edge
+                    least(octave_right(bin, is_lowest), neurons.max) - origin,
+                    sd,
+                    width,
+                    edge
                 )
                 + 1
             )
         ) as sd_bin,
     from octaves
-    inner join neurons
-        on
-            octaves.dataset = neurons.dataset
-            and octaves.run_id = neurons.run_id
-            and octaves.layer = neurons.layer
-            and octaves.unit = neurons.unit
+    inner join neurons using (dataset, run_id, layer, unit)
 ),
 
 thresholds as (
     select
-        overlapped.dataset,
-        overlapped.run_id,
-        overlapped.layer,
-        overlapped.unit,
-        overlapped.sd_bin,
-        min(overlapped.threshold) as threshold,
+        dataset, run_id, layer, unit, sd_bin,
+        min(least_threshold) as threshold,
     from overlapped
-    group by
-        overlapped.dataset,
-        overlapped.run_id,
-        overlapped.layer,
-        overlapped.unit,
-        overlapped.sd_bin
+    group by all
 ),
 
 -- The k-th strongest of each end: of the bins beyond its own all examples are known.
 limits as (
     select
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit,
-        top_examples.polarity,
+        dataset, run_id, layer, unit, polarity,
         case
             -- fewer: then nothing else is on that side of zero
-            when count(*) < max(stg_runs.top_k) then 0.0
-            when top_examples.polarity = 'positive' then min(top_examples.activation)
-            else max(top_examples.activation)
+            when count(*) < max(top_k) then 0.0
+            when polarity = 'positive' then min(activation)
+            else max(activation)
         end as activation,
     from top_examples
-    inner join stg_runs
-        on
-            top_examples.dataset = stg_runs.dataset
-            and top_examples.run_id = stg_runs.run_id
-    group by
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit,
-        top_examples.polarity
+    inner join stg_runs using (dataset, run_id)
+    group by dataset, run_id, layer, unit, polarity
 ),
 
 complete as (
     select
-        neurons.dataset,
-        neurons.run_id,
-        neurons.layer,
-        neurons.unit,
-        max(
-            sd_bin_of(
-                limits.activation - neurons.origin,
-                neurons.sd,
-                neurons.width,
-                neurons.edge
-            )
-        ) filter (where limits.polarity = 'positive') as last_sd_bin,
-        min(
-            sd_bin_of(
-                limits.activation - neurons.origin,
-                neurons.sd,
-                neurons.width,
-                neurons.edge
-            )
-        ) filter (where limits.polarity = 'negative') as first_sd_bin,
+        dataset, run_id, layer, unit,
+        max(sd_bin_of(activation - origin, sd, width, edge))
+            filter (where polarity = 'positive') as last_sd_bin,
+        min(sd_bin_of(activation - origin, sd, width, edge))
+            filter (where polarity = 'negative') as first_sd_bin,
     from limits
-    inner join neurons
-        on
-            limits.dataset = neurons.dataset
-            and limits.run_id = neurons.run_id
-            and limits.layer = neurons.layer
-            and limits.unit = neurons.unit
-    group by neurons.dataset, neurons.run_id, neurons.layer, neurons.unit
+    inner join neurons using (dataset, run_id, layer, unit)
+    group by all
 ),
 
 candidates as (
     select
-        sketched.dataset,
-        sketched.run_id,
-        sketched.layer,
-        sketched.unit,
-        sketched.example_id,
-        sketched.activation,
-        sketched.priority,
+        dataset, run_id, layer, unit, example_id, activation, priority,
         'sample' as source,
     from sketched
-
     union all
-
     select
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit,
-        top_examples.example_id,
-        top_examples.activation,
-        sample_priority(top_examples.example_id) as priority,
-        top_examples.polarity as source,
+        dataset, run_id, layer, unit, example_id, activation,
+        sample_priority(example_id) as priority,
+        polarity as source,
     from top_examples
 ),
 
 binned as (
     select
-        candidates.dataset,
-        neurons.model_id,
-        candidates.run_id,
-        candidates.layer,
-        candidates.unit,
-        sd_bin_of(
-            candidates.activation - neurons.origin,
-            neurons.sd,
-            neurons.width,
-            neurons.edge
-        ) as sd_bin,
-        neurons.axis,
-        neurons.width,
-        neurons.edge,
-        candidates.example_id,
-        candidates.activation,
-        candidates.activation::double / neurons.sd as activation_sd,
-        (candidates.activation::double - neurons.mean) / neurons.sd as activation_z,
-        candidates.priority,
-        candidates.source,
+        candidates.*,
+        model_id, axis, width, edge,
+        sd_bin_of(activation - origin, sd, width, edge) as sd_bin,
+        activation::double / sd as activation_sd,
+        (activation::double - mean) / sd as activation_z,
     from candidates
-    inner join neurons
-        on
-            candidates.dataset = neurons.dataset
-            and candidates.run_id = neurons.run_id
-            and candidates.layer = neurons.layer
-            and candidates.unit = neurons.unit
+    inner join neurons using (dataset, run_id, layer, unit)
 ),
 
 judged as (
     select
-        binned.dataset,
-        binned.model_id,
-        binned.run_id,
-        binned.layer,
-        binned.unit,
-        binned.axis,
-        binned.sd_bin,
-        binned.width,
-        binned.edge,
-        binned.example_id,
-        binned.activation,
-        binned.activation_sd,
-        binned.activation_z,
-        binned.priority,
-        binned.source,
+        binned.*,
         case
-            when binned.sd_bin > complete.last_sd_bin then 'positive'
-            when binned.sd_bin < complete.first_sd_bin then 'negative'
+            when sd_bin > last_sd_bin then 'positive'
+            when sd_bin < first_sd_bin then 'negative'
             else 'sample'
         end as wanted,
-        thresholds.threshold,
+        threshold,
     from binned
-    left join complete
-        on
-            binned.dataset = complete.dataset
-            and binned.run_id = complete.run_id
-            and binned.layer = complete.layer
-            and binned.unit = complete.unit
-    left join thresholds
-        on
-            binned.dataset = thresholds.dataset
-            and binned.run_id = thresholds.run_id
-            and binned.layer = thresholds.layer
-            and binned.unit = thresholds.unit
-            and binned.sd_bin = thresholds.sd_bin
+    left join complete using (dataset, run_id, layer, unit)
+    left join thresholds using (dataset, run_id, layer, unit, sd_bin)
 )
 
 select
-    judged.dataset,
-    judged.model_id,
-    judged.run_id,
-    judged.layer,
-    judged.unit,
-    judged.axis,
-    judged.sd_bin,
-    judged.edge + judged.sd_bin * judged.width as bin_left_sd,
-    judged.edge + (judged.sd_bin + 1) * judged.width as bin_right_sd,
-    judged.example_id,
-    judged.activation,
-    judged.activation_sd,
-    judged.activation_z,
+    dataset, model_id, run_id, layer, unit, axis, sd_bin,
+    edge + sd_bin * width as bin_left_sd,
+    edge + (sd_bin + 1) * width as bin_right_sd,
+    example_id, activation, activation_sd, activation_z,
     row_number() over (
-        partition by
-            judged.dataset,
-            judged.run_id,
-            judged.layer,
-            judged.unit,
-            judged.sd_bin
-        order by judged.priority, judged.example_id
+        partition by dataset, run_id, layer, unit, sd_bin order by priority, example_id
     ) as sample_rank,
     case
-        when judged.wanted = 'sample'
-            then coalesce(judged.threshold / 4294967296, 1.0)
-        else 1.0
+        when wanted = 'sample' then coalesce(threshold / 4294967296, 1.0) else 1.0
     end as sampled_frac,
 from judged
 where
-    judged.source = judged.wanted
-    and (
-        judged.wanted <> 'sample'
-        or judged.threshold is null
-        or judged.priority < judged.threshold
-    );
+    source = wanted
+    and (wanted <> 'sample' or threshold is null or priority < threshold);

@@ -14,13 +14,7 @@
 -- rank2       bigint   2 x rank     twice the mid-rank in its half; null before compact
 -- is_ranked   boolean               whether the run is compacted
 select
-    raw_activations.dataset,
-    raw_activations.run_id,
-    raw_activations.layer,
-    raw_activations.unit::integer as unit,
-    raw_activations.example_id,
-    raw_activations.activation,
-    raw_activations.rank2,
-    raw_activations.is_ranked,
+    dataset, run_id, layer, unit::integer as unit, example_id, activation, rank2,
+    is_ranked,
 from raw_activations
-where isfinite(raw_activations.activation);
+where isfinite(activation);

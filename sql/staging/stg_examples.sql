@@ -21,32 +21,12 @@
 -- copy_kind      varchar               identical, resized, grey, cropped; null if first
 -- half           varchar               screening or testing, by a hash of the first
 select
-    raw_examples.dataset,
-    raw_examples.example_id,
-    raw_examples.shard_ordinal,
-    raw_shards.shard,
-    raw_examples.shard_key,
-    raw_examples.image_sha256,
-    raw_examples.width_px,
-    raw_examples.height_px,
-    raw_examples.mime_type,
-    raw_examples.image_offset,
-    raw_examples.image_bytes,
-    raw_examples.source_url,
-    raw_duplicates.duplicate_of,
+    dataset, example_id, shard_ordinal, shard, shard_key, image_sha256, width_px,
+    height_px, mime_type, image_offset, image_bytes, source_url, duplicate_of,
     case
-        when raw_duplicates.duplicate_of is not null
-            then coalesce(raw_duplicates.copy_kind, 'identical')
+        when duplicate_of is not null then coalesce(copy_kind, 'identical')
     end as copy_kind,
-    image_half(
-        coalesce(raw_duplicates.first_sha256, raw_examples.image_sha256)
-    ) as half,
+    image_half(coalesce(first_sha256, image_sha256)) as half,
 from raw_examples
-inner join raw_shards
-    on
-        raw_examples.dataset = raw_shards.dataset
-        and raw_examples.shard_ordinal = raw_shards.shard_ordinal
-left join raw_duplicates
-    on
-        raw_examples.dataset = raw_duplicates.dataset
-        and raw_examples.example_id = raw_duplicates.example_id;
+inner join raw_shards using (dataset, shard_ordinal)
+left join raw_duplicates using (dataset, example_id);

@@ -19,17 +19,6 @@
 -- store         varchar           positive (only above zero is stored) or all
 -- presets       varchar[]         names of the presets that mean it, as goh2021
 select
-    raw_layers.dataset,
-    raw_layers.run_id,
-    raw_layers.model_id,
-    raw_layers.layer,
-    raw_layers.layer_path,
-    raw_layers.point,
-    raw_layers.pooling,
-    raw_layers.tower,
-    raw_layers.module_kind,
-    raw_layers.unit_count,
-    raw_layers.is_rectified,
-    raw_layers.store,
-    raw_layers.presets,
+    dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
+    unit_count, is_rectified, store, presets,
 from raw_layers;

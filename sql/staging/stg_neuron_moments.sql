@@ -30,107 +30,63 @@ with
 
 means as (
     select
-        raw_shard_stats.dataset,
-        raw_shard_stats.run_id,
-        raw_shard_stats.layer,
-        raw_shard_stats.unit,
-        sum(raw_shard_stats.activation_sum order by raw_shard_stats.shard_ordinal)
-        / nullif(sum(raw_shard_stats.example_count), 0) as mean,
+        dataset, run_id, layer, unit,
+        sum(activation_sum order by shard_ordinal) / nullif(sum(example_count), 0)
+            as mean,
     from raw_shard_stats
     group by all
 ),
 
 shards as (
     select
-        raw_shard_stats.dataset,
-        raw_shard_stats.run_id,
-        raw_shard_stats.layer,
-        raw_shard_stats.unit,
-        raw_shard_stats.shard_ordinal,
-        raw_shard_stats.example_count,
-        raw_shard_stats.duplicate_count,
-        raw_shard_stats.zero_count,
-        raw_shard_stats.positive_count,
-        raw_shard_stats.activation_sum,
-        raw_shard_stats.activation_sum_sq,
-        raw_shard_stats.activation_min,
-        raw_shard_stats.activation_max,
-        raw_shard_stats.central_sum_2,
-        raw_shard_stats.central_sum_3,
-        raw_shard_stats.central_sum_4,
-        raw_shard_stats.positive_sum,
-        raw_shard_stats.positive_sum_sq,
+        raw_shard_stats.*,
         -- how far the shard's mean is from that of all; 0 for a shard without examples
-        coalesce(
-            raw_shard_stats.activation_sum / nullif(raw_shard_stats.example_count, 0)
-            - means.mean,
-            0
-        ) as away,
+        coalesce(activation_sum / nullif(example_count, 0) - mean, 0) as away,
     from raw_shard_stats
-    inner join means
-        on
-            raw_shard_stats.dataset = means.dataset
-            and raw_shard_stats.run_id = means.run_id
-            and raw_shard_stats.layer = means.layer
-            and raw_shard_stats.unit = means.unit
+    inner join means using (dataset, run_id, layer, unit)
 ),
 
 merged as (
     select
-        shards.dataset,
-        shards.run_id,
-        shards.layer,
-        shards.unit,
-        sum(shards.example_count)::bigint as example_count,
-        sum(shards.duplicate_count)::bigint as duplicate_count,
-        sum(shards.zero_count)::bigint as zero_count,
-        sum(shards.positive_count)::bigint as positive_count,
-        sum(shards.activation_sum order by shards.shard_ordinal) as activation_sum,
-        sum(shards.activation_sum_sq order by shards.shard_ordinal)
-            as activation_sum_sq,
-        min(shards.activation_min) as activation_min,
-        max(shards.activation_max) as activation_max,
-        count(*) = count(shards.central_sum_2) as is_known,
+        dataset, run_id, layer, unit,
+        sum(example_count)::bigint as example_count,
+        sum(duplicate_count)::bigint as duplicate_count,
+        sum(zero_count)::bigint as zero_count,
+        sum(positive_count)::bigint as positive_count,
+        sum(activation_sum order by shard_ordinal) as activation_sum,
+        sum(activation_sum_sq order by shard_ordinal) as activation_sum_sq,
+        min(activation_min) as activation_min,
+        max(activation_max) as activation_max,
+        count(*) = count(central_sum_2) as is_known,
         -- in order, since these sums round: the same answer every time, to the last bit
         sum(
-            shards.central_sum_2 + shards.example_count * shards.away ^ 2
-            order by shards.shard_ordinal
+            central_sum_2 + example_count * away ^ 2 order by shard_ordinal
         ) as central_sum_2,
         sum(
-            shards.central_sum_3
-            + 3 * shards.away * shards.central_sum_2
-            + shards.example_count * shards.away ^ 3
-            order by shards.shard_ordinal
+            central_sum_3
+            + 3 * away * central_sum_2
+            + example_count * away ^ 3
+            order by shard_ordinal
         ) as central_sum_3,
         sum(
-            shards.central_sum_4
-            + 4 * shards.away * shards.central_sum_3
-            + 6 * shards.away ^ 2 * shards.central_sum_2
-            + shards.example_count * shards.away ^ 4
-            order by shards.shard_ordinal
+            central_sum_4
+            + 4 * away * central_sum_3
+            + 6 * away ^ 2 * central_sum_2
+            + example_count * away ^ 4
+            order by shard_ordinal
         ) as central_sum_4,
-        sum(shards.positive_sum order by shards.shard_ordinal) as positive_sum,
-        sum(shards.positive_sum_sq order by shards.shard_ordinal) as positive_sum_sq,
+        sum(positive_sum order by shard_ordinal) as positive_sum,
+        sum(positive_sum_sq order by shard_ordinal) as positive_sum_sq,
     from shards
-    group by shards.dataset, shards.run_id, shards.layer, shards.unit
+    group by all
 )
 
 select
-    merged.dataset,
-    merged.run_id,
-    merged.layer,
-    merged.unit,
-    merged.example_count,
-    merged.duplicate_count,
-    merged.zero_count,
-    merged.positive_count,
-    merged.activation_sum,
-    merged.activation_sum_sq,
-    merged.activation_min,
-    merged.activation_max,
-    case when merged.is_known then merged.central_sum_2 end as central_sum_2,
-    case when merged.is_known then merged.central_sum_3 end as central_sum_3,
-    case when merged.is_known then merged.central_sum_4 end as central_sum_4,
-    case when merged.is_known then merged.positive_sum end as positive_sum,
-    case when merged.is_known then merged.positive_sum_sq end as positive_sum_sq,
+    dataset, run_id, layer, unit, example_count, duplicate_count, zero_count,
+    positive_count, activation_sum, activation_sum_sq, activation_min, activation_max,
+    case when is_known then central_sum_2 end as central_sum_2,
+    case when is_known then central_sum_3 end as central_sum_3,
+    case when is_known then central_sum_4 end as central_sum_4,
+    case when is_known then positive_sum end as positive_sum,
+    case when is_known then positive_sum_sq end as positive_sum_sq,
 from merged;

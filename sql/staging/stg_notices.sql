@@ -15,12 +15,5 @@
 -- detail         varchar               what was seen
 -- notice_count   bigint   count        how many texts or files the row tells of
 select
-    raw_notices.dataset,
-    raw_notices.shard_ordinal,
-    raw_notices.position,
-    raw_notices.shard_key,
-    raw_notices.stage,
-    raw_notices.reason,
-    raw_notices.detail,
-    raw_notices.notice_count,
+    dataset, shard_ordinal, position, shard_key, stage, reason, detail, notice_count,
 from raw_notices;

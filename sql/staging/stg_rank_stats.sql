@@ -17,56 +17,25 @@ with
 
 others as (
     select
-        stg_ranks.dataset,
-        stg_ranks.run_id,
-        stg_ranks.layer,
-        stg_ranks.unit,
-        stg_examples.half,
+        dataset, run_id, layer, unit, half, rank2,
         count(*) as tie_count,
-        sum(stg_ranks.activation::double) as activation_sum,
+        sum(activation::double) as activation_sum,
     from stg_ranks
-    inner join stg_runs
-        on
-            stg_ranks.dataset = stg_runs.dataset
-            and stg_ranks.run_id = stg_runs.run_id
-    inner join stg_examples
-        on
-            stg_ranks.dataset = stg_examples.dataset
-            and stg_ranks.example_id = stg_examples.example_id
-    where not stg_runs.is_compacted
-    group by
-        stg_ranks.dataset,
-        stg_ranks.run_id,
-        stg_ranks.layer,
-        stg_ranks.unit,
-        stg_examples.half,
-        stg_ranks.rank2
+    inner join stg_runs using (dataset, run_id)
+    inner join stg_examples using (dataset, example_id)
+    where not is_compacted
+    group by all
 )
 
 select
-    raw_compact_stats.dataset,
-    raw_compact_stats.run_id,
-    raw_compact_stats.layer,
-    raw_compact_stats.unit::integer as unit,
-    raw_compact_stats.half,
-    raw_compact_stats.stored_count,
-    raw_compact_stats.tie_sum,
-    raw_compact_stats.activation_sum,
+    dataset, run_id, layer, unit::integer as unit, half, stored_count, tie_sum,
+    activation_sum,
 from raw_compact_stats
 union all
 select
-    others.dataset,
-    others.run_id,
-    others.layer,
-    others.unit,
-    others.half,
-    sum(others.tie_count)::bigint as stored_count,
-    sum(others.tie_count::double ^ 3 - others.tie_count) as tie_sum,
-    sum(others.activation_sum) as activation_sum,
+    dataset, run_id, layer, unit, half,
+    sum(tie_count)::bigint as stored_count,
+    sum(tie_count::double ^ 3 - tie_count) as tie_sum,
+    sum(activation_sum) as activation_sum,
 from others
-group by
-    others.dataset,
-    others.run_id,
-    others.layer,
-    others.unit,
-    others.half;
+group by all;

@@ -20,90 +20,34 @@ with
 
 distinct_images as (
     select
-        stg_run_examples.dataset,
-        stg_run_examples.run_id,
-        stg_run_examples.example_id,
-        stg_examples.half,
-        count(*) over (
-            partition by
-                stg_run_examples.dataset,
-                stg_run_examples.run_id,
-                stg_examples.half
-        ) as half_size,
+        *,
+        count(*) over (partition by dataset, run_id, half) as half_size,
     from stg_run_examples
-    inner join stg_examples
-        on
-            stg_run_examples.dataset = stg_examples.dataset
-            and stg_run_examples.example_id = stg_examples.example_id
-    where not stg_run_examples.is_duplicate
-),
-
-compacted as (
-    select
-        stg_activations.dataset,
-        stg_activations.run_id,
-        stg_activations.layer,
-        stg_activations.unit,
-        stg_activations.example_id,
-        stg_activations.activation,
-        stg_activations.rank2,
-    from stg_activations
-    where stg_activations.is_ranked and stg_activations.rank2 is not null
+    inner join stg_examples using (dataset, example_id)
+    where not is_duplicate
 ),
 
 others as (
     select
-        stg_activations.dataset,
-        stg_activations.run_id,
-        stg_activations.layer,
-        stg_activations.unit,
-        stg_activations.example_id,
-        stg_activations.activation,
-        distinct_images.half_size,
+        stg_activations.*,
+        half_size,
         rank() over (
-            partition by
-                stg_activations.dataset,
-                stg_activations.run_id,
-                stg_activations.layer,
-                stg_activations.unit,
-                distinct_images.half
-            order by stg_activations.activation desc
+            partition by dataset, run_id, layer, unit, half order by activation desc
         ) as first_place,
         count(*) over (
-            partition by
-                stg_activations.dataset,
-                stg_activations.run_id,
-                stg_activations.layer,
-                stg_activations.unit,
-                distinct_images.half,
-                stg_activations.activation
+            partition by dataset, run_id, layer, unit, half, activation
         ) as tie_count,
     from stg_activations
-    inner join distinct_images
-        on
-            stg_activations.dataset = distinct_images.dataset
-            and stg_activations.run_id = distinct_images.run_id
-            and stg_activations.example_id = distinct_images.example_id
-    where not stg_activations.is_ranked
+    inner join distinct_images using (dataset, run_id, example_id)
+    where not is_ranked
 )
 
 select
-    compacted.dataset,
-    compacted.run_id,
-    compacted.layer,
-    compacted.unit,
-    compacted.example_id,
-    compacted.activation,
-    compacted.rank2,
-from compacted
+    dataset, run_id, layer, unit, example_id, activation, rank2,
+from stg_activations
+where is_ranked and rank2 is not null
 union all
 select
-    others.dataset,
-    others.run_id,
-    others.layer,
-    others.unit,
-    others.example_id,
-    others.activation,
-    2 * (others.half_size + 1) - (2 * others.first_place + others.tie_count - 1)
-        as rank2,
+    dataset, run_id, layer, unit, example_id, activation,
+    2 * (half_size + 1) - (2 * first_place + tie_count - 1) as rank2,
 from others;

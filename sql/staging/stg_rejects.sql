@@ -14,25 +14,10 @@
 -- reason         varchar               a word to count by
 -- detail         varchar               what was seen
 select
-    raw_rejects.dataset,
-    null::varchar as run_id,
-    raw_rejects.shard_ordinal,
-    raw_rejects.position,
-    raw_rejects.shard_key,
-    raw_rejects.stage,
-    raw_rejects.reason,
-    raw_rejects.detail,
+    dataset, null::varchar as run_id, shard_ordinal, position, shard_key, stage, reason,
+    detail,
 from raw_rejects
-
 union all by name
-
 select
-    raw_run_rejects.dataset,
-    raw_run_rejects.run_id,
-    raw_run_rejects.shard_ordinal,
-    raw_run_rejects.position,
-    raw_run_rejects.shard_key,
-    raw_run_rejects.stage,
-    raw_run_rejects.reason,
-    raw_run_rejects.detail,
+    dataset, run_id, shard_ordinal, position, shard_key, stage, reason, detail,
 from raw_run_rejects;

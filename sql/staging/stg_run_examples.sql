@@ -11,17 +11,8 @@
 -- example_id    bigint   id    the example
 -- is_duplicate  boolean        an earlier example shows the same image
 select
-    raw_embeddings.dataset,
-    raw_embeddings.run_id,
-    stg_runs.model_id,
-    raw_embeddings.example_id,
+    dataset, run_id, model_id, example_id,
     raw_duplicates.example_id is not null as is_duplicate,
 from raw_embeddings
-inner join stg_runs
-    on
-        raw_embeddings.dataset = stg_runs.dataset
-        and raw_embeddings.run_id = stg_runs.run_id
-left join raw_duplicates
-    on
-        raw_embeddings.dataset = raw_duplicates.dataset
-        and raw_embeddings.example_id = raw_duplicates.example_id;
+inner join stg_runs using (dataset, run_id)
+left join raw_duplicates using (dataset, example_id);

@@ -22,20 +22,7 @@
 -- file_bytes       bigint       bytes        size of all files
 -- written_at       timestamptz  UTC          when it was committed
 select
-    raw_run_shards.dataset,
-    raw_run_shards.run_id,
-    raw_run_shards.shard_ordinal,
-    raw_run_shards.status,
-    raw_run_shards.error,
-    raw_run_shards.read_count,
-    raw_run_shards.written_count,
-    raw_run_shards.rejected_count,
-    raw_run_shards.canonical_count,
-    raw_run_shards.read_s,
-    raw_run_shards.decode_s,
-    raw_run_shards.forward_s,
-    raw_run_shards.write_s,
-    raw_run_shards.wall_s,
-    raw_run_shards.file_bytes,
-    raw_run_shards.written_at,
+    dataset, run_id, shard_ordinal, status, error, read_count, written_count,
+    rejected_count, canonical_count, read_s, decode_s, forward_s, write_s, wall_s,
+    file_bytes, written_at,
 from raw_run_shards;

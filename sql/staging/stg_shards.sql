@@ -17,15 +17,6 @@
 -- written_count   bigint   count        examples indexed
 -- rejected_count  bigint   count        samples rejected
 select
-    raw_shards.dataset,
-    raw_shards.source,
-    raw_shards.shard_ordinal,
-    raw_shards.shard,
-    raw_shards.url,
-    raw_shards.size_bytes as shard_bytes,
-    raw_shards.status,
-    raw_shards.error,
-    raw_shards.read_count,
-    raw_shards.written_count,
-    raw_shards.rejected_count,
+    dataset, source, shard_ordinal, shard, url, size_bytes as shard_bytes, status,
+    error, read_count, written_count, rejected_count,
 from raw_shards;

@@ -13,11 +13,5 @@
 -- text        varchar            the text
 -- page_title  varchar            title of the page it stood on, or null
 select
-    raw_texts.dataset,
-    raw_texts.example_id,
-    raw_texts.language,
-    raw_texts.text_kind,
-    raw_texts.text_rank,
-    raw_texts.text,
-    raw_texts.page_title,
+    dataset, example_id, language, text_kind, text_rank, text, page_title,
 from raw_texts;

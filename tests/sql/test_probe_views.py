@@ -318,4 +318,4 @@ def test_stroop_cells_and_their_summary():
 
 def test_nothing_to_show_is_no_row_and_no_error():
     for view in VIEWS:
-        assert Probe().rows(f"from {view[3:]}") == []
+        assert Probe().rows(f"from {view}") == []
