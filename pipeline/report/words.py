@@ -79,7 +79,7 @@ _REASONS = {
 
 
 def list_glossary(card: Card) -> list[tuple[str, str]]:
-    """Words on a card that are measures, a sentence each; also in README.md and the views' headers."""
+    """Words on a card that are measures, a sentence each; also in the documents and the views' headers."""
     return [
         (
             "AUROC (score)",
