@@ -31,190 +31,98 @@
 with
 
 tested as materialized (
-    select
-        tested_concepts.dataset,
-        tested_concepts.run_id,
-        tested_concepts.concept,
-        tested_concepts.category,
-        tested_concepts.origin,
-        tested_concepts.concept_id,
-        tested_concepts.screening_count,
-        tested_concepts.testing_count,
-        tested_concepts.screening_size,
-        tested_concepts.testing_size,
+    select *
     from tested_concepts
 ),
 
 half_sizes as (
-    select distinct
-        tested.dataset,
-        tested.run_id,
-        tested.screening_size,
-        tested.testing_size,
+    select distinct dataset, run_id, screening_size, testing_size,
     from tested
 ),
 
 shown as materialized (
-    select
-        run_concepts.dataset,
-        run_concepts.run_id,
-        run_concepts.example_id,
-        run_concepts.half = 'testing' as is_testing,
-        tested.concept_id,
+    select dataset, run_id, example_id, half = 'testing' as is_testing, concept_id,
     from run_concepts
-    inner join tested
-        on
-            run_concepts.dataset = tested.dataset
-            and run_concepts.run_id = tested.run_id
-            and run_concepts.concept = tested.concept
-            and run_concepts.category = tested.category
-            and run_concepts.origin = tested.origin
+    inner join tested using (dataset, run_id, concept, category, origin)
 ),
 
 pair_sums as materialized (
     select
-        stg_ranks.dataset,
-        stg_ranks.run_id,
-        stg_ranks.layer,
-        stg_ranks.unit,
-        shown.concept_id,
-        count(*) filter (where shown.is_testing) as testing_stored,
-        sum(stg_ranks.rank2) filter (where shown.is_testing) as testing_rank2,
-        sum(stg_ranks.activation::double) filter (where shown.is_testing)
-            as testing_sum,
-        count(*) filter (where not shown.is_testing) as screening_stored,
-        sum(stg_ranks.rank2) filter (where not shown.is_testing) as screening_rank2,
+        dataset, run_id, layer, unit, concept_id,
+        count(*) filter (where is_testing) as testing_stored,
+        sum(rank2) filter (where is_testing) as testing_rank2,
+        sum(activation::double) filter (where is_testing) as testing_sum,
+        count(*) filter (where not is_testing) as screening_stored,
+        sum(rank2) filter (where not is_testing) as screening_rank2,
     from stg_ranks
-    inner join shown
-        on
-            stg_ranks.dataset = shown.dataset
-            and stg_ranks.run_id = shown.run_id
-            and stg_ranks.example_id = shown.example_id
-    group by
-        stg_ranks.dataset,
-        stg_ranks.run_id,
-        stg_ranks.layer,
-        stg_ranks.unit,
-        shown.concept_id
+    inner join shown using (dataset, run_id, example_id)
+    group by all
 ),
 
 neurons as (
-    select
-        stg_layers.dataset,
-        stg_layers.model_id,
-        stg_layers.run_id,
-        stg_layers.layer,
-        unnest(range(stg_layers.unit_count))::integer as unit,
+    select *, unnest(range(unit_count))::integer as unit,
     from stg_layers
+),
+
+testing as (
+    select *
+    from stg_rank_stats
+    where half = 'testing'
+),
+
+screening as (
+    select *
+    from stg_rank_stats
+    where half = 'screening'
 ),
 
 neuron_halves as materialized (
     select
-        neurons.dataset,
-        neurons.model_id,
-        neurons.run_id,
-        neurons.layer,
-        neurons.unit,
-        half_sizes.testing_size::double as testing_size,
-        half_sizes.screening_size::double as screening_size,
-        coalesce(testing.stored_count, 0) as testing_stored,
-        coalesce(testing.tie_sum, 0.0) as testing_ties,
+        dataset, model_id, run_id, layer, unit,
+        testing_size::double as testing_size,
+        screening_size::double as screening_size,
+        testing_size::double - coalesce(testing.stored_count, 0) as testing_absent,
+        screening_size::double - coalesce(screening.stored_count, 0)
+            as screening_absent,
+        coalesce(testing.tie_sum, 0.0) + testing_absent ^ 3 - testing_absent
+            as testing_ties,
+        coalesce(screening.tie_sum, 0.0) + screening_absent ^ 3 - screening_absent
+            as screening_ties,
         coalesce(testing.activation_sum, 0.0) as testing_sum,
-        coalesce(screening.stored_count, 0) as screening_stored,
-        coalesce(screening.tie_sum, 0.0) as screening_ties,
     from neurons
-    inner join half_sizes
-        on
-            neurons.dataset = half_sizes.dataset
-            and neurons.run_id = half_sizes.run_id
-    left join stg_rank_stats as testing
-        on
-            neurons.dataset = testing.dataset
-            and neurons.run_id = testing.run_id
-            and neurons.layer = testing.layer
-            and neurons.unit = testing.unit
-            and testing.half = 'testing'
-    left join stg_rank_stats as screening
-        on
-            neurons.dataset = screening.dataset
-            and neurons.run_id = screening.run_id
-            and neurons.layer = screening.layer
-            and neurons.unit = screening.unit
-            and screening.half = 'screening'
+    inner join half_sizes using (dataset, run_id)
+    left join testing using (dataset, run_id, layer, unit)
+    left join screening using (dataset, run_id, layer, unit)
 ),
 
 sums as (
     select
-        neuron_halves.dataset,
-        neuron_halves.model_id,
-        neuron_halves.run_id,
-        neuron_halves.layer,
-        neuron_halves.unit,
-        tested.concept,
-        tested.category,
-        tested.origin,
-        tested.testing_count,
-        tested.screening_count,
-        neuron_halves.testing_size,
-        neuron_halves.screening_size,
+        neuron_halves.*,
+        concept, category, origin, testing_count, screening_count,
         -- images without a stored activation share the mid-rank (absent + 1) / 2
-        coalesce(pair_sums.testing_rank2, 0) / 2.0
-        + (tested.testing_count - coalesce(pair_sums.testing_stored, 0))
-        * (neuron_halves.testing_size - neuron_halves.testing_stored + 1) / 2.0
+        coalesce(testing_rank2, 0) / 2.0
+        + (testing_count - coalesce(testing_stored, 0)) * (testing_absent + 1) / 2.0
             as testing_ranks,
-        coalesce(pair_sums.screening_rank2, 0) / 2.0
-        + (tested.screening_count - coalesce(pair_sums.screening_stored, 0))
-        * (neuron_halves.screening_size - neuron_halves.screening_stored + 1) / 2.0
-            as screening_ranks,
-        neuron_halves.testing_ties
-        + (neuron_halves.testing_size - neuron_halves.testing_stored) ^ 3
-        - (neuron_halves.testing_size - neuron_halves.testing_stored)
-            as testing_ties,
-        neuron_halves.screening_ties
-        + (neuron_halves.screening_size - neuron_halves.screening_stored) ^ 3
-        - (neuron_halves.screening_size - neuron_halves.screening_stored)
-            as screening_ties,
+        coalesce(screening_rank2, 0) / 2.0
+        + (screening_count - coalesce(screening_stored, 0))
+        * (screening_absent + 1) / 2.0 as screening_ranks,
         coalesce(pair_sums.testing_sum, 0.0) as testing_positive_sum,
-        neuron_halves.testing_sum,
     from neuron_halves
-    inner join tested
-        on
-            neuron_halves.dataset = tested.dataset
-            and neuron_halves.run_id = tested.run_id
-    left join pair_sums
-        on
-            neuron_halves.dataset = pair_sums.dataset
-            and neuron_halves.run_id = pair_sums.run_id
-            and neuron_halves.layer = pair_sums.layer
-            and neuron_halves.unit = pair_sums.unit
-            and tested.concept_id = pair_sums.concept_id
+    inner join tested using (dataset, run_id)
+    left join pair_sums using (dataset, run_id, layer, unit, concept_id)
 )
 
 select
-    sums.dataset,
-    sums.model_id,
-    sums.run_id,
-    sums.layer,
-    sums.unit,
-    sums.concept,
-    sums.category,
-    sums.origin,
-    sums.testing_count as positive_count,
-    (sums.testing_size - sums.testing_count)::bigint as other_count,
-    rank_auroc(sums.testing_ranks, sums.testing_count, sums.testing_size) as auroc,
-    rank_z(
-        sums.testing_ranks, sums.testing_count, sums.testing_size, sums.testing_ties
-    ) as z,
-    sums.testing_positive_sum / sums.testing_count
-    - (sums.testing_sum - sums.testing_positive_sum)
-    / (sums.testing_size - sums.testing_count) as mean_difference,
-    sums.screening_count as screening_positive_count,
-    rank_auroc(sums.screening_ranks, sums.screening_count, sums.screening_size)
-        as screening_auroc,
-    rank_z(
-        sums.screening_ranks,
-        sums.screening_count,
-        sums.screening_size,
-        sums.screening_ties
-    ) as screening_z,
+    dataset, model_id, run_id, layer, unit, concept, category, origin,
+    testing_count as positive_count,
+    (testing_size - testing_count)::bigint as other_count,
+    rank_auroc(testing_ranks, testing_count, testing_size) as auroc,
+    rank_z(testing_ranks, testing_count, testing_size, testing_ties) as z,
+    testing_positive_sum / testing_count
+    - (testing_sum - testing_positive_sum) / (testing_size - testing_count)
+        as mean_difference,
+    screening_count as screening_positive_count,
+    rank_auroc(screening_ranks, screening_count, screening_size) as screening_auroc,
+    rank_z(screening_ranks, screening_count, screening_size, screening_ties)
+        as screening_z,
 from sums;

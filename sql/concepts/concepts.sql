@@ -12,64 +12,30 @@
 -- example_count   bigint   count   examples that show it, duplicates included
 with
 
-lexicon_phrases as (
-    select
-        lexicon_phrases.concept,
-        lexicon_phrases.category,
-        lexicon_phrases.language
-    from lexicon_phrases
-),
-
-example_concepts as (
-    select distinct
-        example_concepts.dataset,
-        example_concepts.example_id,
-        example_concepts.concept,
-        example_concepts.category
-    from example_concepts
-),
-
 in_lexicon as (
     select
-        lexicon_phrases.concept,
-        lexicon_phrases.category,
+        concept, category,
         count(*) as phrase_count,
-        count(distinct lexicon_phrases.language) as language_count
+        count(distinct language) as language_count,
     from lexicon_phrases
-    group by
-        lexicon_phrases.concept,
-        lexicon_phrases.category
+    group by all
+),
+
+shown as (
+    select distinct dataset, example_id, concept, category,
+    from example_concepts
 ),
 
 in_examples as (
-    select
-        example_concepts.concept,
-        example_concepts.category,
-        count(*) as example_count
-    from example_concepts
-    group by
-        example_concepts.concept,
-        example_concepts.category
-),
-
-counted as (
-    select
-        coalesce(in_lexicon.concept, in_examples.concept) as concept,
-        coalesce(in_lexicon.category, in_examples.category) as category,
-        coalesce(in_lexicon.phrase_count, 0) as phrase_count,
-        coalesce(in_lexicon.language_count, 0) as language_count,
-        coalesce(in_examples.example_count, 0) as example_count
-    from in_lexicon
-    full outer join in_examples
-        on
-            in_lexicon.concept = in_examples.concept
-            and in_lexicon.category = in_examples.category
+    select concept, category, count(*) as example_count,
+    from shown
+    group by all
 )
 
 select
-    counted.concept,
-    counted.category,
-    counted.phrase_count,
-    counted.language_count,
-    counted.example_count
-from counted;
+    concept, category,
+    coalesce(phrase_count, 0) as phrase_count,
+    coalesce(language_count, 0) as language_count,
+    coalesce(example_count, 0) as example_count,
+from in_lexicon
+full outer join in_examples using (concept, category);

@@ -17,86 +17,28 @@
 -- evidence_language  varchar  BCP 47    its language
 with
 
-text_concepts as (
-    select
-        text_concepts.dataset,
-        text_concepts.example_id,
-        text_concepts.concept,
-        text_concepts.category,
-        text_concepts.base_language,
-        text_concepts.phrase
-    from text_concepts
-),
-
-title_people as (
-    select
-        title_people.dataset,
-        title_people.example_id,
-        title_people.concept,
-        title_people.language,
-        title_people.language_count,
-        title_people.text_count,
-        title_people.evidence
-    from title_people
-),
-
 named_in_texts as (
     select
-        text_concepts.dataset,
-        text_concepts.example_id,
-        text_concepts.concept,
-        text_concepts.category,
+        dataset, example_id, concept, category,
         count(*) as text_count,
-        count(distinct text_concepts.base_language) as language_count,
-        min(
-            (
-                length(text_concepts.phrase),
-                text_concepts.phrase,
-                text_concepts.base_language
-            )
-        ) as best
+        count(distinct base_language) as language_count,
+        min((length(phrase), phrase, base_language)) as best,
     from text_concepts
-    group by
-        text_concepts.dataset,
-        text_concepts.example_id,
-        text_concepts.concept,
-        text_concepts.category
-),
-
-named as (
-    select
-        named_in_texts.dataset,
-        named_in_texts.example_id,
-        named_in_texts.concept,
-        named_in_texts.category,
-        'texts' as origin,
-        named_in_texts.text_count,
-        named_in_texts.language_count,
-        named_in_texts.best[2] as evidence,
-        named_in_texts.best[3] as evidence_language
-    from named_in_texts
-    union all
-    select
-        title_people.dataset,
-        title_people.example_id,
-        title_people.concept,
-        'person' as category,
-        'page_title' as origin,
-        title_people.text_count,
-        title_people.language_count,
-        title_people.evidence,
-        title_people.language as evidence_language
-    from title_people
+    group by all
 )
 
 select
-    named.dataset,
-    named.example_id,
-    named.concept,
-    named.category,
-    named.origin,
-    named.text_count,
-    named.language_count,
-    named.evidence,
-    named.evidence_language
-from named;
+    dataset, example_id, concept, category,
+    'texts' as origin,
+    text_count, language_count,
+    best[2] as evidence,
+    best[3] as evidence_language,
+from named_in_texts
+union all
+select
+    dataset, example_id, concept,
+    'person' as category,
+    'page_title' as origin,
+    text_count, language_count, evidence,
+    language as evidence_language,
+from title_people;

@@ -15,40 +15,17 @@
 -- phrase       varchar             the phrase as it is written
 with
 
-lexicon as (
-    select
-        lexicon.concept,
-        lexicon.category,
-        lexicon.language,
-        lexicon.phrase,
-        tokenise(lexicon.phrase) as tokens
+tokenised as (
+    select *, tokenise(phrase) as tokens,
     from lexicon
-),
-
-phrases as (
-    select
-        lexicon.concept,
-        lexicon.category,
-        lexicon.language,
-        array_to_string(lexicon.tokens, ' ') as phrase_key,
-        any_value(lexicon.tokens[1]) as first_token,
-        any_value(len(lexicon.tokens)) as token_count,
-        min(lexicon.phrase) as phrase
-    from lexicon
-    where len(lexicon.tokens) > 0
-    group by
-        lexicon.concept,
-        lexicon.category,
-        lexicon.language,
-        array_to_string(lexicon.tokens, ' ')
 )
 
 select
-    phrases.concept,
-    phrases.category,
-    phrases.language,
-    phrases.phrase_key,
-    phrases.first_token,
-    phrases.token_count,
-    phrases.phrase
-from phrases;
+    concept, category, language,
+    array_to_string(tokens, ' ') as phrase_key,
+    any_value(tokens[1]) as first_token,
+    any_value(len(tokens)) as token_count,
+    min(phrase) as phrase,
+from tokenised
+where len(tokens) > 0
+group by all;

@@ -49,150 +49,55 @@ with
 
 tested as (
     select
-        concept_ranks.dataset,
-        concept_ranks.model_id,
-        concept_ranks.run_id,
-        concept_ranks.layer,
-        concept_ranks.unit,
-        concept_ranks.concept,
-        concept_ranks.category,
-        concept_ranks.origin,
-        is_circular(stg_layers.tower, concept_ranks.origin) as is_circular,
-        concept_ranks.positive_count,
-        concept_ranks.other_count,
-        concept_ranks.auroc,
-        concept_ranks.z,
-        least(
-            0.0,
-            normal_log_tail(abs(coalesce(concept_ranks.z, 0.0))) + ln(2)
-        ) as log_p,
-        concept_ranks.mean_difference,
-        concept_ranks.screening_positive_count,
-        concept_ranks.screening_auroc,
-        concept_ranks.screening_z,
+        concept_ranks.*,
+        is_circular(tower, origin) as is_circular,
+        (dataset, run_id, origin, is_circular(tower, origin)) as pool,
+        least(0.0, normal_log_tail(abs(coalesce(z, 0.0))) + ln(2)) as log_p,
     from concept_ranks
-    inner join stg_layers
-        on
-            concept_ranks.dataset = stg_layers.dataset
-            and concept_ranks.run_id = stg_layers.run_id
-            and concept_ranks.layer = stg_layers.layer
+    inner join stg_layers using (dataset, run_id, layer)
 ),
 
 ranked as (
     select
-        tested.dataset,
-        tested.model_id,
-        tested.run_id,
-        tested.layer,
-        tested.unit,
-        tested.concept,
-        tested.category,
-        tested.origin,
-        tested.is_circular,
-        tested.positive_count,
-        tested.other_count,
-        tested.auroc,
-        tested.z,
-        tested.log_p,
-        tested.mean_difference,
-        tested.screening_positive_count,
-        tested.screening_auroc,
-        tested.screening_z,
-        exp(tested.log_p) * count(*) over all_pairs / count(*) over smaller as raw_q,
+        *,
+        benjamini_hochberg_step(
+            exp(log_p), log_p, pool, 1, count(*) over (partition by pool)
+        ) as step,
     from tested
-    window
-        all_pairs as (
-            partition by
-                tested.dataset, tested.run_id, tested.origin, tested.is_circular
-        ),
-        smaller as (
-            partition by
-                tested.dataset, tested.run_id, tested.origin, tested.is_circular
-            order by tested.log_p asc
-        )
 ),
 
 corrected as (
-    select
-        ranked.dataset,
-        ranked.model_id,
-        ranked.run_id,
-        ranked.layer,
-        ranked.unit,
-        ranked.concept,
-        ranked.category,
-        ranked.origin,
-        ranked.is_circular,
-        ranked.positive_count,
-        ranked.other_count,
-        ranked.auroc,
-        ranked.z,
-        ranked.log_p,
-        ranked.mean_difference,
-        ranked.screening_positive_count,
-        ranked.screening_auroc,
-        ranked.screening_z,
-        least(1.0, min(ranked.raw_q) over larger) as q_value,
+    select *, benjamini_hochberg_q(step, log_p, pool) as q_value,
     from ranked
-    window
-        larger as (
-            partition by
-                ranked.dataset, ranked.run_id, ranked.origin, ranked.is_circular
-            order by ranked.log_p desc
-        )
+),
+
+enrichments as (
+    select *
+    from neuron_enrichments
+    where polarity = 'positive'
 )
 
 select
-    corrected.dataset,
-    corrected.model_id,
-    corrected.run_id,
-    corrected.layer,
-    corrected.unit,
-    corrected.concept,
-    corrected.category,
-    corrected.origin,
-    corrected.is_circular,
-    corrected.positive_count,
-    corrected.other_count,
-    corrected.auroc,
-    case when corrected.auroc >= 0.5 then 'positive' else 'negative' end as direction,
-    corrected.z,
-    exp(corrected.log_p) as p_value,
-    corrected.log_p / ln(10) as log10_p,
+    dataset, corrected.model_id, run_id, layer, unit, concept, category, origin,
+    is_circular, positive_count, other_count,
+    auroc,
+    if(auroc >= 0.5, 'positive', 'negative') as direction,
+    z,
+    exp(log_p) as p_value,
+    log_p / ln(10) as log10_p,
     corrected.q_value,
-    corrected.mean_difference / nullif(neuron_stats.sd, 0) as mean_difference_sd,
-    raw_soft_wpmi.testing::double as soft_wpmi,
-    neuron_enrichments.top_size,
-    coalesce(neuron_enrichments.top_count, 0) as top_count,
-    neuron_enrichments.lift,
-    coalesce(neuron_enrichments.log10_p, 0.0) as top_log10_p,
-    corrected.screening_positive_count,
-    corrected.screening_auroc,
-    corrected.screening_z,
-    raw_soft_wpmi.screening::double as screening_soft_wpmi,
-    coalesce(neuron_enrichments.screening_top_count, 0) as screening_top_count,
-    coalesce(neuron_enrichments.screening_log10_p, 0.0) as screening_top_log10_p,
+    mean_difference / nullif(sd, 0) as mean_difference_sd,
+    testing::double as soft_wpmi,
+    top_size,
+    coalesce(top_count, 0) as top_count,
+    lift,
+    coalesce(enrichments.log10_p, 0.0) as top_log10_p,
+    screening_positive_count, screening_auroc, screening_z,
+    screening::double as screening_soft_wpmi,
+    coalesce(screening_top_count, 0) as screening_top_count,
+    coalesce(screening_log10_p, 0.0) as screening_top_log10_p,
 from corrected
-inner join neuron_stats
-    on
-        corrected.dataset = neuron_stats.dataset
-        and corrected.run_id = neuron_stats.run_id
-        and corrected.layer = neuron_stats.layer
-        and corrected.unit = neuron_stats.unit
-left join neuron_enrichments
-    on
-        corrected.dataset = neuron_enrichments.dataset
-        and corrected.run_id = neuron_enrichments.run_id
-        and corrected.layer = neuron_enrichments.layer
-        and corrected.unit = neuron_enrichments.unit
-        and corrected.concept = neuron_enrichments.concept
-        and corrected.category = neuron_enrichments.category
-        and corrected.origin = neuron_enrichments.origin
-        and neuron_enrichments.polarity = 'positive'
-left join raw_soft_wpmi
-    on
-        corrected.dataset = raw_soft_wpmi.dataset
-        and corrected.run_id = raw_soft_wpmi.run_id
-        and corrected.layer = raw_soft_wpmi.layer
-        and corrected.unit = raw_soft_wpmi.unit
-        and corrected.concept = raw_soft_wpmi.concept;
+inner join neuron_stats using (dataset, run_id, layer, unit)
+left join enrichments
+    using (dataset, run_id, layer, unit, concept, category, origin)
+left join raw_soft_wpmi using (dataset, run_id, layer, unit, concept);

@@ -1,7 +1,7 @@
 -- view:    tested_concepts
 -- grain:   one row per (run, concept, category, origin) that is tested
 -- key:     dataset, run_id, concept, category, origin
--- reads:   run_concepts, stg_run_examples, stg_examples, settings
+-- reads:   run_concepts, stg_distinct_images, stg_examples, settings
 -- purpose: The concepts that neurons are tested for, and how many images show them.
 --
 -- A concept is tested if at least concept_min_count distinct images of each half of the
@@ -22,65 +22,34 @@ with
 
 half_sizes as (
     select
-        stg_run_examples.dataset,
-        stg_run_examples.run_id,
-        count(*) filter (where stg_examples.half = 'screening') as screening_size,
-        count(*) filter (where stg_examples.half = 'testing') as testing_size,
-    from stg_run_examples
-    inner join stg_examples
-        on
-            stg_run_examples.dataset = stg_examples.dataset
-            and stg_run_examples.example_id = stg_examples.example_id
-    where not stg_run_examples.is_duplicate
-    group by
-        stg_run_examples.dataset,
-        stg_run_examples.run_id
+        dataset, run_id,
+        count(*) filter (where half = 'screening') as screening_size,
+        count(*) filter (where half = 'testing') as testing_size,
+    from stg_distinct_images
+    inner join stg_examples using (dataset, example_id)
+    group by all
 ),
 
 counted as (
     select
-        run_concepts.dataset,
-        run_concepts.run_id,
-        run_concepts.concept,
-        run_concepts.category,
-        run_concepts.origin,
-        count(*) filter (where run_concepts.half = 'screening') as screening_count,
-        count(*) filter (where run_concepts.half = 'testing') as testing_count,
+        dataset, run_id, concept, category, origin,
+        count(*) filter (where half = 'screening') as screening_count,
+        count(*) filter (where half = 'testing') as testing_count,
     from run_concepts
-    group by
-        run_concepts.dataset,
-        run_concepts.run_id,
-        run_concepts.concept,
-        run_concepts.category,
-        run_concepts.origin
+    group by all
 )
 
 select
-    counted.dataset,
-    counted.run_id,
-    counted.concept,
-    counted.category,
-    counted.origin,
+    dataset, run_id, concept, category, origin,
     row_number() over (
-        order by
-            counted.dataset,
-            counted.run_id,
-            counted.concept,
-            counted.category,
-            counted.origin
+        order by dataset, run_id, concept, category, origin
     )::integer as concept_id,
-    counted.screening_count,
-    counted.testing_count,
-    half_sizes.screening_size,
-    half_sizes.testing_size,
+    screening_count, testing_count, screening_size, testing_size,
 from counted
-inner join half_sizes
-    on
-        counted.dataset = half_sizes.dataset
-        and counted.run_id = half_sizes.run_id
+inner join half_sizes using (dataset, run_id)
 cross join settings
 where
-    counted.screening_count >= settings.concept_min_count
-    and counted.testing_count >= settings.concept_min_count
-    and counted.screening_count < half_sizes.screening_size
-    and counted.testing_count < half_sizes.testing_size;
+    screening_count >= concept_min_count
+    and testing_count >= concept_min_count
+    and screening_count < screening_size
+    and testing_count < testing_size;

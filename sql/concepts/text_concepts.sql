@@ -23,218 +23,97 @@
 -- phrase         varchar             shortest of these phrases, then first by name
 with
 
-text_tokens as (
-    select
-        text_tokens.dataset,
-        text_tokens.example_id,
-        text_tokens.language,
-        text_tokens.text_kind,
-        text_tokens.text_rank,
-        text_tokens.base_language,
-        text_tokens.tokens
-    from text_tokens
-),
-
-lexicon_phrases as (
-    select
-        lexicon_phrases.concept,
-        lexicon_phrases.category,
-        lexicon_phrases.language,
-        lexicon_phrases.phrase_key,
-        lexicon_phrases.first_token,
-        lexicon_phrases.token_count,
-        lexicon_phrases.phrase
+phrases as materialized (
+    -- Cutting the lexicon into tokens costs more than all else: once is enough.
+    select *
     from lexicon_phrases
 ),
 
 phrase_starts as (
-    select distinct
-        lexicon_phrases.language,
-        lexicon_phrases.first_token,
-        lexicon_phrases.token_count
-    from lexicon_phrases
+    select distinct language as base_language, first_token as token, token_count,
+    from phrases
 ),
 
 longest as (
-    select max(phrase_starts.token_count) as token_count
+    select max(token_count) as longest_count,
     from phrase_starts
 ),
 
 phrase_keys as (
-    select distinct
-        lexicon_phrases.language,
-        lexicon_phrases.phrase_key
-    from lexicon_phrases
+    select distinct language as base_language, phrase_key,
+    from phrases
 ),
 
 cut_texts as (
     -- A long text in parts of 64 tokens: what stands beside each token stays short.
     select
-        text_tokens.dataset,
-        text_tokens.example_id,
-        text_tokens.language,
-        text_tokens.text_kind,
-        text_tokens.text_rank,
-        text_tokens.base_language,
-        regexp_extract_all(
-            array_to_string(text_tokens.tokens, ' '),
-            '[^ ]+(?: [^ ]+){0,63}'
-        ) as parts
+        * exclude (tokens),
+        regexp_extract_all(array_to_string(tokens, ' '), '[^ ]+(?: [^ ]+){0,63}')
+            as parts,
     from text_tokens
 ),
 
 parts as (
     select
-        cut_texts.dataset,
-        cut_texts.example_id,
-        cut_texts.language,
-        cut_texts.text_kind,
-        cut_texts.text_rank,
-        cut_texts.base_language,
-        string_split(unnest(cut_texts.parts), ' ') as tokens,
-        string_split(
-            unnest(list_slice(cut_texts.parts, 2, len(cut_texts.parts))),
-            ' '
-        ) as next_tokens,
-        64 * unnest(range(0, len(cut_texts.parts))) as tokens_before
+        * exclude (parts),
+        string_split(unnest(parts), ' ') as tokens,
+        string_split(unnest(list_slice(parts, 2, len(parts))), ' ') as next_tokens,
+        64 * unnest(range(0, len(parts))) as tokens_before,
     from cut_texts
 ),
 
 positions as (
     select
-        parts.dataset,
-        parts.example_id,
-        parts.language,
-        parts.text_kind,
-        parts.text_rank,
-        parts.base_language,
-        parts.tokens_before,
-        list_concat(
-            parts.tokens,
-            list_slice(parts.next_tokens, 1, longest.token_count - 1)
-        ) as tokens,
+        * exclude (tokens, next_tokens),
+        list_concat(tokens, list_slice(next_tokens, 1, longest_count - 1)) as tokens,
         unnest(parts.tokens) as token,
-        unnest(range(1, len(parts.tokens) + 1)) as first_position
+        unnest(range(1, len(parts.tokens) + 1)) as first_position,
     from parts
     cross join longest
 ),
 
 ngrams as (
     select
-        positions.dataset,
-        positions.example_id,
-        positions.language,
-        positions.text_kind,
-        positions.text_rank,
-        positions.base_language,
-        positions.tokens_before + positions.first_position as first_position,
-        phrase_starts.token_count,
+        dataset, example_id, language, text_kind, text_rank, base_language,
+        tokens_before + first_position as first_position,
+        token_count,
         array_to_string(
             list_slice(
-                positions.tokens,
+                tokens,
                 positions.first_position,
-                positions.first_position + phrase_starts.token_count - 1
+                positions.first_position + token_count - 1
             ),
             ' '
-        ) as phrase_key
+        ) as phrase_key,
     from positions
-    inner join phrase_starts
-        on
-            positions.base_language = phrase_starts.language
-            and positions.token = phrase_starts.first_token
-    where
-        positions.first_position + phrase_starts.token_count
-        <= len(positions.tokens) + 1
+    inner join phrase_starts using (base_language, token)
+    where positions.first_position + token_count <= len(tokens) + 1
 ),
 
 spans as (
     select
-        ngrams.dataset,
-        ngrams.example_id,
-        ngrams.language,
-        ngrams.text_kind,
-        ngrams.text_rank,
-        ngrams.base_language,
-        ngrams.first_position,
-        ngrams.token_count,
-        ngrams.phrase_key,
-        coalesce(
-            max(ngrams.first_position + ngrams.token_count) over earlier,
-            0
-        ) as covered_until
+        ngrams.*,
+        coalesce(max(first_position + token_count) over earlier, 0) as covered_until,
     from ngrams
-    inner join phrase_keys
-        on
-            ngrams.base_language = phrase_keys.language
-            and ngrams.phrase_key = phrase_keys.phrase_key
+    inner join phrase_keys using (base_language, phrase_key)
     window
         earlier as (
-            partition by
-                ngrams.dataset,
-                ngrams.example_id,
-                ngrams.language,
-                ngrams.text_kind,
-                ngrams.text_rank
-            order by
-                ngrams.first_position asc,
-                ngrams.token_count desc
+            partition by dataset, example_id, language, text_kind, text_rank
+            order by first_position asc, token_count desc
             rows between unbounded preceding and 1 preceding
         )
-),
-
-matches as (
-    -- In this order an earlier span that reaches as far as this one contains it.
-    select
-        spans.dataset,
-        spans.example_id,
-        spans.language,
-        spans.text_kind,
-        spans.text_rank,
-        lexicon_phrases.concept,
-        lexicon_phrases.category,
-        spans.base_language,
-        lexicon_phrases.phrase
-    from spans
-    inner join lexicon_phrases
-        on
-            spans.base_language = lexicon_phrases.language
-            and spans.phrase_key = lexicon_phrases.phrase_key
-    where spans.covered_until < spans.first_position + spans.token_count
-),
-
-counted as (
-    select
-        matches.dataset,
-        matches.example_id,
-        matches.language,
-        matches.text_kind,
-        matches.text_rank,
-        matches.concept,
-        matches.category,
-        matches.base_language,
-        count(*) as match_count,
-        min((length(matches.phrase), matches.phrase)) as best
-    from matches
-    group by
-        matches.dataset,
-        matches.example_id,
-        matches.language,
-        matches.text_kind,
-        matches.text_rank,
-        matches.concept,
-        matches.category,
-        matches.base_language
 )
 
+-- In this order an earlier span that reaches as far as a later one contains it.
 select
-    counted.dataset,
-    counted.example_id,
-    counted.language,
-    counted.text_kind,
-    counted.text_rank,
-    counted.concept,
-    counted.category,
-    counted.base_language,
-    counted.match_count,
-    counted.best[2] as phrase
-from counted;
+    dataset, example_id, spans.language, text_kind, text_rank,
+    concept, category, base_language,
+    count(*) as match_count,
+    min((length(phrase), phrase))[2] as phrase,
+from spans
+inner join phrases
+    on
+        spans.base_language = phrases.language
+        and spans.phrase_key = phrases.phrase_key
+where covered_until < first_position + spans.token_count
+group by all;

@@ -21,28 +21,17 @@
 -- evidence        varchar          the words that say so, of that language
 with
 
-image_texts as (
-    select
-        image_texts.dataset,
-        image_texts.example_id,
-        image_texts.language,
-        image_texts.page_title,
-        left(nfc_normalize(image_texts.text), 400) as opening
+openings as (
+    select *, left(nfc_normalize(text), 400) as opening,
     from image_texts
-    where
-        image_texts.text_kind = 'page'
-        and trim(coalesce(image_texts.page_title, '')) <> ''
+    where text_kind = 'page' and trim(coalesce(page_title, '')) <> ''
 ),
 
 evidence as (
     select
-        image_texts.dataset,
-        image_texts.example_id,
-        image_texts.language,
-        image_texts.page_title,
-        image_texts.opening,
+        *,
         regexp_extract(
-            image_texts.opening,
+            opening,
             '(?i)('
             -- en, and signs that many languages use
             || '[(;,]\s*(born|died|b\.|d\.)\s[^()]{0,50}\d{4}'
@@ -76,30 +65,28 @@ evidence as (
             0
         ) as birth_or_death,
         regexp_extract(
-            image_texts.opening,
+            opening,
             '^[^()（）]{1,120}[(（]'
             || '([^()（）]{0,60}?\b(\d{4})[^()（）\d]{0,3}\s*[–—−-]'
             || '\s*[^()（）]{0,60}?\b(\d{4}))\b[^()（）]{0,20}[)）]([^.]{0,80})',
             ['span', 'from_year', 'to_year', 'then']
-        ) as life
-    from image_texts
+        ) as life,
+    from openings
 ),
 
 people as (
     select
-        evidence.dataset,
-        evidence.example_id,
-        evidence.language,
-        trim(evidence.page_title) as concept,
-        coalesce(nullif(evidence.birth_or_death, ''), evidence.life.span) as evidence
+        dataset, example_id, language,
+        trim(page_title) as concept,
+        coalesce(nullif(birth_or_death, ''), life.span) as evidence,
     from evidence
     where
-        evidence.birth_or_death <> ''
+        birth_or_death <> ''
         or (
-            try_cast(evidence.life.to_year as integer)
-            - try_cast(evidence.life.from_year as integer) between 15 and 110
+            try_cast(life.to_year as integer)
+            - try_cast(life.from_year as integer) between 15 and 110
             and not regexp_matches(
-                evidence.life.then,
+                life.then,
                 '(?i)\b('
                 || 'war|wars|state|country|empire|kingdom|republic|union|dynasty'
                 || '|company|band|newspaper|magazine|series|ship|team|league|party'
@@ -109,30 +96,13 @@ people as (
                 || ')\b'
             )
         )
-),
-
-titles as (
-    select
-        people.dataset,
-        people.example_id,
-        people.concept,
-        min(people.language) as language,
-        count(distinct people.language) as language_count,
-        count(*) as text_count,
-        arg_min(people.evidence, (people.language, people.evidence)) as evidence
-    from people
-    group by
-        people.dataset,
-        people.example_id,
-        people.concept
 )
 
 select
-    titles.dataset,
-    titles.example_id,
-    titles.concept,
-    titles.language,
-    titles.language_count,
-    titles.text_count,
-    titles.evidence
-from titles;
+    dataset, example_id, concept,
+    min(language) as language,
+    count(distinct language) as language_count,
+    count(*) as text_count,
+    arg_min(people.evidence, (language, people.evidence)) as evidence,
+from people
+group by all;

@@ -33,36 +33,22 @@ with
 
 renderings as (
     select
-        stg_run_examples.dataset,
-        stg_run_examples.model_id,
-        stg_run_examples.run_id,
-        stg_run_examples.example_id,
-        coalesce(stg_examples.duplicate_of, stg_examples.example_id) as shown_by,
-        stg_stimuli.text as word,
-        coalesce(stg_stimuli.language, 'und') as language,
-        stg_stimuli.concept,
-        stg_stimuli.category,
+        dataset, model_id, run_id, example_id,
+        coalesce(duplicate_of, example_id) as shown_by,
+        text as word,
+        coalesce(language, 'und') as language,
+        concept, category,
     from stg_stimuli
-    inner join stg_examples
-        on
-            stg_stimuli.dataset = stg_examples.dataset
-            and stg_stimuli.example_id = stg_examples.example_id
-    inner join stg_run_examples
-        on
-            stg_stimuli.dataset = stg_run_examples.dataset
-            and stg_stimuli.example_id = stg_run_examples.example_id
-    where stg_stimuli.stimulus = 'word' and stg_stimuli.text is not null
+    inner join stg_examples using (dataset, example_id)
+    inner join stg_run_examples using (dataset, example_id)
+    where stimulus = 'word' and text is not null
 ),
 
 words as (
     select
-        renderings.dataset,
-        renderings.model_id,
-        renderings.run_id,
-        renderings.word,
-        renderings.language,
-        min(renderings.concept) as concept,
-        arg_min(renderings.category, renderings.concept) as category,
+        dataset, model_id, run_id, word, language,
+        min(concept) as concept,
+        arg_min(category, concept) as category,
         count(*) as rendering_count,
     from renderings
     group by all
@@ -70,102 +56,49 @@ words as (
 
 sums as (
     select
-        stg_activations.dataset,
-        stg_activations.run_id,
-        stg_activations.layer,
-        stg_activations.unit,
-        renderings.word,
-        renderings.language,
-        sum(stg_activations.activation::double) as activation_sum,
+        dataset, run_id, layer, unit, word, language,
+        sum(activation::double) as activation_sum,
     from stg_activations
-    inner join renderings
-        on
-            stg_activations.dataset = renderings.dataset
-            and stg_activations.run_id = renderings.run_id
-            and stg_activations.example_id = renderings.example_id
+    inner join renderings using (dataset, run_id, example_id)
     group by all
 ),
 
 best_ranks as (
     select
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit,
-        renderings.word,
-        renderings.language,
-        min(top_examples.example_rank) as best_rank,
+        top_examples.dataset, top_examples.run_id, layer, unit, word, language,
+        min(example_rank) as best_rank,
     from top_examples
     inner join renderings
         on
             top_examples.dataset = renderings.dataset
             and top_examples.run_id = renderings.run_id
             and top_examples.example_id = renderings.shown_by
-    where top_examples.polarity = 'positive'
+    where polarity = 'positive'
     group by all
 ),
 
 ranked as (
     select
-        sums.dataset,
-        words.model_id,
-        sums.run_id,
-        sums.layer,
-        sums.unit,
+        *,
+        activation_sum / rendering_count as activation,
         row_number() over (
-            partition by sums.dataset, sums.run_id, sums.layer, sums.unit
-            order by
-                sums.activation_sum / words.rendering_count desc,
-                sums.word asc,
-                sums.language asc
+            partition by dataset, run_id, layer, unit
+            order by activation_sum / rendering_count desc, word asc, language asc
         ) as word_rank,
-        sums.word,
-        sums.language,
-        words.concept,
-        words.category,
-        words.rendering_count,
-        sums.activation_sum / words.rendering_count as activation,
     from sums
-    inner join words
-        on
-            sums.dataset = words.dataset
-            and sums.run_id = words.run_id
-            and sums.word = words.word
-            and sums.language = words.language
-    where sums.activation_sum > 0
+    inner join words using (dataset, run_id, word, language)
+    where activation_sum > 0
 )
 
 select
-    ranked.dataset,
-    ranked.model_id,
-    ranked.run_id,
-    ranked.layer,
-    ranked.unit,
-    ranked.word_rank,
-    ranked.word,
-    ranked.language,
-    ranked.concept,
-    ranked.category,
-    ranked.rendering_count,
-    ranked.activation,
-    ranked.activation / nullif(neuron_stats.sd, 0) as activation_sd,
-    (ranked.activation - neuron_stats.mean) / nullif(neuron_stats.sd, 0)
-        as activation_z,
-    best_ranks.best_rank,
+    dataset, ranked.model_id, run_id, layer, unit, word_rank, word, language,
+    concept, category, rendering_count,
+    activation,
+    activation / nullif(sd, 0) as activation_sd,
+    (activation - mean) / nullif(sd, 0) as activation_z,
+    best_rank,
 from ranked
 cross join settings
-inner join neuron_stats
-    on
-        ranked.dataset = neuron_stats.dataset
-        and ranked.run_id = neuron_stats.run_id
-        and ranked.layer = neuron_stats.layer
-        and ranked.unit = neuron_stats.unit
-left join best_ranks
-    on
-        ranked.dataset = best_ranks.dataset
-        and ranked.run_id = best_ranks.run_id
-        and ranked.layer = best_ranks.layer
-        and ranked.unit = best_ranks.unit
-        and ranked.word = best_ranks.word
-        and ranked.language = best_ranks.language
-where ranked.word_rank <= settings.label_top_k;
+inner join neuron_stats using (dataset, run_id, layer, unit)
+left join best_ranks using (dataset, run_id, layer, unit, word, language)
+where word_rank <= label_top_k;

@@ -1,7 +1,7 @@
 -- view:    example_strata
 -- grain:   one row per (run, distinct image, dimension, stratum, facet_origin)
 -- key:     dataset, run_id, example_id, dimension, stratum, facet_origin
--- reads:   example_facets, stg_run_examples, stg_stimuli, text_tokens, settings
+-- reads:   example_facets, stg_distinct_images, stg_stimuli, text_tokens, settings
 -- purpose: The groups within which a neuron is asked for a concept: forms, languages.
 --
 -- Dimension facet: the form of the image. Dimension word language: of rendered words
@@ -17,56 +17,32 @@
 -- facet_origin  varchar          stimulus, similarity or texts: whose word it is
 with
 
-distinct_images as (
-    select
-        stg_run_examples.dataset,
-        stg_run_examples.run_id,
-        stg_run_examples.example_id,
-    from stg_run_examples
-    where not stg_run_examples.is_duplicate
-),
-
 text_languages as (
-    select distinct
-        text_tokens.dataset,
-        text_tokens.example_id,
-        text_tokens.base_language,
+    select distinct dataset, example_id, base_language,
     from text_tokens
 )
 
 select
-    example_facets.dataset,
-    example_facets.run_id,
-    example_facets.example_id,
+    dataset, run_id, example_id,
     'facet' as dimension,
-    example_facets.facet as stratum,
-    example_facets.facet_origin,
+    facet as stratum,
+    facet_origin,
 from example_facets
 union all
 select
-    distinct_images.dataset,
-    distinct_images.run_id,
-    distinct_images.example_id,
+    dataset, run_id, example_id,
     'word language' as dimension,
-    base_language(stg_stimuli.language, settings.default_language) as stratum,
+    base_language(language, default_language) as stratum,
     'stimulus' as facet_origin,
-from distinct_images
-inner join stg_stimuli
-    on
-        distinct_images.dataset = stg_stimuli.dataset
-        and distinct_images.example_id = stg_stimuli.example_id
+from stg_distinct_images
+inner join stg_stimuli using (dataset, example_id)
 cross join settings
-where stg_stimuli.facet = 'rendered word' and stg_stimuli.language is not null
+where facet = 'rendered word' and language is not null
 union all
 select
-    distinct_images.dataset,
-    distinct_images.run_id,
-    distinct_images.example_id,
+    dataset, run_id, example_id,
     'text language' as dimension,
-    text_languages.base_language as stratum,
+    base_language as stratum,
     'texts' as facet_origin,
-from distinct_images
-inner join text_languages
-    on
-        distinct_images.dataset = text_languages.dataset
-        and distinct_images.example_id = text_languages.example_id;
+from stg_distinct_images
+inner join text_languages using (dataset, example_id);

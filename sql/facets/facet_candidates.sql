@@ -24,115 +24,54 @@
 -- origin          varchar             whose word it is: stimulus, texts, similarity
 with
 
+text_layers as (
+    select dataset, run_id, layer,
+    from stg_layers
+    where tower = 'text'
+),
+
 eligible as (
-    select
-        neuron_concepts.dataset,
-        neuron_concepts.model_id,
-        neuron_concepts.run_id,
-        neuron_concepts.layer,
-        neuron_concepts.unit,
-        neuron_concepts.concept,
-        neuron_concepts.category,
-        neuron_concepts.origin,
-        neuron_concepts.screening_z,
-        neuron_concepts.screening_auroc,
-        coalesce(label_candidates.is_choice, false) as is_choice,
+    select neuron_concepts.*, coalesce(is_choice, false) as is_choice,
     from neuron_concepts
     cross join settings
-    left join stg_layers as text_layers
-        on
-            neuron_concepts.dataset = text_layers.dataset
-            and neuron_concepts.run_id = text_layers.run_id
-            and neuron_concepts.layer = text_layers.layer
-            and text_layers.tower = 'text'
+    anti join text_layers using (dataset, run_id, layer)
     left join label_candidates
-        on
-            neuron_concepts.dataset = label_candidates.dataset
-            and neuron_concepts.run_id = label_candidates.run_id
-            and neuron_concepts.layer = label_candidates.layer
-            and neuron_concepts.unit = label_candidates.unit
-            and neuron_concepts.concept = label_candidates.concept
-            and neuron_concepts.category = label_candidates.category
-            and neuron_concepts.origin = label_candidates.origin
+        using (dataset, run_id, layer, unit, concept, category, origin)
     where
-        text_layers.layer is null
-        and list_contains(settings.label_origins, neuron_concepts.origin)
-        and neuron_concepts.screening_auroc > 0.5
-        and neuron_concepts.screening_z is not null
+        list_contains(label_origins, origin)
+        and screening_auroc > 0.5
+        and screening_z is not null
 ),
 
 distinct_concepts as (
-    select
-        eligible.dataset,
-        eligible.model_id,
-        eligible.run_id,
-        eligible.layer,
-        eligible.unit,
-        eligible.concept,
-        eligible.category,
-        eligible.origin,
-        eligible.screening_z,
-        eligible.screening_auroc,
-        eligible.is_choice,
+    select *
     from eligible
     qualify
         row_number() over (
-            partition by
-                eligible.dataset,
-                eligible.run_id,
-                eligible.layer,
-                eligible.unit,
-                eligible.concept,
-                eligible.category
-            order by
-                eligible.is_choice desc,
-                eligible.screening_z desc,
-                eligible.origin asc
+            partition by dataset, run_id, layer, unit, concept, category
+            order by is_choice desc, screening_z desc, origin asc
         ) = 1
 ),
 
 ranked as (
     select
-        distinct_concepts.dataset,
-        distinct_concepts.model_id,
-        distinct_concepts.run_id,
-        distinct_concepts.layer,
-        distinct_concepts.unit,
+        *,
         row_number() over (
-            partition by
-                distinct_concepts.dataset,
-                distinct_concepts.run_id,
-                distinct_concepts.layer,
-                distinct_concepts.unit
+            partition by dataset, run_id, layer, unit
             order by
-                distinct_concepts.is_choice desc,
-                distinct_concepts.screening_z desc,
-                distinct_concepts.screening_auroc desc,
-                distinct_concepts.concept asc,
-                distinct_concepts.category asc
+                is_choice desc,
+                screening_z desc,
+                screening_auroc desc,
+                concept asc,
+                category asc
         ) as candidate_rank,
-        distinct_concepts.concept,
-        distinct_concepts.category,
-        distinct_concepts.origin,
-        bool_or(distinct_concepts.is_choice) over (
-            partition by
-                distinct_concepts.dataset,
-                distinct_concepts.run_id,
-                distinct_concepts.layer,
-                distinct_concepts.unit
+        bool_or(is_choice) over (
+            partition by dataset, run_id, layer, unit
         ) as has_choice,
     from distinct_concepts
 )
 
 select
-    ranked.dataset,
-    ranked.model_id,
-    ranked.run_id,
-    ranked.layer,
-    ranked.unit,
-    ranked.candidate_rank,
-    ranked.concept,
-    ranked.category,
-    ranked.origin,
+    dataset, model_id, run_id, layer, unit, candidate_rank, concept, category, origin,
 from ranked
-where ranked.candidate_rank <= case when ranked.has_choice then 4 else 3 end;
+where candidate_rank <= if(has_choice, 4, 3);

@@ -35,183 +35,92 @@
 with
 
 chosen as (
-    select
-        facet_candidates.dataset,
-        facet_candidates.run_id,
-        facet_candidates.layer,
-        facet_candidates.category,
-        count(*) as neuron_count,
+    select dataset, run_id, layer, category, count(*) as neuron_count,
     from facet_candidates
-    where facet_candidates.candidate_rank = 1
+    where candidate_rank = 1
     group by all
 ),
 
 indices as (
     select
-        surrogate_indices.dataset,
-        surrogate_indices.run_id,
-        surrogate_indices.layer,
-        surrogate_indices.facet_origin,
-        surrogate_indices.category,
+        dataset, run_id, layer, facet_origin, category,
         count(*) as tested_count,
-        count(*) filter (where surrogate_indices.is_thin) as thin_count,
-        count(*) filter (
-            where surrogate_indices.lowest_auroc >= 0.8
-        ) as multimodal_80_count,
-        count(*) filter (
-            where surrogate_indices.lowest_auroc >= 0.9
-        ) as multimodal_90_count,
-        count(*) filter (
-            where surrogate_indices.lowest_auroc >= 0.95
-        ) as multimodal_95_count,
+        count(*) filter (where is_thin) as thin_count,
+        count(*) filter (where lowest_auroc >= 0.8) as multimodal_80_count,
+        count(*) filter (where lowest_auroc >= 0.9) as multimodal_90_count,
+        count(*) filter (where lowest_auroc >= 0.95) as multimodal_95_count,
         -- each neuron adds the share of its surrogates that reach the threshold
-        sum(
-            len(list_filter(surrogate_indices.surrogate_indices, lambda x: x >= 0.8))
-            / len(surrogate_indices.surrogate_indices)
-        ) as permuted_80_count,
-        sum(
-            len(list_filter(surrogate_indices.surrogate_indices, lambda x: x >= 0.9))
-            / len(surrogate_indices.surrogate_indices)
-        ) as permuted_90_count,
-        sum(
-            len(list_filter(surrogate_indices.surrogate_indices, lambda x: x >= 0.95))
-            / len(surrogate_indices.surrogate_indices)
-        ) as permuted_95_count,
+        sum(share_at_least(surrogate_indices, 0.8)) as permuted_80_count,
+        sum(share_at_least(surrogate_indices, 0.9)) as permuted_90_count,
+        sum(share_at_least(surrogate_indices, 0.95)) as permuted_95_count,
     from surrogate_indices
-    where
-        surrogate_indices.candidate_rank = 1
-        and surrogate_indices.dimension = 'facet'
+    where candidate_rank = 1 and dimension = 'facet'
     group by all
 ),
 
 origins as (
-    select distinct
-        indices.dataset,
-        indices.run_id,
-        indices.layer,
-        indices.facet_origin,
+    select distinct dataset, run_id, layer, facet_origin,
     from indices
 ),
 
 summed as (
     select
-        origins.dataset,
-        stg_runs.model_id,
-        origins.run_id,
-        stg_runs.is_random,
-        origins.layer,
-        stg_layers.unit_count,
-        origins.facet_origin,
+        dataset, stg_runs.model_id, run_id, is_random, layer, unit_count, facet_origin,
         coalesce(chosen.category, 'all') as category,
-        sum(chosen.neuron_count)::bigint as neuron_count,
-        coalesce(sum(indices.tested_count), 0)::bigint as tested_count,
-        coalesce(sum(indices.thin_count), 0)::bigint as thin_count,
-        coalesce(sum(indices.multimodal_80_count), 0)::bigint as multimodal_80_count,
-        coalesce(sum(indices.multimodal_90_count), 0)::bigint as multimodal_90_count,
-        coalesce(sum(indices.multimodal_95_count), 0)::bigint as multimodal_95_count,
-        coalesce(sum(indices.permuted_80_count), 0.0) as permuted_80_count,
-        coalesce(sum(indices.permuted_90_count), 0.0) as permuted_90_count,
-        coalesce(sum(indices.permuted_95_count), 0.0) as permuted_95_count,
+        sum(neuron_count)::bigint as neuron_count,
+        coalesce(sum(tested_count), 0)::bigint as tested_count,
+        coalesce(sum(thin_count), 0)::bigint as thin_count,
+        coalesce(sum(multimodal_80_count), 0)::bigint as multimodal_80_count,
+        coalesce(sum(multimodal_90_count), 0)::bigint as multimodal_90_count,
+        coalesce(sum(multimodal_95_count), 0)::bigint as multimodal_95_count,
+        coalesce(sum(permuted_80_count), 0.0) as permuted_80_count,
+        coalesce(sum(permuted_90_count), 0.0) as permuted_90_count,
+        coalesce(sum(permuted_95_count), 0.0) as permuted_95_count,
     from origins
-    inner join stg_runs
-        on
-            origins.dataset = stg_runs.dataset
-            and origins.run_id = stg_runs.run_id
-    inner join stg_layers
-        on
-            origins.dataset = stg_layers.dataset
-            and origins.run_id = stg_layers.run_id
-            and origins.layer = stg_layers.layer
-    inner join chosen
-        on
-            origins.dataset = chosen.dataset
-            and origins.run_id = chosen.run_id
-            and origins.layer = chosen.layer
-    left join indices
-        on
-            origins.dataset = indices.dataset
-            and origins.run_id = indices.run_id
-            and origins.layer = indices.layer
-            and origins.facet_origin = indices.facet_origin
-            and chosen.category = indices.category
+    inner join stg_runs using (dataset, run_id)
+    inner join stg_layers using (dataset, run_id, layer)
+    inner join chosen using (dataset, run_id, layer)
+    left join indices using (dataset, run_id, layer, facet_origin, category)
     group by
-        grouping sets (
-            (
-                origins.dataset,
-                stg_runs.model_id,
-                origins.run_id,
-                stg_runs.is_random,
-                origins.layer,
-                stg_layers.unit_count,
-                origins.facet_origin,
-                chosen.category
-            ),
-            (
-                origins.dataset,
-                stg_runs.model_id,
-                origins.run_id,
-                stg_runs.is_random,
-                origins.layer,
-                stg_layers.unit_count,
-                origins.facet_origin
-            )
-        )
+        dataset,
+        stg_runs.model_id,
+        run_id,
+        is_random,
+        layer,
+        unit_count,
+        facet_origin,
+        rollup (chosen.category)
 ),
 
 untrained_runs as (
-    select
-        stg_layers.dataset,
-        stg_layers.layer,
-        stg_layers.unit_count,
-        count(*) as run_count,
+    select dataset, layer, unit_count, count(*) as run_count,
     from stg_layers
-    inner join stg_runs
-        on
-            stg_layers.dataset = stg_runs.dataset
-            and stg_layers.run_id = stg_runs.run_id
-    where stg_runs.is_random
+    inner join stg_runs using (dataset, run_id)
+    where is_random
     group by all
 ),
 
 untrained as (
     select
-        summed.dataset,
-        summed.layer,
-        summed.unit_count,
-        summed.facet_origin,
-        summed.category,
-        sum(summed.multimodal_80_count) as multimodal_80_count,
-        sum(summed.multimodal_90_count) as multimodal_90_count,
-        sum(summed.multimodal_95_count) as multimodal_95_count,
+        dataset, layer, unit_count, facet_origin, category,
+        sum(multimodal_80_count) as random_80_count,
+        sum(multimodal_90_count) as random_90_count,
+        sum(multimodal_95_count) as random_95_count,
     from summed
-    where summed.is_random
+    where is_random
     group by all
 )
 
 select
-    summed.dataset,
-    summed.model_id,
-    summed.run_id,
-    summed.is_random,
-    summed.layer,
-    summed.facet_origin,
-    summed.category,
-    summed.neuron_count,
-    summed.tested_count,
-    summed.thin_count,
-    summed.multimodal_80_count,
-    summed.multimodal_90_count,
-    summed.multimodal_95_count,
-    summed.permuted_80_count,
-    summed.permuted_90_count,
-    summed.permuted_95_count,
-    coalesce(untrained_runs.run_count, 0) as untrained_run_count,
-    coalesce(untrained.multimodal_80_count, 0) / untrained_runs.run_count::double
-        as untrained_80_count,
-    coalesce(untrained.multimodal_90_count, 0) / untrained_runs.run_count::double
-        as untrained_90_count,
-    coalesce(untrained.multimodal_95_count, 0) / untrained_runs.run_count::double
-        as untrained_95_count,
+    summed.dataset, model_id, run_id, is_random,
+    summed.layer, summed.facet_origin, summed.category,
+    neuron_count, tested_count, thin_count,
+    multimodal_80_count, multimodal_90_count, multimodal_95_count,
+    permuted_80_count, permuted_90_count, permuted_95_count,
+    coalesce(run_count, 0) as untrained_run_count,
+    coalesce(random_80_count, 0) / run_count::double as untrained_80_count,
+    coalesce(random_90_count, 0) / run_count::double as untrained_90_count,
+    coalesce(random_95_count, 0) / run_count::double as untrained_95_count,
 from summed
 left join untrained_runs
     on

@@ -43,63 +43,22 @@ with
 
 tested as (
     select
-        raw_facet_aurocs.dataset,
-        stg_runs.model_id,
-        raw_facet_aurocs.run_id,
-        raw_facet_aurocs.layer,
-        raw_facet_aurocs.unit,
-        raw_facet_aurocs.candidate_rank,
-        raw_facet_aurocs.concept,
-        raw_facet_aurocs.category,
-        raw_facet_aurocs.origin,
-        raw_facet_aurocs.dimension,
-        raw_facet_aurocs.stratum,
-        raw_facet_aurocs.facet_origin,
-        raw_facet_aurocs.positive_count,
-        raw_facet_aurocs.other_count,
-        raw_facet_aurocs.auroc,
-        raw_facet_aurocs.screening_positive_count,
-        raw_facet_aurocs.screening_other_count,
-        raw_facet_aurocs.screening_auroc,
+        raw_facet_aurocs.*,
+        model_id,
         -- both as float: surrogates are stored so, and must tie with what they equal
-        (
-            1 + len(
-                list_filter(
-                    raw_facet_aurocs.surrogate_aurocs,
-                    lambda surrogate: surrogate >= raw_facet_aurocs.auroc::float
-                )
-            )
-        ) / (1.0::double + len(raw_facet_aurocs.surrogate_aurocs)) as p_value,
+        surrogate_p(surrogate_aurocs, auroc::float) as p_value,
     from raw_facet_aurocs
-    inner join stg_runs
-        on
-            raw_facet_aurocs.dataset = stg_runs.dataset
-            and raw_facet_aurocs.run_id = stg_runs.run_id
+    inner join stg_runs using (dataset, run_id)
 )
 
 select
-    tested.dataset,
-    tested.model_id,
-    tested.run_id,
-    tested.layer,
-    tested.unit,
-    tested.candidate_rank,
-    tested.concept,
-    tested.category,
-    tested.origin,
-    tested.dimension,
-    tested.stratum,
-    tested.facet_origin,
-    tested.positive_count,
-    tested.other_count,
-    tested.auroc is not null as is_tested,
-    is_thin(tested.positive_count, tested.other_count) as is_thin,
-    tested.auroc,
-    tested.p_value,
-    tested.auroc < settings.facet_min_auroc
-    or tested.p_value > settings.facet_max_p as is_failed,
-    tested.screening_positive_count,
-    tested.screening_other_count,
-    tested.screening_auroc,
+    dataset, model_id, run_id, layer, unit, candidate_rank, concept, category, origin,
+    dimension, stratum, facet_origin, positive_count, other_count,
+    auroc is not null as is_tested,
+    is_thin(positive_count, other_count) as is_thin,
+    auroc,
+    p_value,
+    auroc < facet_min_auroc or p_value > facet_max_p as is_failed,
+    screening_positive_count, screening_other_count, screening_auroc,
 from tested
 cross join settings;

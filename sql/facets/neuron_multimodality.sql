@@ -47,93 +47,59 @@ with
 
 facets as (
     select
-        neuron_facets.dataset,
-        neuron_facets.model_id,
-        neuron_facets.run_id,
-        neuron_facets.layer,
-        neuron_facets.unit,
-        neuron_facets.candidate_rank,
-        neuron_facets.concept,
-        neuron_facets.category,
-        neuron_facets.origin,
-        neuron_facets.facet_origin,
-        count(*) filter (where neuron_facets.is_tested) as facet_count,
-        list(neuron_facets.stratum order by neuron_facets.stratum asc) filter (
-            where neuron_facets.is_failed
-        ) as failed_facets,
-        list(neuron_facets.stratum order by neuron_facets.stratum asc) filter (
-            where not neuron_facets.is_tested
-        ) as untested_facets,
-        list(neuron_facets.stratum order by neuron_facets.stratum asc) filter (
-            where neuron_facets.is_tested and neuron_facets.is_thin
-        ) as thin_facets,
-        list(
-            (neuron_facets.stratum, neuron_facets.auroc)
-            order by neuron_facets.stratum asc
-        ) filter (where neuron_facets.is_tested) as facet_aurocs,
-        list(
-            (neuron_facets.stratum, neuron_facets.positive_count)
-            order by neuron_facets.stratum asc
-        ) as positive_counts,
+        dataset, model_id, run_id, layer, unit, candidate_rank, concept, category,
+        origin, facet_origin,
+        count(*) filter (where is_tested) as facet_count,
+        list(stratum order by stratum asc) filter (where is_failed) as failed_facets,
+        list(stratum order by stratum asc) filter (where not is_tested)
+            as untested_facets,
+        list(stratum order by stratum asc) filter (where is_tested and is_thin)
+            as thin_facets,
+        list((stratum, auroc) order by stratum asc) filter (where is_tested)
+            as facet_aurocs,
+        list((stratum, positive_count) order by stratum asc) as positive_counts,
     from neuron_facets
-    where neuron_facets.dimension = 'facet'
+    where dimension = 'facet'
     group by all
+),
+
+by_facet as (
+    select *
+    from surrogate_indices
+    where dimension = 'facet'
+),
+
+by_language as (
+    select *
+    from surrogate_indices
+    where dimension = 'word language'
+),
+
+labels as (
+    select dataset, run_id, layer, unit, concept, category, origin, true as is_label,
+    from neuron_labels
 )
 
 select
-    facets.dataset,
-    facets.model_id,
-    facets.run_id,
-    facets.layer,
-    facets.unit,
-    facets.candidate_rank,
-    facets.concept,
-    facets.category,
-    facets.origin,
-    facets.facet_origin,
-    neuron_labels.concept is not null as is_label,
+    dataset, model_id, run_id, layer, unit, facets.candidate_rank,
+    concept, category, origin, facet_origin,
+    coalesce(is_label, false) as is_label,
     by_facet.lowest_auroc as multimodality_index,
     by_facet.p_value,
-    facets.facet_count,
+    facet_count,
     by_facet.weakest_stratum as weakest_facet,
-    coalesce(facets.failed_facets, []) as failed_facets,
-    coalesce(facets.untested_facets, []) as untested_facets,
-    coalesce(facets.thin_facets, []) as thin_facets,
-    facets.thin_facets is not null as is_thin,
-    map_from_entries(coalesce(facets.facet_aurocs, [])) as facet_aurocs,
-    map_from_entries(facets.positive_counts) as positive_counts,
+    coalesce(failed_facets, []) as failed_facets,
+    coalesce(untested_facets, []) as untested_facets,
+    coalesce(thin_facets, []) as thin_facets,
+    thin_facets is not null as is_thin,
+    map_from_entries(coalesce(facet_aurocs, [])) as facet_aurocs,
+    map_from_entries(positive_counts) as positive_counts,
     by_language.lowest_auroc as language_index,
     coalesce(by_language.stratum_count, 0) as language_count,
     by_language.weakest_stratum as weakest_language,
 from facets
-left join surrogate_indices as by_facet
-    on
-        facets.dataset = by_facet.dataset
-        and facets.run_id = by_facet.run_id
-        and facets.layer = by_facet.layer
-        and facets.unit = by_facet.unit
-        and facets.concept = by_facet.concept
-        and facets.category = by_facet.category
-        and facets.origin = by_facet.origin
-        and facets.facet_origin = by_facet.facet_origin
-        and by_facet.dimension = 'facet'
-left join surrogate_indices as by_language
-    on
-        facets.dataset = by_language.dataset
-        and facets.run_id = by_language.run_id
-        and facets.layer = by_language.layer
-        and facets.unit = by_language.unit
-        and facets.concept = by_language.concept
-        and facets.category = by_language.category
-        and facets.origin = by_language.origin
-        and facets.facet_origin = by_language.facet_origin
-        and by_language.dimension = 'word language'
-left join neuron_labels
-    on
-        facets.dataset = neuron_labels.dataset
-        and facets.run_id = neuron_labels.run_id
-        and facets.layer = neuron_labels.layer
-        and facets.unit = neuron_labels.unit
-        and facets.concept = neuron_labels.concept
-        and facets.category = neuron_labels.category
-        and facets.origin = neuron_labels.origin;
+left join by_facet
+    using (dataset, run_id, layer, unit, concept, category, origin, facet_origin)
+left join by_language
+    using (dataset, run_id, layer, unit, concept, category, origin, facet_origin)
+left join labels using (dataset, run_id, layer, unit, concept, category, origin);

@@ -21,32 +21,15 @@
 -- category      varchar        family that it belongs to
 -- origin        varchar        stimulus, texts or similarity: whose word the concept is
 select
-    example_strata.dataset,
-    example_strata.run_id,
-    example_strata.example_id,
-    example_strata.dimension,
-    example_strata.stratum,
-    example_strata.facet_origin,
-    run_concepts.concept,
-    run_concepts.category,
-    run_concepts.origin,
+    dataset, run_id, example_id, dimension, stratum, facet_origin,
+    concept, category, origin,
 from example_strata
-inner join run_concepts
-    on
-        example_strata.dataset = run_concepts.dataset
-        and example_strata.run_id = run_concepts.run_id
-        and example_strata.example_id = run_concepts.example_id
-where example_strata.dimension <> 'text language'
+inner join run_concepts using (dataset, run_id, example_id)
+where dimension <> 'text language'
 union all
 select distinct
-    example_strata.dataset,
-    example_strata.run_id,
-    example_strata.example_id,
-    example_strata.dimension,
-    example_strata.stratum,
-    example_strata.facet_origin,
-    text_concepts.concept,
-    text_concepts.category,
+    example_strata.dataset, run_id, example_strata.example_id, dimension, stratum,
+    facet_origin, concept, category,
     'texts' as origin,
 from example_strata
 inner join text_concepts
@@ -54,4 +37,4 @@ inner join text_concepts
         example_strata.dataset = text_concepts.dataset
         and example_strata.example_id = text_concepts.example_id
         and example_strata.stratum = text_concepts.base_language
-where example_strata.dimension = 'text language';
+where dimension = 'text language';

@@ -31,75 +31,33 @@ with
 
 gathered as (
     select
-        raw_facet_aurocs.dataset,
-        raw_facet_aurocs.run_id,
-        raw_facet_aurocs.layer,
-        raw_facet_aurocs.unit,
-        raw_facet_aurocs.candidate_rank,
-        raw_facet_aurocs.concept,
-        raw_facet_aurocs.category,
-        raw_facet_aurocs.origin,
-        raw_facet_aurocs.dimension,
-        raw_facet_aurocs.facet_origin,
+        dataset, run_id, layer, unit, candidate_rank, concept, category, origin,
+        dimension, facet_origin,
         count(*) as stratum_count,
-        min((raw_facet_aurocs.auroc, raw_facet_aurocs.stratum)) as weakest,
-        bool_or(
-            is_thin(raw_facet_aurocs.positive_count, raw_facet_aurocs.other_count)
-        ) as is_thin,
-        list(raw_facet_aurocs.surrogate_aurocs) as surrogates,
+        min((auroc, stratum)) as weakest,
+        bool_or(is_thin(positive_count, other_count)) as is_thin,
+        list(surrogate_aurocs) as surrogates,
     from raw_facet_aurocs
-    where raw_facet_aurocs.auroc is not null
+    where auroc is not null
     group by all
     having count(*) >= 2
 ),
 
 reduced as (
     select
-        gathered.dataset,
-        gathered.run_id,
-        gathered.layer,
-        gathered.unit,
-        gathered.candidate_rank,
-        gathered.concept,
-        gathered.category,
-        gathered.origin,
-        gathered.dimension,
-        gathered.facet_origin,
-        gathered.stratum_count,
-        gathered.weakest[1] as lowest_auroc,
-        gathered.weakest[2] as weakest_stratum,
-        gathered.is_thin,
+        *,
+        weakest[1] as lowest_auroc,
+        weakest[2] as weakest_stratum,
         list_transform(
-            range(1, len(gathered.surrogates[1]) + 1),
-            lambda k: list_min(
-                list_transform(gathered.surrogates, lambda aurocs: aurocs[k])
-            )
+            range(1, len(surrogates[1]) + 1),
+            lambda k: list_min(list_transform(surrogates, lambda aurocs: aurocs[k]))
         ) as surrogate_indices,
     from gathered
 )
 
 select
-    reduced.dataset,
-    reduced.run_id,
-    reduced.layer,
-    reduced.unit,
-    reduced.candidate_rank,
-    reduced.concept,
-    reduced.category,
-    reduced.origin,
-    reduced.dimension,
-    reduced.facet_origin,
-    reduced.stratum_count,
-    reduced.lowest_auroc,
-    reduced.weakest_stratum,
-    reduced.is_thin,
-    reduced.surrogate_indices,
-    (
-        1 + len(
-            list_filter(
-                reduced.surrogate_indices,
-                lambda surrogate: surrogate >= reduced.lowest_auroc::float
-            )
-        )
-    ) / (1.0::double + len(reduced.surrogate_indices)) as p_value,
+    dataset, run_id, layer, unit, candidate_rank, concept, category, origin, dimension,
+    facet_origin, stratum_count, lowest_auroc, weakest_stratum, is_thin,
+    surrogate_indices,
+    surrogate_p(surrogate_indices, lowest_auroc::float) as p_value,
 from reduced;

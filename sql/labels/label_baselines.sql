@@ -37,105 +37,71 @@ with
 
 labels as (
     select
-        neuron_labels.dataset,
-        neuron_labels.model_id,
-        neuron_labels.run_id,
+        dataset, model_id, run_id,
         count(*) as neuron_count,
-        count(*) filter (where neuron_labels.is_labelled) as labelled_count,
-        count(*) filter (where neuron_labels.is_circular) as circular_count,
-        avg(neuron_labels.score) as label_score,
+        count(*) filter (where is_labelled) as labelled_count,
+        count(*) filter (where is_circular) as circular_count,
+        avg(score) as label_score,
     from neuron_labels
-    group by neuron_labels.dataset, neuron_labels.model_id, neuron_labels.run_id
+    group by all
 ),
 
 nulls as (
     select
-        raw_label_nulls.dataset,
-        raw_label_nulls.run_id,
+        dataset, run_id,
         count(*) as repeat_count,
-        avg(raw_label_nulls.labelled_count) as mean_count,
-        max(raw_label_nulls.labelled_count) as max_count,
-        avg((raw_label_nulls.labelled_count > 0)::integer) as any_frac,
+        avg(labelled_count) as mean_count,
+        max(labelled_count) as max_count,
+        avg((labelled_count > 0)::integer) as any_frac,
     from raw_label_nulls
-    group by raw_label_nulls.dataset, raw_label_nulls.run_id
+    group by all
+),
+
+labelled as (
+    select dataset, run_id, layer, unit,
+    from neuron_labels
+    where is_labelled
 ),
 
 constants as (
     select
-        neuron_concepts.dataset,
-        neuron_concepts.run_id,
-        neuron_concepts.concept,
-        neuron_concepts.category,
-        neuron_concepts.origin,
-        avg(neuron_concepts.screening_auroc) as screening_score,
-        avg(neuron_concepts.auroc) as score,
+        dataset, run_id, concept, category, origin,
+        avg(screening_auroc) as screening_score,
+        avg(auroc) as score,
     from neuron_concepts
-    inner join neuron_labels
-        on
-            neuron_concepts.dataset = neuron_labels.dataset
-            and neuron_concepts.run_id = neuron_labels.run_id
-            and neuron_concepts.layer = neuron_labels.layer
-            and neuron_concepts.unit = neuron_labels.unit
+    inner join labelled using (dataset, run_id, layer, unit)
     cross join settings
-    where
-        neuron_labels.is_labelled
-        and list_contains(settings.label_origins, neuron_concepts.origin)
-    group by
-        neuron_concepts.dataset,
-        neuron_concepts.run_id,
-        neuron_concepts.concept,
-        neuron_concepts.category,
-        neuron_concepts.origin
+    where list_contains(label_origins, origin)
+    group by all
 ),
 
 best_constants as (
-    select
-        constants.dataset,
-        constants.run_id,
-        constants.concept,
-        constants.category,
-        constants.score,
-        row_number() over (
-            partition by constants.dataset, constants.run_id
-            order by
-                constants.screening_score desc,
-                constants.concept asc,
-                constants.category asc,
-                constants.origin asc
-        ) as place,
+    select *
     from constants
+    qualify
+        row_number() over (
+            partition by dataset, run_id
+            order by screening_score desc, concept asc, category asc, origin asc
+        ) = 1
 )
 
 select
-    labels.dataset,
-    labels.model_id,
-    labels.run_id,
-    labels.neuron_count,
-    labels.labelled_count,
-    labels.circular_count,
-    labels.labelled_count / labels.neuron_count as labelled_frac,
-    coalesce(nulls.repeat_count, 0) as permuted_repeat_count,
-    nulls.mean_count as permuted_count,
-    nulls.max_count as permuted_max_count,
-    nulls.mean_count / labels.neuron_count as permuted_frac,
-    nulls.any_frac as permuted_any_frac,
-    settings.label_max_q as max_q,
+    dataset, model_id, run_id, neuron_count, labelled_count, circular_count,
+    labelled_count / neuron_count as labelled_frac,
+    coalesce(repeat_count, 0) as permuted_repeat_count,
+    mean_count as permuted_count,
+    max_count as permuted_max_count,
+    mean_count / neuron_count as permuted_frac,
+    any_frac as permuted_any_frac,
+    label_max_q as max_q,
     greatest(
-        settings.label_max_q * labels.labelled_count,
-        least(coalesce(nulls.mean_count, 0), labels.labelled_count)
+        label_max_q * labelled_count, least(coalesce(mean_count, 0), labelled_count)
     ) as chance_count,
-    labels.label_score,
-    best_constants.concept as constant_concept,
-    best_constants.category as constant_category,
-    best_constants.score as constant_score,
+    label_score,
+    concept as constant_concept,
+    category as constant_category,
+    score as constant_score,
 from labels
 cross join settings
-left join nulls
-    on
-        labels.dataset = nulls.dataset
-        and labels.run_id = nulls.run_id
-left join best_constants
-    on
-        labels.dataset = best_constants.dataset
-        and labels.run_id = best_constants.run_id
-        and best_constants.place = 1;
+left join nulls using (dataset, run_id)
+left join best_constants using (dataset, run_id);

@@ -33,79 +33,32 @@ with
 
 told as (
     select
-        neuron_concepts.dataset,
-        neuron_concepts.model_id,
-        neuron_concepts.run_id,
-        neuron_concepts.layer,
-        neuron_concepts.unit,
-        neuron_concepts.concept,
-        neuron_concepts.category,
-        neuron_concepts.origin,
-        neuron_concepts.screening_top_count >= settings.label_min_count
-        and neuron_concepts.screening_auroc > 0.5 as can_be_chosen,
-        neuron_concepts.screening_top_log10_p,
-        neuron_concepts.screening_auroc,
-        neuron_concepts.auroc,
-        neuron_concepts.z,
-        neuron_concepts.positive_count,
-        neuron_concepts.top_count,
-        neuron_concepts.top_size,
-        neuron_concepts.lift,
-        neuron_concepts.top_log10_p,
+        neuron_concepts.*,
+        screening_top_count >= label_min_count and screening_auroc > 0.5
+            as can_be_chosen,
     from neuron_concepts
     cross join settings
-    where
-        list_contains(settings.label_origins, neuron_concepts.origin)
-        and neuron_concepts.screening_top_count > 0
+    where list_contains(label_origins, origin) and screening_top_count > 0
 ),
 
 ranked as (
     select
-        told.dataset,
-        told.model_id,
-        told.run_id,
-        told.layer,
-        told.unit,
+        *,
         row_number() over (
-            partition by told.dataset, told.run_id, told.layer, told.unit
+            partition by dataset, run_id, layer, unit
             order by
-                told.can_be_chosen desc,
-                told.screening_top_log10_p asc,
-                told.screening_auroc desc,
-                told.concept asc,
-                told.category asc,
-                told.origin asc
+                can_be_chosen desc,
+                screening_top_log10_p asc,
+                screening_auroc desc,
+                concept asc,
+                category asc,
+                origin asc
         ) as candidate_rank,
-        told.concept,
-        told.category,
-        told.origin,
-        told.can_be_chosen,
-        told.auroc,
-        told.z,
-        told.positive_count,
-        told.top_count,
-        told.top_size,
-        told.lift,
-        told.top_log10_p,
     from told
 )
 
 select
-    ranked.dataset,
-    ranked.model_id,
-    ranked.run_id,
-    ranked.layer,
-    ranked.unit,
-    ranked.candidate_rank,
-    ranked.concept,
-    ranked.category,
-    ranked.origin,
-    ranked.candidate_rank = 1 and ranked.can_be_chosen as is_choice,
-    ranked.auroc,
-    ranked.z,
-    ranked.positive_count,
-    ranked.top_count,
-    ranked.top_size,
-    ranked.lift,
-    ranked.top_log10_p,
+    dataset, model_id, run_id, layer, unit, candidate_rank, concept, category, origin,
+    candidate_rank = 1 and can_be_chosen as is_choice,
+    auroc, z, positive_count, top_count, top_size, lift, top_log10_p,
 from ranked;

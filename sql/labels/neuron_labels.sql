@@ -56,304 +56,142 @@
 -- reason              varchar             null if labelled; else as told above
 with
 
-settings as (
-    select
-        settings.label_top_k,
-        settings.label_max_q,
-        settings.label_origins,
-    from settings
-),
-
 units as (
-    select
-        stg_layers.dataset,
-        stg_layers.model_id,
-        stg_layers.run_id,
-        stg_layers.layer,
-        unnest(range(stg_layers.unit_count))::integer as unit,
+    select *, unnest(range(unit_count))::integer as unit,
     from stg_layers
 ),
 
 active as (
-    select distinct
-        top_examples.dataset,
-        top_examples.run_id,
-        top_examples.layer,
-        top_examples.unit,
+    select distinct dataset, run_id, layer, unit, true as is_active,
     from top_examples
     cross join settings
-    where
-        top_examples.polarity = 'positive'
-        and top_examples.example_rank <= settings.label_top_k
-        and top_examples.activation <> 0
+    where polarity = 'positive' and example_rank <= label_top_k and activation <> 0
+),
+
+nearest as (
+    select dataset, run_id, layer, unit, true as has_concepts,
+    from label_candidates
+    where candidate_rank = 1
 ),
 
 choices as (
     select
-        label_candidates.dataset,
-        label_candidates.run_id,
-        label_candidates.layer,
-        label_candidates.unit,
-        label_candidates.concept,
-        label_candidates.category,
-        label_candidates.origin,
-        label_candidates.auroc,
-        label_candidates.z,
-        label_candidates.positive_count,
-        label_candidates.top_count,
-        label_candidates.top_size,
-        label_candidates.lift,
-        10 ^ label_candidates.top_log10_p as p_value,
-        is_circular(stg_layers.tower, label_candidates.origin) as is_circular,
+        label_candidates.*,
+        10 ^ top_log10_p as p_value,
+        is_circular(tower, origin) as is_circular,
+        (dataset, run_id, is_circular(tower, origin)) as pool,
     from label_candidates
-    inner join stg_layers
-        on
-            label_candidates.dataset = stg_layers.dataset
-            and label_candidates.run_id = stg_layers.run_id
-            and label_candidates.layer = stg_layers.layer
-    where label_candidates.is_choice
+    inner join stg_layers using (dataset, run_id, layer)
+    where is_choice
 ),
 
 ranked as (
     select
-        choices.dataset,
-        choices.run_id,
-        choices.layer,
-        choices.unit,
-        choices.p_value,
-        choices.is_circular,
-        choices.p_value * count(*) over all_choices / count(*) over smaller as raw_q,
+        *,
+        benjamini_hochberg_step(
+            p_value, p_value, pool, 1, count(*) over (partition by pool)
+        ) as step,
     from choices
-    window
-        all_choices as (
-            partition by choices.dataset, choices.run_id, choices.is_circular
-        ),
-        smaller as (
-            partition by choices.dataset, choices.run_id, choices.is_circular
-            order by choices.p_value asc
-        )
 ),
 
 corrected as (
     select
-        ranked.dataset,
-        ranked.run_id,
-        ranked.layer,
-        ranked.unit,
-        least(1.0, min(ranked.raw_q) over larger) as q_value,
+        *,
+        benjamini_hochberg_q(step, p_value, pool) as q_value,
+        benjamini_hochberg_q(step, p_value, pool) <= label_max_q as is_significant,
     from ranked
-    window
-        larger as (
-            partition by ranked.dataset, ranked.run_id, ranked.is_circular
-            order by ranked.p_value desc
-        )
+    cross join settings
 ),
 
 runners_up as (
     -- The best other name: one word may stand in two categories.
     select
-        label_candidates.dataset,
-        label_candidates.run_id,
-        label_candidates.layer,
-        label_candidates.unit,
-        arg_min(label_candidates.concept, label_candidates.candidate_rank) as runner_up,
-        arg_min(label_candidates.auroc, label_candidates.candidate_rank)
-            as runner_up_score,
-    from label_candidates
-    inner join choices
-        on
-            label_candidates.dataset = choices.dataset
-            and label_candidates.run_id = choices.run_id
-            and label_candidates.layer = choices.layer
-            and label_candidates.unit = choices.unit
-    where label_candidates.concept <> choices.concept
-    group by
-        label_candidates.dataset,
-        label_candidates.run_id,
-        label_candidates.layer,
-        label_candidates.unit
+        dataset, run_id, layer, unit,
+        arg_min(others.concept, others.candidate_rank) as runner_up,
+        arg_min(others.auroc, others.candidate_rank) as runner_up_score,
+    from label_candidates as others
+    inner join choices using (dataset, run_id, layer, unit)
+    where others.concept <> choices.concept
+    group by all
+),
+
+names as (
+    -- By name: one word may stand in two categories.
+    select
+        dataset, run_id, layer, unit, concept,
+        max(screening_z) as z,
+        max(screening_auroc) as auroc,
+    from neuron_concepts
+    cross join settings
+    where screening_z is not null and list_contains(label_origins, origin)
+    group by all
 ),
 
 by_auroc as (
-    -- By name: one word may stand in two categories.
     select
-        best_of_names.dataset,
-        best_of_names.run_id,
-        best_of_names.layer,
-        best_of_names.unit,
+        dataset, run_id, layer, unit,
         decided_concept(
-            arg_min(
-                best_of_names.concept,
-                (-best_of_names.z, -best_of_names.auroc, best_of_names.concept)
-            ),
-            min(normal_log_tail(greatest(best_of_names.z, 0.0)), 2)
-        ) as concept,
-    from (
-        select
-            neuron_concepts.dataset,
-            neuron_concepts.run_id,
-            neuron_concepts.layer,
-            neuron_concepts.unit,
-            neuron_concepts.concept,
-            max(neuron_concepts.screening_z) as z,
-            max(neuron_concepts.screening_auroc) as auroc,
-        from neuron_concepts
-        cross join settings
-        where
-            neuron_concepts.screening_z is not null
-            and list_contains(settings.label_origins, neuron_concepts.origin)
-        group by
-            neuron_concepts.dataset,
-            neuron_concepts.run_id,
-            neuron_concepts.layer,
-            neuron_concepts.unit,
-            neuron_concepts.concept
-    ) as best_of_names
-    group by
-        best_of_names.dataset,
-        best_of_names.run_id,
-        best_of_names.layer,
-        best_of_names.unit
+            arg_min(concept, (-z, -auroc, concept)),
+            min(normal_log_tail(greatest(z, 0.0)), 2)
+        ) as auroc_concept,
+    from names
+    group by all
 ),
 
 by_soft_wpmi as (
     select
-        raw_soft_wpmi.dataset,
-        raw_soft_wpmi.run_id,
-        raw_soft_wpmi.layer,
-        raw_soft_wpmi.unit::integer as unit,
+        dataset, run_id, layer, unit,
         decided_concept(
-            arg_min(
-                raw_soft_wpmi.concept, (-raw_soft_wpmi.screening, raw_soft_wpmi.concept)
-            ),
-            min(-raw_soft_wpmi.screening::double, 2)
-        ) as concept,
+            arg_min(concept, (-screening, concept)), min(-screening::double, 2)
+        ) as soft_wpmi_concept,
     from raw_soft_wpmi
-    where raw_soft_wpmi.screening is not null
-    group by
-        raw_soft_wpmi.dataset,
-        raw_soft_wpmi.run_id,
-        raw_soft_wpmi.layer,
-        raw_soft_wpmi.unit
+    where screening is not null
+    group by all
 ),
 
 evidence as (
     select
-        units.dataset,
-        units.model_id,
-        units.run_id,
-        units.layer,
-        units.unit,
-        choices.concept,
-        choices.category,
-        choices.origin,
-        choices.auroc,
-        choices.z,
-        corrected.q_value,
-        choices.positive_count,
-        choices.top_count,
-        choices.top_size,
-        choices.lift,
-        runners_up.runner_up,
-        runners_up.runner_up_score,
-        by_auroc.concept as auroc_concept,
-        by_soft_wpmi.concept as soft_wpmi_concept,
-        coalesce(
-            corrected.q_value <= settings.label_max_q and not choices.is_circular,
-            false
-        ) as is_labelled,
-        coalesce(
-            corrected.q_value <= settings.label_max_q and choices.is_circular,
-            false
-        ) as is_circular,
-        active.unit is not null as is_active,
-        nearest.unit is not null as has_concepts,
+        *,
+        coalesce(is_significant and not corrected.is_circular, false) as is_labelled,
+        coalesce(is_significant and corrected.is_circular, false) as is_told,
     from units
-    cross join settings
-    left join active
-        on
-            units.dataset = active.dataset
-            and units.run_id = active.run_id
-            and units.layer = active.layer
-            and units.unit = active.unit
-    left join label_candidates as nearest
-        on
-            units.dataset = nearest.dataset
-            and units.run_id = nearest.run_id
-            and units.layer = nearest.layer
-            and units.unit = nearest.unit
-            and nearest.candidate_rank = 1
-    left join choices
-        on
-            units.dataset = choices.dataset
-            and units.run_id = choices.run_id
-            and units.layer = choices.layer
-            and units.unit = choices.unit
-    left join corrected
-        on
-            units.dataset = corrected.dataset
-            and units.run_id = corrected.run_id
-            and units.layer = corrected.layer
-            and units.unit = corrected.unit
-    left join runners_up
-        on
-            units.dataset = runners_up.dataset
-            and units.run_id = runners_up.run_id
-            and units.layer = runners_up.layer
-            and units.unit = runners_up.unit
-    left join by_auroc
-        on
-            units.dataset = by_auroc.dataset
-            and units.run_id = by_auroc.run_id
-            and units.layer = by_auroc.layer
-            and units.unit = by_auroc.unit
-    left join by_soft_wpmi
-        on
-            units.dataset = by_soft_wpmi.dataset
-            and units.run_id = by_soft_wpmi.run_id
-            and units.layer = by_soft_wpmi.layer
-            and units.unit = by_soft_wpmi.unit
+    left join corrected using (dataset, run_id, layer, unit)
+    left join active using (dataset, run_id, layer, unit)
+    left join nearest using (dataset, run_id, layer, unit)
+    left join runners_up using (dataset, run_id, layer, unit)
+    left join by_auroc using (dataset, run_id, layer, unit)
+    left join by_soft_wpmi using (dataset, run_id, layer, unit)
 )
 
 select
-    evidence.dataset,
-    evidence.model_id,
-    evidence.run_id,
-    evidence.layer,
-    evidence.unit,
-    case when evidence.is_labelled then evidence.concept end as concept,
-    case when evidence.is_labelled then evidence.category end as category,
-    case when evidence.is_labelled then evidence.origin end as origin,
-    case when evidence.is_labelled then evidence.auroc end as score,
-    case when evidence.is_labelled then evidence.z end as z,
-    case when evidence.is_labelled then evidence.q_value end as q_value,
-    case when evidence.is_labelled then evidence.positive_count end as positive_count,
-    case when evidence.is_labelled then evidence.top_count end as top_count,
-    case when evidence.is_labelled then evidence.top_size end as top_size,
-    case when evidence.is_labelled then evidence.lift end as lift,
-    case when evidence.is_labelled then evidence.runner_up end as runner_up,
-    case
-        when evidence.is_labelled then evidence.runner_up_score
-    end as runner_up_score,
-    case
-        when evidence.is_labelled then evidence.auroc - evidence.runner_up_score
-    end as margin,
-    case
-        when evidence.is_labelled
-            then 1
-            + coalesce(evidence.auroc_concept = evidence.concept, false)::bigint
-            + coalesce(evidence.soft_wpmi_concept = evidence.concept, false)::bigint
-    end as agreement,
+    dataset, model_id, run_id, layer, unit,
+    if(is_labelled, concept, null) as concept,
+    if(is_labelled, category, null) as category,
+    if(is_labelled, origin, null) as origin,
+    if(is_labelled, auroc, null) as score,
+    if(is_labelled, z, null) as z,
+    if(is_labelled, q_value, null) as q_value,
+    if(is_labelled, positive_count, null) as positive_count,
+    if(is_labelled, top_count, null) as top_count,
+    if(is_labelled, top_size, null) as top_size,
+    if(is_labelled, lift, null) as lift,
+    if(is_labelled, runner_up, null) as runner_up,
+    if(is_labelled, runner_up_score, null) as runner_up_score,
+    if(is_labelled, auroc - runner_up_score, null) as margin,
+    if(
+        is_labelled,
+        1 + coalesce(auroc_concept = evidence.concept, false)::bigint
+        + coalesce(soft_wpmi_concept = evidence.concept, false)::bigint,
+        null
+    ) as agreement,
     evidence.concept as enrichment_concept,
-    evidence.auroc_concept,
-    evidence.soft_wpmi_concept,
-    evidence.is_labelled,
-    evidence.is_circular,
+    auroc_concept, soft_wpmi_concept, is_labelled,
+    is_told as is_circular,
     case
-        when evidence.is_labelled then null
-        when evidence.is_circular then 'circular'
-        when not evidence.is_active then 'no activity'
-        when not evidence.has_concepts then 'no concept in top examples'
+        when is_labelled then null
+        when is_told then 'circular'
+        when is_active is null then 'no activity'
+        when has_concepts is null then 'no concept in top examples'
         when evidence.concept is null then 'no concept stands out'
         else 'not significant'
     end as reason,

@@ -1,7 +1,8 @@
 -- view:    run_coverage
 -- grain:   one row per run
 -- key:     dataset, run_id
--- reads:   stg_runs, stg_run_examples, image_texts, run_concepts, rejects, text_tokens
+-- reads:   stg_runs, stg_run_examples, stg_distinct_images, image_texts, run_concepts,
+--          rejects, text_tokens
 -- purpose: How much of a run's images its labels can rest on, and what was lost before.
 --
 -- column                  type       unit    meaning
@@ -24,186 +25,113 @@
 -- reject_reasons          varchar            every reason with its count
 with
 
-distinct_images as (
-    select
-        stg_run_examples.dataset,
-        stg_run_examples.run_id,
-        stg_run_examples.example_id,
-    from stg_run_examples
-    where not stg_run_examples.is_duplicate
-),
-
 sizes as (
     select
-        stg_run_examples.dataset,
-        stg_run_examples.run_id,
-        count(*) filter (where not stg_run_examples.is_duplicate) as image_count,
-        count(*) filter (where stg_run_examples.is_duplicate) as duplicate_count,
+        dataset, run_id,
+        count(*) filter (where not is_duplicate) as image_count,
+        count(*) filter (where is_duplicate) as duplicate_count,
     from stg_run_examples
-    group by stg_run_examples.dataset, stg_run_examples.run_id
+    group by all
 ),
 
 texts_of_runs as (
-    select
-        distinct_images.dataset,
-        distinct_images.run_id,
-        image_texts.example_id,
-        image_texts.language,
-        count(*) as text_count,
-    from distinct_images
-    inner join image_texts
-        on
-            distinct_images.dataset = image_texts.dataset
-            and distinct_images.example_id = image_texts.example_id
-    group by
-        distinct_images.dataset,
-        distinct_images.run_id,
-        image_texts.example_id,
-        image_texts.language
+    select dataset, run_id, example_id, language, count(*) as text_count,
+    from stg_distinct_images
+    inner join image_texts using (dataset, example_id)
+    group by all
 ),
 
 by_language as (
-    select
-        texts_of_runs.dataset,
-        texts_of_runs.run_id,
-        texts_of_runs.language,
-        sum(texts_of_runs.text_count)::bigint as text_count,
+    select dataset, run_id, language, sum(text_count)::bigint as text_count,
     from texts_of_runs
-    group by texts_of_runs.dataset, texts_of_runs.run_id, texts_of_runs.language
+    group by all
 ),
 
 languages as (
     select
-        by_language.dataset,
-        by_language.run_id,
-        sum(by_language.text_count)::bigint as text_count,
+        dataset, run_id,
+        sum(text_count)::bigint as text_count,
         count(*) as language_count,
-        list(
-            by_language.language
-            order by by_language.text_count desc, by_language.language asc
-        ) as languages,
+        list(language order by text_count desc, language asc) as languages,
     from by_language
-    group by by_language.dataset, by_language.run_id
+    group by all
 ),
 
 with_text as (
-    select
-        texts_of_runs.dataset,
-        texts_of_runs.run_id,
-        count(distinct texts_of_runs.example_id) as image_count,
+    select dataset, run_id, count(distinct example_id) as text_image_count,
     from texts_of_runs
-    group by texts_of_runs.dataset, texts_of_runs.run_id
+    group by all
 ),
 
 searched as (
-    select
-        distinct_images.dataset,
-        distinct_images.run_id,
-        count(distinct text_tokens.example_id) as image_count,
-    from distinct_images
-    inner join text_tokens
-        on
-            distinct_images.dataset = text_tokens.dataset
-            and distinct_images.example_id = text_tokens.example_id
-    group by distinct_images.dataset, distinct_images.run_id
+    select dataset, run_id, count(distinct example_id) as searched_image_count,
+    from stg_distinct_images
+    inner join text_tokens using (dataset, example_id)
+    group by all
 ),
 
 shown as (
     select
-        run_concepts.dataset,
-        run_concepts.run_id,
-        count(distinct run_concepts.example_id) as image_count,
-        count(distinct run_concepts.example_id)
-            filter (where run_concepts.origin = 'texts') as texts_count,
-        count(distinct run_concepts.example_id)
-            filter (where run_concepts.origin = 'stimulus') as stimulus_count,
-        count(distinct run_concepts.example_id)
-            filter (where run_concepts.origin = 'similarity') as similarity_count,
+        dataset, run_id,
+        count(distinct example_id) as concept_image_count,
+        count(distinct example_id) filter (where origin = 'texts')
+            as texts_image_count,
+        count(distinct example_id) filter (where origin = 'stimulus')
+            as stimulus_image_count,
+        count(distinct example_id) filter (where origin = 'similarity')
+            as similarity_image_count,
     from run_concepts
-    group by run_concepts.dataset, run_concepts.run_id
+    group by all
 ),
 
 by_reason as (
     -- what the index lost is lost to every run of the dataset
     select
-        stg_runs.dataset,
-        stg_runs.run_id,
-        rejects.reason,
+        stg_runs.dataset, stg_runs.run_id, reason,
+        reason in (
+            'not_an_image', 'unsupported_format', 'unknown_extension', 'no_image'
+        ) as is_format,
         count(*) as reject_count,
     from stg_runs
     inner join rejects
         on
             stg_runs.dataset = rejects.dataset
             and coalesce(rejects.run_id = stg_runs.run_id, true)
-    group by stg_runs.dataset, stg_runs.run_id, rejects.reason
+    group by all
 ),
 
 lost as (
     select
-        by_reason.dataset,
-        by_reason.run_id,
-        sum(by_reason.reject_count)::bigint as rejected_count,
-        coalesce(
-            sum(by_reason.reject_count) filter (
-                where
-                    by_reason.reason
-                    in (
-                        'not_an_image',
-                        'unsupported_format',
-                        'unknown_extension',
-                        'no_image'
-                    )
-            ),
-            0
-        )::bigint as lost_format_count,
+        dataset, run_id,
+        sum(reject_count) as rejected_count,
+        sum(reject_count) filter (where is_format) as lost_format_count,
         string_agg(
-            by_reason.reason || ' ' || by_reason.reject_count,
-            ', ' order by by_reason.reject_count desc, by_reason.reason
+            reason || ' ' || reject_count, ', ' order by reject_count desc, reason asc
         ) as reject_reasons,
     from by_reason
-    group by by_reason.dataset, by_reason.run_id
+    group by all
 )
 
 select
-    stg_runs.dataset,
-    stg_runs.model_id,
-    stg_runs.run_id,
-    coalesce(sizes.image_count, 0) as image_count,
-    coalesce(sizes.duplicate_count, 0) as duplicate_count,
-    coalesce(with_text.image_count, 0) as text_image_count,
-    coalesce(searched.image_count, 0) as searched_image_count,
-    coalesce(shown.image_count, 0) as concept_image_count,
-    coalesce(shown.texts_count, 0) as texts_image_count,
-    coalesce(shown.stimulus_count, 0) as stimulus_image_count,
-    coalesce(shown.similarity_count, 0) as similarity_image_count,
-    coalesce(languages.text_count, 0) as text_count,
-    coalesce(languages.language_count, 0) as language_count,
-    coalesce(languages.languages, []) as languages,
-    coalesce(lost.rejected_count, 0) as rejected_count,
-    coalesce(lost.lost_format_count, 0) as lost_format_count,
-    coalesce(lost.reject_reasons, '') as reject_reasons,
+    dataset, model_id, run_id,
+    coalesce(image_count, 0) as image_count,
+    coalesce(duplicate_count, 0) as duplicate_count,
+    coalesce(text_image_count, 0) as text_image_count,
+    coalesce(searched_image_count, 0) as searched_image_count,
+    coalesce(concept_image_count, 0) as concept_image_count,
+    coalesce(texts_image_count, 0) as texts_image_count,
+    coalesce(stimulus_image_count, 0) as stimulus_image_count,
+    coalesce(similarity_image_count, 0) as similarity_image_count,
+    coalesce(text_count, 0) as text_count,
+    coalesce(language_count, 0) as language_count,
+    coalesce(languages, []) as languages,
+    coalesce(rejected_count, 0)::bigint as rejected_count,
+    coalesce(lost_format_count, 0)::bigint as lost_format_count,
+    coalesce(reject_reasons, '') as reject_reasons,
 from stg_runs
-left join sizes
-    on
-        stg_runs.dataset = sizes.dataset
-        and stg_runs.run_id = sizes.run_id
-left join with_text
-    on
-        stg_runs.dataset = with_text.dataset
-        and stg_runs.run_id = with_text.run_id
-left join searched
-    on
-        stg_runs.dataset = searched.dataset
-        and stg_runs.run_id = searched.run_id
-left join shown
-    on
-        stg_runs.dataset = shown.dataset
-        and stg_runs.run_id = shown.run_id
-left join languages
-    on
-        stg_runs.dataset = languages.dataset
-        and stg_runs.run_id = languages.run_id
-left join lost
-    on
-        stg_runs.dataset = lost.dataset
-        and stg_runs.run_id = lost.run_id;
+left join sizes using (dataset, run_id)
+left join with_text using (dataset, run_id)
+left join searched using (dataset, run_id)
+left join shown using (dataset, run_id)
+left join languages using (dataset, run_id)
+left join lost using (dataset, run_id);

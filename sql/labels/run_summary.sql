@@ -35,54 +35,29 @@ with
 
 multimodal as (
     select
-        multimodality_summary.dataset,
-        multimodality_summary.run_id,
-        sum(multimodality_summary.tested_count)::bigint as tested_count,
-        sum(multimodality_summary.multimodal_90_count)::bigint as multimodal_90_count,
-        sum(multimodality_summary.permuted_90_count) as permuted_90_count,
-        sum(multimodality_summary.untrained_90_count) as untrained_90_count,
+        dataset, run_id,
+        sum(tested_count)::bigint as tested_count,
+        sum(multimodal_90_count)::bigint as multimodal_90_count,
+        sum(permuted_90_count) as permuted_90_count,
+        sum(untrained_90_count) as untrained_90_count,
     from multimodality_summary
-    where
-        multimodality_summary.category = 'all'
-        and multimodality_summary.facet_origin = 'stimulus'
-    group by multimodality_summary.dataset, multimodality_summary.run_id
+    where category = 'all' and facet_origin = 'stimulus'
+    group by all
 )
 
 select
-    runs.dataset,
-    runs.model_id,
-    runs.run_id,
-    runs.is_random,
-    runs.shard_count,
-    run_coverage.rejected_count,
-    run_coverage.lost_format_count,
-    run_coverage.image_count,
-    run_coverage.text_image_count,
-    run_coverage.concept_image_count,
-    run_coverage.texts_image_count,
-    run_coverage.stimulus_image_count,
-    run_coverage.similarity_image_count,
-    run_coverage.language_count,
-    coalesce(label_baselines.neuron_count, 0) as neuron_count,
-    coalesce(label_baselines.labelled_count, 0) as labelled_count,
-    coalesce(label_baselines.circular_count, 0) as circular_count,
-    label_baselines.permuted_count,
-    label_baselines.label_score,
-    label_baselines.constant_score,
-    coalesce(multimodal.tested_count, 0) as tested_count,
-    coalesce(multimodal.multimodal_90_count, 0) as multimodal_90_count,
-    multimodal.permuted_90_count,
-    multimodal.untrained_90_count,
+    dataset, runs.model_id, run_id, runs.is_random, runs.shard_count,
+    run_coverage.rejected_count, lost_format_count, run_coverage.image_count,
+    text_image_count, concept_image_count, texts_image_count, stimulus_image_count,
+    similarity_image_count, language_count,
+    coalesce(neuron_count, 0) as neuron_count,
+    coalesce(labelled_count, 0) as labelled_count,
+    coalesce(circular_count, 0) as circular_count,
+    permuted_count, label_score, constant_score,
+    coalesce(tested_count, 0) as tested_count,
+    coalesce(multimodal_90_count, 0) as multimodal_90_count,
+    permuted_90_count, untrained_90_count,
 from runs
-inner join run_coverage
-    on
-        runs.dataset = run_coverage.dataset
-        and runs.run_id = run_coverage.run_id
-left join label_baselines
-    on
-        runs.dataset = label_baselines.dataset
-        and runs.run_id = label_baselines.run_id
-left join multimodal
-    on
-        runs.dataset = multimodal.dataset
-        and runs.run_id = multimodal.run_id;
+inner join run_coverage using (dataset, run_id)
+left join label_baselines using (dataset, run_id)
+left join multimodal using (dataset, run_id);

@@ -185,3 +185,30 @@ create or replace macro rank_z(rank_sum, positives, total, tie_sum) as
             0
         )
     );
+
+-- Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x: the q of tests
+-- that are corrected together, which is a pool (a row of what they share). It takes two
+-- steps, since one window cannot stand in another:
+--
+--     benjamini_hochberg_step(p_value, place, pool, test_count, total) as step
+--     benjamini_hochberg_q(step, place, pool) as q_value
+--
+-- place orders tests as p_value does (it, or its logarithm, which does not underflow);
+-- test_count is how many tests a row stands for, total how many the pool has.
+create or replace macro benjamini_hochberg_step(
+    p_value, place, pool, test_count, total
+) as
+    p_value * total / sum(test_count) over (partition by pool order by place);
+
+create or replace macro benjamini_hochberg_q(step, place, pool) as
+    least(1.0, min(step) over (partition by pool order by place desc));
+
+-- share_at_least(entries, bound): the share of a list's entries that reach a bound.
+create or replace macro share_at_least(entries, bound) as
+    len(list_filter(entries, lambda entry: entry >= bound)) / len(entries);
+
+-- surrogate_p(surrogates, observed): the p of an observed figure beside those of its
+-- surrogates, itself counted among them, so that it is never zero.
+create or replace macro surrogate_p(surrogates, observed) as
+    (1 + len(list_filter(surrogates, lambda surrogate: surrogate >= observed)))
+    / (1.0::double + len(surrogates));

@@ -25,69 +25,22 @@ with
 
 scaled as (
     select
-        activations.dataset,
-        activations.model_id,
-        activations.run_id,
-        activations.example_id,
-        activations.layer,
-        activations.unit,
-        activations.activation,
-        activations.activation / nullif(neuron_stats.sd, 0) as activation_sd,
-        (activations.activation - neuron_stats.mean) / nullif(neuron_stats.sd, 0)
-            as activation_z,
-        layer_axes.axis,
+        activations.*,
+        axis,
+        activation / nullif(sd, 0) as activation_sd,
+        (activation - mean) / nullif(sd, 0) as activation_z,
     from activations
-    inner join neuron_stats
-        on
-            activations.dataset = neuron_stats.dataset
-            and activations.run_id = neuron_stats.run_id
-            and activations.layer = neuron_stats.layer
-            and activations.unit = neuron_stats.unit
-    inner join layer_axes
-        on
-            activations.dataset = layer_axes.dataset
-            and activations.run_id = layer_axes.run_id
-            and activations.layer = layer_axes.layer
-),
-
-ranked as (
-    select
-        scaled.dataset,
-        scaled.model_id,
-        scaled.run_id,
-        scaled.example_id,
-        row_number() over (
-            partition by
-                scaled.dataset,
-                scaled.model_id,
-                scaled.run_id,
-                scaled.example_id
-            order by
-                if(scaled.axis = 'z', scaled.activation_z, scaled.activation_sd) desc,
-                scaled.layer,
-                scaled.unit
-        ) as neuron_rank,
-        scaled.layer,
-        scaled.unit,
-        scaled.activation,
-        scaled.activation_sd,
-        scaled.activation_z,
-        scaled.axis,
-    from scaled
-    where scaled.activation_sd is not null
+    inner join neuron_stats using (dataset, run_id, layer, unit)
+    inner join layer_axes using (dataset, run_id, layer)
 )
 
 select
-    ranked.dataset,
-    ranked.model_id,
-    ranked.run_id,
-    ranked.example_id,
-    ranked.neuron_rank,
-    ranked.layer,
-    ranked.unit,
-    ranked.activation,
-    ranked.activation_sd,
-    ranked.activation_z,
-    ranked.axis,
-from ranked
-where ranked.neuron_rank <= 20;
+    dataset, model_id, run_id, example_id,
+    row_number() over (
+        partition by dataset, model_id, run_id, example_id
+        order by if(axis = 'z', activation_z, activation_sd) desc, layer, unit
+    ) as neuron_rank,
+    layer, unit, activation, activation_sd, activation_z, axis,
+from scaled
+where activation_sd is not null
+qualify neuron_rank <= 20;

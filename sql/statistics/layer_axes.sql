@@ -19,30 +19,19 @@
 -- is_rectified    boolean        a ReLU (its input too), or never below 0
 -- median_mean_sd  double   SD    |mean| / sd of its neurons, median
 -- axis            varchar        sd: SD from zero; z: SD from the neuron's mean
+with
+
+rests as (
+    select
+        dataset, stg_layers.model_id, run_id, layer, is_rectified,
+        median(abs(mean) / sd) as median_mean_sd,
+    from stg_layers
+    inner join neuron_stats using (dataset, run_id, layer)
+    where sd > 0
+    group by all
+)
+
 select
-    stg_layers.dataset,
-    stg_layers.model_id,
-    stg_layers.run_id,
-    stg_layers.layer,
-    stg_layers.is_rectified,
-    median(abs(neuron_stats.mean) / neuron_stats.sd) as median_mean_sd,
-    case
-        when
-            stg_layers.is_rectified
-            and median(abs(neuron_stats.mean) / neuron_stats.sd) <= 2
-            then 'sd'
-        else 'z'
-    end as axis,
-from stg_layers
-inner join neuron_stats
-    on
-        stg_layers.dataset = neuron_stats.dataset
-        and stg_layers.run_id = neuron_stats.run_id
-        and stg_layers.layer = neuron_stats.layer
-where neuron_stats.sd > 0
-group by
-    stg_layers.dataset,
-    stg_layers.model_id,
-    stg_layers.run_id,
-    stg_layers.layer,
-    stg_layers.is_rectified;
+    dataset, model_id, run_id, layer, is_rectified, median_mean_sd,
+    if(is_rectified and median_mean_sd <= 2, 'sd', 'z') as axis,
+from rests;

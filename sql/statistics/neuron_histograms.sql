@@ -19,18 +19,10 @@
 -- bin_right      double    model units  right edge; inclusive below zero
 -- example_count  bigint    count        examples in the bin, repeated images included
 select
-    raw_shard_histograms.dataset,
-    stg_runs.model_id,
-    raw_shard_histograms.run_id,
-    raw_shard_histograms.layer,
-    raw_shard_histograms.unit,
-    raw_shard_histograms.bin,
-    bin_left(raw_shard_histograms.bin) as bin_left,
-    bin_right(raw_shard_histograms.bin) as bin_right,
-    sum(raw_shard_histograms.example_count)::bigint as example_count,
+    dataset, model_id, run_id, layer, unit, bin,
+    bin_left(bin) as bin_left,
+    bin_right(bin) as bin_right,
+    sum(example_count)::bigint as example_count,
 from raw_shard_histograms
-inner join stg_runs
-    on
-        raw_shard_histograms.dataset = stg_runs.dataset
-        and raw_shard_histograms.run_id = stg_runs.run_id
+inner join stg_runs using (dataset, run_id)
 group by all;

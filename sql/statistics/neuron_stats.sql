@@ -45,50 +45,23 @@
 -- quantile_999     double   model units  0.999 quantile, interpolated in its bin
 with
 
-stg_neuron_moments as (
+moments as (
     select
-        stg_neuron_moments.dataset,
-        stg_neuron_moments.run_id,
-        stg_neuron_moments.layer,
-        stg_neuron_moments.unit,
-        stg_neuron_moments.example_count,
-        stg_neuron_moments.duplicate_count,
-        stg_neuron_moments.zero_count,
-        stg_neuron_moments.positive_count,
-        stg_neuron_moments.activation_sum / stg_neuron_moments.example_count as mean,
-        stg_neuron_moments.activation_sum_sq
-        / stg_neuron_moments.example_count as mean_sq,
-        stg_neuron_moments.activation_min,
-        stg_neuron_moments.activation_max,
-        stg_neuron_moments.central_sum_2
-        / stg_neuron_moments.example_count as variance,
-        stg_neuron_moments.central_sum_3 / stg_neuron_moments.example_count as cubes,
-        stg_neuron_moments.central_sum_4
-        / stg_neuron_moments.example_count as fourths,
-        stg_neuron_moments.positive_sum
-        / stg_neuron_moments.example_count as response,
-        stg_neuron_moments.positive_sum_sq
-        / stg_neuron_moments.example_count as response_sq,
+        *,
+        activation_sum / example_count as mean,
+        activation_sum_sq / example_count as mean_sq,
+        central_sum_2 / example_count as variance,
+        positive_sum / example_count as response,
+        positive_sum_sq / example_count as response_sq,
     from stg_neuron_moments
-    where stg_neuron_moments.example_count > 0
+    where example_count > 0
 ),
 
 cumulated as (
     select
-        neuron_histograms.dataset,
-        neuron_histograms.run_id,
-        neuron_histograms.layer,
-        neuron_histograms.unit,
-        neuron_histograms.bin_left,
-        neuron_histograms.bin_right,
-        neuron_histograms.example_count,
-        sum(neuron_histograms.example_count) over (
-            partition by
-                neuron_histograms.dataset,
-                neuron_histograms.run_id,
-                neuron_histograms.layer,
-                neuron_histograms.unit
-            order by neuron_histograms.bin
+        *,
+        sum(example_count) over (
+            partition by dataset, run_id, layer, unit order by bin
         ) as upto_count,
     from neuron_histograms
 ),
@@ -99,153 +72,62 @@ levels as (
 
 quantiles as (
     select
-        cumulated.dataset,
-        cumulated.run_id,
-        cumulated.layer,
-        cumulated.unit,
-        levels.level,
-        greatest(cumulated.bin_left, stg_neuron_moments.activation_min)
-        + (
-            least(cumulated.bin_right, stg_neuron_moments.activation_max)
-            - greatest(cumulated.bin_left, stg_neuron_moments.activation_min)
-        )
-        * (
-            levels.level * stg_neuron_moments.example_count
-            - (cumulated.upto_count - cumulated.example_count)
-        ) / cumulated.example_count as activation,
+        dataset, run_id, layer, unit, level,
+        greatest(bin_left, activation_min)
+        + (least(bin_right, activation_max) - greatest(bin_left, activation_min))
+        * (level * moments.example_count - (upto_count - cumulated.example_count))
+        / cumulated.example_count as activation,
     from cumulated
-    inner join stg_neuron_moments
-        on
-            cumulated.dataset = stg_neuron_moments.dataset
-            and cumulated.run_id = stg_neuron_moments.run_id
-            and cumulated.layer = stg_neuron_moments.layer
-            and cumulated.unit = stg_neuron_moments.unit
+    inner join moments using (dataset, run_id, layer, unit)
     inner join levels
         on
-            levels.level * stg_neuron_moments.example_count
-            > cumulated.upto_count - cumulated.example_count
-            and levels.level * stg_neuron_moments.example_count
-            <= cumulated.upto_count
+            level * moments.example_count > upto_count - cumulated.example_count
+            and level * moments.example_count <= upto_count
 ),
 
 wide as (
     select
-        quantiles.dataset,
-        quantiles.run_id,
-        quantiles.layer,
-        quantiles.unit,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.01) as quantile_01,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.05) as quantile_05,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.25) as quantile_25,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.5) as quantile_50,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.75) as quantile_75,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.95) as quantile_95,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.99) as quantile_99,
-        max(quantiles.activation)
-            filter (where quantiles.level = 0.999) as quantile_999,
+        dataset, run_id, layer, unit,
+        max(activation) filter (where level = 0.01) as quantile_01,
+        max(activation) filter (where level = 0.05) as quantile_05,
+        max(activation) filter (where level = 0.25) as quantile_25,
+        max(activation) filter (where level = 0.5) as quantile_50,
+        max(activation) filter (where level = 0.75) as quantile_75,
+        max(activation) filter (where level = 0.95) as quantile_95,
+        max(activation) filter (where level = 0.99) as quantile_99,
+        max(activation) filter (where level = 0.999) as quantile_999,
     from quantiles
     group by all
-),
-
-final as (
-    select
-        stg_neuron_moments.dataset,
-        stg_runs.model_id,
-        stg_neuron_moments.run_id,
-        stg_neuron_moments.layer,
-        stg_neuron_moments.unit,
-        stg_neuron_moments.example_count,
-        stg_neuron_moments.duplicate_count,
-        stg_neuron_moments.mean,
-        -- a constant neuron has sd 0, whatever the rounding of the two means
-        case
-            when stg_neuron_moments.activation_min = stg_neuron_moments.activation_max
-                then 0
-            else sqrt(
-                coalesce(
-                    stg_neuron_moments.variance,
-                    greatest(
-                        stg_neuron_moments.mean_sq - stg_neuron_moments.mean ^ 2, 0
-                    )
-                )
-            )
-        end as sd,
-        stg_neuron_moments.activation_min as min,
-        stg_neuron_moments.activation_max as max,
-        case
-            when stg_neuron_moments.activation_min < stg_neuron_moments.activation_max
-                then stg_neuron_moments.cubes
-                / nullif(stg_neuron_moments.variance ^ 1.5, 0)
-        end as skewness,
-        case
-            when stg_neuron_moments.activation_min < stg_neuron_moments.activation_max
-                then stg_neuron_moments.fourths
-                / nullif(stg_neuron_moments.variance ^ 2, 0) - 3
-        end as kurtosis,
-        case
-            when
-                stg_neuron_moments.example_count > 1
-                and stg_neuron_moments.response_sq > 0
-                then greatest(
-                    0.0::double,
-                    1.0
-                    - stg_neuron_moments.response ^ 2 / stg_neuron_moments.response_sq
-                ) / (1.0 - 1.0::double / stg_neuron_moments.example_count)
-        end as sparsity,
-        stg_neuron_moments.positive_count
-        / stg_neuron_moments.example_count as active_frac,
-        stg_neuron_moments.zero_count / stg_neuron_moments.example_count as zero_frac,
-        wide.quantile_01,
-        wide.quantile_05,
-        wide.quantile_25,
-        wide.quantile_50,
-        wide.quantile_75,
-        wide.quantile_95,
-        wide.quantile_99,
-        wide.quantile_999,
-    from stg_neuron_moments
-    inner join stg_runs
-        on
-            stg_neuron_moments.dataset = stg_runs.dataset
-            and stg_neuron_moments.run_id = stg_runs.run_id
-    inner join wide
-        on
-            stg_neuron_moments.dataset = wide.dataset
-            and stg_neuron_moments.run_id = wide.run_id
-            and stg_neuron_moments.layer = wide.layer
-            and stg_neuron_moments.unit = wide.unit
 )
 
 select
-    final.dataset,
-    final.model_id,
-    final.run_id,
-    final.layer,
-    final.unit,
-    final.example_count,
-    final.duplicate_count,
-    final.mean,
-    final.sd,
-    final.min,
-    final.max,
-    final.skewness,
-    final.kurtosis,
-    final.sparsity,
-    final.active_frac,
-    final.zero_frac,
-    final.quantile_01,
-    final.quantile_05,
-    final.quantile_25,
-    final.quantile_50,
-    final.quantile_75,
-    final.quantile_95,
-    final.quantile_99,
-    final.quantile_999,
-from final;
+    dataset, model_id, run_id, layer, unit, moments.example_count, duplicate_count,
+    mean,
+    -- a constant neuron has sd 0, whatever the rounding of the two means
+    case
+        when activation_min = activation_max then 0
+        else sqrt(coalesce(variance, greatest(mean_sq - mean ^ 2, 0)))
+    end as sd,
+    activation_min as min,
+    activation_max as max,
+    case
+        when activation_min < activation_max
+            then (central_sum_3 / example_count) / nullif(variance ^ 1.5, 0)
+    end as skewness,
+    case
+        when activation_min < activation_max
+            then (central_sum_4 / example_count) / nullif(variance ^ 2, 0) - 3
+    end as kurtosis,
+    case
+        when example_count > 1 and response_sq > 0
+            then
+                greatest(0.0::double, 1.0 - response ^ 2 / response_sq)
+                / (1.0 - 1.0::double / example_count)
+    end as sparsity,
+    positive_count / example_count as active_frac,
+    zero_count / example_count as zero_frac,
+    quantile_01, quantile_05, quantile_25, quantile_50,
+    quantile_75, quantile_95, quantile_99, quantile_999,
+from moments
+inner join stg_runs using (dataset, run_id)
+inner join wide using (dataset, run_id, layer, unit);

@@ -29,70 +29,22 @@ with
 
 ranked as (
     select
-        raw_shard_top.dataset,
-        stg_runs.model_id,
-        raw_shard_top.run_id,
-        raw_shard_top.layer,
-        raw_shard_top.unit,
-        raw_shard_top.polarity,
+        raw_shard_top.* exclude (example_rank),
+        model_id,
+        top_k,
         row_number() over (
-            partition by
-                raw_shard_top.dataset,
-                raw_shard_top.run_id,
-                raw_shard_top.layer,
-                raw_shard_top.unit,
-                raw_shard_top.polarity
-            order by
-                case raw_shard_top.polarity
-                    when 'positive' then -raw_shard_top.activation
-                    else raw_shard_top.activation
-                end,
-                raw_shard_top.example_id
+            partition by dataset, run_id, layer, unit, polarity
+            order by if(polarity = 'positive', -activation, activation), example_id
         ) as example_rank,
-        raw_shard_top.example_id,
-        raw_shard_top.activation,
-        stg_runs.top_k,
     from raw_shard_top
-    inner join stg_runs
-        on
-            raw_shard_top.dataset = stg_runs.dataset
-            and raw_shard_top.run_id = stg_runs.run_id
-),
-
-final as (
-    select
-        ranked.dataset,
-        ranked.model_id,
-        ranked.run_id,
-        ranked.layer,
-        ranked.unit,
-        ranked.polarity,
-        ranked.example_rank,
-        ranked.example_id,
-        ranked.activation,
-        ranked.activation / nullif(neuron_stats.sd, 0) as activation_sd,
-        (ranked.activation - neuron_stats.mean) / nullif(neuron_stats.sd, 0)
-            as activation_z,
-    from ranked
-    inner join neuron_stats
-        on
-            ranked.dataset = neuron_stats.dataset
-            and ranked.run_id = neuron_stats.run_id
-            and ranked.layer = neuron_stats.layer
-            and ranked.unit = neuron_stats.unit
-    where ranked.example_rank <= ranked.top_k
+    inner join stg_runs using (dataset, run_id)
 )
 
 select
-    final.dataset,
-    final.model_id,
-    final.run_id,
-    final.layer,
-    final.unit,
-    final.polarity,
-    final.example_rank,
-    final.example_id,
-    final.activation,
-    final.activation_sd,
-    final.activation_z,
-from final;
+    dataset, ranked.model_id, run_id, layer, unit, polarity, example_rank, example_id,
+    activation,
+    activation / nullif(sd, 0) as activation_sd,
+    (activation - mean) / nullif(sd, 0) as activation_z,
+from ranked
+inner join neuron_stats using (dataset, run_id, layer, unit)
+where example_rank <= top_k;

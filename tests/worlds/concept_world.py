@@ -34,6 +34,7 @@ TABLES = {
     "raw_label_nulls": "dataset varchar, run_id varchar, repeat integer, labelled_count bigint",
 }
 VIEWS = (
+    "stg_distinct_images",
     "stg_ranks",
     "stg_rank_stats",
     "run_concepts",

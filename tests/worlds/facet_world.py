@@ -16,7 +16,8 @@ TABLES = {
     "stg_layers": "dataset varchar, run_id varchar, model_id varchar, layer varchar, "
     "unit_count integer, tower varchar",
     "stg_examples": "dataset varchar, example_id bigint, half varchar",
-    "stg_run_examples": "dataset varchar, run_id varchar, example_id bigint, is_duplicate boolean",
+    "stg_run_examples": "dataset varchar, run_id varchar, model_id varchar, example_id bigint, "
+    "is_duplicate boolean",
     "stg_activations": "dataset varchar, run_id varchar, layer varchar, unit integer, "
     "example_id bigint, activation float",
     "stg_stimuli": "dataset varchar, example_id bigint, facet varchar, language varchar",
@@ -42,6 +43,7 @@ TABLES = {
     "screening_positive_count bigint, screening_other_count bigint, screening_auroc double",
 }
 VIEWS = (
+    "stg_distinct_images",
     "example_facets",
     "example_strata",
     "label_candidates",
@@ -104,7 +106,10 @@ class FacetWorld:
         example = self.example_count
         self.example_count += 1
         self.insert("stg_examples", [("d", example, half)])
-        self.insert("stg_run_examples", [("d", run, example, is_duplicate) for run in runs])
+        self.insert(
+            "stg_run_examples",
+            [("d", run, f"model-{run}", example, is_duplicate) for run in runs],
+        )
         if facet is not None:
             self.insert("stg_stimuli", [("d", example, facet, language)])
         if not is_duplicate:
