@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.storage import Store
-from pipeline.report.contact_sheet import SheetRow, draw_sheet
+from pipeline.report.grid import GridCell, GridRow, draw_grid
+from pipeline.stimuli.typographic import PLACEMENTS
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ class DemoNeuron:
     """How many of the three methods chose it."""
 
     @property
+    def head(self) -> tuple[str, ...]:
+        """The label with its evidence, in short lines."""
+        if self.concept is None:
+            return ("unlabelled",)
+        return (
+            f"{self.concept} ({self.category})",
+            f"AUROC {self.score:.3f}, q = {self.q_value:.1g}",
+            f"{self.agreement} of 3 methods agree",
+        )
+
+    @property
     def evidence(self) -> str:
         """The label with its evidence, for a person."""
         if self.concept is None:
@@ -41,6 +53,12 @@ class DemoNeuron:
             f"{self.agreement} of 3 methods"
         )
 
+
+FORMS = (
+    "colour drawing", "line drawing", "edge map", "silhouette",
+    "word, en", "word, es", "word, fr", "word, de",
+)  # fmt: skip
+"""Columns of the picture of the neurons."""
 
 _STRONGEST = f"""
     select
@@ -66,16 +84,15 @@ _STRONGEST = f"""
             partition by form
             order by activations.activation desc, activations.example_id
         ) = 1
-    order by
-        stimuli.language is not null,
-        list_position(['colour drawing', 'line drawing', 'edge map', 'silhouette'], form),
-        list_position(['word, en', 'word, es', 'word, fr', 'word, de'], form)
 """
 
 _ATTACKS = f"""
     select
-        {IMAGE_COLUMNS}, stimuli.control,
-        class_predictions.predicted_class
+        {IMAGE_COLUMNS},
+        coalesce(stimuli.attack_text, stimuli.control) as shown,
+        class_predictions.predicted_class,
+        class_predictions.predicted_probability,
+        stimuli.placement is not null as has_strip
     from stimuli
     inner join examples using (dataset, example_id)
     inner join shards using (dataset, shard_ordinal)
@@ -98,8 +115,8 @@ def forms_sheet(
 ) -> Image.Image:
     """One row a neuron: the image that excites it most among each form, whatever that image shows.
 
-    Of a planted neuron, only the forms in which the data show its concept: flags have no outlines. What an
-    image shows stands under it, unless it is the very concept that was planted.
+    Of a planted neuron, only the forms in which the data show its concept: flags have no outlines. An image
+    that shows it, or of a free neuron the label, is green; any other is red, with what it shows.
 
     Args:
         connection: Of ``pipeline.connect``.
@@ -110,20 +127,26 @@ def forms_sheet(
     rows = []
     for neuron in neurons:
         where = {**run, "unit": neuron.unit, "concept": neuron.planted}
-        images = connection.execute(_STRONGEST, where).fetchall()
-        planted = f"planted (supervised): {neuron.planted}" if neuron.planted else "free neuron"
-        rows.append(
-            SheetRow(
-                title=f"unit {neuron.unit}: {neuron.evidence}",
-                subtitle=planted,
-                images=tuple(read_image(store, *row[:4]) for row in images),
-                captions=tuple(
-                    form if concept == neuron.planted else f"{form}: {concept}"
-                    for *_, form, concept in images
-                ),
-            )
-        )
-    return draw_sheet(rows, "What excites a neuron most, form by form")
+        found = connection.execute(_STRONGEST, where).fetchall()
+        wanted = neuron.planted or neuron.concept
+        cells = {
+            form: GridCell(read_image(store, *place), concept, concept == wanted)
+            for *place, form, concept in found
+        }
+        planted = f"planted: {neuron.planted}" if neuron.planted else "free: nothing planted"
+        label, *figures = neuron.head
+        head = (label, f"unit {neuron.unit}", *figures, planted)
+        rows.append(GridRow(head, tuple(cells.get(form) for form in FORMS)))
+    notes = (
+        "Left: the label that the pipeline found, and its evidence. Planted neurons were trained to stand for "
+        "something; it was not told which.",
+        "Green: the strongest image of that form shows what was planted (free neurons: the label). "
+        "Red: it shows something else. Grey: no image of it has that form.",
+    )
+    return draw_grid("What excites a neuron most, form by form", notes, FORMS, rows)
+
+
+_CONTROLS = {"clean": "as it is", "blank": "empty strip", "right_word": "the right word"}
 
 
 def attack_sheet(
@@ -146,15 +169,27 @@ def attack_sheet(
         """,
         {"dataset": run["dataset"]},
     ).fetchall()
-    rows = []
-    for key, concept in bases[:: max(1, len(bases) // count)][:count]:
+    chosen = bases[:: max(1, len(bases) // count)][:count]
+    found: dict[str, dict[str, GridCell]] = {}
+    for key, concept in chosen:
         images = connection.execute(_ATTACKS, {**run, "base_key": key}).fetchall()
-        rows.append(
-            SheetRow(
-                title=str(concept),
-                subtitle="clean, blank strip, right word, and other words: what it is taken for",
-                images=tuple(read_image(store, *row[:4]) for row in images),
-                captions=tuple(str(row[5]) for row in images),
+        found[key] = {
+            shown: GridCell(
+                read_image(store, *place),
+                f"{taken_for} {probability:.0%}",
+                taken_for == concept,
+                PLACEMENTS["strip"] if has_strip else (),
             )
-        )
-    return draw_sheet(rows, "A word on a strip, and the class that the model chooses")
+            for *place, shown, taken_for, probability, has_strip in images
+        }
+    columns = list(dict.fromkeys(shown for cells in found.values() for shown in cells))
+    rows = [
+        GridRow((str(concept),), tuple(found[key].get(shown) for shown in columns))
+        for key, concept in chosen
+    ]
+    notes = (
+        "Below each image: what the model takes it for, and with which probability. Red: the answer is wrong.",
+        "The strip is white, and so is the paper: the grey line is drawn here, around it.",
+    )
+    names = [_CONTROLS.get(shown, f'"{shown}"') for shown in columns]
+    return draw_grid("A word on a strip turns the answer", notes, names, rows)

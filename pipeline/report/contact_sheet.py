@@ -1,9 +1,8 @@
-"""Pictures: contact sheets of neurons' top images."""
+"""Pictures: a contact sheet of a neuron's strongest images, and what it shares with `grid`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,62 +13,68 @@ from pipeline.base.outputs import new_file
 from pipeline.base.pixels import open_upright, put_on_paper
 
 THUMBNAIL_PX = 112
-MARGIN_PX = 6
+MARGIN_PX = 8
 TEXT_PX = 15
-INK, PAPER, FAINT = "#1a1a1a", "#ffffff", "#777777"
+SMALL_PX = 12
+INK, PAPER, FAINT, RULE = "#1a1a1a", "#ffffff", "#666666", "#cccccc"
+COLUMNS = 10
+"""Images side by side."""
 
 
-@dataclass(frozen=True)
-class SheetRow:
-    """One neuron on a contact sheet."""
+def draw_sheet(heads: Sequence[str], images: Sequence[tuple[bytes, str]]) -> Image.Image:
+    """Thumbnails in rows of `COLUMNS`, each in a frame over its caption, in RGB.
 
-    title: str
-    subtitle: str
-    images: tuple[bytes, ...]
-    captions: tuple[str, ...]
-
-
-def draw_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
-    """One row of thumbnails a neuron, best first, in RGB."""
-    columns = max([1, *(len(row.images) for row in rows)])
-    step = THUMBNAIL_PX + MARGIN_PX
-    height = 2 * TEXT_PX + 2 * MARGIN_PX + THUMBNAIL_PX + TEXT_PX + 2 * MARGIN_PX
-    width = max(columns * step + MARGIN_PX, 640)
-    sheet = Image.new("RGB", (width, TEXT_PX + 3 * MARGIN_PX + len(rows) * height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT_PX)
-    small = ImageFont.load_default(TEXT_PX - 3)
-    draw.text((MARGIN_PX, MARGIN_PX), _drawable(title), INK, font)
-    for number, row in enumerate(rows):
-        top = TEXT_PX + 3 * MARGIN_PX + number * height
-        draw.text((MARGIN_PX, top), _drawable(row.title), INK, font)
-        draw.text((MARGIN_PX, top + TEXT_PX + 2), _drawable(row.subtitle), FAINT, font)
-        y = top + 2 * TEXT_PX + 2 * MARGIN_PX
-        for place, (data, caption) in enumerate(zip(row.images, row.captions, strict=True)):
-            x = MARGIN_PX + place * step
-            sheet.paste(_thumbnail(data), (x, y))
-            draw.text((x, y + THUMBNAIL_PX + 2), _cut(_drawable(caption), small), FAINT, small)
-        if not row.images:
-            draw.text((MARGIN_PX, y), "no examples", FAINT, font)
+    Args:
+        heads: Lines above them; the first is the title.
+        images: Image file and caption of each, best first.
+    """
+    step_px = THUMBNAIL_PX + MARGIN_PX
+    line_px = TEXT_PX + 4
+    row_px = step_px + SMALL_PX + MARGIN_PX
+    top_px = 2 * MARGIN_PX + len(heads) * line_px
+    row_count = max(1, -(-len(images) // COLUMNS))
+    width = max(min(len(images), COLUMNS) * step_px + MARGIN_PX, 640)
+    sheet = Image.new("RGB", (width, top_px + row_count * row_px + MARGIN_PX), PAPER)
+    draw, font, small = ImageDraw.Draw(sheet), load_font(), load_font(SMALL_PX)
+    for number, head in enumerate(heads):
+        text = cut(drawable(head), font, width - 2 * MARGIN_PX)
+        place = (MARGIN_PX, MARGIN_PX + number * line_px)
+        draw.text(place, text, FAINT if number else INK, font)
+    for number, (data, caption) in enumerate(images):
+        row, column = divmod(number, COLUMNS)
+        x, y = MARGIN_PX + column * step_px, top_px + row * row_px
+        sheet.paste(thumbnail(data, THUMBNAIL_PX), (x, y))
+        draw.rectangle((x - 1, y - 1, x + THUMBNAIL_PX, y + THUMBNAIL_PX), outline=RULE)
+        told = cut(drawable(caption), small, THUMBNAIL_PX)
+        draw.text((x, y + THUMBNAIL_PX + 3), told, FAINT, small)
+    if not images:
+        draw.text((MARGIN_PX, top_px), "no examples", FAINT, font)
     return sheet
 
 
-def _cut(text: str, font: Any) -> str:
-    """What of a caption fits under its thumbnail."""
+def load_font(size_px: int = TEXT_PX) -> Any:
+    """The font of pictures."""
+    return ImageFont.load_default(size_px)
+
+
+def cut(text: str, font: Any, width_px: int) -> str:
+    """As much of a text as is no wider."""
     kept = text
-    while font.getlength(kept) > THUMBNAIL_PX:
+    while font.getlength(kept) > width_px:
         kept = f"{kept.removesuffix('..')[:-1]}.."
     return kept
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     """The bundled font has Latin letters only; others would be boxes."""
     return "".join(c if ord(c) < 0x250 else "?" for c in show(text))
 
 
-def _thumbnail(data: bytes) -> Image.Image:
+def thumbnail(data: bytes, side_px: int) -> Image.Image:
+    """An image file as a square, upright and centred on white."""
     upright = open_upright(data)
-    upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    return put_on_paper(upright, (THUMBNAIL_PX, THUMBNAIL_PX))
+    upright.thumbnail((side_px, side_px))
+    return put_on_paper(upright, (side_px, side_px))
 
 
 def save_sheet(sheet: Image.Image, path: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.base.display import print_table, say
 from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
-from pipeline.report.contact_sheet import SheetRow, draw_sheet, save_sheet
+from pipeline.report.contact_sheet import draw_sheet, save_sheet
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import duckdb
 
 COLUMNS = ("rank", "activation", "sd", "example_id", "shard", "shard_key", "text")
-ROW_IMAGES = 20
-"""Images in a row of the picture."""
 SHEET_IMAGES = 500
 """Most images on a picture."""
 
@@ -96,8 +94,8 @@ def show_top(
         if sheet is not None:
             place = (connection, Store(warehouse), neuron["dataset"])
             images = _read_images(*place, top.rows, axis)
-            rows = _sheet_rows(title, label, images)
-            save_sheet(draw_sheet(rows, f"{neuron['dataset']}, run {neuron['run_id']}"), sheet)
+            heads = (title, label, f"{neuron['dataset']}, run {neuron['run_id']}")
+            save_sheet(draw_sheet(heads, images), sheet)
             more = f" (the first {SHEET_IMAGES})" if len(top.rows) > SHEET_IMAGES else ""
             say(f"Picture: {sheet}{more}")
 
@@ -201,16 +199,6 @@ def _read_images(
     ).fetchall()
     places = {example_id: place for example_id, *place in found}
     return [
-        (read_image(store, *places[example_id]), say_strength(strength, axis))
-        for _, _, strength, example_id, *_ in rows[:SHEET_IMAGES]
+        (read_image(store, *places[example_id]), f"{rank}: {say_strength(strength, axis)}")
+        for rank, _, strength, example_id, *_ in rows[:SHEET_IMAGES]
     ]
-
-
-def _sheet_rows(title: str, label: str, images: Sequence[tuple[bytes, str]]) -> list[SheetRow]:
-    """Rows of thumbnails; one without any if there are none."""
-    rows = []
-    for first in range(0, max(1, len(images)), ROW_IMAGES):
-        some = images[first : first + ROW_IMAGES]
-        head = (title, label) if not first else (f"from rank {first + 1}", "")
-        rows.append(SheetRow(*head, tuple(i for i, _ in some), tuple(c for _, c in some)))
-    return rows

@@ -189,7 +189,8 @@ def test_a_table_that_does_not_fit_its_terminal_is_printed_as_blocks(
     print_fitting(("name", "日本"), iter([("x" * 10, "\x1b[31m")]), screen)
     table = f" name        日本     \n {'x' * 10}  \\x1b[31m \n"
     blocks = f"-[ row 1 ]-\nname | {'x' * 10}\n日本 | \\x1b[31m\n"
-    assert screen.getvalue() == (table if is_wide_enough else blocks)
+    plain = re.sub(r"\x1b\[\d*m", "", screen.getvalue())  # the header is bold
+    assert plain == (table if is_wide_enough else blocks)
 
 
 def test_blocks_are_whole_and_say_what_they_leave_out():
