@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.base.display import show
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.outputs import new_folder
 from pipeline.base.page_policy import page_policy
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import duckdb
 
 THUMBNAIL_PX = 256
+USED_LABELS = 50
+"""Words of earlier sheets that a sheet offers, at most."""
 _SUFFIXES = {"image/jpeg": ".jpg", "image/svg+xml": ".svg"}
 
 
@@ -173,7 +176,13 @@ def _write_sheet(
         ],
     }
     page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
-    (folder / "index.html").write_text(page.replace("@@FIGURES@@", figures), encoding="utf-8")
+    used = "".join(
+        f'<option value="{html.escape(show(label), quote=True)}">'
+        for label in _used_labels(connection, record["dataset"])
+    )
+    # Words of users last: nothing is looked for in them.
+    page = page.replace("@@FIGURES@@", figures).replace("@@USED@@", used)
+    (folder / "index.html").write_text(page, encoding="utf-8")
     with (folder / LABELS_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(SHEET_COLUMNS)
@@ -235,8 +244,25 @@ def _figure(number: int, image: str, thumbnail: bytes) -> str:
         f'<a href="{name}" target="_blank"><img alt="image {number}" '
         f'src="data:image/jpeg;base64,{source}"></a>'
         f'<label>{number} shows <input name="label" list="used" autocomplete="off"></label>'
+        '<button type="button" class="none">none</button>'
         '<label>note <input name="note" autocomplete="off"></label></figure>'
     )
+
+
+def _used_labels(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    """Words that people gave to images of the dataset before, the most used first."""
+    rows = connection.execute(
+        """
+        select category
+        from human_labels
+        where dataset = $dataset
+        group by category
+        order by count(*) desc, category
+        limit $most
+        """,
+        {"dataset": dataset, "most": USED_LABELS},
+    ).fetchall()
+    return [label for (label,) in rows]
 
 
 def _has_samples(connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any]) -> bool:

@@ -179,10 +179,11 @@ def test_what_the_page_saves_can_be_imported(place, tmp_path):
     figures = re.findall(r'data-item="(\d+)" data-image="([^"]+)"', page)
     stand_in = """
         const listeners = {}, saved = [];
-        const element = () => ({ addEventListener: (name, f) => { listeners[name] = f; },
-          replaceChildren: () => {}, click: () => {}, value: "" });
+        const element = (id) => ({ addEventListener: (name, f) => { listeners[id + "." + name] = f; },
+          replaceChildren: () => {}, append: () => {}, click: () => {}, focus: () => {}, value: "",
+          options: [] });
         const cards = FIGURES.map(([item, image]) => {
-          const fields = { label: element(), note: element() };
+          const fields = { label: element("label"), note: element("note") };
           return { dataset: { item, image }, classList: { toggle: () => {} },
             querySelector: (which) => fields[which.match(/name=(\\w+)/)[1]] };
         });
@@ -199,7 +200,7 @@ def test_what_the_page_saves_can_be_imported(place, tmp_path):
         figures[0].querySelector("input[name=note]").value = "two\\nlines";
         figures[2].querySelector("input[name=label]").value = "犬";
         listeners.change();
-        listeners.click();
+        listeners["save.click"]();
         process.stdout.write(saved[0]);
     """
     done = subprocess.run(

@@ -99,6 +99,29 @@ def test_in_a_browser(pages, tmp_path):
         cells = [line.split(",") for line in saved.read_text(encoding="utf-8").splitlines()[1:]]
         assert not [cell for line in cells for cell in line if cell[:1] in tuple("=+-@\uff1d")]
 
+        browser.open(pages / "sheet/index.html")
+        label = "[...document.querySelectorAll('input[name=label]')]"
+        at = f"{label}.indexOf(document.activeElement)"
+        shown = f"{label}.map(i => i.value).slice(0, 8).join()"
+        browser.ask("localStorage.clear()")
+        browser.open(pages / "sheet/index.html")
+        assert browser.ask(at) == 0, "the first image waits for its word"
+        browser.call("Input.insertText", text="cat")
+        browser.press("Enter")
+        assert browser.ask(at) == 1
+        browser.press("Digit0", alt=True)
+        assert (browser.ask(at), browser.ask(shown)) == (2, "cat,none,,,,,,"), "none of them"
+        words = "[...document.querySelectorAll('#words button')].map(b => b.value).join()"
+        assert browser.ask(words) == "none,cat"
+        browser.press("Digit1", alt=True)
+        browser.ask("document.querySelectorAll('button.none')[3].click()")
+        browser.ask("document.querySelectorAll('#words button')[1].click()")
+        assert (browser.ask(at), browser.ask(shown)) == (5, "cat,none,cat,none,cat,,,")
+        browser.press("Enter", shift=True)
+        assert browser.ask(at) == 4
+        top = "document.activeElement.getBoundingClientRect().top"
+        assert browser.ask(f"{top} > document.querySelector('header').offsetHeight"), "not hidden"
+
         hostile = (
             "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
             "<style>body { color: rgb(1, 2, 3) !important }</style>"

@@ -58,6 +58,12 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def press(self, code: str, alt: bool = False, shift: bool = False) -> None:
+        """Press a key, by its place on the keyboard: ``Enter``, ``Digit1``."""
+        key = {"code": code, "key": code.removeprefix("Digit"), "modifiers": alt + 8 * shift}
+        for kind in ("rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, **key)
+
 
 def wait(is_true: Any, seconds: float = 60) -> None:
     """Until something holds, or fail."""
