@@ -35,8 +35,10 @@ def connect(
         settings: Parameters of the labelling views; those of the last build if None.
         unrestricted: Everything that DuckDB can do: read and write any file, attach, set options.
 
+    A dataset or a run that cannot be read is left out, with a warning that says what to do.
+
     Raises:
-        WarehouseError: There is no dataset, or a file that the views need is damaged.
+        WarehouseError: There is no dataset, or none that can be read.
     """
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.stale import tell_stale

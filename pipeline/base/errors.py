@@ -13,6 +13,7 @@
     ├── ActivationError           activations that cannot be stored as asked
     ├── StorageError              a place that cannot be written or read
     ├── WarehouseError            a warehouse that cannot answer
+    │   └── NewerFormatError      a newer version of ours wrote it
     └── MissingDependencyError    an optional package is needed
 
 Each message says what is wrong, with the value; where; what was expected; and what to do next.
@@ -115,6 +116,10 @@ class StorageError(NeuronsError):
 
 class WarehouseError(NeuronsError):
     """A warehouse that cannot answer: nothing in it yet, or a file in it is damaged."""
+
+
+class NewerFormatError(WarehouseError):
+    """A record that a newer version of ours wrote: nothing is damaged, and nothing may be made again."""
 
 
 class MissingDependencyError(NeuronsError):

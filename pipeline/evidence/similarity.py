@@ -12,6 +12,7 @@ from pipeline.base.storage import Store
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
 from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 
 if TYPE_CHECKING:
     from pipeline.evidence.concept_scores import SimilaritySummary
@@ -69,6 +70,7 @@ def score_similarity(
 
     read_dataset(Store(config.warehouse), config.dataset)  # says which there are
     with connect(config.warehouse) as connection:
+        refuse_left_out(list_left_out(connection), config.dataset, config.run)
         concepts = choose_concepts(connection, config.dataset)
     done = score_concepts(config, concepts, progress)
     classify(

@@ -17,6 +17,7 @@ from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def complete_choice(probe: Probe, warehouse: str, dataset: str, choice: ClassCho
     """
     read_dataset(Store(warehouse), dataset)  # says which there are
     with connect(warehouse) as connection:
+        refuse_left_out(list_left_out(connection), dataset)
         needed = _names(connection, probe.needed_classes, dataset)
         more = _names(connection, probe.more_classes, dataset)
     if not needed:
@@ -136,6 +138,7 @@ def summarise_probe(
     where = {"dataset": config.dataset, "run_id": run_id, "class_set": class_set}
     tables = []
     with connect(config.warehouse) as connection:
+        refuse_left_out(list_left_out(connection), config.dataset, run_id)
         ((class_count, is_random),) = connection.execute(
             """
             select class_sets.class_count, runs.is_random

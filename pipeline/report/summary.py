@@ -11,6 +11,7 @@ from pipeline.base.storage import Store, partition
 from pipeline.tables.datasets import dataset_folder
 from pipeline.upkeep.check import CheckResult
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 
 TOP_LABELS = 20
 """Concepts that the summary lists."""
@@ -66,6 +67,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Facts about a run, as plain JSON; the same data give the same summary."""
     with connect(warehouse) as connection:
+        refuse_left_out(list_left_out(connection), dataset, run_id)
 
         def rows(query: str, **more: int) -> list[dict[str, Any]]:
             values = {"dataset": dataset, "run_id": run_id, **more}

@@ -16,6 +16,7 @@ from pipeline.stimuli.pictures import PACKAGE_SETS, PictureOptions, iter_picture
 from pipeline.stimuli.typographic import BaseImage
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
+from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,6 +58,7 @@ def _of_example(item: SourceExample) -> BaseImage:
 def _of_dataset(dataset: str, warehouse: str) -> Iterator[BaseImage]:
     """Images of a registered dataset, each once; its stimuli know what they show."""
     with connect(warehouse) as connection:
+        refuse_left_out(list_left_out(connection), dataset)
         rows = connection.execute(
             f"""
             select

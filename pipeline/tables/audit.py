@@ -16,15 +16,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.checksums import find_seal_problem, hash_bytes
-from pipeline.base.errors import StorageError, WarehouseError
+from pipeline.base.errors import NewerFormatError, StorageError, WarehouseError
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import take_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import COPY, Store
-from pipeline.tables.datasets import check_folder, check_run_folder, list_ordinals, shard_file
+from pipeline.tables.datasets import (
+    check_file_folder,
+    check_folder,
+    check_run_folder,
+    list_ordinals,
+    shard_file,
+)
 from pipeline.tables.manifests import BuildRecord, DatasetRecord, FileEntry, ShardManifest
 from pipeline.tables.presence import Presence, list_files
-from pipeline.tables.records import check_shape
+from pipeline.tables.records import UPDATE, check_shape
 from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
@@ -32,6 +38,7 @@ from pipeline.tables.runs import (
     RunRecord,
     SimilarityRecord,
 )
+from pipeline.tables.schema import TABLES
 
 MEMORY = "checked.json"
 """Which records were found good by the last audit: a cache, and nothing rests on it."""
@@ -76,6 +83,8 @@ class Damage:
     """The file itself; the record's own path if that is damaged."""
     problem: str
     """As the rest of a sentence that begins with the path."""
+    is_newer: bool = False
+    """Nothing is damaged: a newer version of ours wrote it."""
 
     @property
     def is_of_record(self) -> bool:
@@ -131,6 +140,8 @@ def audit_warehouse(
                 problem = presence.find_problem(file) or _find_problem(
                     store, file, deep, is_known, audit
                 )
+                if not (problem or is_known):
+                    problem = _find_column_problem(store, file, value.get("format", 1))
                 audit.file_count += 1
                 if problem and _is_unchanged(store, record, seals[record]):
                     audit.damages.append(Damage(record, file["path"], problem))
@@ -146,6 +157,8 @@ def audit_warehouse(
 
 def find_cure(damage: Damage) -> str:
     """The one command that makes it again."""
+    if damage.is_newer:
+        return UPDATE
     if damage.record.kind == "marts":
         return "neurons repair"
     return f"neurons repair --dataset {damage.record.dataset}"
@@ -209,6 +222,9 @@ def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
     """A record that may be damaged: what it says, its seal, and what is wrong with it.
 
     What it says is None if anything is wrong.
+
+    Raises:
+        NewerFormatError: Nothing is wrong, but a newer version of ours wrote it.
     """
     if not store.exists(rel):
         return None, "", "is gone"
@@ -221,20 +237,30 @@ def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
         check_shape(value, shape, rel)
     except ValueError as error:
         return None, "", f"is not valid JSON: {error}"
+    except NewerFormatError:
+        raise
     except WarehouseError as error:
         return None, "", error.message.removeprefix(rel).strip().rstrip(".")
     return value, str(value.get("checksum") or hash_bytes(data)), ""
 
 
 def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) -> None:
-    value, seal, problem = read_good(store, record.path, KINDS[record.kind])
+    try:
+        value, seal, problem = read_good(store, record.path, KINDS[record.kind])
+    except NewerFormatError as error:
+        problem = error.message.removeprefix(record.path).strip().rstrip(".")
+        audit.damages.append(Damage(record, record.path, problem, is_newer=True))
+        return
     if problem:
         audit.damages.append(Damage(record, record.path, problem))
     else:
         audit.values[record], seals[record] = value, seal
     copy = record.path + COPY
     if store.exists(copy):
-        problem = read_good(store, copy, KINDS[record.kind])[2]
+        try:
+            problem = read_good(store, copy, KINDS[record.kind])[2]
+        except NewerFormatError:
+            problem = "is of a newer version of ours than what it is a copy of"
         if problem:
             audit.damages.append(Damage(record, copy, problem))
 
@@ -242,9 +268,12 @@ def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) 
 def _check_folders(store: Store, audit: Audit) -> None:
     for record, value in audit.values.items():
         if record.kind == "dataset":
-            check_folder(store, record.dataset, value)
+            check_folder(store, record.folder, value)
         elif record.kind == "run":
             check_run_folder(store, record.folder, value)
+        for file in value.get("files", ()):
+            if record.kind != "marts":
+                check_file_folder(store, record.folder, file)
 
 
 def _compare_shards(audit: Audit) -> None:
@@ -301,6 +330,30 @@ def _find_parquet_problem(store: Store, file: FileEntry, deep: bool, audit: Audi
     if file["row_count"] not in (-1, rows):
         return f"has {rows} rows, its record says {file['row_count']}"
     return ""
+
+
+def _find_column_problem(store: Store, file: FileEntry, written: int) -> str:
+    """A column that the table has in this format, and the file has not, or of another kind."""
+    table = TABLES.get(file["table"])
+    if table is None:
+        return ""
+    with store.open(file["path"]) as stream:
+        schema = pq.read_schema(stream)
+    for column in table.columns:
+        if column.since > file.get("format", written):
+            continue
+        if column.name not in schema.names:
+            return f"lacks the column {column.name}"
+        found = str(schema.field(column.name).type)
+        if _kind(found) != _kind(column.arrow):
+            return f"has a column {column.name} of type {found}, expected {column.arrow}"
+    return ""
+
+
+def _kind(arrow: str) -> str:
+    """What a type is of, whatever its width."""
+    name = arrow.removeprefix("large_").removeprefix("u").removeprefix("half").rstrip("0123456789")
+    return "float" if name == "double" else name.split("<")[0].split("[")[0]
 
 
 def _is_unchanged(store: Store, record: Record, seal: str) -> bool:

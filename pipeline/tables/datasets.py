@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.base.errors import ConfigError, ShardError, SourceError, WarehouseError
 from pipeline.base.places import is_url
 from pipeline.base.storage import Store, partition
-from pipeline.tables.manifests import DatasetRecord, ShardManifest
+from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord
 from pipeline.tables.schema import EXAMPLE_ID_BITS
@@ -72,12 +72,16 @@ def list_datasets(store: Store) -> list[str]:
     """Names of the registered datasets, sorted."""
     folders = (name for name in store.list("") if name.startswith("dataset="))
     names = (name.removeprefix("dataset=") for name in folders)
-    return [name for name in names if is_registered(store, name)]
+    return [name for name in names if NAME.fullmatch(name) and is_registered(store, name)]
 
 
 def is_registered(store: Store, name: str) -> bool:
     """Whether there is a dataset of that name, even if its list of shards is gone."""
-    folder = dataset_folder(name)
+    return holds_dataset(store, dataset_folder(name))
+
+
+def holds_dataset(store: Store, folder: str) -> bool:
+    """Whether a folder holds a dataset, whatever it is called and even if its list of shards is gone."""
     return store.exists(f"{folder}/dataset.json") or bool(
         store.list(f"{folder}/manifests", ".json")
     )
@@ -89,21 +93,30 @@ def read_dataset(store: Store, name: str) -> Dataset:
     Raises:
         WarehouseError: There is none of that name.
     """
-    path = f"{dataset_folder(name)}/dataset.json"
-    if not store.exists(path):
-        if is_registered(store, name):
-            raise WarehouseError(
-                f"{store.uri(path)} is gone, but shards of the dataset are indexed.",
-                "Make it again, from what their manifests say, with: "
-                f"neurons repair --dataset {name}",
-            )
+    if not is_registered(store, name):
         known = ", ".join(list_datasets(store)) or "none"
         raise WarehouseError(
             f"There is no dataset {name!r} in {store.url}.",
             f"Datasets there: {known}. Make one with: neurons ingest SOURCE PATH --dataset {name}",
         )
+    return read_dataset_folder(store, dataset_folder(name))
+
+
+def read_dataset_folder(store: Store, folder: str) -> Dataset:
+    """Read the dataset that a folder holds.
+
+    Raises:
+        WarehouseError: Its list of shards is gone or not what we write, or the folder was renamed.
+    """
+    path = f"{folder}/dataset.json"
+    if not store.exists(path):
+        raise WarehouseError(
+            f"{store.uri(path)} is gone, but shards of the dataset are indexed.",
+            "Make it again, from what their manifests say, with: "
+            f"neurons repair --dataset {folder.removeprefix('dataset=')}",
+        )
     record = read_record(store, path, DatasetRecord)
-    check_folder(store, name, record)
+    check_folder(store, folder, record)
     shards = (
         Shard(shard["ordinal"], shard["name"], shard["url"], shard["size_bytes"])
         for shard in record["shards"]
@@ -112,13 +125,26 @@ def read_dataset(store: Store, name: str) -> Dataset:
     return Dataset(record["dataset"], record["source"], tuple(shards), duplicates)
 
 
-def check_folder(store: Store, name: str, record: DatasetRecord) -> None:
+def check_folder(store: Store, folder: str, record: DatasetRecord) -> None:
     """Every record names files by the dataset's own name, so its folder cannot have another.
 
     Raises:
         WarehouseError: The folder was renamed.
     """
-    _check_name(store, dataset_folder(name), dataset_folder(record["dataset"]), "dataset")
+    _check_name(store, folder, dataset_folder(record["dataset"]), "dataset")
+
+
+def check_file_folder(store: Store, folder: str, file: FileEntry) -> None:
+    """The files of a dataset or a run lie in its folder.
+
+    Raises:
+        WarehouseError: It is a copy of another one, that was given a name of its own.
+    """
+    if not file["path"].startswith(f"{folder}/"):
+        raise WarehouseError(
+            f"{store.uri(folder)} was copied from another place: its records name {file['path']}.",
+            "Move the copy out of the warehouse.",
+        )
 
 
 def check_run_folder(store: Store, folder: str, record: RunRecord) -> None:

@@ -16,7 +16,7 @@ from types import UnionType
 from typing import Annotated, Any, NotRequired, TypeVar, cast, get_args, get_origin, get_type_hints
 from typing import is_typeddict as is_shape
 
-from pipeline.base.errors import WarehouseError
+from pipeline.base.errors import NewerFormatError, WarehouseError
 from pipeline.base.storage import FORMAT, Store
 
 Moment = Annotated[str, datetime]
@@ -27,6 +27,9 @@ FilePath = Annotated[str, PurePosixPath]
 """A Parquet file inside the warehouse."""
 
 
+UPDATE = "Update: pip install -U multimodal-neurons."
+"""What to do about a record of a newer version."""
+
 Shape = TypeVar("Shape")
 
 
@@ -35,7 +38,8 @@ def read_record(store: Store, rel: str, shape: type[Shape]) -> Shape:
 
     Raises:
         StorageError: It is no JSON.
-        WarehouseError: A newer version of ours made it, or it has another shape.
+        NewerFormatError: A newer version of ours made it.
+        WarehouseError: It has another shape.
     """
     value = store.read_json(rel)
     check_shape(value, shape, store.uri(rel))
@@ -51,14 +55,15 @@ def check_shape(value: Any, shape: Any, place: str) -> None:
         place: The file, for the message.
 
     Raises:
-        WarehouseError: A newer version of ours made it, or it has another shape.
+        NewerFormatError: A newer version of ours made it.
+        WarehouseError: It has another shape.
     """
     known = value.get("format", 1) if isinstance(value, dict) else 1
     is_format = type(known) is int and known >= 1
     if is_format and known > FORMAT:
-        raise WarehouseError(
+        raise NewerFormatError(
             f"{place} was made by a newer version of ours (its format is {known}, ours {FORMAT}).",
-            "Update: pip install -U multimodal-neurons.",
+            UPDATE,
         )
     problem = "" if is_format else f"format is {json.dumps(known)}, expected a number from 1"
     if problem := problem or _misfit(value, shape, ""):

@@ -20,7 +20,13 @@ from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.upkeep.script import LEXICON, write_views_script
-from pipeline.warehouse.connect import has_marts, open_views, read_build, use_mart
+from pipeline.warehouse.connect import (
+    has_marts,
+    open_views,
+    read_build,
+    take_whole_inventory,
+    use_mart,
+)
 from pipeline.warehouse.inventory import Inventory, take_inventory
 from pipeline.warehouse.raw_views import quote
 from pipeline.warehouse.stale import digest_runs
@@ -63,7 +69,7 @@ def build(
 def _build(
     store: Store, settings: LabelSettings | None, progress: ProgressCallback
 ) -> BuildSummary:
-    inventory = take_inventory(store)
+    inventory = take_whole_inventory(store)
     built = read_build(store)
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     fingerprint = inventory.fingerprint(settings)

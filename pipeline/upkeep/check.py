@@ -15,6 +15,7 @@ from pipeline.base.storage import Store
 from pipeline.tables.audit import Audit, audit_warehouse, find_cure
 from pipeline.tables.datasets import dataset_folder, read_dataset
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.left_out import list_left_out
 from pipeline.warehouse.stale import tell_stale
 from pipeline.warehouse.views import View, load_views
 
@@ -48,7 +49,8 @@ def check(
             whose rows name no dataset is asked of all.
 
     Raises:
-        WarehouseError: There is no dataset, or none of that name.
+        WarehouseError: There is no dataset, or none of that name; or what can only be left out of
+            queries and is not damaged, such as a renamed folder.
         StorageError: A file cannot be read, for another reason than its being damaged.
     """
     store, progress = Store(warehouse), progress or NoProgress()
@@ -62,6 +64,9 @@ def check(
     progress.start("check", len(views))
     try:
         with connect(warehouse) as connection:
+            for one in list_left_out(connection):
+                if dataset in (None, one.dataset):
+                    raise one.error
             tell_stale(connection, (view.name for view in views))
             for view in views:
                 results.append(run_check(connection, view, store.url, dataset))

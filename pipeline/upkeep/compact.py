@@ -28,8 +28,9 @@ from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import CompactRecord
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.connect import open_views
-from pipeline.warehouse.inventory import RANKS_FORM, Inventory, take_inventory
+from pipeline.warehouse.connect import open_views, take_whole_inventory
+from pipeline.warehouse.inventory import RANKS_FORM, Inventory
+from pipeline.warehouse.left_out import refuse_left_out
 
 MIN_ROWS_PER_GROUP = 122_880
 ROWS_PER_BLOCK = 20_000_000
@@ -144,8 +145,9 @@ def compact(
         WarehouseError: No such run, or nothing extracted yet.
     """
     store, progress = Store(warehouse), progress or NoProgress()
-    inventory = take_inventory(store)
+    inventory = take_whole_inventory(store)
     runs = [run for run in inventory.runs if run_id in (None, run["run_id"])]
+    refuse_left_out(inventory.left_out, None, run_id, is_needed=not runs)
     if not runs:
         known = ", ".join(run["run_id"] for run in inventory.runs) or "none"
         raise WarehouseError(

@@ -19,10 +19,10 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
-from pipeline.tables.audit import KINDS, Audit, Damage, Record, audit_warehouse, read_good
+from pipeline.tables.audit import KINDS, Damage, Record, audit_warehouse, read_good
 from pipeline.tables.datasets import read_manifest, shard_file
 from pipeline.tables.presence import mark_undone
-from pipeline.tables.records import read_record
+from pipeline.tables.records import UPDATE, read_record
 from pipeline.tables.runs import RunRecord
 from pipeline.upkeep.build import build
 from pipeline.upkeep.compact import compact
@@ -77,25 +77,40 @@ def repair(
     store, progress = Store(warehouse), progress or NoProgress()
     summary = RepairSummary()
     work = _Repair(store, model, device, progress, summary)
-    damages = audit_warehouse(store, True, dataset, progress).damages
+    damages = _find_damages(work, dataset)
     summary.damage_count = len(damages)
     restored = [damage for damage in damages if _restore_copy(work, damage)]
     if restored:
-        damages = audit_warehouse(store, True, dataset, progress).damages  # now with their files
+        damages = _find_damages(work, dataset)  # now with their files
     _repair_datasets(work, damages)
-    again = audit_warehouse(store, True, dataset, progress) if damages else Audit()
-    runs = _by_folder(again.damages, ("run", "shard"))
+    damages = _find_damages(work, dataset) if damages else []
+    runs = _by_folder(damages, ("run", "shard"))
     for folder, found in runs.items():
         _repair_run(work, folder, found)
-    for record, found in _by_record(again.damages).items():
+    for record, found in _by_record(damages).items():
         if record.kind in _STEPS:
             _STEPS[record.kind](work, record, found)
     for folder in runs:
         if store.exists(f"{folder}/compact.json"):  # of the shards as they were
             work.attempt(f"compaction of {folder}", partial(_compact, work, folder))
     if summary.damage_count and store.exists("marts/build.json"):
-        _rebuild(work, again.damages)
+        _rebuild(work, damages)
     return summary
+
+
+def _find_damages(work: _Repair, dataset: str | None) -> list[Damage]:
+    """What an audit finds; nothing in a dataset or a run of which a newer version of ours wrote a record."""
+    damages = audit_warehouse(work.store, True, dataset, work.progress).damages
+    newer = [damage for damage in damages if damage.is_newer]
+    for damage in newer:
+        line = f"{damage.path} {damage.problem}. {UPDATE}"
+        work.summary.left += [line] * (line not in work.summary.left)
+    folders = tuple(f"{damage.record.folder}/" for damage in newer if damage.record.kind != "marts")
+    return [
+        damage
+        for damage in damages
+        if not damage.is_newer and not f"{damage.record.folder}/".startswith(folders)
+    ]
 
 
 def _restore_copy(work: _Repair, damage: Damage) -> bool:

@@ -23,11 +23,11 @@ from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.manifests import BuildRecord
 from pipeline.tables.records import read_record
-from pipeline.tables.schema import TABLES
 from pipeline.warehouse.duck import open_duckdb, restrict
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.inventory import Inventory, take_inventory
-from pipeline.warehouse.raw_views import empty_of, empty_view, quote, raw_view
+from pipeline.warehouse.left_out import note_left_out
+from pipeline.warehouse.raw_views import create_raw_views, empty_of, empty_view, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
 from pipeline.warehouse.views import MATERIALISED, View, load_statements, load_views
@@ -57,11 +57,14 @@ def connect(
         comments: Views and columns say what they mean (``duckdb_views()``, ``duckdb_columns()``): for
             who looks around; a thousand statements, a third of the time that opening takes.
 
+    A dataset or a run that cannot be read is left out, with a warning that says what to do.
+
     Raises:
-        WarehouseError: There is no dataset, or a file that the views need is damaged.
+        WarehouseError: There is no dataset, or none that can be read.
     """
     store = Store(warehouse)
     inventory = take_inventory(store)
+    connection = open_files(inventory)
     built = read_build(store)
     settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
     current = built and built["fingerprint"] == inventory.fingerprint(settings)
@@ -69,7 +72,7 @@ def connect(
     if built and current and has_marts(store, built):
         marts = built["folder"]
     names = MATERIALISED if use_marts else tuple(DERIVED)
-    connection = open_views(inventory, settings, marts, names if marts else ())
+    add_views(connection, inventory, settings, marts, names if marts else ())
     if comments:
         connection.execute(";\n".join(map(_comments, load_views())))
     if use_marts and not marts:
@@ -137,12 +140,53 @@ def has_marts(store: Store, built: dict[str, Any]) -> bool:
     return all(store.exists(p) and store.size(p) == size for p, size in paths.items())
 
 
-def open_views(
-    inventory: Inventory, settings: LabelSettings, folder: str = "", marts: Collection[str] = ()
-) -> duckdb.DuckDBPyConnection:
-    """A connection with every view over the files of an inventory.
+def open_files(inventory: Inventory) -> duckdb.DuckDBPyConnection:
+    """A connection with the views over the files of an inventory alone.
+
+    A dataset or run whose files cannot be read is left out of the inventory too, see `raw_views`.
+
+    Raises:
+        NeuronsError: Nothing can be read.
+    """
+    connection = open_duckdb(inventory.store)
+    create_raw_views(connection, inventory)
+    note_left_out(connection, tuple(inventory.left_out))
+    return connection
+
+
+def take_whole_inventory(store: Store) -> Inventory:
+    """An inventory of what can be read, its files as well as its records: what a build rests on.
+
+    Raises:
+        NeuronsError: As of `take_inventory`.
+    """
+    inventory = take_inventory(store)
+    open_files(inventory).close()
+    return inventory
+
+
+def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPyConnection:
+    """A connection with every view over the files of an inventory; nothing from a build.
+
+    Raises:
+        NeuronsError: As of `open_files`.
+    """
+    connection = open_files(inventory)
+    add_views(connection, inventory, settings)
+    return connection
+
+
+def add_views(
+    connection: duckdb.DuckDBPyConnection,
+    inventory: Inventory,
+    settings: LabelSettings,
+    folder: str = "",
+    marts: Collection[str] = (),
+) -> None:
+    """Make every view.
 
     Args:
+        connection: Of `open_files`.
         inventory: Which files there are.
         settings: Parameters of the labelling views.
         folder: Where a build of these files with these settings wrote its marts.
@@ -151,21 +195,15 @@ def open_views(
     Raises:
         WarehouseError: A file is damaged.
     """
-    connection = open_duckdb(inventory.store)
     for name, rows, columns in small_tables(inventory, settings):
         create_table(connection, name, rows, columns)
     connection.register("lexicon_file", load_lexicon())
     connection.execute("create table lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
-    raw = [
-        raw_view(inventory, table, warehouse_uri)
-        for table in TABLES.values()
-        if table.name != "compact"
-    ]
-    raw += [empty_view(table) for name, table in DERIVED.items() if name not in marts]
+    empty = [empty_view(table) for name, table in DERIVED.items() if name not in marts]
     with faults_told(inventory.store.url):
         connection.execute("begin")
-        for statements in [*raw, *load_statements()]:
+        for statements in [*empty, *load_statements()]:
             connection.execute(statements)
         connection.execute(";\n".join(map(empty_of, load_views())))
         for name in marts:
@@ -174,7 +212,6 @@ def open_views(
             if view.name not in marts or view.name in DERIVED:
                 connection.execute(f"create or replace view {view.name} as\n{view.body}")
         connection.execute("commit")
-    return connection
 
 
 def use_mart(connection: duckdb.DuckDBPyConnection, folder: str, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from pipeline.base.errors import WarehouseError
+from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ def find_layers(
     Raises:
         WarehouseError: There is none: the message says whether it is the dataset, the run or the
             layer that is not there, and lists what is.
+        NeuronsError: It is there and cannot be read.
     """
+    left_out = list_left_out(connection)
+    refuse_left_out(left_out, dataset, run)
     _check_dataset(connection, dataset)
     rows = connection.execute(
         """
@@ -75,6 +79,7 @@ def find_layers(
         {"dataset": dataset, "run": run, "layer": layer},
     ).fetchall()
     if not rows:
+        refuse_left_out(left_out, dataset, run, is_needed=True)
         raise _explain_no_run(connection, dataset, run)
     found = [FoundLayer(*row[:4]) for row in rows if row[4]]
     if not found:

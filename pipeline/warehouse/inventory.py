@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.errors import WarehouseError
+from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.settings import LabelSettings, digest
 from pipeline.base.storage import Store
+from pipeline.base.warn import warn_once
 from pipeline.concepts.facets import FACET_CLASS_SET
 from pipeline.tables.datasets import (
     Dataset,
+    check_file_folder,
     check_run_folder,
     check_shard,
-    dataset_folder,
+    holds_dataset,
     is_marked,
-    list_datasets,
     list_ordinals,
-    read_dataset,
+    read_dataset_folder,
     read_manifest,
     read_manifests,
     shard_file,
@@ -36,6 +37,7 @@ from pipeline.tables.runs import (
     RunRecord,
     SimilarityRecord,
 )
+from pipeline.warehouse.left_out import LeftOut, is_of_data
 from pipeline.warehouse.views import load_statements, load_views
 
 RANKS_FORM = "within halves"
@@ -69,6 +71,44 @@ class Inventory:
     files: list[FileEntry] = field(default_factory=list)
     compact_versions: dict[str, str] = field(default_factory=dict)
     """By run folder: what the version of a compaction of today's files is called."""
+    datasets: list[str] = field(default_factory=list)
+    """Names of those that can be read."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """What cannot be read; nothing else here speaks of it."""
+
+    def add(self, part: Inventory) -> None:
+        """Take all that another one of the same warehouse says."""
+        for rows in ("datasets", "shards", "runs", "layers", "run_shards", "class_sets", "files"):
+            getattr(self, rows).extend(getattr(part, rows))
+        self.compact_versions |= part.compact_versions
+        self.left_out += part.left_out
+
+    def leave_out(self, folder: str, error: NeuronsError) -> None:
+        """Forget a dataset or a run that cannot be read, and remember why.
+
+        Raises:
+            NeuronsError: The error, if it says nothing of the data.
+        """
+        if not is_of_data(error):
+            raise error
+        one = LeftOut(folder, error)
+        where = {"dataset": one.dataset} | ({"run_id": one.run_id} if one.run_id else {})
+        for rows in (self.shards, self.runs, self.layers, self.run_shards, self.class_sets):
+            rows[:] = [row for row in rows if not where.items() <= row.items()]
+        self.files[:] = [file for file in self.files if not file["path"].startswith(f"{folder}/")]
+        self.datasets[:] = [name for name in self.datasets if one.run_id or name != one.dataset]
+        self.left_out.append(one)
+
+    def tell_left_out(self) -> None:
+        """Warn of what cannot be read.
+
+        Raises:
+            NeuronsError: Nothing else is there.
+        """
+        if self.left_out and not self.datasets:
+            raise self.left_out[0].error
+        for one in self.left_out:
+            warn_once(one.told)
 
     def files_of(self, table: str) -> list[FileEntry]:
         """Files of one table, as manifests list them; paths are relative to the warehouse."""
@@ -114,27 +154,46 @@ def _code_digests() -> list[str]:
 
 
 def take_inventory(store: Store) -> Inventory:
-    """Read all manifests.
+    """Read all manifests. A dataset or a run that cannot be read is left out, with a warning.
 
     Raises:
         WarehouseError: There is no dataset at all.
+        NeuronsError: None can be read: what is wrong with the first; or the machine is in the way.
     """
     inventory = Inventory(store)
-    names = list_datasets(store)
-    if not names:
+    for folder in store.list(""):
+        if folder.startswith("dataset="):
+            _add_or_leave_out(inventory, folder, partial(_add_dataset, folder=folder))
+    if not inventory.datasets and not inventory.left_out:
         raise WarehouseError(
             f"There is no dataset in {store.url}.",
             "Make one with: neurons ingest SOURCE PATH --warehouse DIR --dataset NAME, "
             "or see one with: neurons demo",
         )
-    for name in names:
-        _add_dataset(inventory, name)
+    inventory.tell_left_out()
     return inventory
 
 
-def _add_dataset(inventory: Inventory, name: str) -> None:
-    store, folder = inventory.store, dataset_folder(name)
-    dataset = read_dataset(store, name)
+def _add_or_leave_out(inventory: Inventory, folder: str, read: Callable[[Inventory], None]) -> None:
+    """Read a dataset or a run: all that is said of it, or nothing."""
+    part = Inventory(inventory.store)
+    try:
+        read(part)
+        for file in part.files:
+            check_file_folder(inventory.store, folder, file)
+    except NeuronsError as error:
+        inventory.leave_out(folder, error)
+    else:
+        inventory.add(part)
+
+
+def _add_dataset(inventory: Inventory, folder: str) -> None:
+    store = inventory.store
+    if not holds_dataset(store, folder):
+        return
+    dataset = read_dataset_folder(store, folder)
+    name = dataset.name
+    inventory.datasets.append(name)
     index: dict[int, list[FileEntry]] = {}
     beyond = (n for n in list_ordinals(store, folder) if n >= len(dataset.shards))
     for ordinal in beyond:
@@ -171,15 +230,24 @@ def _add_dataset(inventory: Inventory, name: str) -> None:
             entry = {"table": "duplicates", "path": rel, "row_count": -1, "bytes": -1}
             inventory.add_files({**manifest, "files": [entry]})
         index[shard.ordinal] = manifest["files"]
-    for run_folder in store.list(folder):
-        if run_folder.startswith("run_id=") and store.exists(f"{folder}/{run_folder}/run.json"):
-            _add_run(inventory, dataset, f"{folder}/{run_folder}", index)
+    for place in store.list(folder):
+        if place.startswith("run_id="):
+            run_folder = f"{folder}/{place}"
+            read = partial(_add_run, registered=dataset, folder=run_folder, index=index)
+            _add_or_leave_out(inventory, run_folder, read)
 
 
 def _add_run(
     inventory: Inventory, registered: Dataset, folder: str, index: dict[int, list[FileEntry]]
 ) -> None:
     store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
+    if not store.exists(f"{folder}/run.json"):
+        if store.list(f"{folder}/manifests", ".json"):
+            raise WarehouseError(
+                f"{store.uri(folder)}/run.json is gone, but shards of the run are extracted.",
+                f"Make it again from its copy with: neurons repair --dataset {dataset}",
+            )
+        return
     record = read_record(store, f"{folder}/run.json", RunRecord)
     check_run_folder(store, folder, record)
     identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]

@@ -54,11 +54,17 @@ def explain_staleness(inventory: Inventory, built_runs: dict[str, str] | None) -
     """
     if built_runs is None:
         return "No marts are built"
-    newer = [run for run, now in digest_runs(inventory).items() if built_runs.get(run) != now]
-    if not newer:
-        return "The marts were built from other data, settings or by another version"
-    runs = "1 run" if len(newer) == 1 else f"{len(newer)} runs"
-    return f"The marts are older than {runs} ({', '.join(sorted(newer)[:3])}{', ...' * (len(newer) > 3)})"
+    runs = digest_runs(inventory)
+    if newer := [run for run, now in runs.items() if built_runs.get(run) != now]:
+        return f"The marts are older than {_count_runs(newer)}"
+    if gone := [run for run in built_runs if run not in runs]:
+        return f"The marts hold what cannot be read any more of {_count_runs(gone)}"
+    return "The marts were built from other data, settings or by another version"
+
+
+def _count_runs(runs: list[str]) -> str:
+    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return f"{count} ({', '.join(sorted(runs)[:3])}{', ...' * (len(runs) > 3)})"
 
 
 def note_stale(connection: duckdb.DuckDBPyConnection, reason: str) -> None:

@@ -316,7 +316,8 @@ def test_a_renamed_folder_is_told_and_left_as_it_is(tiny_warehouse, tmp_path, pa
     other = folder.with_name(f"{folder.name.partition('=')[0]}=other")
     (shutil.copytree if is_copy else Path.rename)(folder, other)
     before = snapshot(tmp_path)
-    for command in (connect, check, repair):
+    is_all = pattern == "dataset=*" and not is_copy
+    for command in (connect, check, repair)[not is_all :]:  # all else still answers
         with pytest.raises(WarehouseError, match="renamed or copied") as caught:
             command(tmp_path / "w")
         assert str(other) in caught.value.message
