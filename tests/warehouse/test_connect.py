@@ -23,7 +23,8 @@ from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
 from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.find import find_neuron, find_run
+from pipeline.warehouse.left_out import list_left_out
 from pipeline.warehouse.views import MATERIALISED, load_views
 
 
@@ -260,8 +261,11 @@ def test_opening_a_damaged_warehouse_says_what_to_do(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     for path in place.glob("dataset=*/run_id=*/activations/*/*.parquet"):
         path.write_bytes(b"PAR1 but not really")
-    with pytest.raises(WarehouseError, match="neurons repair --warehouse"):
-        connect(place)
+    with connect(place) as connection:
+        (one,) = list_left_out(connection)
+        assert "neurons repair --warehouse" in one.told
+        with pytest.raises(WarehouseError, match="is damaged"):
+            find_run(connection)
 
 
 def test_nothing_there(tmp_path):
