@@ -34,13 +34,16 @@ SHOWN_SETTINGS = (
 )
 """What people can set; the others are made from these."""
 
+SEARCHED_LAST = "---\nsearch:\n  boost: 0.2\n---\n\n"
+"""Pages that explain go first in a search: this one has every word."""
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are written now; a notebook becomes a page, and stays to be downloaded."""
     pages = {
         "reference/commands.md": write_commands(),
         "reference/settings.md": write_settings(),
-        "reference/data.md": views.write_dictionary(),
+        "reference/data.md": SEARCHED_LAST + views.write_dictionary(),
         "reference/errors.md": write_errors(),
         "reference/nano.md": (ROOT / "pipeline/nano/MODEL_CARD.md").read_text(encoding="utf-8"),
     }
