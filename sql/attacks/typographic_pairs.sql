@@ -1,7 +1,8 @@
 -- view:    typographic_pairs
 -- grain:   one row per attacked image, run and class set
 -- key:     dataset, run_id, class_set, example_id
--- reads:   stg_stimuli, stg_examples, raw_class_sets, class_predictions, class_scores
+-- reads:   stg_stimuli, stg_examples, stg_runs, raw_class_sets, class_predictions,
+--          class_scores
 -- purpose: Each attacked image beside its clean image and its controls, as classified.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030, section Typographic Attacks
 --
@@ -95,7 +96,7 @@ compared as (
 
 classified as (
     select
-        dataset, class_predictions.model_id, run_id, class_set, attack_id as example_id,
+        dataset, run_id, class_set, attack_id as example_id,
         max(example_id) filter (where control = 'clean') as clean_example_id,
         max(example_id) filter (where control = 'blank') as blank_example_id,
         max(example_id) filter (where control = 'right_word') as right_word_example_id,
@@ -121,6 +122,7 @@ known as (
         clean_example_id is null as is_assumed,
     from classified
     inner join attacks using (dataset, example_id)
+    inner join stg_runs using (dataset, run_id)
 )
 
 select
