@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from concept_world import SETTINGS, fill, insert, open_world
+from concept_world import SETTINGS, fill, open_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
+from sql_world import insert
 
 from pipeline.base.progress import NoProgress
 from pipeline.evidence.nulls import (
@@ -62,7 +63,7 @@ def test_permuted_concepts_label_next_to_nothing():
     assert (counts > 0).mean() <= 0.2
     assert counts.mean() < 0.5
     assert table.equals(*compute_label_nulls(con, NoProgress()))
-    insert(con, "raw_label_nulls", list(zip(*table.to_pydict().values(), strict=True)))
+    insert(con, "raw_label_nulls", table.to_pylist())
     row = con.execute(
         "select permuted_repeat_count, permuted_any_frac, labelled_count >= 25 from label_baselines"
     ).fetchone()

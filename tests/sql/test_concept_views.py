@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from concept_world import TABLES, fetch, fill, insert, open_world
+from concept_world import fetch, fill, open_world
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import log_ndtr
 from scipy.stats import false_discovery_control, hypergeom, mannwhitneyu
 from sklearn.metrics import roc_auc_score
+from sql_world import insert
 from statsmodels.stats.multitest import multipletests
 
 KINDS = ("continuous", "tied", "signed", "sparse", "constant")
@@ -178,8 +179,11 @@ def test_origins_runs_and_datasets_do_not_mix():
 def test_similarity_counts_from_its_threshold_on():
     con = open_world(similarity_min_score=0.5)
     fill(con, np.ones((1, 3)), [set()] * 3, ["testing"] * 3)
-    insert(con, "lexicon_phrases", [("cat", "animal")])
-    scores = [("d", "r", 0, "cat", 0.5), ("d", "r", 1, "cat", 0.49), ("d", "r", 2, "Ada", 0.9)]
+    insert(con, "lexicon_phrases", [{"concept": "cat", "category": "animal"}])
+    scores = [
+        {"example_id": n, "concept": concept, "probability": probability}
+        for n, concept, probability in [(0, "cat", 0.5), (1, "cat", 0.49), (2, "Ada", 0.9)]
+    ]
     insert(con, "raw_concept_scores", scores)
     rows = fetch(con, "select example_id, concept, category, origin from run_concepts order by 1")
     assert [tuple(row.values()) for row in rows] == [
@@ -339,8 +343,11 @@ def test_labels_of_a_text_tower_are_circular_and_do_not_count():
     expected = fetch(alone, query)
     stored = alone.execute("select unit, example_id, activation from stg_activations").fetchall()
     both = labelled_world()
-    insert(both, "stg_layers", [("d", "m", "r", "t", 7, "text")])
-    insert(both, "stg_activations", [("d", "r", "t", *row, None, False) for row in stored])
+    insert(both, "stg_layers", [{"layer": "t", "unit_count": 7, "tower": "text"}])
+    names = ("unit", "example_id", "activation")
+    insert(
+        both, "stg_activations", [dict(zip(names, row, strict=True)) for row in stored], layer="t"
+    )
     both.execute("insert into neuron_stats select * replace ('t' as layer) from neuron_stats")
     both.execute("insert into top_examples select * replace ('t' as layer) from top_examples")
     assert fetch(both, query) == expected
@@ -364,13 +371,15 @@ def test_labels_of_a_text_tower_are_circular_and_do_not_count():
 def test_q_of_enrichments_is_within_what_is_circular_and_what_is_not():
     """As many all but certain pairs as there are would make each other q smaller than it is."""
     con = labelled_world()
-    insert(con, "stg_layers", [("d", "m", "r", "t", 7, "text")])
+    insert(con, "stg_layers", [{"layer": "t", "unit_count": 7, "tower": "text"}])
     con.execute("insert into top_examples select * replace ('t' as layer) from top_examples")
     told = fetch(con, "select example_id, concept from example_concepts")
-    con.execute("insert into stg_stimuli from example_concepts where concept = 'cat'")
-    insert(con, "lexicon_phrases", [("cat", "object")])
-    scores = [("d", "r", row["example_id"], row["concept"], 0.9) for row in told]
-    insert(con, "raw_concept_scores", scores)
+    con.execute(
+        "insert into stg_stimuli by name "
+        "select example_id, concept, category from example_concepts where concept = 'cat'"
+    )
+    insert(con, "lexicon_phrases", [{"concept": "cat", "category": "object"}])
+    insert(con, "raw_concept_scores", told, probability=0.9)
     rows = fetch(con, "select * from neuron_enrichments")
     tested = fetch(con, "select origin, count(*) as n from tested_concepts group by origin")
     assert {row["origin"] for row in tested} == {"texts", "stimulus", "similarity"}
@@ -405,9 +414,9 @@ def test_agreement_counts_the_methods_that_choose_the_label():
         con,
         "raw_soft_wpmi",
         [
-            ("d", "r", "l", 0, "cat", 3.0, 1.0),
-            ("d", "r", "l", 0, "tiger", 2.0, 9.0),
-            ("d", "r", "l", 5, "wolf", 1.0, 1.0),
+            {"unit": 0, "concept": "cat", "screening": 3.0, "testing": 1.0},
+            {"unit": 0, "concept": "tiger", "screening": 2.0, "testing": 9.0},
+            {"unit": 5, "concept": "wolf", "screening": 1.0, "testing": 1.0},
         ],
     )
     rows = fetch(con, "select * from neuron_labels where is_labelled order by unit")
@@ -422,7 +431,8 @@ def test_a_method_that_is_all_but_tied_has_not_chosen(behind, is_counted):
     con = labelled_world()
     most = float(np.log(768))
     scores = [("cat", most), ("tiger", most - behind), ("wolf", 1.0)]
-    insert(con, "raw_soft_wpmi", [("d", "r", "l", 0, name, s, 1.0) for name, s in scores])
+    rows = [{"concept": name, "screening": s} for name, s in scores]
+    insert(con, "raw_soft_wpmi", rows, unit=0, testing=1.0)
     (row,) = fetch(con, "select * from neuron_labels where unit = 0")
     assert row["soft_wpmi_concept"] == ("cat" if is_counted else None)
     assert row["agreement"] == (3 if is_counted else 2)
@@ -444,14 +454,16 @@ def test_ties_are_broken_by_name_then_category():
     values = np.array([[float("b" in s) for s in shows]])
     halves = ["screening" if n % 20 == 0 or n % 3 == 0 else "testing" for n in range(100)]
     fill(con, values, shows, halves, keep="positive")
-    insert(con, "example_concepts", [("d", n, "b", "animal") for n in range(0, 100, 10)])
+    images = [{"example_id": n} for n in range(0, 100, 10)]
+    insert(con, "example_concepts", images, concept="b", category="animal")
     (row,) = fetch(con, "select concept, category, runner_up, margin from neuron_labels")
     assert tuple(row.values()) == ("b", "animal", "c", 0.0)
 
 
 def test_baselines_stand_beside_the_labels():
     con = labelled_world()
-    insert(con, "raw_label_nulls", [("d", "r", 0, 1), ("d", "r", 1, 0)])
+    nulls = [{"repeat": 0, "labelled_count": 1}, {"repeat": 1, "labelled_count": 0}]
+    insert(con, "raw_label_nulls", nulls)
     (row,) = fetch(con, "select * from label_baselines")
     assert (row["neuron_count"], row["labelled_count"]) == (7, 2)
     assert (row["permuted_repeat_count"], row["permuted_count"]) == (2, 0.5)
@@ -473,7 +485,7 @@ def test_results_do_not_depend_on_the_order_of_rows_or_threads():
         con = labelled_world()
         con.execute(f"set threads = {threads}")
         if shuffled:
-            for table in TABLES:
+            for (table,) in con.execute("select table_name from duckdb_tables()").fetchall():
                 con.execute(f"create table copy as from {table} order by hash(columns(*)::varchar)")
                 con.execute(f"drop table {table}")
                 con.execute(f"alter table copy rename to {table}")

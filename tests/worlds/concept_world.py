@@ -6,33 +6,8 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
+from sql_world import SqlWorld, insert
 
-from pipeline.warehouse.views import find_view, load_statements
-
-TABLES = {
-    "lexicon_phrases": "concept varchar, category varchar",
-    "stg_runs": "dataset varchar, run_id varchar, model_id varchar, is_compacted boolean",
-    "stg_examples": "dataset varchar, example_id bigint, half varchar",
-    "stg_run_examples": "dataset varchar, run_id varchar, model_id varchar, example_id bigint, "
-    "is_duplicate boolean",
-    "stg_layers": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
-    "unit_count integer, tower varchar",
-    "stg_activations": "dataset varchar, run_id varchar, layer varchar, unit integer, "
-    "example_id bigint, activation float, rank2 bigint, is_ranked boolean",
-    "raw_compact_stats": "dataset varchar, run_id varchar, layer varchar, unit uinteger, "
-    "half varchar, stored_count bigint, tie_sum double, activation_sum double",
-    "top_examples": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
-    "unit integer, polarity varchar, example_rank bigint, example_id bigint, activation float",
-    "neuron_stats": "dataset varchar, run_id varchar, layer varchar, unit integer, sd double",
-    "example_concepts": "dataset varchar, example_id bigint, concept varchar, category varchar",
-    "stg_stimuli": "dataset varchar, example_id bigint, concept varchar, category varchar",
-    "raw_concept_scores": "dataset varchar, run_id varchar, example_id bigint, concept varchar, "
-    "probability float",
-    "raw_soft_wpmi": "dataset varchar, run_id varchar, layer varchar, unit integer, "
-    "concept varchar, screening float, testing float",
-    "raw_label_nulls": "dataset varchar, run_id varchar, repeat integer, labelled_count bigint",
-}
 VIEWS = (
     "stg_distinct_images",
     "stg_ranks",
@@ -57,26 +32,8 @@ SETTINGS: dict[str, Any] = {
 
 
 def open_world(**changes: Any) -> duckdb.DuckDBPyConnection:
-    """Empty tables, the settings, the macros and the views over them."""
-    con = duckdb.connect(":memory:", config={"threads": 2})
-    for name, columns in TABLES.items():
-        con.execute(f"create table {name} ({columns})")
-    parameters = SETTINGS | changes
-    columns = ", ".join(f"${name} as {name}" for name in parameters)
-    con.execute(f"create table settings as select {columns}", parameters)
-    con.execute("".join(load_statements()))
-    for name in VIEWS:
-        con.execute(f"create view {name} as {find_view(name).body}")
-    return con
-
-
-def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
-    """Insert rows."""
-    if rows:
-        columns = {str(n): list(column) for n, column in enumerate(zip(*rows, strict=True))}
-        con.register("rows_to_insert", pa.table(columns))
-        con.execute(f"insert into {table} from rows_to_insert")
-        con.unregister("rows_to_insert")
+    """The views over empty tables."""
+    return SqlWorld(VIEWS, tables=("stg_runs",), **SETTINGS | changes).con
 
 
 def fill(
@@ -112,19 +69,20 @@ def fill(
     families = categories or {}
     units, count = activations.shape
     values = activations.astype(np.float32)
-    insert(con, "stg_runs", [(dataset, run, "m", False)])
-    insert(con, "stg_layers", [(dataset, "m", run, layer, units, tower)])
-    insert(con, "stg_examples", [(dataset, n, halves[n]) for n in range(count)])
-    insert(con, "stg_run_examples", [(dataset, run, "m", n, n in duplicates) for n in range(count)])
+    place = {"dataset": dataset, "run_id": run, "layer": layer}
+    insert(con, "stg_runs", [{"dataset": dataset, "run_id": run}])
+    insert(con, "stg_layers", [place | {"unit_count": units, "tower": tower}])
+    images = [{"example_id": n} for n in range(count)]
+    seen = [image | {"is_duplicate": image["example_id"] in duplicates} for image in images]
+    told = [image | {"half": half} for image, half in zip(images, halves, strict=True)]
+    insert(con, "stg_examples", told, dataset=dataset)
+    insert(con, "stg_run_examples", seen, dataset=dataset, run_id=run)
     stored = values > 0 if keep == "positive" else np.ones_like(values, bool)
-    insert(
-        con,
-        "stg_activations",
-        [
-            (dataset, run, layer, int(u), int(n), float(values[u, n]), None, False)
-            for u, n in zip(*stored.nonzero(), strict=True)
-        ],
-    )
+    kept = [
+        {"unit": int(u), "example_id": int(n), "activation": float(values[u, n])}
+        for u, n in zip(*stored.nonzero(), strict=True)
+    ]
+    insert(con, "stg_activations", kept, **place)
     distinct = [n for n in range(count) if n not in duplicates]
     tops = []
     for u in range(units):
@@ -132,27 +90,27 @@ def fill(
             best = sorted(distinct, key=lambda n: (sign * values[u, n], n))
             if keep == "positive":
                 best = [n for n in best if sign * values[u, n] < 0]
+            neuron = {"unit": u, "polarity": polarity}
             tops += [
-                (dataset, "m", run, layer, u, polarity, rank, n, float(values[u, n]))
+                neuron | {"example_rank": rank, "example_id": n, "activation": float(values[u, n])}
                 for rank, n in enumerate(best[:100], 1)
             ]
-    insert(con, "top_examples", tops)
-    insert(
-        con,
-        "neuron_stats",
-        [(dataset, run, layer, u, float(values[u].std())) for u in range(units)],
-    )
-    told = [
-        (dataset, n, concept, families.get(concept, "object"))
+    insert(con, "top_examples", tops, **place)
+    stats = [{"unit": u, "sd": float(values[u].std())} for u in range(units)]
+    insert(con, "neuron_stats", stats, **place)
+    shown = [
+        {"example_id": n, "concept": concept, "category": families.get(concept, "object")}
         for n, concepts in enumerate(shows)
         for concept in sorted(concepts)
     ]
     if origin == "similarity":
-        insert(con, "raw_concept_scores", [(dataset, run, n, c, 0.9) for _, n, c, _ in told])
-        known = sorted({(c, family) for *_, c, family in told})
-        insert(con, "lexicon_phrases", known)
+        scores = [{"example_id": row["example_id"], "concept": row["concept"]} for row in shown]
+        insert(con, "raw_concept_scores", scores, dataset=dataset, run_id=run, probability=0.9)
+        known = sorted({(row["concept"], row["category"]) for row in shown})
+        insert(con, "lexicon_phrases", [{"concept": c, "category": f} for c, f in known])
     else:
-        insert(con, {"texts": "example_concepts", "stimulus": "stg_stimuli"}[origin], told)
+        table = {"texts": "example_concepts", "stimulus": "stg_stimuli"}[origin]
+        insert(con, table, shown, dataset=dataset)
 
 
 def fetch(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:

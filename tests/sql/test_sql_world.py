@@ -1,0 +1,24 @@
+"""Each view stands on the headers of what it reads, and on nothing else."""
+
+from __future__ import annotations
+
+from sql_world import SqlWorld
+
+from pipeline.warehouse.views import load_views
+
+
+def test_a_view_needs_no_more_than_the_headers_of_what_it_reads():
+    for view in load_views():
+        world = SqlWorld([view.name], threads=1)
+        found = world.con.execute(f"from {view.name}").description
+        assert [column[0] for column in found] == [column.name for column in view.columns]
+        world.con.close()
+
+
+def test_rows_are_given_by_name_and_the_rest_is_by_default():
+    world = SqlWorld(["label_candidates"], tables=["stg_run_examples"], label_top_k=7)
+    world.insert("stg_run_examples", [{"example_id": 1}, {"example_id": 2, "is_duplicate": True}])
+    world.insert("stg_run_examples", [{"example_id": 3}], run_id="s")
+    query = "select dataset, run_id, example_id, is_duplicate from stg_run_examples order by 3"
+    assert world.rows(query)[::2] == [("d", "r", 1, False), ("d", "s", 3, False)]
+    assert world.rows("select label_top_k, label_max_q from settings") == [(7, 0.05)]
