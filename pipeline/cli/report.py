@@ -58,8 +58,15 @@ def report(
     ],
     run: Run = None,
     dataset: Dataset = None,
+    cards: Annotated[
+        bool,
+        typer.Option(
+            "--cards",
+            help="Also write the cards of the neurons it shows, into a folder beside it, and link to them.",
+        ),
+    ] = False,
 ) -> None:
     """Write one self-contained page about a run: labels, baselines, coverage, best and worst neurons."""
     from pipeline.report.write import write_report
 
-    say(*write_report(warehouse, dataset, run, out))
+    say(*write_report(warehouse, dataset, run, out, cards))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _PAGE = "page.html.j2"
-"""What all templates extend; it alone has a style sheet."""
+"""What all templates extend."""
 
 
 def render_page(template: str, values: Mapping[str, Any]) -> str:
@@ -26,7 +26,11 @@ def render_page(template: str, values: Mapping[str, Any]) -> str:
         template: Its name.
         values: What it names. Charts are ``markupsafe.Markup``; all other text is escaped.
     """
-    return _environment().get_template(template).render(values)
+    environment = _environment()
+    loader = environment.loader
+    assert loader is not None
+    ours = "".join(loader.get_source(environment, name)[0] for name in (_PAGE, template))
+    return environment.get_template(template).render({**values, "policy": page_policy(ours)})
 
 
 @cache
@@ -42,8 +46,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
-    source, _, _ = PackageLoader("pipeline.report", "templates").get_source(environment, _PAGE)
-    environment.globals["policy"] = page_policy(source)
     return environment
 
 

@@ -64,6 +64,14 @@ class Report:
     convincing: tuple[ReportNeuron, ...]
     doubtful: tuple[DoubtfulList, ...]
     warnings: tuple[str, ...]
+    neurons: tuple[dict[str, Any], ...]
+    """Every neuron: layer, unit, concept, category, score, q_value, margin, agreement; why it has no label."""
+
+    @property
+    def shown(self) -> list[tuple[str, int]]:
+        """Layer and unit of the neurons with images on the page, each once."""
+        groups = [self.convincing, *(group.neurons for group in self.doubtful)]
+        return list(dict.fromkeys((n.layer, n.unit) for group in groups for n in group))
 
     @property
     def neuron_count(self) -> int:
@@ -103,6 +111,13 @@ from neuron_labels
 where {_THIS} and not is_labelled
 group by reason
 order by neuron_count desc, reason
+"""
+
+_NEURONS = f"""
+select layer, unit, is_labelled, concept, category, score, q_value, margin, agreement, reason
+from neuron_labels
+where {_THIS}
+order by layer, unit
 """
 
 _MULTIMODALITY = f"""
@@ -250,6 +265,7 @@ def gather_report(
         convincing=neurons.pop(""),
         doubtful=tuple(DoubtfulList(title, rows) for title, rows in neurons.items() if rows),
         warnings=tuple(_warnings(ask, run, coverage, baselines)),
+        neurons=tuple(ask(_NEURONS)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,18 @@ _WIDTH_PX, _BAR_PX = 620, 25
 _THRESHOLDS = (80, 90, 95)
 
 
-def render_report(report: Report) -> str:
-    """The page."""
+def render_report(report: Report, cards: Mapping[tuple[str, int], str] | None = None) -> str:
+    """The page.
+
+    Args:
+        report: What it says.
+        cards: Addresses of cards, by layer and unit: neurons are linked to theirs.
+    """
     return render_page(
         "report.html.j2",
         {
             "report": report,
+            "cards": cards or {},
             "words": words,
             "categories": _bars([(name, count, str(count)) for name, count in report.categories]),
             "reasons": _bars([(name, count, str(count)) for name, count in report.reasons]),

@@ -62,6 +62,8 @@ def _make_inline(svg: str) -> str:
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{mark}-\1)", svg)
     for name, value in COLOURS.items():
         svg = svg.replace(value, f"var(--{name})")
+    # A browser that lacks the font would take one with serifs.
+    svg = re.sub(r"(\bfont(?:-family)?: [^;\"]*'[^;\"]*)", r"\1, sans-serif", svg)
     # 100 px of a figure are 72 points; the page decides the size
     return re.sub(r'(<svg [^>]*?) ?width="[^"]*"', r"\1", svg, count=1).replace(
         "<svg ", '<svg aria-hidden="true" ', 1

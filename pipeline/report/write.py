@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pipeline.base.errors import ConfigError
 from pipeline.base.outputs import new_file
@@ -49,7 +50,7 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str
 
 
 def write_report(
-    warehouse: str, dataset: str | None, run: str | None, out: Path
+    warehouse: str, dataset: str | None, run: str | None, out: Path, with_cards: bool = False
 ) -> tuple[str, str]:
     """Write the page about a run. Returns two lines for a person.
 
@@ -58,6 +59,8 @@ def write_report(
         dataset: Needed if several datasets have been run.
         run: Needed if the dataset has several runs.
         out: An ``.html``.
+        with_cards: Write a card of each neuron that is shown with images, too, and link to it; they lie in
+            the folder ``NAME-cards`` beside ``NAME.html``.
 
     Raises:
         ConfigError: The suffix is another one.
@@ -67,8 +70,20 @@ def write_report(
     with connect(warehouse) as connection:
         tell_stale(connection, ("neuron_labels", "neuron_facets", "label_baselines"))
         found = find_run(connection, dataset, run)
-        report = gather_report(connection, Store(warehouse), found.dataset, found.run_id)
-    _write_page(render_report(report), out)
+        store = Store(warehouse)
+        report = gather_report(connection, store, found.dataset, found.run_id)
+        cards = {}
+        for layer, unit in report.shown if with_cards else ():
+            neuron = {
+                "dataset": report.dataset,
+                "run_id": report.run_id,
+                "layer": layer,
+                "unit": unit,
+            }
+            name = f"{out.stem}-cards/{layer.replace(':', '_')}-{unit}.html"
+            _write_page(render_card(gather_card(connection, store, neuron)), out.parent / name)
+            cards[layer, unit] = quote(name)
+    _write_page(render_report(report, cards), out)
     return (
         f"{report.dataset}, run {report.run_id}: {report.labelled_count} of "
         f"{report.neuron_count} neurons are labelled",

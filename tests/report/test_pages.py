@@ -99,6 +99,24 @@ def test_in_a_browser(pages, tmp_path):
         cells = [line.split(",") for line in saved.read_text(encoding="utf-8").splitlines()[1:]]
         assert not [cell for line in cells for cell in line if cell[:1] in tuple("=+-@\uff1d")]
 
+        browser.open(pages / "report.html")
+        units = "[...document.querySelectorAll('#all tbody tr')].map(r => +r.cells[1].textContent)"
+        browser.ask("document.querySelectorAll('#all th button')[1].click()")
+        ascending = browser.ask(units)
+        assert ascending == sorted(ascending) and len(set(ascending)) > 2
+        browser.ask("document.querySelectorAll('#all th button')[1].click()")
+        assert browser.ask(units) == sorted(ascending, reverse=True)
+        assert browser.ask("document.querySelectorAll('#all th')[1].ariaSort") == "descending"
+        browser.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=390,
+            height=800,
+            deviceScaleFactor=1,
+            mobile=True,
+        )
+        assert browser.ask("document.documentElement.scrollWidth") <= 390, "readable on a telephone"
+        browser.call("Emulation.clearDeviceMetricsOverride")
+
         browser.open(pages / "sheet/index.html")
         label = "[...document.querySelectorAll('input[name=label]')]"
         at = f"{label}.indexOf(document.activeElement)"

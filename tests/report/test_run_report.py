@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
-from report_world import EVIL, assert_self_contained, make_picture
+from report_world import EVIL, Page, assert_self_contained, make_picture
 
 from pipeline.base.display import show
 from pipeline.base.errors import WarehouseError
@@ -71,6 +72,9 @@ def test_a_report_holds_what_the_views_say(world):
     assert doubtful["Smallest margin over the runner-up"] == [unit for (unit,) in worst]
     assert "Weakest form (Halle Berry test)" not in doubtful  # there are no forms here
     assert any("random" in warning for warning in report.warnings)
+    assert [(n["unit"], n["is_labelled"]) for n in report.neurons] == [
+        (unit, unit % 10 == 0) for unit in range(100)
+    ]
     for neuron in report.convincing:
         ids = con.execute(
             "select example_id from top_examples where layer = $layer and unit = $unit and "
@@ -113,7 +117,8 @@ def test_a_page_says_so_and_escapes_what_users_wrote(world):
     )
     html = render_report(report)
     page = assert_self_contained(html)
-    for evil in ("<script", "<img src=x", "<u>", "<em>", "<q>", "<i>", "<s>", "<layer"):
+    assert html.count("<script") == 1, "ours"
+    for evil in ("<script>alert", "<img src=x", "<u>", "<em>", "<q>", "<i>", "<s>", "<layer"):
         assert evil not in html
     assert " ".join(show(EVIL).split()) in page.text
     assert "7 of the 40 tested rest on a form with fewer than 3 images" in page.text
@@ -157,6 +162,23 @@ def test_the_command_writes_one_page(tiny_warehouse, tmp_path, told):
     assert out.stat().st_size < 1_000_000
     wrong = told("report", "--warehouse", tiny_warehouse, "--out", tmp_path / "r.png", code=2)
     assert "Expected .html" in wrong
+
+
+def test_neurons_are_linked_to_their_cards(world, tmp_path):
+    con, store = world
+    report = gather_report(con, store, *the_run(con))
+    cards = {(layer, unit): f"r-cards/{layer}-{unit}.html" for layer, unit in report.shown}
+    linked = [a for a in Page(render_report(report, cards)).addresses() if a.startswith("r-cards/")]
+    assert set(linked) == set(cards.values())
+    assert len(cards) >= 2
+
+
+def test_the_command_writes_the_cards_too(tiny_warehouse, tmp_path, told):
+    out = tmp_path / "r.html"
+    told("report", "--warehouse", tiny_warehouse, "--out", out, "--cards")
+    linked = [a for a in Page(out.read_text(encoding="utf-8")).addresses() if "-cards/" in a]
+    written = {f"r-cards/{one.name}" for one in tmp_path.glob("r-cards/*.html")}
+    assert {unquote(address) for address in linked} == written
 
 
 def test_a_run_without_labels_and_tars_that_are_gone(world):
