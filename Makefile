@@ -28,9 +28,10 @@ test: .venv/.dev ## pass the tests
 test-fast: .venv/.dev ## the tests without whole runs and servers
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not flows"
 
-lint: .venv/.dev ## lint, format, strict types, which room imports which, and the site
+lint: .venv/.dev ## lint, format (Python and SQL), strict types, which room imports which, and the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --quiet sql
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -73,7 +73,7 @@ counted as (
         count(*) filter (where outcome = 'changed_away') as changed_away_count,
         count(*) filter (where outcome = 'unchanged') as unchanged_count,
         avg((clean_class = concept)::integer)
-            filter (where has_class and not is_assumed) as clean_correct_frac,
+        filter (where has_class and not is_assumed) as clean_correct_frac,
         avg((predicted_class = concept)::integer) filter (where has_class)
             as attack_correct_frac,
         count(blank_outcome) as blank_count,

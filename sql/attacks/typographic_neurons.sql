@@ -107,22 +107,21 @@ ranked as (
     select
         *,
         clean_change > 0 as is_rise,
-        rank() over (
+        rank() over places + (count(*) over ties - 1) / 2 as mid_rank,
+    from changes
+    where is_open and clean_change <> 0
+    window
+        places as (
             partition by
                 dataset, run_id, class_set, attack_text, target_class, placement, layer,
                 unit
             order by clean_change
+        ),
+        ties as (
+            partition by
+                dataset, run_id, class_set, attack_text, target_class, placement, layer,
+                unit, clean_change
         )
-        + (
-            count(*) over (
-                partition by
-                    dataset, run_id, class_set, attack_text, target_class, placement,
-                    layer, unit, clean_change
-            )
-            - 1
-        ) / 2 as mid_rank,
-    from changes
-    where is_open and clean_change <> 0
 ),
 
 rank_sums as (

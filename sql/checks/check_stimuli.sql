@@ -53,14 +53,18 @@ problems as (
     select
         *,
         unnest([
-            case when attack_count > 0 and not has_clean
-                then 'attack without a clean image' end,
-            case when attack_count > 0 and not has_blank
-                then 'attack without a blank patch' end,
-            case when attack_count > 0 and not has_right_word
-                then 'attack without the right word' end,
-            case when is_uneven
-                then 'an attack and its controls cover different shares' end
+            if(
+                attack_count > 0 and not has_clean, 'attack without a clean image', null
+            ),
+            if(
+                attack_count > 0 and not has_blank, 'attack without a blank patch', null
+            ),
+            if(
+                attack_count > 0 and not has_right_word,
+                'attack without the right word',
+                null
+            ),
+            if(is_uneven, 'an attack and its controls cover different shares', null)
         ]) as what,
     from patches
 )

@@ -133,9 +133,9 @@ complete as (
     select
         dataset, run_id, layer, unit,
         max(sd_bin_of(activation - origin, sd, width, edge))
-            filter (where polarity = 'positive') as last_sd_bin,
+        filter (where polarity = 'positive') as last_sd_bin,
         min(sd_bin_of(activation - origin, sd, width, edge))
-            filter (where polarity = 'negative') as first_sd_bin,
+        filter (where polarity = 'negative') as first_sd_bin,
     from limits
     inner join neurons using (dataset, run_id, layer, unit)
     group by all
