@@ -33,8 +33,8 @@ from flows.retries import TASK_OPTIONS
 from flows.server import guarded, show_if_there
 from pipeline.base.errors import ConfigError, ShardError
 from pipeline.base.settings import ExtractConfig
-from pipeline.base.storage import Store, partition
-from pipeline.tables.datasets import Shard, dataset_folder, read_dataset, read_manifest
+from pipeline.base.storage import Store
+from pipeline.tables.datasets import Shard, read_dataset, read_manifest, run_folder
 from pipeline.tables.manifests import ShardManifest
 
 GPU_TAG = "gpu"
@@ -124,7 +124,7 @@ def read_manifests(
 ) -> list[ShardManifest]:
     """Manifests of the shards that are done or have failed."""
     store = Store(config.warehouse)
-    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
+    folder = run_folder(config.dataset, run_id)
     found = (read_manifest(store, folder, ordinal) for ordinal in ordinals)
     return [manifest for manifest in found if manifest is not None]
 

@@ -25,7 +25,7 @@ from pipeline.base.settings import ClassifyConfig, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
-from pipeline.tables.datasets import check_name, dataset_folder, read_manifests
+from pipeline.tables.datasets import check_name, read_manifests, run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import ClassSetRecord, RunRecord, named_paths
@@ -57,7 +57,7 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
     """
     check_prompts(config.classes, config.templates)
     store, progress = Store(config.warehouse), progress or NoProgress()
-    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=config.run)}"
+    folder = run_folder(config.dataset, config.run)
     if not store.exists(f"{folder}/run.json"):
         raise WarehouseError(
             f"Dataset {config.dataset!r} has no run {config.run!r}.",

@@ -21,7 +21,7 @@ from pipeline.base.leftovers import clear_half_written, clear_unnamed
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import SimilarityConfig, digest
-from pipeline.base.storage import Store, partition
+from pipeline.base.storage import Store
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import check_prompts, embed_classes, score_classes
 from pipeline.evidence.classify import (
@@ -30,7 +30,7 @@ from pipeline.evidence.classify import (
     read_shard_embeddings,
     refuse_another_model,
 )
-from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord, SimilarityRecord, named_paths
@@ -71,7 +71,7 @@ def score_concepts(
     """
     check_prompts(concepts, config.templates)
     store, progress = Store(config.warehouse), progress or NoProgress()
-    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=config.run)}"
+    folder = run_folder(config.dataset, config.run)
     if not store.exists(f"{folder}/run.json"):
         raise WarehouseError(
             f"Dataset {config.dataset!r} has no run {config.run!r}.",

@@ -12,11 +12,11 @@ from pipeline.base.errors import ConfigError, ConfigMismatchError
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import hold_lock
 from pipeline.base.settings import ExtractConfig, digest
-from pipeline.base.storage import Store, partition
+from pipeline.base.storage import Store
 from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
 from pipeline.extract.results import DTYPES, LayerOutput
-from pipeline.tables.datasets import check_name, dataset_folder
+from pipeline.tables.datasets import check_name, run_folder
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord
 
@@ -85,9 +85,9 @@ def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, 
     run_id = check_name(config.run, "run") if config.run else digest(identity)
     if not config.run and unsaid:
         earlier = digest({k: v for k, v in identity.items() if k not in unsaid})
-        if store.exists(f"{dataset_folder(config.dataset)}/{partition(run_id=earlier)}/run.json"):
+        if store.exists(f"{run_folder(config.dataset, earlier)}/run.json"):
             run_id = earlier
-    folder = f"{dataset_folder(config.dataset)}/{partition(run_id=run_id)}"
+    folder = run_folder(config.dataset, run_id)
     run = Run(run_id, folder, outputs, clip.model_id, clip.is_random)
     if store.exists(f"{folder}/run.json"):
         _refuse_another(store, config, run, identity, unsaid)

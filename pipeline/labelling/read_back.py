@@ -14,7 +14,7 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
 from pipeline.labelling.files import LabelFile, LabelRow
-from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import HumanLabelsRecord
@@ -177,8 +177,7 @@ def _write(
     activations: list[float | None],
 ) -> bool:
     """Write the table, then the record that names it. Returns whether the same was there already."""
-    run = partition(run_id=neuron["run_id"])
-    folder = f"{dataset_folder(neuron['dataset'])}/{run}/human_labels"
+    folder = f"{run_folder(neuron['dataset'], neuron['run_id'])}/human_labels"
     # A letter first: what a killed extraction leaves behind is known by a shard's number.
     name = f"labels-{digest([neuron['layer'], neuron['unit'], labeller])}"
     made_from = digest([(row.example_id, row.label, row.note) for row in rows] + activations)

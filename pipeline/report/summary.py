@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.display import quote_markdown
-from pipeline.base.storage import Store, partition
-from pipeline.tables.datasets import dataset_folder
+from pipeline.base.storage import Store
+from pipeline.tables.datasets import dataset_folder, run_folder
 from pipeline.upkeep.check import CheckResult
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
@@ -107,12 +107,12 @@ def render_summary(summary: dict[str, Any], root: str) -> str:
         root: What links to the warehouse's files begin with: a URL, or ``..`` from where it lies.
     """
     dataset, run_id = summary["dataset"], summary["run_id"]
-    folder = dataset_folder(dataset)
+    folder = run_folder(dataset, run_id)
     links = {
-        "dataset": folder,
-        "run": f"{folder}/{partition(run_id=run_id)}",
-        "run.json": f"{folder}/{partition(run_id=run_id)}/run.json",
-        "manifests": f"{folder}/{partition(run_id=run_id)}/manifests",
+        "dataset": dataset_folder(dataset),
+        "run": folder,
+        "run.json": f"{folder}/run.json",
+        "manifests": f"{folder}/manifests",
         "marts": "marts",
         "views.sql": "views.sql",
     }

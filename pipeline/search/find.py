@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipeline.base.errors import ConfigError, ModelError
-from pipeline.base.storage import Store, partition
-from pipeline.tables.datasets import dataset_folder
+from pipeline.base.storage import Store
+from pipeline.tables.datasets import run_folder
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord
 from pipeline.warehouse.connect import connect
@@ -237,7 +237,7 @@ def _direction(search: Search, run: FoundRun) -> TextDirection:
     """The text in the space of a run's own model."""
     from pipeline.evidence.texts import find_direction, load_run_model
 
-    path = f"{dataset_folder(run.dataset)}/{partition(run_id=run.run_id)}/run.json"
+    path = f"{run_folder(run.dataset, run.run_id)}/run.json"
     record = read_record(Store(search.warehouse or ""), path, RunRecord)
     model = search.model or record["config"]["model"]
     clip = load_run_model(model, record["identity"], search.device)

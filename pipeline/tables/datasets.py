@@ -68,6 +68,11 @@ def dataset_folder(dataset: str) -> str:
     return partition(dataset=check_name(dataset))
 
 
+def run_folder(dataset: str, run_id: str) -> str:
+    """The run's folder in the warehouse."""
+    return f"{dataset_folder(dataset)}/{partition(run_id=run_id)}"
+
+
 def list_datasets(store: Store) -> list[str]:
     """Names of the registered datasets, sorted."""
     folders = (name for name in store.list("") if name.startswith("dataset="))

@@ -23,7 +23,7 @@ from pipeline.base.locks import Lock, hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
-from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import CompactRecord
@@ -155,22 +155,19 @@ def compact(
         )
     todo = [run for run in runs if not run["is_compacted"]]
     for run in (run for run in runs if run["is_compacted"]):
-        with hold_lock(store, f"{run_folder(run)}/compact.lock") as lock:
-            _clear_leftovers(store, lock, run_folder(run))
-            _drop_versions(store, run_folder(run), set(_read_versions(store, run_folder(run))))
+        folder = run_folder(run["dataset"], run["run_id"])
+        with hold_lock(store, f"{folder}/compact.lock") as lock:
+            _clear_leftovers(store, lock, folder)
+            _drop_versions(store, folder, set(_read_versions(store, folder)))
     totals = [0, 0, 0]
     with faults_told(str(warehouse)), open_views(inventory, LabelSettings()) as connection:
         for run in todo:
-            with hold_lock(store, f"{run_folder(run)}/compact.lock") as lock:
-                _clear_leftovers(store, lock, run_folder(run))
+            folder = run_folder(run["dataset"], run["run_id"])
+            with hold_lock(store, f"{folder}/compact.lock") as lock:
+                _clear_leftovers(store, lock, folder)
                 done = _compact_run(connection, inventory, run, progress)
             totals = [a + b for a, b in zip(totals, done, strict=True)]
     return CompactSummary(len(todo), len(runs) - len(todo), *totals)
-
-
-def run_folder(run: dict[str, Any]) -> str:
-    """Where a run of an inventory lies."""
-    return f"{dataset_folder(run['dataset'])}/{partition(run_id=run['run_id'])}"
 
 
 def _compact_run(
@@ -181,7 +178,7 @@ def _compact_run(
 ) -> tuple[int, int, int]:
     store = inventory.store
     where = {"dataset": run["dataset"], "run_id": run["run_id"]}
-    folder = run_folder(run)
+    folder = run_folder(run["dataset"], run["run_id"])
     shards = [s for s in inventory.run_shards if s["run_id"] == run["run_id"]]
     shards = [s for s in shards if s["dataset"] == run["dataset"] and s["status"] == "done"]
     ordinals = sorted(shard["shard_ordinal"] for shard in shards)
