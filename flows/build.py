@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from prefect import flow, task
+from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.artifacts import ArtifactProgress, show_checks
-from flows.retries import TASK_OPTIONS
+from flows.artifacts import show_checks
 from flows.server import guarded
+from flows.steps import Tasks
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import LabelSettings
-from pipeline.upkeep.build import BuildSummary, build
-from pipeline.upkeep.check import CheckResult, check, run_violations
-
-
-@task(name="build marts", **TASK_OPTIONS)
-def build_marts(warehouse: str, labels: LabelSettings | None) -> BuildSummary:
-    """Write the marts, if anything changed since they were written."""
-    return build(warehouse, labels, ArtifactProgress(f"Marts of {warehouse}"))
-
-
-@task(name="check warehouse", **TASK_OPTIONS)
-def check_warehouse(warehouse: str) -> list[CheckResult]:
-    """Run every check and show what they found. Violations do not fail it: see `refuse_violations`."""
-    results = check(warehouse, ArtifactProgress(f"Checks of {warehouse}"))
-    show_checks("checks", results, warehouse)
-    return results
+from pipeline.jobs.job import build_step, check_step
+from pipeline.upkeep.check import CheckResult, run_violations
 
 
 def refuse_violations(results: list[CheckResult], warehouse: str) -> None:
@@ -54,7 +40,10 @@ def build_flow(warehouse: str, labels: LabelSettings | None = None) -> None:
     Raises:
         WarehouseError: Nothing to build from, or a check found violations.
     """
-    built = build_marts.submit(warehouse, labels).result()
+    worker = Tasks()
+    built = worker.do(build_step(warehouse, labels))
     log = get_run_logger()
     log.info("Marts: %s%s", built.row_counts, " (nothing had changed)" if built.was_current else "")
-    refuse_violations(check_warehouse.submit(warehouse).result(), warehouse)
+    checks = worker.do(check_step(warehouse))
+    show_checks("checks", checks, warehouse)
+    refuse_violations(checks, warehouse)

@@ -10,6 +10,7 @@ import typer
 
 from pipeline.base.display import print_table, say
 from pipeline.base.progress import choose_progress
+from pipeline.base.steps import Here
 from pipeline.cli.options import Warehouse, examples
 
 
@@ -37,7 +38,7 @@ def run_config(
     from pipeline.upkeep.check import run_violations
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
-    done = run_job(load_config(config, warehouse, fallback), choose_progress())
+    done = run_job(load_config(config, warehouse, fallback), Here(choose_progress()))
     say(*done.lines)
     if run_violations(done.checks):
         raise typer.Exit(1)
@@ -51,7 +52,7 @@ def demo(
     from pipeline.upkeep.check import run_violations
 
     say(FIRST_LINE)
-    done = run_demo(warehouse, choose_progress())
+    done = run_demo(warehouse, Here(choose_progress()))
     say(*done.job.lines)
     say(
         "",

@@ -12,6 +12,7 @@ from pipeline.base.display import print_table, say
 from pipeline.base.errors import ConfigError
 from pipeline.base.progress import choose_progress
 from pipeline.base.settings import ClassChoice, ExtractConfig
+from pipeline.base.steps import Here
 from pipeline.cli.options import examples, settings_as_options
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _run_and_print(
     from pipeline.probes.probe import run_probe
 
     choice = replace(choice, classes=read_classes(choice.classes, class_file))
-    done = run_probe(probe, config, choice, choose_progress())
+    done = run_probe(probe, config, choice, Here(choose_progress()))
     say(f"run {done.run_id}, class set {done.class_set}: {done.class_count} classes")
     if done.is_random:
         say("The model's weights are RANDOM: these numbers show the machinery alone.")

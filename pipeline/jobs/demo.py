@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import (
     ClassChoice,
     ExtractConfig,
@@ -17,23 +16,23 @@ from pipeline.base.settings import (
     LabelSettings,
     SimilarityConfig,
 )
+from pipeline.base.steps import Step, Worker
 from pipeline.base.storage import Store
-from pipeline.evidence.similarity import score_similarity
 from pipeline.jobs.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
-from pipeline.jobs.job import JobSummary
+from pipeline.jobs.job import JobSummary, do_build, do_check, do_extract, do_similarity
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.probes.attack import ATTACK
 from pipeline.probes.probe import run_probe
 from pipeline.probes.stroop import STROOP
 from pipeline.report.contact_sheet import save_sheet
+from pipeline.sources.ingest import ingest_items
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font, find_fonts
 from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open_picture
 from pipeline.stimuli.stroop import iter_stroop
 from pipeline.stimuli.typographic import Attack, BaseImage, iter_typographic
 from pipeline.stimuli.words import WordOptions, concept_words, iter_words
-from pipeline.upkeep.build import build
-from pipeline.upkeep.check import CheckResult, check
+from pipeline.upkeep.check import CheckResult
 from pipeline.warehouse.connect import connect
 
 DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"
@@ -149,16 +148,15 @@ def demo_fonts() -> tuple[Font, ...]:
     return tuple(font for font in find_fonts(_FONT_PACKAGES) if font.name in FONTS)
 
 
-def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSummary:
+def run_demo(warehouse: str, worker: Worker) -> DemoSummary:
     """Make stimuli, run nano over them, label its neurons, and run the two tests on written words.
+
+    The steps are those of any job; what is the demo's own is what it makes and what it tells.
 
     Raises:
         NeuronsError: A step could not be done.
     """
-    from pipeline.extract.run import extract
-    from pipeline.sources.ingest import ingest_items
-
-    progress, job = progress or NoProgress(), JobSummary()
+    job = JobSummary()
     summary = DemoSummary(warehouse, job)
     fonts = demo_fonts()
     sources: dict[str, Iterator[SourceExample]] = {
@@ -170,41 +168,24 @@ def run_demo(warehouse: str, progress: ProgressCallback | None = None) -> DemoSu
     }
     for dataset, items in sources.items():
         limits = IngestConfig(warehouse, dataset, shard_size=500)
-        done = ingest_items(limits, "stimuli", items, progress)
+        work = partial(ingest_items, limits, "stimuli", items)
+        done = worker.do(Step("make stimuli", f"Shards of {dataset}", work))
         job.lines.append(
             f"stimuli  {dataset}: {done.shard_count} shards, {done.written_count} images, "
             f"{done.rejected_count} rejected, {done.duplicate_count} repeated images"
         )
-    result = extract(_extraction(warehouse, DATASET), progress)
-    job.run_ids.append(result.run_id)
-    rate = result.read_count / result.seconds if result.seconds else 0.0
-    job.lines.append(
-        f"extract  run {result.run_id}: {result.written_count} images written, "
-        f"{result.rejected_count} rejected, {rate:.0f} images/s; "
-        f"{result.skipped_shard_count} of {result.shard_count} shards were done already"
-    )
+    run_id = do_extract(job, worker, _extraction(warehouse, DATASET))
     for probe, dataset in ((ATTACK, ATTACK_DATASET), (STROOP, STROOP_DATASET)):
         found = run_probe(
-            probe, _extraction(warehouse, dataset), ClassChoice(templates=PROMPTS), progress
+            probe, _extraction(warehouse, dataset), ClassChoice(templates=PROMPTS), worker
         )
         job.run_ids.append(found.run_id)
         table = found.tables[0]
         summary.tables.append((table.title, table.columns, list(table.rows)))
-    read = score_similarity(
-        SimilarityConfig(warehouse, DATASET, result.run_id, templates=PROMPTS, device="cpu"),
-        progress,
-    )
-    job.lines.append(
-        f"similar  run {read.run_id}: {read.concept_count} concepts, "
-        f"{read.row_count} likely pairs of image and concept"
-    )
-    job.built = build(warehouse, DEMO_LABELS, progress)
-    job.lines.append(
-        "build    " + ", ".join(f"{name} {n}" for name, n in job.built.row_counts.items())
-    )
-    job.checks = check(warehouse, progress)
-    violations = sum(r.violation_count for r in job.checks if not r.is_warning)
-    job.lines.append(f"check    {len(job.checks)} checks, {violations} violations")
+    reading = SimilarityConfig(warehouse, DATASET, run_id, templates=PROMPTS, device="cpu")
+    do_similarity(job, worker, reading)
+    do_build(job, worker, warehouse, DEMO_LABELS)
+    do_check(job, worker, warehouse)
     _compare(summary)
     _draw(summary)
     return summary

@@ -7,17 +7,23 @@ stimuli, then a zero-shot classification of what it stored, then questions to th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassChoice, ClassifyConfig, ExtractConfig
+from pipeline.base.steps import Step, Worker
 from pipeline.base.storage import Store
+from pipeline.extract.step import extract_step
 from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
+
+if TYPE_CHECKING:
+    from pipeline.evidence.classify import ClassifySummary
 
 
 @dataclass(frozen=True)
@@ -63,22 +69,34 @@ def run_probe(
     probe: Probe,
     config: ExtractConfig,
     choice: ClassChoice,
-    progress: ProgressCallback | None = None,
+    worker: Worker,
 ) -> ProbeSummary:
-    """Extract, classify and ask. What is done already is not done again.
+    """Extract, classify and ask: the steps of the command line and of the flows.
+
+    What is done already is not done again.
 
     Raises:
         ConfigError: The given classes lack one that the stimuli need.
         WarehouseError: The dataset holds no such stimuli.
         NeuronsError: A step could not be done. What was finished stays.
     """
-    from pipeline.evidence.classify import classify
-    from pipeline.extract.run import extract
-
     choice = complete_choice(probe, config.warehouse, config.dataset, choice)
-    run_id = extract(config, progress).run_id
-    done = classify(classify_config(config, run_id, choice), progress)
+    run_id = worker.do(extract_step(config)).run_id
+    worker.raise_failures()  # half of the images would be another test
+    done = worker.do(classify_step(classify_config(config, run_id, choice)))
     return summarise_probe(probe, config, run_id, done.class_set)
+
+
+def classify_step(config: ClassifyConfig) -> Step[ClassifySummary]:
+    """Score every example of a run against classes."""
+    title = f"Shards of {config.dataset}, run {config.run}"
+    return Step("classify run", title, partial(_classify, config), config.device)
+
+
+def _classify(config: ClassifyConfig, progress: ProgressCallback | None) -> ClassifySummary:
+    from pipeline.evidence.classify import classify  # torch only when it is needed
+
+    return classify(config, progress)
 
 
 def complete_choice(probe: Probe, warehouse: str, dataset: str, choice: ClassChoice) -> ClassChoice:

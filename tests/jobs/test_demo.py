@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.base.steps import Here
 from pipeline.jobs.demo import run_demo
 from pipeline.nano.planted import BOTH_FACETS, load_planted
 from pipeline.warehouse.connect import connect
@@ -24,7 +25,7 @@ def warehouse(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(warehouse):
-    return run_demo(str(warehouse))
+    return run_demo(str(warehouse), Here())
 
 
 def test_the_pipelines_own_labels_name_the_planted_neurons(demo, capsys):

@@ -25,6 +25,7 @@ from scipy.stats import mannwhitneyu
 from pipeline import connect
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.settings import ClassChoice
+from pipeline.base.steps import Here
 from pipeline.cli.probes import read_classes
 from pipeline.probes.attack import ATTACK
 from pipeline.probes.probe import complete_choice, run_probe
@@ -44,8 +45,8 @@ def probed(tmp_path_factory) -> str:
     warehouse = ingest_stimuli(
         folder, a=attack_samples(5), b=attack_samples(4, first=5), c=stroop_samples()
     )
-    run_probe(ATTACK, probe_config(warehouse), ClassChoice(class_set="attack"))
-    run_probe(STROOP, probe_config(warehouse), ClassChoice(class_set="stroop"))
+    run_probe(ATTACK, probe_config(warehouse), ClassChoice(class_set="attack"), Here())
+    run_probe(STROOP, probe_config(warehouse), ClassChoice(class_set="stroop"), Here())
     return warehouse
 
 
@@ -156,7 +157,9 @@ def test_every_stroop_cell_is_there(probed):
 
 def test_marts_are_not_built_again_for_a_classification(probed):
     build(probed)
-    run_probe(ATTACK, probe_config(probed), ClassChoice(templates=("{}",), class_set="plain"))
+    run_probe(
+        ATTACK, probe_config(probed), ClassChoice(templates=("{}",), class_set="plain"), Here()
+    )
     assert build(probed).was_current
     results = check(probed)
     assert run_violations(results) == 0
@@ -206,7 +209,7 @@ def test_classes_of_a_file_and_of_the_command_line(tmp_path, probed):
 def test_a_dataset_without_such_stimuli(tmp_path, probed):
     warehouse = ingest_stimuli(tmp_path, a=make_samples(2))
     with pytest.raises(WarehouseError, match="holds no typographic stimuli"):
-        run_probe(ATTACK, probe_config(warehouse), ClassChoice())
+        run_probe(ATTACK, probe_config(warehouse), ClassChoice(), Here())
     with pytest.raises(WarehouseError, match="no dataset 'e'"):
         complete_choice(ATTACK, warehouse, "e", ClassChoice())
     with pytest.raises(ConfigError, match="not among"):
