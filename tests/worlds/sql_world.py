@@ -85,11 +85,13 @@ def columns_of(relation: str) -> dict[str, str]:
 def insert(
     con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[dict[str, Any]], **shared: Any
 ) -> None:
-    """Insert rows; a column that none of them has is ``shared``, or what the table has by default."""
-    rows = [shared | row for row in rows]
-    if rows:
-        names = dict.fromkeys(name for row in rows for name in row)
-        frame = pa.table({name: [row.get(name) for row in rows] for name in names})
+    """Insert rows; a column that a row lacks is ``shared``, or what the table has by default."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        whole = shared | row
+        alike.setdefault(tuple(whole), []).append(whole)
+    for names, group in alike.items():
+        frame = pa.table({name: [row[name] for row in group] for name in names})
         con.register("rows_to_insert", frame)
         con.execute(f"insert into {table} by name from rows_to_insert")
         con.unregister("rows_to_insert")
