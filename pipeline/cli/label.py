@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from pipeline.cli.neuron_arguments import (
     which_neuron,
 )
 from pipeline.cli.options import Warehouse, examples
+
+if TYPE_CHECKING:
+    from pipeline.labelling.files import Sheet
 
 label = typer.Typer(
     name="label",
@@ -63,7 +66,7 @@ def export(
     where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     with connect(warehouse) as connection:
         neuron = find_neuron(connection, **where)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"labels-{neuron['layer']}-{neuron['unit']}")
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"labels-{neuron.layer}-{neuron.unit}")
         done = export_sheet(
             connection,
             Store(warehouse),
@@ -135,13 +138,11 @@ def import_(
         )
 
 
-def _told_by_sheet(
-    asked: dict[str, Any], sheet: dict[str, Any] | None, path: Path
-) -> dict[str, Any]:
+def _told_by_sheet(asked: dict[str, Any], sheet: Sheet | None, path: Path) -> dict[str, Any]:
     """Arguments of ``find_neuron``: what the options say, else what the sheet says."""
     if sheet is not None:
-        known = {"layer": "layer", "unit": "unit", "run": "run_id", "dataset": "dataset"}
-        told = {name: sheet[member] for name, member in known.items()}
+        of = sheet.neuron
+        told = {"layer": of.layer, "unit": of.unit, "run": of.run_id, "dataset": of.dataset}
         return told | {name: value for name, value in asked.items() if value is not None}
     if asked["layer"] is None or asked["unit"] is None:
         raise ConfigError(

@@ -8,10 +8,11 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from pipeline.base.errors import SourceError, WarehouseError
 from pipeline.tables.records import check_shape
+from pipeline.warehouse.find import Neuron
 
 SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")
 """Columns of a sheet's ``labels.csv``; a person fills the last two."""
@@ -37,12 +38,22 @@ class LabelRow:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """What ``sheet.json`` says."""
+
+    name: str
+    neuron: Neuron
+    example_ids: dict[int, int]
+    """By item."""
+
+
+@dataclass(frozen=True)
 class LabelFile:
     """What a file of labels says, before it is compared with a run."""
 
     path: Path
     rows: tuple[LabelRow, ...]
-    sheet: dict[str, Any] | None
+    sheet: Sheet | None
     """The sheet it belongs to; None for labels by example_id."""
 
 
@@ -84,8 +95,8 @@ def read_labels(source: Path, sheet: Path | None = None) -> LabelFile:
     if "item" not in names:
         return LabelFile(path, _rows_by_example(path, records), None)
     folder = sheet or path.parent
-    key = _read_key(folder / SHEET_FILE if folder.is_dir() else folder, path)
-    return LabelFile(path, _rows_of_sheet(path, records, key), key)
+    known = _read_sheet(folder / SHEET_FILE if folder.is_dir() else folder, path)
+    return LabelFile(path, _rows_of_sheet(path, records, known), known)
 
 
 def _parse(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -127,11 +138,13 @@ class SheetKey(TypedDict):
     items: list[SheetItem]
 
 
-def _read_key(path: Path, labels: Path) -> dict[str, Any]:
+def _read_sheet(path: Path, labels: Path) -> Sheet:
     try:
-        key = json.loads(path.read_text(encoding="utf-8"))
+        key: SheetKey = json.loads(path.read_text(encoding="utf-8"))
         check_shape(key, SheetKey, str(path))
-        return {**key, "items": {entry["item"]: entry["example_id"] for entry in key["items"]}}
+        neuron = Neuron(key["dataset"], key["run_id"], key["layer"], key["unit"])
+        examples = {entry["item"]: entry["example_id"] for entry in key["items"]}
+        return Sheet(key["sheet"], neuron, examples)
     except OSError as error:
         raise SourceError(
             f"{labels} is a sheet's, but there is no {path}: {error.strerror}.",
@@ -146,23 +159,23 @@ def _read_key(path: Path, labels: Path) -> dict[str, Any]:
 
 
 def _rows_of_sheet(
-    path: Path, records: list[tuple[int, dict[str, str]]], key: dict[str, Any]
+    path: Path, records: list[tuple[int, dict[str, str]]], sheet: Sheet
 ) -> tuple[LabelRow, ...]:
     rows: list[LabelRow] = []
     problems: list[str] = []
     seen: dict[int, int] = {}
     for line, record in records:
         item = _whole_number(record["item"])
-        if record.get("sheet", key["sheet"]) != key["sheet"]:
-            problems.append(f"line {line} is of sheet {record['sheet']!r}, not {key['sheet']!r}")
-        elif item is None or item not in key["items"]:
-            count = len(key["items"])
+        if record.get("sheet", sheet.name) != sheet.name:
+            problems.append(f"line {line} is of sheet {record['sheet']!r}, not {sheet.name!r}")
+        elif item is None or item not in sheet.example_ids:
+            count = len(sheet.example_ids)
             problems.append(f"line {line}: there is no item {record['item']!r}, only 1 to {count}")
         elif item in seen:
             problems.append(f"line {line}: item {item} was on line {seen[item]} already")
         else:
             seen[item] = line
-            example_id = key["items"][item]
+            example_id = sheet.example_ids[item]
             rows.append(LabelRow(line, example_id, record["label"], record.get("note", "")))
     _refuse(path, problems)
     return tuple(rows)

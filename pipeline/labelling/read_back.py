@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from pipeline.tables.manifests import make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import HumanLabelsRecord
 from pipeline.tables.schema import TABLES
+from pipeline.warehouse.find import Neuron
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,7 +43,7 @@ class ImportSummary:
 def import_labels(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
-    neuron: dict[str, Any],
+    neuron: Neuron,
     labels: LabelFile,
     labeller: str,
 ) -> ImportSummary:
@@ -54,7 +55,7 @@ def import_labels(
     Args:
         connection: Of ``pipeline.connect``.
         store: The warehouse.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        neuron: Which they are of.
         labels: Of `read_labels`.
         labeller: Who labelled.
 
@@ -94,30 +95,26 @@ def import_labels(
     )
 
 
-def check_sheet(labels: LabelFile, neuron: dict[str, Any]) -> None:
+def check_sheet(labels: LabelFile, neuron: Neuron) -> None:
     """Refuse a sheet of another neuron.
 
     Raises:
         ConfigError: Both are named.
     """
-    if labels.sheet is not None:
-        there = {name: labels.sheet.get(name) for name in neuron}
-        if there != neuron:
-            raise ConfigError(
-                f"The sheet of {labels.path} is of {_describe(there)}, not of {_describe(neuron)}.",
-                "Leave out --layer, --unit, --run and --dataset: a sheet knows its neuron.",
-            )
+    if labels.sheet is not None and labels.sheet.neuron != neuron:
+        there = _describe(labels.sheet.neuron)
+        raise ConfigError(
+            f"The sheet of {labels.path} is of {there}, not of {_describe(neuron)}.",
+            "Leave out --layer, --unit, --run and --dataset: a sheet knows its neuron.",
+        )
 
 
-def _describe(neuron: dict[str, Any]) -> str:
-    return (
-        f"unit {neuron['unit']} of {neuron['layer']!r}, "
-        f"run {neuron['run_id']!r} of {neuron['dataset']!r}"
-    )
+def _describe(neuron: Neuron) -> str:
+    return f"unit {neuron.unit} of {neuron.layer!r}, run {neuron.run_id!r} of {neuron.dataset!r}"
 
 
 def _find_examples(
-    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], ids: list[int]
+    connection: duckdb.DuckDBPyConnection, neuron: Neuron, ids: list[int]
 ) -> dict[int, tuple[bool, float | None]]:
     """Whether each example of the run is a repeated image, and the neuron's activation if known.
 
@@ -164,24 +161,24 @@ def _find_examples(
         left join known on wanted.example_id = known.example_id
         group by wanted.example_id
         """,
-        {**neuron, "ids": ids},
+        {**neuron.parameters, "ids": ids},
     ).fetchall()
     return {example_id: (is_duplicate, value) for example_id, is_duplicate, value in rows}
 
 
 def _write(
     store: Store,
-    neuron: dict[str, Any],
+    neuron: Neuron,
     labeller: str,
     rows: list[LabelRow],
     activations: list[float | None],
 ) -> bool:
     """Write the table, then the record that names it. Returns whether the same was there already."""
-    folder = f"{run_folder(neuron['dataset'], neuron['run_id'])}/human_labels"
+    folder = f"{run_folder(neuron.dataset, neuron.run_id)}/human_labels"
     # A letter first: what a killed extraction leaves behind is known by a shard's number.
-    name = f"labels-{digest([neuron['layer'], neuron['unit'], labeller])}"
+    name = f"labels-{digest([neuron.layer, neuron.unit, labeller])}"
     made_from = digest([(row.example_id, row.label, row.note) for row in rows] + activations)
-    place = f"{folder}/{partition(layer=neuron['layer'])}"
+    place = f"{folder}/{partition(layer=neuron.layer)}"
     rel = f"{place}/{name}-{made_from}.parquet"
     with hold_lock(store, f"{folder}/{name}.lock") as lock:
         clear_half_written(store, lock, folder, place, prefix=name)
@@ -191,7 +188,7 @@ def _write(
             return True
         now = datetime.now(UTC)
         columns = [
-            [neuron["unit"]] * len(rows),
+            [neuron.unit] * len(rows),
             [row.example_id for row in rows],
             [row.label for row in rows],
             [labeller] * len(rows),
@@ -203,11 +200,11 @@ def _write(
         arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
         written = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
         record = {
-            "layer": neuron["layer"],
-            "unit": neuron["unit"],
+            "layer": neuron.layer,
+            "unit": neuron.unit,
             "labeller": labeller,
             "imported_at": now.isoformat(timespec="seconds"),
-            "files": [make_entry("human_labels", rel, len(rows), written, neuron["layer"])],
+            "files": [make_entry("human_labels", rel, len(rows), written, neuron.layer)],
         }
         store.write_record(path, record, with_copy=True)
         # Open connections may still read the file before this one, but none before that.

@@ -27,6 +27,7 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
 from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ class SheetSummary:
 
 
 def bin_samples(
-    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], per_bin: int
+    connection: duckdb.DuckDBPyConnection, neuron: Neuron, per_bin: int
 ) -> list[BinSample]:
     """Up to ``per_bin`` examples of every bin of a neuron, drawn at random, weakest bin first.
 
     Args:
         connection: Of ``pipeline.connect``.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        neuron: Of `find_neuron`.
         per_bin: The largest number of examples of a bin.
     """
     rows = connection.execute(
@@ -88,7 +89,7 @@ def bin_samples(
         group by sd_bin, bin_left_sd, bin_right_sd
         order by sd_bin
         """,
-        {**neuron, "per_bin": per_bin},
+        {**neuron.parameters, "per_bin": per_bin},
     ).fetchall()
     return [
         BinSample(bin_, left, right, frac, tuple(ids), tuple(sds))
@@ -99,7 +100,7 @@ def bin_samples(
 def export_sheet(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
-    neuron: dict[str, Any],
+    neuron: Neuron,
     out: Path,
     per_bin: int = 20,
     seed: int = 0,
@@ -115,7 +116,7 @@ def export_sheet(
     Args:
         connection: Of ``pipeline.connect``.
         store: The warehouse.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        neuron: Of `find_neuron`.
         out: The folder to make.
         per_bin: The largest number of images of a bin.
         seed: Of the order.
@@ -136,8 +137,8 @@ def export_sheet(
     if not bins or not _has_samples(connection, neuron):
         raise _explain_none(connection, neuron)
     example_ids = sorted(example_id for each in bins for example_id in each.example_ids)
-    random.Random(f"{seed} {neuron['layer']} {neuron['unit']}").shuffle(example_ids)
-    record = {**neuron, "seed": seed, "per_bin": per_bin, "example_ids": example_ids}
+    random.Random(f"{seed} {neuron.layer} {neuron.unit}").shuffle(example_ids)
+    record = {**neuron.parameters, "seed": seed, "per_bin": per_bin, "example_ids": example_ids}
     sheet = digest(record)
     with new_folder(out, SHEET_FILE) as folder:
         count = _write_sheet(
@@ -265,19 +266,19 @@ def _used_labels(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
     return [label for (label,) in rows]
 
 
-def _has_samples(connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any]) -> bool:
+def _has_samples(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> bool:
     found = connection.execute(
         """
         select count(*) from raw_shard_samples
         where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
         """,
-        neuron,
+        neuron.parameters,
     ).fetchall()
     return bool(found[0][0])
 
 
-def _explain_none(connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any]) -> WarehouseError:
-    where = f"unit {neuron['unit']} of {neuron['layer']!r} in run {neuron['run_id']!r}"
+def _explain_none(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> WarehouseError:
+    where = f"unit {neuron.unit} of {neuron.layer!r} in run {neuron.run_id!r}"
     if not _has_samples(connection, neuron):
         return WarehouseError(
             f"There are no samples of {where}.",

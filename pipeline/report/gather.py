@@ -20,6 +20,7 @@ from pipeline.report.card import (
     Stratum,
 )
 from pipeline.report.thumbnails import Picture, read_pictures
+from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.layer_axes import read_axis
 
 if TYPE_CHECKING:
@@ -214,23 +215,21 @@ MOST_HUMAN_CATEGORIES = 3
 """Categories that people wrote, that are drawn."""
 
 
-def gather_card(
-    connection: duckdb.DuckDBPyConnection, store: Store, neuron: Mapping[str, Any]
-) -> Card:
+def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neuron) -> Card:
     """Ask the views for everything that a card shows.
 
     Args:
         connection: Of ``pipeline.connect``.
         store: The warehouse.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``, as of ``find.find_neuron``.
+        neuron: Of ``find.find_neuron``.
 
     Raises:
         WarehouseError: A tar is gone, so there are no pictures.
     """
-    ask = Asker(connection, dict(neuron))
+    ask = Asker(connection, neuron.parameters)
     stats = ask(_STATS)[0]
     model_id, is_random = stats.pop("model_id"), stats.pop("is_random")
-    tower, axis = stats.pop("tower"), read_axis(connection, neuron)
+    tower, axis = stats.pop("tower"), read_axis(connection, neuron.parameters)
     label = Label(**ask(_LABEL)[0])
     sd = stats["sd"]
     origin = stats["mean"] if axis == "z" else 0.0
@@ -242,7 +241,7 @@ def gather_card(
     contrasting = ask(_CONTRASTING, count=EXAMPLE_COUNT)
     ids = {row["example_id"] for row in (*examples, *samples, *contrasting)}
     ids.update(i for row in groups for i in row["ids"][:GROUP_COUNT])
-    pictures = _framed(ask, label, read_pictures(connection, store, neuron["dataset"], ids))
+    pictures = _framed(ask, label, read_pictures(connection, store, neuron.dataset, ids))
 
     def shown(rows: Iterable[Mapping[str, Any]]) -> tuple[Picture, ...]:
         return tuple(
@@ -257,12 +256,12 @@ def gather_card(
 
     clarity = ask(_CLARITY)
     return Card(
-        **neuron,
+        **neuron.parameters,
         model_id=model_id,
         is_random=is_random,
         axis=axis,
         tower=tower,
-        planted=planted_concept(model_id, neuron["layer"], neuron["unit"]),
+        planted=planted_concept(model_id, neuron.layer, neuron.unit),
         stats=Stats(**stats),
         label=label,
         top=shown(row for row in examples if row["polarity"] == "positive"),

@@ -16,7 +16,7 @@ from pipeline.report.gather import gather_card
 from pipeline.report.run_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import find_neuron, find_run
+from pipeline.warehouse.find import Neuron, find_neuron, find_run
 from pipeline.warehouse.stale import tell_stale
 
 
@@ -74,12 +74,7 @@ def write_report(
         report = gather_report(connection, store, found.dataset, found.run_id)
         cards = {}
         for layer, unit in report.shown if with_cards else ():
-            neuron = {
-                "dataset": report.dataset,
-                "run_id": report.run_id,
-                "layer": layer,
-                "unit": unit,
-            }
+            neuron = Neuron(report.dataset, report.run_id, layer, unit)
             name = f"{out.stem}-cards/{layer.replace(':', '_')}-{unit}.html"
             _write_page(render_card(gather_card(connection, store, neuron)), out.parent / name)
             cards[layer, unit] = quote(name)

@@ -39,7 +39,7 @@ def find_like(warehouse: str, where: dict[str, Any], k: int) -> Iterator[Found]:
     with connect(warehouse) as connection:
         tell_stale(connection, ("neuron_labels",))
         neuron = find_neuron(connection, **where)
-        key = (neuron["dataset"], neuron["run_id"], neuron["layer"])
+        key = (neuron.dataset, neuron.run_id, neuron.layer)
         layers = list_layers(connection)
         mine = next(one for one in layers if (one.dataset, one.run_id, one.layer) == key)
         layers.sort(
@@ -49,14 +49,14 @@ def find_like(warehouse: str, where: dict[str, Any], k: int) -> Iterator[Found]:
                 one.dataset != mine.dataset,
             )
         )
-        label = read_labels(connection, mine).get(neuron["unit"])
+        label = read_labels(connection, mine).get(neuron.unit)
         yield Found(
-            f"{mine.layer}  unit {neuron['unit']}, {mine.dataset}, run {mine.run_id} "
+            f"{mine.layer}  unit {neuron.unit}, {mine.dataset}, run {mine.run_id} "
             f"({mine.model_id}): {label or 'unlabelled'}",
         )
-        mutual = _mutual(connection, mine, neuron["unit"])
+        mutual = _mutual(connection, mine, neuron.unit)
         for other in layers:
-            yield _compare(connection, mine, neuron["unit"], other, k, mutual)
+            yield _compare(connection, mine, neuron.unit, other, k, mutual)
 
 
 def _compare(

@@ -12,7 +12,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
 from pipeline.report.contact_sheet import draw_sheet, save_sheet
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.find import Neuron, find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
 from pipeline.warehouse.layer_axes import read_axis, say_strength
 from pipeline.warehouse.stale import tell_stale
@@ -82,9 +82,9 @@ def show_top(
     with connect(warehouse) as connection:
         tell_stale(connection, ("top_examples", "neuron_labels"))
         neuron = find_neuron(connection, **where)
-        axis = read_axis(connection, neuron)
+        axis = read_axis(connection, neuron.parameters)
         top = find_top(connection, neuron, k, polarity)
-        title = f"{neuron['layer']}  unit {neuron['unit']}  {polarity}"
+        title = f"{neuron.layer}  unit {neuron.unit}  {polarity}"
         say(title, label := _describe_label(connection, neuron, polarity))
         if top.rows:
             names = [axis if name == "sd" else name for name in COLUMNS]
@@ -92,17 +92,15 @@ def show_top(
         if top.note:
             say(top.note)
         if sheet is not None:
-            place = (connection, Store(warehouse), neuron["dataset"])
+            place = (connection, Store(warehouse), neuron.dataset)
             images = _read_images(*place, top.rows, axis)
-            heads = (title, label, f"{neuron['dataset']}, run {neuron['run_id']}")
+            heads = (title, label, f"{neuron.dataset}, run {neuron.run_id}")
             save_sheet(draw_sheet(heads, images), sheet)
             more = f" (the first {SHEET_IMAGES})" if len(top.rows) > SHEET_IMAGES else ""
             say(f"Picture: {sheet}{more}")
 
 
-def find_top(
-    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], k: int, polarity: str
-) -> Top:
+def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, polarity: str) -> Top:
     """The ``k`` strongest (or most inhibiting) distinct images of a neuron.
 
     A run keeps the ``top_k`` of every neuron apart. More are looked for among the stored activations,
@@ -119,7 +117,6 @@ def find_top(
     """
     if k < 1:
         raise ConfigError(f"k is {k}.", "It must be a whole number >= 1.")
-    run = {name: neuron[name] for name in ("dataset", "run_id")}
     ((top_k, store, written_count),) = connection.execute(
         """
         select stg_runs.top_k, layers.store, runs.written_count
@@ -128,7 +125,7 @@ def find_top(
         inner join runs using (dataset, run_id)
         where dataset = $dataset and run_id = $run_id and layer = $layer
         """,
-        {**run, "layer": neuron["layer"]},
+        {"dataset": neuron.dataset, "run_id": neuron.run_id, "layer": neuron.layer},
     ).fetchall()
     is_whole = store == "all" or (store == "positive" and polarity == "positive")
     found = connection.execute(
@@ -142,9 +139,14 @@ def find_top(
         where examples.dataset = $dataset
         order by top.example_rank
         """,
-        {**neuron, "polarity": polarity, "k": k, "axis": read_axis(connection, neuron)},
+        {
+            **neuron.parameters,
+            "polarity": polarity,
+            "k": k,
+            "axis": read_axis(connection, neuron.parameters),
+        },
     ).fetchall()
-    texts = read_primary_texts(connection, neuron["dataset"], [row[3] for row in found])
+    texts = read_primary_texts(connection, neuron.dataset, [row[3] for row in found])
     rows = tuple((*row, texts.get(row[3])) for row in found)
     if len(rows) >= k:
         return Top(rows, "")
@@ -160,16 +162,14 @@ def find_top(
     return Top(rows, f"There are {len(rows)} of the {k} asked for: {none_left}.")
 
 
-def _describe_label(
-    connection: duckdb.DuckDBPyConnection, neuron: dict[str, Any], polarity: str
-) -> str:
+def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron, polarity: str) -> str:
     label = connection.execute(
         """
         select concept, category, q_value, reason from neuron_labels
         where
             dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
         """,
-        neuron,
+        neuron.parameters,
     ).fetchall()
     concept, category, q, reason = label[0] if label else (None, None, None, "no label")
     if reason == "circular":

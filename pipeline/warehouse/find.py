@@ -7,7 +7,7 @@ A layer may be called by its canonical name (``PATH:POINT:POOLING``), by its pat
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import duckdb
@@ -41,6 +41,23 @@ class FoundLayer:
     layer: str
     """Its canonical name."""
     unit_count: int
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """One unit of one layer of one run."""
+
+    dataset: str
+    run_id: str
+    layer: str
+    """Its canonical name."""
+    unit: int
+    """Its index in the layer, from 0."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a query is given of it, by name."""
+        return asdict(self)
 
 
 def find_layers(
@@ -141,8 +158,8 @@ def find_neuron(
     unit: int,
     run: str | None = None,
     dataset: str | None = None,
-) -> dict[str, Any]:
-    """``dataset``, ``run_id``, ``layer`` and ``unit`` of the one neuron that is meant.
+) -> Neuron:
+    """The one neuron that is meant.
 
     Args:
         connection: Of ``pipeline.connect``.
@@ -165,7 +182,7 @@ def find_neuron(
         raise WarehouseError(
             f"Layer {one.layer!r} has no unit {unit}.", f"Its units are 0 to {one.unit_count - 1}."
         )
-    return {"dataset": one.dataset, "run_id": one.run_id, "layer": one.layer, "unit": unit}
+    return Neuron(one.dataset, one.run_id, one.layer, unit)
 
 
 def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: str | None) -> None:

@@ -249,7 +249,7 @@ def test_labels_from_elsewhere_by_example_id(place, tmp_path):
         stored = dict(
             connection.execute(
                 "select example_id, activation from activations where layer = $layer and unit = $unit",
-                {"layer": neuron["layer"], "unit": unit},
+                {"layer": neuron.layer, "unit": unit},
             ).fetchall()
         )
         ((repeat,),) = connection.execute(

@@ -37,7 +37,7 @@ def expected(con, neuron, polarity, k):
         inner join examples using (dataset, example_id)
         where layer = $layer and unit = $unit and duplicate_of is null
         """,
-        {"layer": neuron["layer"], "unit": neuron["unit"]},
+        {"layer": neuron.layer, "unit": neuron.unit},
     ).fetchall()
     sign = -1 if polarity == "positive" else 1
     return [(i, a) for a, i in sorted(rows, key=lambda row: (sign * row[0], row[1]))[:k]]

@@ -6,7 +6,14 @@ import duckdb
 import pytest
 
 from pipeline.base.errors import WarehouseError
-from pipeline.warehouse.find import FoundRun, find_layers, find_neuron, find_run, find_runs
+from pipeline.warehouse.find import (
+    FoundRun,
+    Neuron,
+    find_layers,
+    find_neuron,
+    find_run,
+    find_runs,
+)
 
 
 @pytest.fixture
@@ -58,9 +65,7 @@ def test_none_and_several_are_errors_that_list_what_there_is(con):
 def test_a_layer_has_a_name_a_path_and_presets(con):
     for called in ("relu:input:max", "relu", "goh2021"):
         assert [one.layer for one in find_layers(con, "a", "x", called)] == ["relu:input:max"]
-        assert find_neuron(con, called, 3, dataset="b") == {
-            "dataset": "b", "run_id": "x", "layer": "relu:input:max", "unit": 3
-        }  # fmt: skip
+        assert find_neuron(con, called, 3, dataset="b") == Neuron("b", "x", "relu:input:max", 3)
     assert len(find_layers(con)) == 6
 
 

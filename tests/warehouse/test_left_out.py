@@ -201,7 +201,7 @@ def test_questions_of_all_others_are_answered(place: Path, what: str, way: str, 
         assert connection.execute(sums).fetchall() == before
         assert connection.execute("select distinct dataset from layers").fetchall() == [("a",)]
         neuron = find_neuron(connection, LAYER, 1)
-        assert neuron["dataset"] == "a"
+        assert neuron.dataset == "a"
         assert len(find_top(connection, neuron, 3, "positive").rows) == 3
         (one,) = list_left_out(connection)
         named = {"dataset": one.dataset, "run": one.run_id}
