@@ -28,7 +28,7 @@ from pipeline.clip.zero_shot import check_prompts, embed_classes, logit_scale, s
 from pipeline.tables.datasets import check_name, read_manifests, run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import ClassSetRecord, RunRecord, named_paths
+from pipeline.tables.runs import ClassSetRecord, has_run, named_paths, read_run
 from pipeline.tables.schema import TABLES
 
 EXAMPLES_AT_ONCE = 1024
@@ -58,12 +58,12 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
     check_prompts(config.classes, config.templates)
     store, progress = Store(config.warehouse), progress or NoProgress()
     folder = run_folder(config.dataset, config.run)
-    if not store.exists(f"{folder}/run.json"):
+    if not has_run(store, folder):
         raise WarehouseError(
             f"Dataset {config.dataset!r} has no run {config.run!r}.",
             f"Make it first: neurons extract --dataset {config.dataset} --model {config.model}",
         )
-    run = read_record(store, f"{folder}/run.json", RunRecord)["identity"]
+    run = read_run(store, folder)["identity"]
     identity = {
         "classes": list(config.classes),
         "templates": list(config.templates),

@@ -33,7 +33,7 @@ from pipeline.evidence.classify import (
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import RunRecord, SimilarityRecord, named_paths
+from pipeline.tables.runs import SimilarityRecord, has_run, named_paths, read_run
 from pipeline.tables.schema import TABLES
 
 MIN_STORED = 0.05
@@ -72,12 +72,12 @@ def score_concepts(
     check_prompts(concepts, config.templates)
     store, progress = Store(config.warehouse), progress or NoProgress()
     folder = run_folder(config.dataset, config.run)
-    if not store.exists(f"{folder}/run.json"):
+    if not has_run(store, folder):
         raise WarehouseError(
             f"Dataset {config.dataset!r} has no run {config.run!r}.",
             f"Make it first: neurons extract --dataset {config.dataset}",
         )
-    run = read_record(store, f"{folder}/run.json", RunRecord)
+    run = read_run(store, folder)
     model = config.model or run["config"]["model"]
     identity = {
         "concepts": list(concepts),

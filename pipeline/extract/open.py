@@ -17,8 +17,7 @@ from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
 from pipeline.extract.results import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, run_folder
-from pipeline.tables.records import read_record
-from pipeline.tables.runs import RunRecord
+from pipeline.tables.runs import has_run, read_run, run_path
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,11 @@ def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, 
     run_id = check_name(config.run, "run") if config.run else digest(identity)
     if not config.run and unsaid:
         earlier = digest({k: v for k, v in identity.items() if k not in unsaid})
-        if store.exists(f"{run_folder(config.dataset, earlier)}/run.json"):
+        if has_run(store, run_folder(config.dataset, earlier)):
             run_id = earlier
     folder = run_folder(config.dataset, run_id)
     run = Run(run_id, folder, outputs, clip.model_id, clip.is_random)
-    if store.exists(f"{folder}/run.json"):
+    if has_run(store, folder):
         _refuse_another(store, config, run, identity, unsaid)
     return run, identity
 
@@ -103,7 +102,7 @@ def _unsaid(clip: Clip) -> set[str]:
 def _refuse_another(
     store: Store, config: ExtractConfig, run: Run, identity: dict[str, Any], unsaid: set[str]
 ) -> None:
-    known = read_record(store, f"{run.folder}/run.json", RunRecord)["identity"]
+    known = read_run(store, run.folder)["identity"]
     compared = [key for key in identity if key in known or key not in unsaid]
     if differs := [key for key in compared if identity[key] != known.get(key)]:
         lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
@@ -120,7 +119,7 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
         ConfigMismatchError: As of `identify_run`.
     """
     run, identity = identify_run(store, config, clip)
-    path = f"{run.folder}/run.json"
+    path = run_path(run.folder)
     if not store.exists(path):
         with hold_lock(
             store, f"{run.folder}/run.lock"

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.base.display import quote_markdown
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import dataset_folder, run_folder
+from pipeline.tables.runs import run_path
 from pipeline.upkeep.check import CheckResult
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
@@ -111,7 +112,7 @@ def render_summary(summary: dict[str, Any], root: str) -> str:
     links = {
         "dataset": dataset_folder(dataset),
         "run": folder,
-        "run.json": f"{folder}/run.json",
+        "run.json": run_path(folder),
         "manifests": f"{folder}/manifests",
         "marts": "marts",
         "views.sql": "views.sql",

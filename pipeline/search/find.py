@@ -11,8 +11,7 @@ import duckdb
 from pipeline.base.errors import ConfigError, ModelError
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import run_folder
-from pipeline.tables.records import read_record
-from pipeline.tables.runs import RunRecord
+from pipeline.tables.runs import read_run
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_layers, find_runs
 from pipeline.warehouse.stale import tell_stale
@@ -237,8 +236,7 @@ def _direction(search: Search, run: FoundRun) -> TextDirection:
     """The text in the space of a run's own model."""
     from pipeline.evidence.texts import find_direction, load_run_model
 
-    path = f"{run_folder(run.dataset, run.run_id)}/run.json"
-    record = read_record(Store(search.warehouse or ""), path, RunRecord)
+    record = read_run(Store(search.warehouse or ""), run_folder(run.dataset, run.run_id))
     model = search.model or record["config"]["model"]
     clip = load_run_model(model, record["identity"], search.device)
     return find_direction(clip, search.text, search.templates)

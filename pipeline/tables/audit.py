@@ -37,6 +37,7 @@ from pipeline.tables.runs import (
     HumanLabelsRecord,
     RunRecord,
     SimilarityRecord,
+    run_path,
 )
 from pipeline.tables.schema import TABLES
 
@@ -187,7 +188,7 @@ def _dataset_records(store: Store, folder: str) -> Iterator[Record]:
 def _run_records(store: Store, folder: str) -> Iterator[Record]:
     inside, manifests = store.list(folder), _list_manifests(store, folder)
     if "run.json" in inside or "run.json" + COPY in inside or manifests:
-        yield Record("run", f"{folder}/run.json", folder)
+        yield Record("run", run_path(folder), folder)
     for path in manifests:
         yield Record("shard", path, folder)
     for kind, name in (("compact", "compact.json"), ("similarity", "similarity.json")):

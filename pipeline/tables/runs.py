@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, TypedDict
 
+from pipeline.base.storage import Store
 from pipeline.tables.manifests import FileEntry
-from pipeline.tables.records import Moment, Small
+from pipeline.tables.records import Moment, Small, read_record
 
 
 class RunIdentity(TypedDict):
@@ -67,6 +68,26 @@ class RunRecord(TypedDict):
     created_at: Moment
     presets: NotRequired[dict[str, list[str]]]
     """What each preset names in the model, whether or not the run reads it."""
+
+
+def run_path(folder: str) -> str:
+    """Where the record of the run in a folder lies."""
+    return f"{folder}/run.json"
+
+
+def has_run(store: Store, folder: str) -> bool:
+    """Whether there is a run in a folder: its record is what makes it one."""
+    return store.exists(run_path(folder))
+
+
+def read_run(store: Store, folder: str) -> RunRecord:
+    """The record of the run in a folder.
+
+    Raises:
+        WarehouseError: It is damaged, or a newer version's.
+        StorageError: It is not there.
+    """
+    return read_record(store, run_path(folder), RunRecord)
 
 
 class CompactRecord(TypedDict):

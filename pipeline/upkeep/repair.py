@@ -22,8 +22,8 @@ from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import KINDS, Damage, Record, audit_warehouse, read_good
 from pipeline.tables.datasets import read_manifest, shard_file
 from pipeline.tables.presence import mark_undone
-from pipeline.tables.records import UPDATE, read_record
-from pipeline.tables.runs import RunRecord
+from pipeline.tables.records import UPDATE
+from pipeline.tables.runs import RunRecord, has_run, read_run, run_path
 from pipeline.upkeep.build import build
 from pipeline.upkeep.compact import compact
 
@@ -148,11 +148,11 @@ def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
     """Mark the damaged shards of a run as not done, and extract them again."""
     store = work.store
     name = f"run {folder.partition('/run_id=')[2]}"
-    if not store.exists(f"{folder}/run.json"):
+    if not has_run(store, folder):
         _tell_lost_run(work, folder, name)
         return
     try:
-        record = read_record(store, f"{folder}/run.json", RunRecord)
+        record = read_run(store, folder)
     except NeuronsError:
         _tell_lost_run(work, folder, name)
         return
@@ -173,7 +173,7 @@ def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
 
 def _tell_lost_run(work: _Repair, folder: str, name: str) -> None:
     work.summary.left.append(
-        f"{name}: {folder}/run.json and its copy are gone or damaged, and with them its configuration. "
+        f"{name}: {run_path(folder)} and its copy are gone or damaged, and with them its configuration. "
         "Move them away and run the same neurons extract again: it keeps the shards that are done"
     )
 
@@ -223,7 +223,7 @@ def _drop_files(
         store.write_record(record.path, {**value, "files": files}, with_copy=True)
         for path in bad - {record.path, record.path + COPY}:
             store.delete(path)
-    run = read_record(store, f"{record.folder}/run.json", RunRecord)
+    run = read_run(store, record.folder)
     model = work.model or str(run["config"]["model"])
     device = work.device or str(run["config"].get("device", "auto"))
     return dict(value), (store.url, record.dataset, run["run_id"], model), device

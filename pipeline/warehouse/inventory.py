@@ -36,6 +36,9 @@ from pipeline.tables.runs import (
     HumanLabelsRecord,
     RunRecord,
     SimilarityRecord,
+    has_run,
+    read_run,
+    run_path,
 )
 from pipeline.warehouse.left_out import LeftOut, is_of_data
 from pipeline.warehouse.views import load_statements, load_views
@@ -241,14 +244,14 @@ def _add_run(
     inventory: Inventory, registered: Dataset, folder: str, index: dict[int, list[FileEntry]]
 ) -> None:
     store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
-    if not store.exists(f"{folder}/run.json"):
+    if not has_run(store, folder):
         if store.list(f"{folder}/manifests", ".json"):
             raise WarehouseError(
-                f"{store.uri(folder)}/run.json is gone, but shards of the run are extracted.",
+                f"{store.uri(run_path(folder))} is gone, but shards of the run are extracted.",
                 f"Make it again from its copy with: neurons repair --dataset {dataset}",
             )
         return
-    record = read_record(store, f"{folder}/run.json", RunRecord)
+    record = read_run(store, folder)
     check_run_folder(store, folder, record)
     identity, run_id, model_id = record["identity"], record["run_id"], record["model"]["model_id"]
     manifests = read_manifests(store, folder)
