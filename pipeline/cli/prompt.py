@@ -128,11 +128,13 @@ def converse(session: PromptSession[str], reply: Callable[[str], None]) -> None:
                 try:
                     with stopper.question():
                         reply(text)
-                except KeyboardInterrupt:
-                    complain("Interrupted.")
-                except NeuronsError as error:
-                    told = f"{type(error).__name__}: {error}"
-                    complain("Interrupted." if stopper.was_pressed else told)
+                except (Exception, KeyboardInterrupt) as error:
+                    if stopper.was_pressed:  # DuckDB may say so as a RuntimeError
+                        complain("Interrupted.")
+                    elif isinstance(error, NeuronsError):
+                        complain(f"{type(error).__name__}: {error}")
+                    else:
+                        raise
 
 
 def _read(session: PromptSession[str]) -> str:

@@ -32,6 +32,12 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 _CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>])")
 
 
+def _own_terminal() -> None:
+    """In the new process: the terminal is its own, and it hears Ctrl-C even where pytest is told not to."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A process on a terminal of its own."""
 
@@ -42,7 +48,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [*NEURONS, *map(str, arguments)],
             stdin=worker, stdout=worker, stderr=worker, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_own_terminal,
             env={**known, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **environment},
         )  # fmt: skip
         os.close(worker)
@@ -96,7 +102,7 @@ def test_ten_questions_cost_one_start(tiny_warehouse, tmp_path):
     shell.ask(ENDLESS)
     for _ in range(4):  # as an impatient hand does
         time.sleep(0.4)
-        os.killpg(os.tcgetpgrp(shell.screen), signal.SIGINT)
+        shell.process.send_signal(signal.SIGINT)
     shell.expect("Interrupted.")
     shell.ask(f"select 1 as cle{CTRL_C}")
     shell.expect("neurons>")
