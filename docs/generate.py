@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from pipeline.base import errors, settings
 from pipeline.base.fields import list_fields
-from pipeline.cli.main import app
+from pipeline.cli.app import app
 from pipeline.warehouse import views
 
 ROOT = Path(__file__).parent.parent

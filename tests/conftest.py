@@ -17,7 +17,7 @@ import pytest
 from damaging import make_full_warehouse
 from textures import make_warehouse
 
-from pipeline.cli.main import main
+from pipeline.cli.app import main
 from pipeline.upkeep.build import build
 
 

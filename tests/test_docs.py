@@ -157,7 +157,7 @@ def test_job_files_are_valid(tmp_path):
 def test_every_command_and_option_that_is_shown_exists():
     from typer.main import get_command
 
-    from pipeline.cli.main import app
+    from pipeline.cli.app import app
 
     commands = get_command(app).commands
     fences = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -182,7 +182,7 @@ def test_every_command_and_option_that_is_shown_exists():
 def test_every_command_is_explained_somewhere():
     from typer.main import get_command
 
-    from pipeline.cli.main import app
+    from pipeline.cli.app import app
 
     for name in get_command(app).commands:
         assert f"neurons {name}" in TEXT or name == "demo", name
@@ -231,7 +231,7 @@ def test_the_reference_is_made_from_the_code(site):
 
     from pipeline.base import errors
     from pipeline.base.settings import ExtractConfig, LabelSettings
-    from pipeline.cli.main import app
+    from pipeline.cli.app import app
     from pipeline.warehouse import views
 
     pages = {page.stem: page.read_text(encoding="utf-8") for page in site.glob("reference/*.html")}

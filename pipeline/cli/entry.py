@@ -13,7 +13,7 @@ def main() -> None:
     """Import the command line and run it."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored (nohup, &)
         signal.signal(signal.SIGINT, _leave)
-    from pipeline.cli.main import main as run
+    from pipeline.cli.app import main as run
 
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # `interrupts` takes over

@@ -14,7 +14,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.secrets import drop_credentials, hide_credentials
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.base.storage import Store
-from pipeline.cli.main import main
+from pipeline.cli.app import main
 from pipeline.sources.ingest import ingest
 
 SECRET = "hunter2Zx"

@@ -16,7 +16,7 @@ from PIL import Image
 from textures import write_textures
 from typer.testing import CliRunner
 
-from pipeline.cli.main import app, main
+from pipeline.cli.app import app, main
 
 NEURONS = [sys.executable, "-m", "pipeline.cli"]
 
@@ -347,7 +347,7 @@ def test_a_plain_install_works_from_any_folder(tmp_path):
     env = {**env, "NEURONS_WAREHOUSE": str(tmp_path / "w")}
     demo = subprocess.run(
         [sys.executable, "-c", "import sys; sys.argv = ['neurons', 'demo']; "
-         "from pipeline.cli.main import main; main()"],
+         "from pipeline.cli.app import main; main()"],
         cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert demo.returncode == 0, demo.stderr

@@ -22,8 +22,8 @@ from pipeline.base.settings import (
     IngestConfig,
     WitOptions,
 )
+from pipeline.cli.app import app
 from pipeline.cli.complete import _PRESETS
-from pipeline.cli.main import app
 from pipeline.cli.options import say_help
 
 ROOT = get_command(app)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.main import main
+from pipeline.cli.app import main
 
 LONG = "x" * 5000
 HERE = ("--warehouse", "w")

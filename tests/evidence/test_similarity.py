@@ -18,7 +18,7 @@ from pipeline.base.settings import (
     SimilarityConfig,
 )
 from pipeline.base.storage import Store
-from pipeline.cli.main import main
+from pipeline.cli.app import main
 from pipeline.concepts.facets import FACET_CLASSES
 from pipeline.evidence.concept_scores import MIN_STORED
 from pipeline.evidence.similarity import score_similarity

@@ -20,7 +20,7 @@ from bench.data import synthetic_output, write_run
 from pipeline.base.errors import ConfigError, NeuronsError, SourceError, WarehouseError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.cli.main import app
+from pipeline.cli.app import app
 from pipeline.labelling.files import read_labels
 from pipeline.labelling.read_back import import_labels
 from pipeline.labelling.sheet import bin_samples, export_sheet

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pipeline.base.page_policy import page_policy
-from pipeline.cli.main import app
+from pipeline.cli.app import app
 from pipeline.labelling.files import guard_cell, read_cell, read_labels
 
 LAYER = "visual.layer3.0"

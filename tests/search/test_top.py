@@ -9,7 +9,7 @@ from PIL import Image
 from typer.main import get_command
 
 from pipeline.base.errors import ConfigError
-from pipeline.cli.main import app
+from pipeline.cli.app import app
 from pipeline.cli.neuron_arguments import which_neuron
 from pipeline.search.top import find_top
 from pipeline.warehouse.connect import connect

@@ -14,7 +14,7 @@ from making import make_image
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.cli.main import main
+from pipeline.cli.app import main
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image

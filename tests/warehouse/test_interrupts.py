@@ -31,7 +31,7 @@ def connect(*arguments, **options):
     return connection
 
 pipeline.cli.query.connect = connect
-from pipeline.cli.main import main
+from pipeline.cli.app import main
 sys.argv = ["neurons", *sys.argv[1:]]
 main()
 """
@@ -86,7 +86,7 @@ def test_long_commands_stop_in_order(tiny_warehouse, tmp_path, command):
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; sys.argv = ['neurons', {command!r}, '--warehouse', {str(place)!r}]; "
-        "from pipeline.cli.main import main; main()"
+        "from pipeline.cli.app import main; main()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True

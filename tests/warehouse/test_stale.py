@@ -145,7 +145,7 @@ def test_labels_of_a_job_file(tmp_path):
 
 
 def test_the_command_takes_them(tiny_warehouse, tmp_path, monkeypatch, capsys):
-    from pipeline.cli.main import main
+    from pipeline.cli.app import main
 
     monkeypatch.delenv("NEURONS_WAREHOUSE", raising=False)
     seen = []
