@@ -1,9 +1,12 @@
 -- view:    example_concepts
 -- grain:   one row per (dataset, example_id, concept, category, origin)
 -- key:     dataset, example_id, concept, category, origin
--- reads:   text_concepts, title_people
+-- reads:   text_concepts, title_people, image_texts
 -- purpose: What each example shows, as its texts say, with the words that say so.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (families of concepts)
+--
+-- The first example of a group of copies that came without a text shows what the texts
+-- say that image_texts lends it.
 --
 -- column             type     unit      meaning
 -- dataset            varchar            name of the dataset
@@ -25,20 +28,39 @@ named_in_texts as (
         min((length(phrase), phrase, base_language)) as best,
     from text_concepts
     group by all
+),
+
+named as (
+    select
+        dataset, example_id, concept, category,
+        'texts' as origin,
+        text_count, language_count,
+        best[2] as evidence,
+        best[3] as evidence_language,
+    from named_in_texts
+    union all
+    select
+        dataset, example_id, concept,
+        'person' as category,
+        'page_title' as origin,
+        text_count, language_count, evidence,
+        language as evidence_language,
+    from title_people
+),
+
+lent as (
+    select distinct dataset, example_id as borrower, came_with as example_id,
+    from image_texts
+    where came_with <> image_texts.example_id
 )
 
 select
-    dataset, example_id, concept, category,
-    'texts' as origin,
-    text_count, language_count,
-    best[2] as evidence,
-    best[3] as evidence_language,
-from named_in_texts
+    dataset, example_id, concept, category, origin, text_count, language_count,
+    evidence, evidence_language,
+from named
 union all
 select
-    dataset, example_id, concept,
-    'person' as category,
-    'page_title' as origin,
-    text_count, language_count, evidence,
-    language as evidence_language,
-from title_people;
+    dataset, borrower, concept, category, origin, text_count, language_count,
+    evidence, evidence_language,
+from lent
+inner join named using (dataset, example_id);

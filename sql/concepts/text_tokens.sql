@@ -1,7 +1,7 @@
 -- view:    text_tokens
 -- grain:   one row per (dataset, example_id, language, text_kind, text_rank)
 -- key:     dataset, example_id, language, text_kind, text_rank
--- reads:   image_texts, settings
+-- reads:   stg_texts, settings
 -- purpose: The texts that are searched for concepts, cut into tokens.
 --
 -- column         type       unit       meaning
@@ -16,6 +16,6 @@ select
     dataset, example_id, language, text_kind, text_rank,
     base_language(language, default_language) as base_language,
     tokenise(text) as tokens,
-from image_texts
+from stg_texts
 cross join settings
 where list_contains(text_kinds, text_kind);

@@ -1,7 +1,7 @@
 -- view:    title_people
 -- grain:   one row per (dataset, example_id, concept)
 -- key:     dataset, example_id, concept
--- reads:   image_texts
+-- reads:   stg_texts
 -- purpose: People: titles of pages whose opening says that someone was born or died.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (person neurons)
 --
@@ -23,7 +23,7 @@ with
 
 openings as (
     select *, left(nfc_normalize(text), 400) as opening,
-    from image_texts
+    from stg_texts
     where text_kind = 'page' and trim(coalesce(page_title, '')) <> ''
 ),
 

@@ -17,13 +17,15 @@ VIEWS = (
     "text_tokens",
     "text_concepts",
     "title_people",
+    "image_texts",
     "example_concepts",
     "concepts",
 )
 TABLES = {
     "lexicon": "concept varchar, category varchar, language varchar, phrase varchar",
-    "image_texts": "dataset varchar, example_id bigint, language varchar, text_kind varchar, "
+    "stg_texts": "dataset varchar, example_id bigint, language varchar, text_kind varchar, "
     "text_rank integer, text varchar, page_title varchar",
+    "stg_examples": "dataset varchar, example_id bigint, duplicate_of bigint",
     "stg_run_examples": "run_id varchar, dataset varchar, model_id varchar, example_id bigint, "
     "is_duplicate boolean",
     "top_examples": "dataset varchar, model_id varchar, run_id varchar, layer varchar, "
@@ -90,7 +92,7 @@ def concepts_of(*texts, lexicon=LEXICON, kind="caption", **changes):
     insert(con, "lexicon", lexicon)
     insert(
         con,
-        "image_texts",
+        "stg_texts",
         [("d", 7, lang, kind, rank, text, None) for rank, (lang, text) in enumerate(texts, 1)],
     )
     return {
@@ -240,7 +242,7 @@ def test_a_caption_of_a_hundred_thousand_words_needs_little_memory(language, tex
     con = make_connection()
     con.execute("set memory_limit = '400MB'; set max_temp_directory_size = '1MB'")
     insert(con, "lexicon", LEXICON)
-    insert(con, "image_texts", [("d", 1, language, "caption", 1, text, None)])
+    insert(con, "stg_texts", [("d", 1, language, "caption", 1, text, None)])
     rows = con.execute("select concept, match_count from text_concepts").fetchall()
     assert rows == [(concept, count)]
 
@@ -250,7 +252,7 @@ def test_example_concepts_count_texts_and_languages_and_show_the_shortest_phrase
     insert(con, "lexicon", LEXICON)
     insert(
         con,
-        "image_texts",
+        "stg_texts",
         [
             ("d", 1, "en", "caption", 1, "Japanese food of Japan", None),
             ("d", 1, "en", "caption", 2, "no such thing", None),
@@ -311,7 +313,7 @@ THINGS = [
 @pytest.mark.parametrize(("language", "title", "text"), PEOPLE)
 def test_people_are_found_by_their_pages(language, title, text):
     con = make_connection()
-    insert(con, "image_texts", [("d", 3, language, "page", 1, text, title)])
+    insert(con, "stg_texts", [("d", 3, language, "page", 1, text, title)])
     found = rows(con, "select concept, category, origin, evidence_language from example_concepts")
     assert found == [(title, "person", "page_title", language)]
 
@@ -319,7 +321,7 @@ def test_people_are_found_by_their_pages(language, title, text):
 @pytest.mark.parametrize(("language", "title", "text"), THINGS)
 def test_things_are_not_people(language, title, text):
     con = make_connection()
-    insert(con, "image_texts", [("d", 3, language, "page", 1, text, title)])
+    insert(con, "stg_texts", [("d", 3, language, "page", 1, text, title)])
     assert rows(con, "select concept, evidence from title_people") == []
 
 
@@ -328,7 +330,7 @@ def test_people_come_from_page_texts_only_and_are_counted():
     born = "X Y (born 4 May 1950) is"
     insert(
         con,
-        "image_texts",
+        "stg_texts",
         [
             ("d", 1, "en", "caption", 1, born, "X Y"),
             ("d", 2, "en", "page", 1, born, " X Y "),
