@@ -25,6 +25,7 @@ from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.gather import gather_card
 from pipeline.report.thumbnails import THUMBNAIL_PX
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import Neuron
 
 LAYER = "visual.layer3.0"
 
@@ -46,7 +47,7 @@ THIS = "dataset = $dataset and run_id = $run_id and layer = $layer and unit = $u
 
 def test_a_card_holds_what_the_views_say(world):
     con, store, neuron = world
-    card = gather_card(con, store, neuron)
+    card = gather_card(con, store, Neuron(**neuron))
     for polarity, pictures in (("positive", card.top), ("negative", card.bottom)):
         expected = con.execute(
             f"select example_id, activation_{card.axis} from top_examples where {THIS} and polarity = "
@@ -136,7 +137,7 @@ def test_labels_tests_and_probabilities_are_those_of_the_neuron(world):
         ) as rows (origin, labeller, concept, category, sd_bin, hits)
         """
     )
-    card = gather_card(con, store, neuron)
+    card = gather_card(con, store, Neuron(**neuron))
     assert (card.label.concept, card.label.score) == ("dog", 0.9)
     showing = {
         i
@@ -281,7 +282,7 @@ def test_a_card_of_a_text_tower_shows_the_texts_that_it_read(world):
         "(dataset, run_id, layer) where tower = 'text' order by is_circular desc, unit"
     ).fetchall()
     neuron = {"dataset": "textures", "run_id": run_id, "layer": layer, "unit": unit}
-    card = gather_card(con, store, neuron)
+    card = gather_card(con, store, Neuron(**neuron))
     assert (card.tower, card.axis) == ("text", "z")
     texts = dict(con.execute("select example_id, text from primary_texts").fetchall())
     page = assert_self_contained(render_card(card))
@@ -351,7 +352,7 @@ def test_a_run_of_which_little_is_known(world):
     ):
         con.execute(f"create temp table no_{name} as from {name} limit 0")
         con.execute(f"create or replace view {name} as from no_{name}")
-    card = gather_card(con, store, neuron)
+    card = gather_card(con, store, Neuron(**neuron))
     assert (card.samples, card.groups, card.contrasting, card.clarity) == ((), (), (), None)
     assert card.halle_berry is None
     told = assert_self_contained(render_card(card)).text
@@ -366,5 +367,5 @@ def test_tars_that_are_gone_are_named(world):
     con.execute("create temp table gone as select * replace ('/gone/' || shard as url) from shards")
     con.execute("create or replace view shards as from gone")
     with pytest.raises(WarehouseError, match=r"The shard /gone/00000 cannot be read") as error:
-        gather_card(con, store, neuron)
+        gather_card(con, store, Neuron(**neuron))
     assert "Images are never copied" in error.value.hint

@@ -268,7 +268,8 @@ def test_a_fingerprint_is_of_the_image_as_it_is_shown(orientation: int) -> None:
 _INGEST = """
 import os, signal, sys
 from pipeline.base.settings import IngestConfig, IngestStep
-from pipeline.sources import duplicates, ingest
+from pipeline.sources import ingest
+from pipeline.sources.copies import duplicates
 left = int(sys.argv[3])
 mark = duplicates._mark
 def mark_or_die(*arguments):
