@@ -75,7 +75,7 @@ def settings_as_options(**defaults: Any) -> Callable[[Callable[..., None]], Call
 
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         run.__annotations__ = {one.name: one.annotation for one in parameters}
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions may have one
         return run
 
     return decorate
@@ -109,7 +109,7 @@ def _parameter(field: Field, defaults: dict[str, Any]) -> inspect.Parameter:
     elif is_list:
         kind = get_args(kind)[0]
     if is_list:
-        kind = list[kind]  # type: ignore[valid-type]
+        kind = list[kind]  # type: ignore[valid-type]  # made at run time, for typer
         default = list(default) if isinstance(default, tuple) else default
     return inspect.Parameter(
         field.name,

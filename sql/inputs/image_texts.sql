@@ -7,6 +7,7 @@
 -- They are an example's own. Where the first example of a group came without any, they
 -- are those of the next one in the group that has some: a group counts by its first
 -- example, and a picture must not lose its caption to a bare copy that came before it.
+-- Facets by language of the text (example_strata) take an example's own texts alone.
 --
 -- column      type     unit      meaning
 -- dataset     varchar            name of the dataset

@@ -2,7 +2,7 @@
 -- grain:   one row per run
 -- key:     dataset, run_id
 -- reads:   stg_runs, stg_run_examples, stg_distinct_images, image_texts, run_concepts,
---          rejects, text_tokens
+--          rejects, settings
 -- purpose: How much of a run's images its labels can rest on, and what was lost before.
 --
 -- column                  type       unit    meaning
@@ -66,7 +66,9 @@ with_text as (
 searched as (
     select dataset, run_id, count(distinct example_id) as searched_image_count,
     from stg_distinct_images
-    inner join text_tokens using (dataset, example_id)
+    inner join image_texts using (dataset, example_id)
+    cross join settings
+    where list_contains(text_kinds, text_kind)
     group by all
 ),
 

@@ -168,6 +168,8 @@ def test_a_copy_without_a_text_takes_none_from_the_picture(tmp_path: Path) -> No
     ]
     write_tar(tmp_path / "a.tar", samples)
     ingest_paths(tmp_path, "webdataset", tmp_path / "a.tar")
+    layers = ("visual.layer1.0.act3:input:max",)
+    extract(ExtractConfig(str(tmp_path / "warehouse"), "d", "RN-demo:random", layers, device="cpu"))
     with connect(tmp_path / "warehouse") as con:
         told = con.execute(
             "select g.example_id, t.text, t.came_with from image_groups g "
@@ -179,6 +181,10 @@ def test_a_copy_without_a_text_takes_none_from_the_picture(tmp_path: Path) -> No
         ).fetchall()
         assert ("guitar",) in shown and ("piano",) not in shown
         assert con.execute("select count(*) from texts").fetchall() == [(4,)]
+        counted = con.execute(
+            "select image_count, text_image_count, searched_image_count from run_coverage"
+        ).fetchall()
+        assert counted == [(2, 2, 2)]
 
 
 def test_a_picture_with_words_over_it_is_another_picture(tmp_path: Path) -> None:
