@@ -15,6 +15,7 @@ from bench.timing import Row
 
 NAMES = (
     "extraction",
+    "device",
     "writing",
     "queries",
     "concepts",

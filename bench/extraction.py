@@ -21,6 +21,7 @@ from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip, load_clip
+from pipeline.extract.commit import RunSummary
 from pipeline.extract.encode import Encoder, Pending
 from pipeline.extract.open import choose_outputs
 from pipeline.extract.plan import ShardPlan, plan_shard
@@ -89,7 +90,11 @@ class Halves:
 
     def everything(self) -> None:
         """The whole pipeline into a new run: planned, extracted, written, committed."""
-        extract(replace(self.config, run=f"bench-{next(self._runs)}"))
+        self.extract_anew()
+
+    def extract_anew(self) -> RunSummary:
+        """One extraction under a name of its own."""
+        return extract(replace(self.config, run=f"bench-{next(self._runs)}"))
 
 
 def _identity(value: Any) -> Any:

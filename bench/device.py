@@ -1,0 +1,116 @@
+"""Extraction on an accelerator: the model alone, decoding alone, all of it, and where the time goes."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from bench.data import Shards
+from bench.extraction import Case, Halves
+from bench.timing import Report, Row, cpu, measure_in_turn, wall
+from pipeline.extract.encode import AUTOCAST
+
+WEB_SIZES = ((500, 375), (400, 300), (640, 480), (320, 426))
+"""Width and height in pixels of images as encyclopaedias and image search show them."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One model at one precision."""
+
+    model: str
+    layer: str
+    precision: str
+    batch_size: int
+    shards: Shards
+
+
+def loads(quick: bool) -> list[Load]:
+    """What is measured: on a GPU the models people use, elsewhere one small model to see it run."""
+    if quick or not torch.cuda.is_available():
+        small = Shards(2, 24, WEB_SIZES)
+        return [Load("RN-demo:random", "goh2021", "float32", 16, small)]
+    few, many = Shards(2, 1000, WEB_SIZES), Shards(4, 2000, WEB_SIZES)
+    return [
+        Load("RN50x4:random", "goh2021", "float32", 128, few),
+        Load("RN50x4:random", "goh2021", "bfloat16", 256, many),
+        Load("ViT-B-32:random", "vit-mlp", "bfloat16", 512, many),
+        Load("ViT-B-32:random", "vit-mlp-all", "bfloat16", 512, Shards(1, 1000, WEB_SIZES)),
+        Load("ViT-L-14:random", "vit-mlp", "bfloat16", 256, many),
+    ]
+
+
+class OnDevice(Halves):
+    """The halves of `bench.extraction`, and the model alone on pixels that lie on the device."""
+
+    def __init__(self, load: Load, warehouse: str) -> None:
+        case = Case("", load.model, load.shards, load.batch_size, "", load.layer)
+        super().__init__(case, warehouse)
+        self.config = replace(self.config, precision=load.precision)
+        height, width = self._spec.size_px
+        shape = (load.batch_size, 3, height, width)
+        self._pixels = torch.randn(shape, device=self.clip.device).to(
+            memory_format=torch.channels_last
+        )
+        self.seconds: dict[str, float] = {}
+
+    def model_alone(self) -> None:
+        """As many images as there are, without hooks, copies or a writer."""
+        autocast = AUTOCAST[self.config.precision]
+        context: Any = (
+            torch.autocast(self.clip.device.type, autocast) if autocast else nullcontext()
+        )
+        with torch.inference_mode(), context:
+            for start in range(0, self.case.shards.count, self.case.batch_size):
+                left = min(self.case.batch_size, self.case.shards.count - start)
+                self.clip.model.encode_image(self._pixels[:left], normalize=True)
+        if self.clip.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def everything(self) -> None:
+        """The whole pipeline into a new run; what its stages took is kept."""
+        summary = self.extract_anew()
+        self.seconds = {}
+        for manifest in summary.manifests:
+            for stage, taken in manifest["seconds"].items():
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + taken
+
+
+def report_load(load: Load, rounds: int) -> Report:
+    """Rates of one model, and what the pipeline reaches of the model alone."""
+    images = load.shards.count
+    with tempfile.TemporaryDirectory() as folder:
+        halves = OnDevice(load, folder)
+        stages = {
+            "model alone": halves.model_alone,
+            "model, hooks and copies": halves.forward,
+            "decode": halves.decode,
+            "pipeline": halves.everything,
+        }
+        measure_in_turn(stages, 1)  # warm up
+        costs = measure_in_turn(stages, rounds)
+        place = halves.clip.device
+        if place.type == "cuda":
+            place_name = torch.cuda.get_device_name(place)
+            memory = f"{torch.cuda.max_memory_allocated(place) / 2**30:.1f} GiB at most"
+        else:
+            place_name, memory = "CPU", ""
+    units = ", ".join((load.layer, load.precision, f"batches of {load.batch_size}"))
+    yield f"device: {load.model}, {units}, {images} JPEGs, on {place_name} {memory}".rstrip()
+    for name, taken in costs.items():
+        note = f"CPU {cpu(taken) / images * 1e3:.2f} ms an image"
+        yield Row(name, images / wall(taken), "images/s", note)
+    spent = ", ".join(f"{name} {taken:.2f} s" for name, taken in halves.seconds.items())
+    alone, decode, ours = (wall(costs[n]) for n in ("model alone", "decode", "pipeline"))
+    yield Row("pipeline / model alone", alone / ours, "x", f"stages: {spent}", ">= 0.90")
+    yield Row("pipeline / slower of model and decode", max(alone, decode) / ours, "x")
+
+
+def report(quick: bool) -> Report:
+    """Every load."""
+    for load in loads(quick):
+        yield from report_load(load, 1 if quick else 2)
