@@ -11,7 +11,9 @@ import pytest
 import torch
 from making import make_record
 from running import ingest_shards, make_picture, make_pictures
+from saving import ARCH, State
 
+from pipeline.clip.model import load_clip
 from pipeline.clip.model_id import register_models
 
 RESNET = {
@@ -65,6 +67,26 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         paths[arch] = folder / f"{arch}.pt"
         torch.save(model.state_dict(), paths[arch])
     return paths
+
+
+@pytest.fixture(scope="session")
+def state(small_models: None) -> State:
+    """Weights of the small ViT."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = open_clip.CLIP(**open_clip.get_model_config(ARCH))
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@pytest.fixture(scope="session")
+def sha256(state: State, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Their identity, as of a plain checkpoint."""
+    file = tmp_path_factory.mktemp("plain") / "w.pt"
+    torch.save(state, file)
+    clip = load_clip(f"{ARCH}:{file}")
+    assert not clip.is_random
+    assert all(torch.equal(clip.model.state_dict()[name], state[name]) for name in state)
+    return clip.weights_sha256
 
 
 @pytest.fixture(scope="session")
