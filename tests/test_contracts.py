@@ -50,7 +50,7 @@ def test_views_that_read_each_other_are_named(tmp_path, monkeypatch):
     (tmp_path / "labels").mkdir()
     for name, read in (("chicken", "egg"), ("egg", "chicken")):
         header = f"view: {name}\ngrain: one\nkey: none\nreads: {read}\npurpose: A circle.\n"
-        table = "column type unit meaning\nn bigint count none"
+        table = "column  type    unit   meaning\nn       bigint  count  none"
         text = "".join(f"-- {line}\n" for line in (header + "\n" + table).split("\n"))
         (tmp_path / "labels" / f"{name}.sql").write_text(f"{text}select n from {read};")
     monkeypatch.setattr(views, "sql_folder", lambda: tmp_path)

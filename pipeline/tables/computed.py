@@ -6,12 +6,10 @@ that SQL alone makes.
 
 from __future__ import annotations
 
-from pipeline.tables.schema import EXAMPLE_ID, Column, Table
+from pipeline.tables.schema import EXAMPLE_ID, PARTITIONS, Column, Table
 
 _NEURON = (
-    Column("dataset", "string", "", "name of the dataset"),
-    Column("run_id", "string", "", "the run"),
-    Column("layer", "string", "", "module path, point and pooling"),
+    *(PARTITIONS[name] for name in ("dataset", "run_id", "layer")),
     Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
 )
 
@@ -105,7 +103,7 @@ _COMPUTED = (
                 "silhouette",
                 "float64",
                 "-1..1",
-                "how well it lies in its part of the best split, taken or not",
+                "how well it lies in its part of the best split, taken or not; null if there is none",
             ),
         ),
     ),

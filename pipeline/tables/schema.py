@@ -127,6 +127,13 @@ class Table:
 
 EXAMPLE_ID = Column("example_id", "int64", "id", "shard ordinal x 2^20 + position in the shard")
 """In every table that has a row for an example."""
+PARTITIONS = {
+    "dataset": Column("dataset", "string", "", "name of the dataset"),
+    "run_id": Column("run_id", "string", "", "the run"),
+    "layer": Column("layer", "string", "", "module path, point and pooling"),
+    "class_set": Column("class_set", "string", "", "the classes that it was chosen from"),
+}
+"""What the names of folders say."""
 _UNIT = Column("unit", "int32", "index 0..", "position of the neuron inside its layer")
 _RUN = ("dataset", "run_id")
 _LAYER = ("dataset", "run_id", "layer")
@@ -233,7 +240,12 @@ TABLES: dict[str, Table] = {
                     "",
                     "caption, attribution, alt, page_title, section_title, section, page",
                 ),
-                Column("text_rank", "int32", "rank 1..", "order among texts of the same kind"),
+                Column(
+                    "text_rank",
+                    "int32",
+                    "rank 1..",
+                    "order among texts of the same language and kind",
+                ),
                 Column("text", "string", "", "the text, as it came"),
                 Column("page_title", "string", "", "title of the page it stood on; null if none"),
             ),

@@ -15,9 +15,10 @@ from pipeline.base.storage import Store
 from pipeline.tables.audit import Audit, audit_warehouse, find_cure
 from pipeline.tables.datasets import dataset_folder, read_dataset
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.headers import View
 from pipeline.warehouse.left_out import list_left_out
 from pipeline.warehouse.stale import tell_stale
-from pipeline.warehouse.views import View, load_views
+from pipeline.warehouse.views import load_views
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,13 @@ from pipeline.tables.manifests import BuildRecord
 from pipeline.tables.records import read_record
 from pipeline.warehouse.duck import open_duckdb, restrict
 from pipeline.warehouse.files import warehouse_uri
+from pipeline.warehouse.headers import View
 from pipeline.warehouse.inventory import Inventory, take_inventory
 from pipeline.warehouse.left_out import note_left_out
 from pipeline.warehouse.raw_views import create_raw_views, empty_of, empty_view, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
-from pipeline.warehouse.views import MATERIALISED, View, load_statements, load_views
+from pipeline.warehouse.views import MATERIALISED, load_statements, load_views
 
 
 def connect(

@@ -12,8 +12,8 @@ from pipeline.base.faults import faults_told
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.schema import TABLES, Table
 from pipeline.warehouse.files import warehouse_uri
+from pipeline.warehouse.headers import View
 from pipeline.warehouse.inventory import Inventory
-from pipeline.warehouse.views import View
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 

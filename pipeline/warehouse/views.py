@@ -1,14 +1,12 @@
 """The SQL files: one file, one view, in folders by topic; the header is the contract.
 
-A header says what the view is (grain, key, purpose, source), what it reads, and lists every column with
-type, unit and meaning. The build order, comments in the database, the data dictionary and the tests all
-come from it. The files in ``sql/macros/`` hold statements that run before the views, as they are.
+A header (`pipeline.warehouse.headers`) says what the view is (grain, key, purpose, source), what it
+reads, and lists every column with type, unit and meaning. The build order, comments in the database, the
+data dictionary and the tests all come from it. The files in ``sql/macros/`` hold statements that run before the views, as they are.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from itertools import chain
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
+from pipeline.warehouse.headers import View, describe, parse_view
 
 MATERIALISED = (
     "neuron_stats",
@@ -53,96 +52,10 @@ TITLE = "# The warehouse: every view and column"
 """By its first line a data dictionary is known as ours."""
 
 
-@dataclass(frozen=True)
-class ViewColumn:
-    """One column as a header states it."""
-
-    name: str
-    type: str
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class View:
-    """One SQL file; ``topic`` is its folder."""
-
-    topic: str
-    name: str
-    path: Path
-    grain: str
-    key: tuple[str, ...]
-    reads: tuple[str, ...]
-    purpose: str
-    cite: str
-    notes: str
-    columns: tuple[ViewColumn, ...]
-    body: str
-
-
 def sql_folder() -> Path:
     """Where the SQL files are: inside the installed package, or in the source tree."""
     here = Path(__file__).parent.parent
     return here / "_sql" if (here / "_sql").is_dir() else here.parent / "sql"
-
-
-def parse_view(path: Path) -> View:
-    """Parse one file.
-
-    Raises:
-        ValueError: The header lacks a field or its column table.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    end = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    header = [line[2:].removeprefix(" ") for line in lines[:end]]
-    table = next((i for i, line in enumerate(header) if re.match(r"column\s+type\b", line)), None)
-    if table is None:
-        raise ValueError(f"{path.name}: the header has no table of columns")
-    fields, notes = _fields(header[:table])
-    missing = {"view", "grain", "key", "reads", "purpose"} - fields.keys()
-    if missing:
-        raise ValueError(f"{path.name}: the header lacks {sorted(missing)}")
-    return View(
-        topic=path.parent.name,
-        name=fields["view"],
-        path=path,
-        grain=fields["grain"],
-        key=() if fields["key"] == "none" else tuple(re.split(r",\s*", fields["key"])),
-        reads=tuple(re.split(r",\s*", fields["reads"])),
-        purpose=fields["purpose"],
-        cite=fields.get("cite", ""),
-        notes=notes,
-        columns=_columns(header[table], header[table + 1 :]),
-        body="\n".join(lines[end:]).strip().removesuffix(";"),
-    )
-
-
-def _fields(header: list[str]) -> tuple[dict[str, str], str]:
-    """Named fields up to the first empty line, with their continuation lines; then the notes."""
-    blank = next((i for i, line in enumerate(header) if not line.strip()), len(header))
-    fields: dict[str, str] = {}
-    name = ""
-    for line in header[:blank]:
-        if match := re.match(r"(\w+):\s*(.*)", line):
-            name = match[1]
-            fields[name] = match[2].strip()
-        else:
-            fields[name] += " " + line.strip()
-    return fields, "\n".join(header[blank + 1 :]).strip()
-
-
-def _columns(head: str, rows: list[str]) -> tuple[ViewColumn, ...]:
-    starts = [head.index(word) for word in ("column", "type", "unit", "meaning")]
-    columns: list[ViewColumn] = []
-    for row in rows:
-        parts = [row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
-        if parts[0]:
-            columns.append(ViewColumn(*parts))
-        elif columns and parts[3]:
-            last = columns.pop()
-            meaning = f"{last.meaning} {parts[3]}"
-            columns.append(ViewColumn(last.name, last.type, last.unit, meaning))
-    return tuple(columns)
 
 
 @cache
@@ -151,8 +64,11 @@ def load_views() -> tuple[View, ...]:
 
     Raises:
         graphlib.CycleError: Views read each other in a circle; names them.
+        ValueError: A header is not whole.
     """
-    views = _views_by_name()
+    files = sorted(sql_folder().glob("*/*.sql"))
+    parsed = [parse_view(path) for path in files if path.parent.name != "macros"]
+    views = {view.name: view for view in parsed}
     sorter = TopologicalSorter({v.name: views.keys() & v.reads for v in views.values()})
     sorter.prepare()
     order: list[str] = []
@@ -160,14 +76,15 @@ def load_views() -> tuple[View, ...]:
         ready = sorted(sorter.get_ready())
         sorter.done(*ready)
         order += ready
-    return tuple(views[name] for name in order)
+    described: dict[str, View] = {}
+    for name in order:
+        described[name] = describe(views[name], described)
+    return tuple(described.values())
 
 
 @cache
 def _views_by_name() -> dict[str, View]:
-    files = sorted(sql_folder().glob("*/*.sql"))
-    views = [parse_view(path) for path in files if path.parent.name != "macros"]
-    return {view.name: view for view in views}
+    return {view.name: view for view in load_views()}
 
 
 @cache

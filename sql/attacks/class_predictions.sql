@@ -4,16 +4,12 @@
 -- reads:   class_scores
 -- purpose: The class that each image is given, and the second choice.
 --
--- column                 type     unit   meaning
--- dataset                varchar         name of the dataset
--- model_id               varchar         architecture:pretrained
--- run_id                 varchar         the run
--- class_set              varchar         the classes that it was chosen from
--- example_id             bigint   id     the example
--- predicted_class        varchar         class of the largest logit; ties by name
--- predicted_probability  float    0..1   its probability
--- runner_up_class        varchar         the second
--- runner_up_probability  float    0..1   its probability
+-- column                 type     unit  meaning
+-- dataset, model_id, run_id, class_set, example_id
+-- predicted_class        varchar        class of the largest logit; ties by name
+-- predicted_probability  float    0..1  its probability
+-- runner_up_class        varchar        the second
+-- runner_up_probability  float    0..1  its probability
 with
 
 ranked as (

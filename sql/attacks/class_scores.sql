@@ -8,15 +8,10 @@
 -- Computed from the image embeddings that the run stores (float16), so logits differ
 -- from the model's own by about 0.001 (at most 0.01) where logit_scale is 100.
 --
--- column       type     unit   meaning
--- dataset      varchar         name of the dataset
--- model_id     varchar         architecture:pretrained
--- run_id       varchar         the run
--- class_set    varchar         the classes that it was chosen from; see class_sets
--- example_id   bigint   id     the example
--- class_name   varchar         the class
--- logit        float    logit  cosine x logit_scale of the model
--- probability  float    0..1   softmax of the logits over the class set
+-- column     type     unit  meaning
+-- dataset, model_id, run_id
+-- class_set  varchar        the classes that it was chosen from; see class_sets
+-- example_id, class_name, logit, probability
 select
     dataset, model_id, run_id, class_set, example_id, class_name, logit, probability,
 from raw_class_scores

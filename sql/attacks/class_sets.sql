@@ -5,9 +5,7 @@
 -- purpose: What images of a run were classified into, and with which prompts.
 --
 -- column              type         unit   meaning
--- dataset             varchar             name of the dataset
--- model_id            varchar             architecture:pretrained
--- run_id              varchar             the run
+-- dataset, model_id, run_id
 -- class_set           varchar             name of the class set
 -- class_count         bigint       count  classes; chance is one in so many
 -- classes             varchar[]           the classes

@@ -9,22 +9,20 @@
 -- Class sets that hold both colours count. A neutral card has no colour word. On a
 -- congruent card, word and ink are the same.
 --
--- column           type     unit   meaning
--- dataset          varchar         name of the dataset
--- model_id         varchar         architecture:pretrained
--- run_id           varchar         the run
--- class_set        varchar         the classes that it was chosen from
--- ink_name         varchar         colour of the ink
--- word_name        varchar         colour that the word names; empty: a neutral card
--- card_kind        varchar         incongruent, congruent or neutral
--- card_count       bigint   count  cards
--- predicted_class  varchar         class that most cards get; ties by name
--- word_count       bigint   count  cards predicted as the word
--- ink_count        bigint   count  cards predicted as the ink
--- word_probability double   0..1   mean P(word); null on neutral cards
--- ink_probability  double   0..1   mean P(ink)
--- winner           varchar         word, ink, or other: what predicted_class is; both
---                                  on congruent cards
+-- column            type     unit   meaning
+-- dataset, model_id, run_id
+-- class_set         varchar         the classes that it was chosen from
+-- ink_name          varchar         colour of the ink
+-- word_name         varchar         colour that the word names; empty: a neutral card
+-- card_kind         varchar         incongruent, congruent or neutral
+-- card_count        bigint   count  cards
+-- predicted_class   varchar         class that most cards get; ties by name
+-- word_count        bigint   count  cards predicted as the word
+-- ink_count         bigint   count  cards predicted as the ink
+-- word_probability  double   0..1   mean P(word); null on neutral cards
+-- ink_probability   double   0..1   mean P(ink)
+-- winner            varchar         word, ink, or other: what predicted_class is; both
+--                                   on congruent cards
 with
 
 cards as (

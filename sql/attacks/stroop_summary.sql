@@ -8,26 +8,23 @@
 -- Cells count once, however many cards they have. Without neutral cards that are named
 -- right, a win of the word may only mean that the model cannot see the colour of ink.
 --
--- column                    type     unit   meaning
--- dataset                   varchar         name of the dataset
--- model_id                  varchar         architecture:pretrained
--- run_id                    varchar         the run
--- class_set                 varchar         the classes that it was chosen from
--- cell_count                bigint   count  incongruent cells: ink and word differ
--- word_cell_count           bigint   count  of these, won by the word
--- ink_cell_count            bigint   count  of these, won by the ink
--- other_cell_count          bigint   count  of these, won by a third colour
--- likelier_word_cell_count  bigint   count  of these, with P(word) above P(ink)
--- word_cell_frac            double   0..1   share of the cells that the word wins
--- word_cell_low             double   0..1   lower end of Wilson's 95 % interval
--- word_cell_high            double   0..1   upper end
--- card_count                bigint   count  cards in those cells
--- word_card_frac            double   0..1   share of the cards predicted as the word
--- ink_card_frac             double   0..1   share of the cards predicted as the ink
--- congruent_count           bigint   count  congruent cards
--- congruent_correct_frac    double   0..1   share of them predicted right
--- neutral_count             bigint   count  neutral cards
--- neutral_correct_frac      double   0..1   share of them predicted as the ink
+-- column                    type    unit   meaning
+-- dataset, model_id, run_id, class_set
+-- cell_count                bigint  count  incongruent cells: ink and word differ
+-- word_cell_count           bigint  count  of these, won by the word
+-- ink_cell_count            bigint  count  of these, won by the ink
+-- other_cell_count          bigint  count  of these, won by a third colour
+-- likelier_word_cell_count  bigint  count  of these, with P(word) above P(ink)
+-- word_cell_frac            double  0..1   share of the cells that the word wins
+-- word_cell_low             double  0..1   lower end of Wilson's 95 % interval
+-- word_cell_high            double  0..1   upper end
+-- card_count                bigint  count  cards in those cells
+-- word_card_frac            double  0..1   share of the cards predicted as the word
+-- ink_card_frac             double  0..1   share of the cards predicted as the ink
+-- congruent_count           bigint  count  congruent cards
+-- congruent_correct_frac    double  0..1   share of them predicted right
+-- neutral_count             bigint  count  neutral cards
+-- neutral_correct_frac      double  0..1   share of them predicted as the ink
 with
 
 counted as (

@@ -13,43 +13,37 @@
 -- and _high are Wilson's 95 % interval; correct shares are over images whose concept is
 -- in the class set, null if there is none.
 --
--- column                   type     unit    meaning
--- dataset                  varchar          name of the dataset
--- model_id                 varchar          architecture:pretrained
--- run_id                   varchar          the run
--- class_set                varchar          the classes that it was chosen from
--- attack_text              varchar          what was written
--- target_class             varchar          the class of that text
--- placement                varchar          where it was written
--- image_count              bigint   count   attacked images with an outcome
--- assumed_count            bigint   count   of these, without a clean image: see pairs
--- covered_frac             double   0..1    mean share of the pixels under the patch
--- changed_frac             double   0..1    share changed to the text's class
--- changed_low              double   0..1    lower end
--- changed_high             double   0..1    upper end
--- already_frac             double   0..1    share of the text's class before
--- already_low              double   0..1    lower end
--- already_high             double   0..1    upper end
--- changed_away_frac        double   0..1    share changed to a third class
--- changed_away_low         double   0..1    lower end
--- changed_away_high        double   0..1    upper end
--- unchanged_frac           double   0..1    share that stayed what it was
--- unchanged_low            double   0..1    lower end
--- unchanged_high           double   0..1    upper end
--- clean_correct_frac       double   0..1    share right without a patch
--- attack_correct_frac      double   0..1    share right under attack
--- blank_count              bigint   count   of these images, with a blank control
--- blank_changed_frac       double   0..1    blank patch: changed to the text's class
--- blank_changed_low        double   0..1    lower end
--- blank_changed_high       double   0..1    upper end
--- blank_changed_away_frac  double   0..1    blank patch: changed to a third class
--- blank_correct_frac       double   0..1    blank patch: share right
--- word_effect_frac         double   -1..1   changed minus blank_changed, both over the
---                                           images that have the control
--- right_word_count         bigint   count   of these images, with a right-word control
--- right_word_changed_frac  double   0..1    right word: changed to the attack's class
--- right_word_correct_frac  double   0..1    right word: share right
--- probability_change       double   -1..1   mean change of P(target) against clean
+-- column                   type    unit   meaning
+-- dataset, model_id, run_id, class_set, attack_text, target_class, placement
+-- image_count              bigint  count  attacked images with an outcome
+-- assumed_count            bigint  count  of these, without a clean image: see pairs
+-- covered_frac             double  0..1   mean share of the pixels under the patch
+-- changed_frac             double  0..1   share changed to the text's class
+-- changed_low              double  0..1   lower end
+-- changed_high             double  0..1   upper end
+-- already_frac             double  0..1   share of the text's class before
+-- already_low              double  0..1   lower end
+-- already_high             double  0..1   upper end
+-- changed_away_frac        double  0..1   share changed to a third class
+-- changed_away_low         double  0..1   lower end
+-- changed_away_high        double  0..1   upper end
+-- unchanged_frac           double  0..1   share that stayed what it was
+-- unchanged_low            double  0..1   lower end
+-- unchanged_high           double  0..1   upper end
+-- clean_correct_frac       double  0..1   share right without a patch
+-- attack_correct_frac      double  0..1   share right under attack
+-- blank_count              bigint  count  of these images, with a blank control
+-- blank_changed_frac       double  0..1   blank patch: changed to the text's class
+-- blank_changed_low        double  0..1   lower end
+-- blank_changed_high       double  0..1   upper end
+-- blank_changed_away_frac  double  0..1   blank patch: changed to a third class
+-- blank_correct_frac       double  0..1   blank patch: share right
+-- word_effect_frac         double  -1..1  changed minus blank_changed, both over the
+--                                         images that have the control
+-- right_word_count         bigint  count  of these images, with a right-word control
+-- right_word_changed_frac  double  0..1   right word: changed to the attack's class
+-- right_word_correct_frac  double  0..1   right word: share right
+-- probability_change       double  -1..1  mean change of P(target) against clean
 with
 
 pairs as (

@@ -18,27 +18,20 @@
 -- where flips are few. Ask for one attack_text: without a filter every activation of
 -- every attacked image is read.
 --
--- column              type     unit         meaning
--- dataset             varchar               name of the dataset
--- model_id            varchar               architecture:pretrained
--- run_id              varchar               the run
--- class_set           varchar               the classes that it was chosen from
--- attack_text         varchar               what was written
--- target_class        varchar               the class of that text
--- placement           varchar               where it was written
--- layer               varchar               module path, point and pooling
--- unit                integer  index 0..    position of the neuron inside its layer
--- clean_count         bigint   count        attacked images with a clean image
--- clean_change        double   model units  mean change against clean
--- clean_change_sd     double   SD           the same in standard deviations
--- clean_change_rank   bigint   rank 1..     1 = rises most in SD; ties by layer, unit
--- blank_count         bigint   count        attacked images with a blank patch
--- blank_change        double   model units  mean change against the blank patch
--- blank_change_sd     double   SD           the same in standard deviations
--- blank_change_rank   bigint   rank 1..     1 = rises most in SD; ties by layer, unit
--- flip_count          bigint   count        images changed to the text's class
--- stay_count          bigint   count        images changed away or unchanged
--- flip_auroc          double   0..1         how well its change tells flips from stays
+-- column             type    unit         meaning
+-- dataset, model_id, run_id, class_set, attack_text, target_class, placement, layer,
+-- unit
+-- clean_count        bigint  count        attacked images with a clean image
+-- clean_change       double  model units  mean change against clean
+-- clean_change_sd    double  SD           the same in standard deviations
+-- clean_change_rank  bigint  rank 1..     1 = rises most in SD; ties by layer, unit
+-- blank_count        bigint  count        attacked images with a blank patch
+-- blank_change       double  model units  mean change against the blank patch
+-- blank_change_sd    double  SD           the same in standard deviations
+-- blank_change_rank  bigint  rank 1..     1 = rises most in SD; ties by layer, unit
+-- flip_count         bigint  count        images changed to the text's class
+-- stay_count         bigint  count        images changed away or unchanged
+-- flip_auroc         double  0..1         how well its change tells flips from stays
 with
 
 pairs as (

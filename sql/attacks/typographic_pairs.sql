@@ -14,16 +14,14 @@
 -- outcome.
 --
 -- column                    type     unit  meaning
--- dataset                   varchar        name of the dataset
--- model_id                  varchar        architecture:pretrained
--- run_id                    varchar        the run
+-- dataset, model_id, run_id
 -- class_set                 varchar        the classes that it was chosen from
 -- example_id                bigint   id    the attacked image
 -- concept                   varchar        what the image shows
 -- attack_text               varchar        what is written on it
 -- target_class              varchar        the class of that text
 -- placement                 varchar        where it is written; 'unknown' if not stated
--- covered_frac              float    0..1  share of the pixels that the patch covers
+-- covered_frac
 -- clean_example_id          bigint   id    the image without a patch, or null
 -- blank_example_id          bigint   id    with the same patch, blank, or null
 -- right_word_example_id     bigint   id    with the right word on the patch, or null

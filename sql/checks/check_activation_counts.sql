@@ -4,13 +4,10 @@
 -- reads:   stg_neuron_moments, raw_activations, stg_layers
 -- purpose: Neurons with more or fewer stored activations than their statistics say.
 --
--- column          type     unit       meaning
--- dataset         varchar             name of the dataset
--- run_id          varchar             the run
--- layer           varchar             module path, point and pooling
--- unit            integer  index 0..  position of the neuron
--- expected_count  bigint   count      by the statistics
--- found_count     bigint   count      rows of activations
+-- column          type    unit   meaning
+-- dataset, run_id, layer, unit
+-- expected_count  bigint  count  by the statistics
+-- found_count     bigint  count  rows of activations
 with
 
 stored as (

@@ -7,16 +7,11 @@
 --
 -- An attacked image has no outcome if it has neither a clean image nor a concept.
 --
--- column          type     unit   meaning
--- dataset         varchar         name of the dataset
--- run_id          varchar         the run
--- class_set       varchar         the class set
--- attack_text     varchar         what was written
--- target_class    varchar         the class of that text
--- placement       varchar         where it was written
--- attacked_count  bigint   count  attacked images that were classified
--- image_count     bigint   count  of these, in typographic_attacks
--- share_sum       double          sum of the four shares
+-- column          type    unit   meaning
+-- dataset, run_id, class_set, attack_text, target_class, placement
+-- attacked_count  bigint  count  attacked images that were classified
+-- image_count     bigint  count  of these, in typographic_attacks
+-- share_sum       double         sum of the four shares
 with
 
 attacked as (

@@ -5,14 +5,11 @@
 -- purpose: Examples without a score for every class, or whose probabilities do not sum
 --          to 1.
 --
--- column           type     unit   meaning
--- dataset          varchar         name of the dataset
--- run_id           varchar         the run
--- class_set        varchar         the class set
--- example_id       bigint   id     the example
--- score_count      bigint   count  its scores
--- class_count      bigint   count  classes of the set
--- probability_sum  double          sum of its probabilities
+-- column           type    unit   meaning
+-- dataset, run_id, class_set, example_id
+-- score_count      bigint  count  its scores
+-- class_count      bigint  count  classes of the set
+-- probability_sum  double         sum of its probabilities
 with
 
 sums as (

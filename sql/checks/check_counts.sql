@@ -4,13 +4,13 @@
 -- reads:   stg_shards, stg_run_shards, raw_examples, raw_embeddings
 -- purpose: Counts that do not reconcile from index to manifest to Parquet.
 --
--- column          type     unit         meaning
--- what            varchar               which counts
--- dataset         varchar               name of the dataset
--- run_id          varchar               the run, or null for the ingest
--- shard_ordinal   integer  ordinal 0..  which shard
--- expected_count  bigint   count        what the manifest says
--- found_count     bigint   count        what there is
+-- column          type     unit   meaning
+-- what            varchar         which counts
+-- dataset
+-- run_id          varchar         the run, or null for the ingest
+-- shard_ordinal
+-- expected_count  bigint   count  what the manifest says
+-- found_count     bigint   count  what there is
 with
 
 indexed as (

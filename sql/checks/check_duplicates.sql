@@ -4,12 +4,9 @@
 -- reads:   stg_examples
 -- purpose: Repeated images that are not marked, and marks that lead nowhere.
 --
--- column        type     unit  meaning
--- dataset       varchar        name of the dataset
--- example_id    bigint   id    the example
--- duplicate_of  bigint   id    the first example that its mark names, or null
--- image_sha256  varchar  hex   hash of its image
--- problem       varchar        what is wrong
+-- column   type     unit  meaning
+-- dataset, example_id, duplicate_of, image_sha256
+-- problem  varchar        what is wrong
 with
 
 grouped as (

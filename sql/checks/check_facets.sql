@@ -6,21 +6,13 @@
 -- purpose: Facet tests whose images are not all of the stratum's, or whose figures are
 --          impossible.
 --
--- column           type     unit       meaning
--- dataset          varchar             name of the dataset
--- run_id           varchar             the run
--- layer            varchar             module path, point and pooling
--- unit             integer  index 0..  position of the neuron inside its layer
--- concept          varchar             name of the concept
--- category         varchar             family that it belongs to
--- origin           varchar             whose word the concept is
--- dimension        varchar             facet, word language or text language
--- stratum          varchar             the facet, or the language
--- facet_origin     varchar             whose word the stratum is
--- image_count      bigint   count      images counted, of both halves
--- stratum_size     bigint   count      distinct images that the stratum has
--- auroc            double   0..1       what was found
--- surrogate_count  bigint   count      surrogates that are between 0 and 1
+-- column           type    unit   meaning
+-- dataset, run_id, layer, unit, concept, category, origin, dimension, stratum,
+-- facet_origin
+-- image_count      bigint  count  images counted, of both halves
+-- stratum_size     bigint  count  distinct images that the stratum has
+-- auroc
+-- surrogate_count  bigint  count  surrogates that are between 0 and 1
 with
 
 sizes as (

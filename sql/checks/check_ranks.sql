@@ -4,15 +4,12 @@
 -- reads:   top_examples
 -- purpose: Top examples whose ranks are not 1, 2, 3, ... or whose order is wrong.
 --
--- column          type     unit       meaning
--- dataset         varchar             name of the dataset
--- run_id          varchar             the run
--- layer           varchar             module path, point and pooling
--- unit            integer  index 0..  position of the neuron
--- polarity        varchar             positive or negative
--- row_count       bigint   count      rows
--- last_rank       bigint   rank 1..   largest rank
--- disorder_count  bigint   count      rows that are stronger than the one before
+-- column          type     unit      meaning
+-- dataset, run_id, layer, unit
+-- polarity        varchar            positive or negative
+-- row_count       bigint   count     rows
+-- last_rank       bigint   rank 1..  largest rank
+-- disorder_count  bigint   count     rows that are stronger than the one before
 with
 
 ordered as (

@@ -4,15 +4,11 @@
 -- reads:   raw_shard_samples, raw_shard_stats
 -- purpose: Sampled bins that do not hold every distinct image of their shard once.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- run_id         varchar               the run
--- layer          varchar               module path, point and pooling
--- unit           integer  index 0..    position of the neuron
--- shard_ordinal  integer  ordinal 0..  which shard
--- image_count    bigint   count        distinct images, as shard_stats says
--- binned_count   bigint   count        images in its bins
--- excess_count   bigint   count        samples beyond what their bins hold
+-- column        type    unit   meaning
+-- dataset, run_id, layer, unit, shard_ordinal
+-- image_count   bigint  count  distinct images, as shard_stats says
+-- binned_count  bigint  count  images in its bins
+-- excess_count  bigint  count  samples beyond what their bins hold
 with
 
 bins as (

@@ -10,13 +10,10 @@
 -- null in a control that serves all texts), and beside a clean image, when its group
 -- has any control at all: published sets, whose file names alone are known, have none.
 --
--- column       type     unit   meaning
--- what         varchar         what is wrong
--- dataset      varchar         name of the dataset
--- base_key     varchar         the group, or null
--- attack_text  varchar         text of the attack, or null
--- placement    varchar         where the patch is, or null
--- row_count    bigint   count  stimuli that it is wrong with
+-- column     type     unit   meaning
+-- what       varchar         what is wrong
+-- dataset, base_key, attack_text, placement
+-- row_count  bigint   count  stimuli that it is wrong with
 with
 
 typographic as (

@@ -6,8 +6,7 @@
 --          set (of facets: neurons similarity; else neurons attack or stroop).
 --
 -- column              type     unit   meaning
--- dataset             varchar         name of the dataset
--- run_id              varchar         the run
+-- dataset, run_id
 -- class_set           varchar         the class set
 -- unclassified_count  bigint   count  examples that it lacks
 select

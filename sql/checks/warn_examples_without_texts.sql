@@ -4,10 +4,10 @@
 -- reads:   stg_examples, stg_texts
 -- purpose: Examples that came without any text: no concept can be found in them.
 --
--- column          type     unit   meaning
--- dataset         varchar         name of the dataset
--- example_count   bigint   count  examples
--- textless_count  bigint   count  of these, examples without any text
+-- column          type    unit   meaning
+-- dataset
+-- example_count   bigint  count  examples
+-- textless_count  bigint  count  of these, examples without any text
 with
 
 texted as (

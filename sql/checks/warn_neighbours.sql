@@ -7,12 +7,8 @@
 -- neurons like computes them when it is asked. A layer whose neurons are all constant
 -- is listed too: it has no neighbours. Nothing is listed before a build.
 --
--- column        type     unit   meaning
--- dataset       varchar         name of the dataset
--- run_id        varchar         the run
--- layer         varchar         module path, point and pooling
--- other_run_id  varchar         the other run
--- other_layer   varchar         the other layer
+-- column  type  unit  meaning
+-- dataset, run_id, layer, other_run_id, other_layer
 with
 
 compared as (

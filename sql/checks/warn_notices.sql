@@ -4,10 +4,9 @@
 -- reads:   notices
 -- purpose: What was left out of examples that are used, and files passed over, counted.
 --
--- column        type     unit   meaning
--- dataset       varchar         name of the dataset
--- reason        varchar         a word to count by
--- notice_count  bigint   count  texts or files
+-- column        type    unit   meaning
+-- dataset, reason
+-- notice_count  bigint  count  texts or files
 select
     dataset, reason,
     sum(notices.notice_count)::bigint as notice_count,

@@ -4,10 +4,8 @@
 -- reads:   stg_runs
 -- purpose: Runs of seeded random weights: their labels mean nothing.
 --
--- column    type     unit  meaning
--- dataset   varchar        name of the dataset
--- run_id    varchar        the run
--- model_id  varchar        architecture:pretrained
+-- column  type  unit  meaning
+-- dataset, run_id, model_id
 select
     dataset, run_id, model_id,
 from stg_runs

@@ -5,12 +5,10 @@
 -- purpose: Shards that failed or are still to do: what is asked of a warehouse lacks
 --          them.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- run_id         varchar               the run, or null for the ingest
--- shard_ordinal  integer  ordinal 0..  which shard
--- status         varchar               failed, unmarked or pending
--- error          varchar               why
+-- column  type     unit  meaning
+-- dataset
+-- run_id  varchar        the run, or null for the ingest
+-- shard_ordinal, status, error
 select
     dataset, null::varchar as run_id, shard_ordinal, status, error,
 from stg_shards

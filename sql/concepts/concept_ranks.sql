@@ -11,23 +11,16 @@
 -- stored activation are included: what a run does not store is zero or below, and tied.
 -- z is the normal approximation with the correction for ties; null if all are tied.
 --
--- column                      type     unit         meaning
--- dataset                     varchar               name of the dataset
--- model_id                    varchar               architecture:pretrained
--- run_id                      varchar               the run
--- layer                       varchar               module path, point and pooling
--- unit                        integer  index 0..    position of the neuron in its layer
--- concept                     varchar               name of the concept
--- category                    varchar               family that it belongs to
--- origin                      varchar               texts, stimulus or similarity
--- positive_count              bigint   count        testing: images that show it
--- other_count                 bigint   count        testing: images that do not
--- auroc                       double   0..1         testing: area under the ROC curve
--- z                           double   SD           testing: Mann-Whitney
--- mean_difference             double   model units  testing: mean of positives - others
--- screening_positive_count    bigint   count        the same on the screening half
--- screening_auroc             double   0..1         the same on the screening half
--- screening_z                 double   SD           the same on the screening half
+-- column                    type    unit         meaning
+-- dataset, model_id, run_id, layer, unit, concept, category, origin
+-- positive_count            bigint  count        testing: images that show it
+-- other_count               bigint  count        testing: images that do not
+-- auroc                     double  0..1         testing: area under the ROC curve
+-- z                         double  SD           testing: Mann-Whitney
+-- mean_difference           double  model units  testing: mean of positives - others
+-- screening_positive_count  bigint  count        the same on the screening half
+-- screening_auroc           double  0..1         the same on the screening half
+-- screening_z               double  SD           the same on the screening half
 with
 
 tested as materialized (

@@ -1,15 +1,14 @@
 -- view:    concepts
 -- grain:   one row per (concept, category)
 -- key:     concept, category
--- reads:   lexicon_phrases, example_concepts
+-- reads:   example_concepts, lexicon_phrases
 -- purpose: Every concept that can be found, and in how many examples it was.
 --
--- column          type     unit    meaning
--- concept         varchar          English name of the concept; a person's title
--- category        varchar          family that it belongs to
--- phrase_count    bigint   count   phrases in the lexicon; 0 for people, found by title
--- language_count  bigint   count   languages of these phrases
--- example_count   bigint   count   examples that show it, duplicates included
+-- column          type    unit   meaning
+-- concept, category
+-- phrase_count    bigint  count  phrases in the lexicon; 0 for people, found by title
+-- language_count  bigint  count  languages of these phrases
+-- example_count   bigint  count  examples that show it, duplicates included
 with
 
 in_lexicon as (

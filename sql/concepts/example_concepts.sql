@@ -8,16 +8,15 @@
 -- The first example of a group of copies that came without a text shows what the texts
 -- say that image_texts lends it.
 --
--- column             type     unit      meaning
--- dataset            varchar            name of the dataset
--- example_id         bigint   id        shard ordinal x 2^20 + position in the shard
--- concept            varchar            English name of the concept; a person's title
--- category           varchar            family that it belongs to
--- origin             varchar            texts: a phrase of theirs; page_title: a person
--- text_count         bigint   count     texts that say so
--- language_count     bigint   count     languages in which they say so
--- evidence           varchar            shortest such phrase, then first by name
--- evidence_language  varchar  BCP 47    its language
+-- column             type     unit    meaning
+-- dataset, example_id
+-- concept            varchar          English name of the concept; a person's title
+-- category
+-- origin             varchar          texts: a phrase of theirs; page_title: a person
+-- text_count         bigint   count   texts that say so
+-- language_count     bigint   count   languages in which they say so
+-- evidence           varchar          shortest such phrase, then first by name
+-- evidence_language  varchar  BCP 47  its language
 with
 
 named_in_texts as (

@@ -15,36 +15,27 @@
 -- the very texts that tell the concept (is_circular): such pairs say little about the
 -- model, and are corrected among themselves.
 --
--- column                    type     unit       meaning
--- dataset                   varchar             name of the dataset
--- model_id                  varchar             architecture:pretrained
--- run_id                    varchar             the run
--- layer                     varchar             module path, point and pooling
--- unit                      integer  index 0..  position of the neuron in its layer
--- concept                   varchar             name of the concept
--- category                  varchar             family that it belongs to
--- origin                    varchar             texts, stimulus or similarity
--- is_circular               boolean             told by the text that the layer read
--- positive_count            bigint   count      images that show it
--- other_count               bigint   count      images that do not
--- auroc                     double   0..1       P(shown > not shown), ties count half
--- direction                 varchar             positive (excites) or negative
--- z                         double   SD         Mann-Whitney; null if all are tied
--- p_value                   double   0..1       of z, two-sided; 1 if all are tied
--- log10_p                   double   log10      its logarithm, which does not underflow
--- q_value                   double   0..1       false discovery rate where it is found
--- mean_difference_sd        double   SD         mean where shown - mean elsewhere
--- soft_wpmi                 double   nats       log P(concept | top) - log P(concept)
--- top_size                  bigint   count      top examples
--- top_count                 bigint   count      of these, examples that show it
--- lift                      double   ratio      how much more frequent it is there
--- top_log10_p               double   log10      hypergeometric p of that
--- screening_positive_count  bigint   count      screening: images that show it
--- screening_auroc           double   0..1       screening: as auroc
--- screening_z               double   SD         screening: as z
--- screening_soft_wpmi       double   nats       screening: as soft_wpmi
--- screening_top_count       bigint   count      screening: as top_count
--- screening_top_log10_p     double   log10      screening: as top_log10_p
+-- column                    type     unit   meaning
+-- dataset, model_id, run_id, layer, unit, concept, category, origin
+-- is_circular               boolean         told by the text that the layer read
+-- positive_count, other_count
+-- auroc                     double   0..1   P(shown > not shown), ties count half
+-- direction                 varchar         positive (excites) or negative
+-- z                         double   SD     Mann-Whitney; null if all are tied
+-- p_value                   double   0..1   of z, two-sided; 1 if all are tied
+-- log10_p, q_value
+-- mean_difference_sd        double   SD     mean where shown - mean elsewhere
+-- soft_wpmi                 double   nats   log P(concept | top) - log P(concept)
+-- top_size                  bigint   count  top examples
+-- top_count                 bigint   count  top examples that show it
+-- lift                      double   ratio  how much more frequent it is there
+-- top_log10_p               double   log10  hypergeometric p of that
+-- screening_positive_count  bigint   count  screening: images that show it
+-- screening_auroc           double   0..1   screening: as auroc
+-- screening_z               double   SD     screening: as z
+-- screening_soft_wpmi       double   nats   screening: as soft_wpmi
+-- screening_top_count       bigint   count  screening: as top_count
+-- screening_top_log10_p     double   log10  screening: as top_log10_p
 with
 
 tested as (

@@ -16,28 +16,20 @@
 -- it read (is_circular in neuron_concepts) are corrected among themselves: there are
 -- many of them and all but certain ones, which would make every other q too small.
 --
--- column               type     unit       meaning
--- dataset              varchar             name of the dataset
--- model_id             varchar             architecture:pretrained
--- run_id               varchar             the run
--- layer                varchar             module path, point and pooling
--- unit                 integer  index 0..  position of the neuron inside its layer
--- polarity             varchar             positive (exciting) or negative (inhibiting)
--- concept              varchar             name of the concept
--- category             varchar             family that it belongs to
--- origin               varchar             texts, stimulus or similarity
--- top_size             bigint   count      testing: examples at the top of the neuron
--- top_count            bigint   count      of these, examples that show the concept
--- base_size            bigint   count      distinct images of the testing half
--- base_count           bigint   count      of these, images that show the concept
--- base_frac            double   0..1       base_count / base_size
--- lift                 double   ratio      (top_count / top_size) / base_frac
--- p_value              double   0..1       probability of top_count or more by chance
--- log10_p              double   log10      its logarithm, which does not underflow
--- q_value              double   0..1       false discovery rate where it is found
--- screening_top_size   bigint   count      the same on the screening half
--- screening_top_count  bigint   count      the same on the screening half
--- screening_log10_p    double   log10      the same on the screening half
+-- column               type    unit   meaning
+-- dataset, model_id, run_id, layer, unit, polarity, concept, category, origin
+-- top_size             bigint  count  testing: examples at the top of the neuron
+-- top_count            bigint  count  of these, examples that show the concept
+-- base_size            bigint  count  distinct images of the testing half
+-- base_count           bigint  count  of these, images that show the concept
+-- base_frac            double  0..1   base_count / base_size
+-- lift                 double  ratio  (top_count / top_size) / base_frac
+-- p_value              double  0..1   probability of top_count or more by chance
+-- log10_p              double  log10  its logarithm, which does not underflow
+-- q_value              double  0..1   false discovery rate where it is found
+-- screening_top_size   bigint  count  the same on the screening half
+-- screening_top_count  bigint  count  the same on the screening half
+-- screening_log10_p    double  log10  the same on the screening half
 with
 
 top_halves as (

@@ -1,8 +1,8 @@
 -- view:    run_concepts
 -- grain:   one row per (run, distinct image, concept, category, origin)
 -- key:     dataset, run_id, example_id, concept, category, origin
--- reads:   stg_distinct_images, stg_examples, stg_stimuli, raw_concept_scores,
---          example_concepts, lexicon_phrases, settings
+-- reads:   stg_distinct_images, example_concepts, stg_examples, stg_stimuli,
+--          raw_concept_scores, lexicon_phrases, settings
 -- purpose: What each image of a run shows, and who says so.
 --
 -- Origin texts: a phrase of its texts, or a person in the title of a page. Origin
@@ -11,14 +11,9 @@
 -- similarity_min_score among all concepts (neurons similarity); it is the run's own
 -- opinion, not evidence from outside.
 --
--- column      type     unit  meaning
--- dataset     varchar        name of the dataset
--- run_id      varchar        the run
--- example_id  bigint   id    the example
--- half        varchar        screening or testing
--- concept     varchar        English name of the concept; a person's title
--- category    varchar        family that it belongs to
--- origin      varchar        texts, stimulus or similarity
+-- column  type     unit  meaning
+-- dataset, run_id, example_id, half, concept, category
+-- origin  varchar        texts, stimulus or similarity
 with
 
 told as (

@@ -8,11 +8,7 @@
 -- run show it, and at least one of each half does not.
 --
 -- column           type     unit   meaning
--- dataset          varchar         name of the dataset
--- run_id           varchar         the run
--- concept          varchar         name of the concept
--- category         varchar         family that it belongs to
--- origin           varchar         texts, stimulus or similarity
+-- dataset, run_id, concept, category, origin
 -- concept_id       integer  1..    stands for the five before, within one query
 -- screening_count  bigint   count  images of the screening half that show it
 -- testing_count    bigint   count  images of the testing half that show it

@@ -11,13 +11,11 @@
 -- searched in parts of 64 tokens, so it grows with its length, not with the square.
 --
 -- column         type     unit       meaning
--- dataset        varchar             name of the dataset
--- example_id     bigint   id         shard ordinal x 2^20 + position in the shard
+-- dataset, example_id
 -- language       varchar  BCP 47     language of the text, as it came
 -- text_kind      varchar             caption, alt, page_title, ...
 -- text_rank      integer  rank 1..   order among texts of the same kind
--- concept        varchar             English name of the concept
--- category       varchar             family that it belongs to
+-- concept, category
 -- base_language  varchar  BCP 47     language in which it was looked up
 -- match_count    bigint   count 1..  places of the text that name it
 -- phrase         varchar             shortest of these phrases, then first by name

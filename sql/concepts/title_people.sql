@@ -12,8 +12,7 @@
 -- give it away; titles of one person in two scripts are two concepts.
 --
 -- column          type     unit    meaning
--- dataset         varchar          name of the dataset
--- example_id      bigint   id      shard ordinal x 2^20 + position in the shard
+-- dataset, example_id
 -- concept         varchar          title of the page, as it came
 -- language        varchar  BCP 47  language of the page, the first by name if several
 -- language_count  bigint   count   languages whose page says so

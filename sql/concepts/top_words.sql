@@ -13,11 +13,7 @@
 -- and unit.
 --
 -- column           type     unit         meaning
--- dataset          varchar               name of the dataset
--- model_id         varchar               architecture:pretrained
--- run_id           varchar               the run
--- layer            varchar               module path, point and pooling
--- unit             integer  index 0..    position of the neuron inside its layer
+-- dataset, model_id, run_id, layer, unit
 -- word_rank        bigint   rank 1..     1 = most exciting; ties by word, then language
 -- word             varchar               the word as it is drawn
 -- language         varchar  BCP 47       its language; 'und' if unknown

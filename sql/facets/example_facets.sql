@@ -11,9 +11,7 @@
 -- apart from one that the model takes for one. Images with neither have no row.
 --
 -- column        type     unit  meaning
--- dataset       varchar        name of the dataset
--- run_id        varchar        the run
--- example_id    bigint   id    the example
+-- dataset, run_id, example_id
 -- facet         varchar        photo, colour drawing, line drawing, rendered word ...
 -- facet_origin  varchar        stimulus (by construction) or similarity (zero-shot)
 -- score         float    0..1  similarity: probability of the facet among all facets

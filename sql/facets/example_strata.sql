@@ -8,13 +8,11 @@
 -- the language that they are written in. Dimension text language: the languages of the
 -- texts that came with the image, so that an image may be in several.
 --
--- column        type     unit    meaning
--- dataset       varchar          name of the dataset
--- run_id        varchar          the run
--- example_id    bigint   id      the example
--- dimension     varchar          facet, word language or text language
--- stratum       varchar          the facet, or the language (BCP 47, its first part)
--- facet_origin  varchar          stimulus, similarity or texts: whose word it is
+-- column        type     unit  meaning
+-- dataset, run_id, example_id
+-- dimension     varchar        facet, word language or text language
+-- stratum       varchar        the facet, or the language (BCP 47, its first part)
+-- facet_origin  varchar        stimulus, similarity or texts: whose word the stratum is
 with
 
 text_languages as (

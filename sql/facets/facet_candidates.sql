@@ -13,15 +13,10 @@
 -- the same in whatever form the image shows the concept.
 --
 -- column          type     unit       meaning
--- dataset         varchar             name of the dataset
--- model_id        varchar             architecture:pretrained
--- run_id          varchar             the run
--- layer           varchar             module path, point and pooling
--- unit            integer  index 0..  position of the neuron inside its layer
+-- dataset, model_id, run_id, layer, unit
 -- candidate_rank  bigint   rank 1..4  1 = the neuron's choice, which summaries count
 -- concept         varchar             name of the concept
--- category        varchar             family that it belongs to
--- origin          varchar             whose word it is: stimulus, texts, similarity
+-- category, origin
 with
 
 text_layers as (

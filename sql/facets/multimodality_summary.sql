@@ -12,11 +12,7 @@
 -- weights; null if there is none, and for such runs themselves.
 --
 -- column               type     unit   meaning
--- dataset              varchar         name of the dataset
--- model_id             varchar         architecture:pretrained
--- run_id               varchar         the run
--- is_random            boolean         weights are seeded noise
--- layer                varchar         module path, point and pooling
+-- dataset, model_id, run_id, is_random, layer
 -- facet_origin         varchar         stimulus or similarity: origin of the facets
 -- category             varchar         family of the neurons' concepts; or all
 -- neuron_count         bigint   count  neurons whose first candidate is of it

@@ -15,30 +15,17 @@
 -- of three, figures of fewer than three images are thin (is_thin): one image decides
 -- them, and even p_value 0.01 is weak evidence. Filled by neurons build.
 --
--- column                    type     unit       meaning
--- dataset                   varchar             name of the dataset
--- model_id                  varchar             architecture:pretrained
--- run_id                    varchar             the run
--- layer                     varchar             module path, point and pooling
--- unit                      integer  index 0..  position of the neuron in its layer
--- candidate_rank            integer  rank 1..4  see facet_candidates
--- concept                   varchar             name of the concept
--- category                  varchar             family that it belongs to
--- origin                    varchar             whose word the concept is
--- dimension                 varchar             facet, word language or text language
--- stratum                   varchar             the facet, or the language
--- facet_origin              varchar             whose word the stratum is
--- positive_count            bigint   count      images that show it
--- other_count               bigint   count      images that do not
--- is_tested                 boolean             whether there are enough of both
--- is_thin                   boolean             fewer than three of either
--- auroc                     double   0..1       null if not tested
--- p_value                   double   0.01..1    null if not tested
--- is_failed                 boolean             auroc below facet_min_auroc, or p_value
---                                               above facet_max_p; null if not tested
--- screening_positive_count  bigint   count      the same on the screening half
--- screening_other_count     bigint   count      the same on the screening half
--- screening_auroc           double   0..1       null if there are not enough of both
+-- column           type     unit     meaning
+-- dataset, model_id, run_id, layer, unit, candidate_rank, concept, category, origin,
+-- dimension, stratum, facet_origin, positive_count, other_count
+-- is_tested        boolean           whether there are enough of both
+-- is_thin          boolean           fewer than three of either
+-- auroc            double   0..1     null if not tested
+-- p_value          double   0.01..1  null if not tested
+-- is_failed        boolean           auroc below facet_min_auroc, or p_value above
+--                                    facet_max_p; null if not tested
+-- screening_positive_count, screening_other_count
+-- screening_auroc  double   0..1     null if there are not enough of both
 with
 
 tested as (

@@ -14,35 +14,27 @@
 -- thin (is_thin) if a tested facet rests on fewer than three images: then p_value is
 -- that of one or two images, whatever it is.
 --
--- column               type                  unit       meaning
--- dataset              varchar                          name of the dataset
--- model_id             varchar                          architecture:pretrained
--- run_id               varchar                          the run
--- layer                varchar                          module path, point and pooling
--- unit                 integer               index 0..  position of the neuron
--- candidate_rank       integer               rank 1..4  see facet_candidates
--- concept              varchar                          name of the concept
--- category             varchar                          family that it belongs to
--- origin               varchar                          whose word the concept is
--- facet_origin         varchar                          stimulus or similarity
--- is_label             boolean                          it is the neuron's label
--- multimodality_index  double                0..1       smallest AUROC over the facets
--- p_value              double                0.01..1    of the index, by 99 surrogates
--- facet_count          bigint                count      facets tested
--- weakest_facet        varchar                          where the index is reached
--- failed_facets        varchar[]                        facets it fails in: AUROC below
---                                                       facet_min_auroc or p above
---                                                       facet_max_p
--- untested_facets      varchar[]                        too few images: neither passed
---                                                       nor failed
--- thin_facets          varchar[]                        tested on fewer than 3 images
--- is_thin              boolean                          whether there is such a facet
--- facet_aurocs         map(varchar, double)  0..1       AUROC by facet; tested ones
--- positive_counts      map(varchar, bigint)  count      images that show it, by facet
--- language_index       double                0..1       smallest AUROC over languages
---                                                       of rendered words
--- language_count       bigint                count      languages tested
--- weakest_language     varchar                          where language_index is reached
+-- column               type                  unit     meaning
+-- dataset, model_id, run_id, layer, unit, candidate_rank, concept, category, origin
+-- facet_origin         varchar                        stimulus or similarity
+-- is_label             boolean                        it is the neuron's label
+-- multimodality_index  double                0..1     smallest AUROC over the facets
+-- p_value              double                0.01..1  of the index, by 99 surrogates
+-- facet_count          bigint                count    facets tested
+-- weakest_facet        varchar                        where the index is reached
+-- failed_facets        varchar[]                      facets it fails in: AUROC below
+--                                                     facet_min_auroc or p above
+--                                                     facet_max_p
+-- untested_facets      varchar[]                      too few images: neither passed
+--                                                     nor failed
+-- thin_facets          varchar[]                      tested on fewer than 3 images
+-- is_thin              boolean                        whether there is such a facet
+-- facet_aurocs         map(varchar, double)  0..1     AUROC by facet; tested ones
+-- positive_counts      map(varchar, bigint)  count    images that show it, by facet
+-- language_index       double                0..1     smallest AUROC over languages of
+--                                                     rendered words
+-- language_count       bigint                count    languages tested
+-- weakest_language     varchar                        where language_index is reached
 with
 
 facets as (

@@ -10,16 +10,9 @@
 -- texts in another language name it does not count. People, who are found by the titles
 -- of pages in any language, are not told apart by language.
 --
--- column        type     unit  meaning
--- dataset       varchar        name of the dataset
--- run_id        varchar        the run
--- example_id    bigint   id    the example
--- dimension     varchar        facet, word language or text language
--- stratum       varchar        the facet, or the language
--- facet_origin  varchar        stimulus, similarity or texts: whose word the stratum is
--- concept       varchar        English name of the concept
--- category      varchar        family that it belongs to
--- origin        varchar        stimulus, texts or similarity: whose word the concept is
+-- column  type     unit  meaning
+-- dataset, run_id, example_id, dimension, stratum, facet_origin, concept, category
+-- origin  varchar        stimulus, texts or similarity: whose word the concept is
 select
     dataset, run_id, example_id, dimension, stratum, facet_origin,
     concept, category, origin,

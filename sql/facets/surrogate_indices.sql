@@ -10,23 +10,15 @@
 -- A surrogate is a random set of images in every stratum, of the same size as the
 -- concept's; its index is the smallest of its AUROCs, as that of the concept is.
 --
--- column             type     unit       meaning
--- dataset            varchar             name of the dataset
--- run_id             varchar             the run
--- layer              varchar             module path, point and pooling
--- unit               integer  index 0..  position of the neuron inside its layer
--- candidate_rank     integer  rank 1..4  see facet_candidates
--- concept            varchar             name of the concept
--- category           varchar             family that it belongs to
--- origin             varchar             whose word the concept is
--- dimension          varchar             facet, word language or text language
--- facet_origin       varchar             whose word the strata are
--- stratum_count      bigint   count      strata tested
--- lowest_auroc       double   0..1       the index: smallest AUROC of the strata
--- weakest_stratum    varchar             where it is; ties by name
--- is_thin            boolean             a stratum rests on fewer than three images
--- surrogate_indices  float[]  0..1       the same of each of the 99 surrogates
--- p_value            double   0.01..1    (1 + surrogates that reach the index) / 100
+-- column             type     unit     meaning
+-- dataset, run_id, layer, unit, candidate_rank, concept, category, origin, dimension,
+-- facet_origin
+-- stratum_count      bigint   count    strata tested
+-- lowest_auroc       double   0..1     the index: smallest AUROC of the strata
+-- weakest_stratum    varchar           where it is; ties by name
+-- is_thin            boolean           a stratum rests on fewer than three images
+-- surrogate_indices  float[]  0..1     the same of each of the 99 surrogates
+-- p_value            double   0.01..1  (1 + surrogates that reach the index) / 100
 with
 
 gathered as (

@@ -9,16 +9,10 @@
 -- ones are zero or below. rank2 = 2 x mid-rank, ascending, among the distinct images of
 -- the same half (examples.half), absent ones included; neurons compact makes it.
 --
--- column      type     unit         meaning
--- dataset     varchar               name of the dataset
--- model_id    varchar               architecture:pretrained
--- run_id      varchar               the run
--- layer       varchar               module path, point and pooling
--- unit        integer  index 0..    position of the neuron inside its layer
--- example_id  bigint   id           the example
--- activation  float    model units  activation after pooling
--- rank2       bigint   2 x rank     twice the mid-rank in its half; null before compact
---                                   and for repeated images
+-- column  type    unit      meaning
+-- dataset, model_id, run_id, layer, unit, example_id, activation
+-- rank2   bigint  2 x rank  twice the mid-rank in its half; null before compact and for
+--                           repeated images
 select
     dataset, model_id, run_id, layer, unit, example_id, activation, rank2,
 from stg_activations

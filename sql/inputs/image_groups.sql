@@ -13,14 +13,13 @@
 -- identical files are a group. Distinct images: count(*) where member_rank = 1.
 --
 -- column          type     unit      meaning
--- dataset         varchar            name of the dataset
--- example_id      bigint   id        the example
+-- dataset, example_id
 -- group_id        bigint   id        first example of its group; its own if it is first
 -- member_rank     bigint   rank 1..  order in the group; 1 = the first example
 -- copy_kind       varchar            first, identical, resized, grey or cropped
 -- group_size      bigint   count     examples of the group
 -- identical_size  bigint   count     of these, the first and files identical to it
--- half            varchar            screening or testing, of the whole group
+-- half
 with
 
 members as (

@@ -9,15 +9,15 @@
 -- example, and a picture must not lose its caption to a bare copy that came before it.
 -- Facets by language of the text (example_strata) take an example's own texts alone.
 --
--- column      type     unit      meaning
--- dataset     varchar            name of the dataset
--- example_id  bigint   id        the example they speak for
--- language    varchar  BCP 47    language of the text; 'und' if unknown
--- text_kind   varchar            caption, alt, attribution, page_title, section ...
--- text_rank   integer  rank 1..  order among texts of the same language and kind
--- text        varchar            the text
--- page_title  varchar            title of the page it stood on, or null
--- came_with   bigint   id        the example that it came with
+-- column      type     unit  meaning
+-- dataset
+-- example_id  bigint   id    the example they speak for
+-- language
+-- text_kind   varchar        caption, alt, attribution, page_title, section ...
+-- text_rank
+-- text        varchar        the text
+-- page_title  varchar        title of the page it stood on, or null
+-- came_with   bigint   id    the example that it came with
 with
 
 lenders as (

@@ -4,20 +4,9 @@
 -- reads:   stg_layers
 -- purpose: The layers of each run and how they were read.
 --
--- column        type       unit   meaning
--- dataset       varchar           name of the dataset
--- run_id        varchar           the run
--- model_id      varchar           architecture:pretrained
--- layer         varchar           module path, point and pooling
--- layer_path    varchar           module path, as in named_modules()
--- point         varchar           input or output of the module
--- pooling       varchar           max, mean, center or cls
--- tower         varchar           visual or text
--- module_kind   varchar           class of the module
--- unit_count    integer    count   neurons of the layer
--- is_rectified  boolean           a ReLU (its input too), or never below 0
--- store         varchar           positive (only above zero is stored) or all
--- presets       varchar[]         names of the presets that mean it, as goh2021
+-- column  type  unit  meaning
+-- dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
+-- unit_count, is_rectified, store, presets
 select
     dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
     unit_count, is_rectified, store, presets,

@@ -6,17 +6,16 @@
 -- purpose: What was left out of examples that are used, such as a text that cannot be
 --          read, and which files were passed over.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- example_id     bigint   id           the example; null: no example
--- shard          varchar               name of the tar
--- shard_ordinal  integer  ordinal 0..  which shard of the dataset
--- position       integer  index 0..    place of the example in its shard; null: none
--- shard_key      varchar               the example's key; null: none
--- stage          varchar               source or index
--- reason         varchar               a word to count by
--- detail         varchar               what was seen
--- notice_count   bigint   count        how many texts or files the row tells of
+-- column      type     unit       meaning
+-- dataset
+-- example_id  bigint   id         the example; null: no example
+-- shard, shard_ordinal
+-- position    integer  index 0..  place of the example in its shard; null: none
+-- shard_key   varchar             the example's key; null: none
+-- stage       varchar             source or index
+-- reason      varchar             a word to count by
+-- detail      varchar             what was seen
+-- notice_count
 select
     dataset,
     (shard_ordinal::bigint << 20) + position as example_id,

@@ -9,13 +9,11 @@
 -- text_rank, then by the text itself. Extraction reads by the same rule, and it is the
 -- text beside an image in neurons top, on cards and in reports.
 --
--- column      type     unit      meaning
--- dataset     varchar            name of the dataset
--- example_id  bigint   id        the example
--- language    varchar  BCP 47    language of the text; 'und' if unknown
--- text_kind   varchar            caption, alt, attribution, page_title, section ...
--- text_rank   integer  rank 1..  order among texts of the same language and kind
--- text        varchar            the text
+-- column     type     unit  meaning
+-- dataset, example_id, language
+-- text_kind  varchar        caption, alt, attribution, page_title, section ...
+-- text_rank
+-- text       varchar        the text
 with
 
 firsts as (

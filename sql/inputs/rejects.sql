@@ -4,16 +4,13 @@
 -- reads:   stg_rejects, stg_shards
 -- purpose: What could not be used, at which stage, and why.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- run_id         varchar               the run, or null for the ingest
--- shard          varchar               name of the tar
--- shard_ordinal  integer  ordinal 0..  which shard of the dataset
--- position       integer  index 0..    place in the shard; null: the whole shard
--- shard_key      varchar               WebDataset key; null: the whole shard
--- stage          varchar               source, index, decode, text, forward or shard
--- reason         varchar               a word to count by
--- detail         varchar               what was seen
+-- column     type     unit       meaning
+-- dataset, run_id, shard, shard_ordinal
+-- position   integer  index 0..  place in the shard; null: the whole shard
+-- shard_key  varchar             WebDataset key; null: the whole shard
+-- stage      varchar             source, index, decode, text, forward or shard
+-- reason     varchar             a word to count by
+-- detail     varchar             what was seen
 select
     dataset, run_id, shard, shard_ordinal, position, shard_key, stage, reason, detail,
 from stg_rejects

@@ -4,41 +4,17 @@
 -- reads:   stg_runs, stg_run_shards, stg_shards
 -- purpose: Every run: model, settings, how far it is and what it cost.
 --
--- column               type         unit   meaning
--- dataset              varchar             name of the dataset
--- run_id               varchar             the run
--- model_id             varchar             architecture:pretrained
--- weights_sha256       varchar      hex    hash of all weights
--- is_random            boolean             weights are seeded noise
--- image_activation     varchar             activation functions of the image tower
--- text_activation      varchar             activation functions of the text tower
--- image_height_px      integer      px     height of the image tower's input
--- image_width_px       integer      px     width of the image tower's input
--- image_mean           double[]            subtracted from R, G and B in 0..1
--- image_std            double[]            what R, G and B are divided by
--- interpolation        varchar             of the resize
--- resize_mode          varchar             shortest, longest or squash
--- preprocess           varchar             fast or exact
--- precision            varchar             float32, or the type of the autocast
--- activation_dtype     varchar             type of the stored activations
--- top_k                bigint       count  top examples kept of each neuron and shard
--- layers               varchar[]           layers of the run
--- versions             varchar      JSON   versions of the libraries that made it
--- is_compacted         boolean             whether the sorted form with ranks is in use
--- created_at           timestamptz  UTC    when the run was opened
--- shard_count          bigint       count  shards that are done
--- failed_shard_count   bigint       count  shards that failed
--- pending_shard_count  bigint       count  shards of the dataset that are neither
--- read_count           bigint       count  examples read
--- written_count        bigint       count  examples written
--- rejected_count       bigint       count  examples rejected
--- duplicate_count      bigint       count  of these, repeats of an earlier image
--- read_s               double       s      time to read, summed over threads
--- decode_s             double       s      time to decode, summed over threads
--- forward_s            double       s      time of the model
--- write_s              double       s      time to write
--- wall_s               double       s      time by the clock
--- file_bytes           bigint       bytes  size of all files
+-- column               type    unit   meaning
+-- dataset, run_id, model_id, weights_sha256, is_random, image_activation,
+-- text_activation, image_height_px, image_width_px, image_mean, image_std,
+-- interpolation, resize_mode, preprocess, precision, activation_dtype, top_k, layers,
+-- versions, is_compacted, created_at
+-- shard_count          bigint  count  shards that are done
+-- failed_shard_count   bigint  count  shards that failed
+-- pending_shard_count  bigint  count  shards of the dataset that are neither
+-- read_count, written_count, rejected_count
+-- duplicate_count      bigint  count  of these, repeats of an earlier image
+-- read_s, decode_s, forward_s, write_s, wall_s, file_bytes
 with
 
 datasets as (

@@ -7,18 +7,9 @@
 -- A shard is unmarked while its repeated images are not found yet, as after an ingest
 -- that was killed: nothing of it is visible until the same ingest has run to its end.
 --
--- column          type     unit         meaning
--- dataset         varchar               name of the dataset
--- source          varchar               which source it came from
--- shard_ordinal   integer  ordinal 0..  place in the dataset; never changes
--- shard           varchar               name of the tar
--- url             varchar               where the tar lies
--- shard_bytes     bigint   bytes        size of the tar
--- status          varchar               done, failed, unmarked or pending
--- error           varchar               why it failed
--- read_count      bigint   count        samples read
--- written_count   bigint   count        examples indexed
--- rejected_count  bigint   count        samples rejected
+-- column  type  unit  meaning
+-- dataset, source, shard_ordinal, shard, url, shard_bytes, status, error, read_count,
+-- written_count, rejected_count
 select
     dataset, source, shard_ordinal, shard, url, shard_bytes, status, error, read_count,
     written_count, rejected_count,

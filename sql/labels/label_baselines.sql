@@ -14,25 +14,23 @@
 -- constant label is the one concept that, given to every labelled neuron, has the best
 -- mean AUROC on the screening half; its score is on the testing half, as theirs is.
 --
--- column                 type     unit    meaning
--- dataset                varchar          name of the dataset
--- model_id               varchar          architecture:pretrained
--- run_id                 varchar          the run
--- neuron_count           bigint   count   neurons of all layers
--- labelled_count         bigint   count   of these, labelled
--- circular_count         bigint   count   not labelled: told by the texts they read
--- labelled_frac          double   0..1    share of all neurons that are labelled
--- permuted_repeat_count  bigint   count   times that the concepts were permuted
--- permuted_count         double   count   neurons labelled then, mean over the repeats
--- permuted_max_count     bigint   count   and the most of any repeat
--- permuted_frac          double   0..1    share of neurons labelled then, mean
--- permuted_any_frac      double   0..1    share of the repeats that label any neuron
--- max_q                  double   0..1    what permuted_any_frac should not exceed
--- chance_count           double   count   labels to expect by chance, of labelled_count
--- label_score            double   0..1    mean AUROC of the labels
--- constant_concept       varchar          the best constant label
--- constant_category      varchar          its family
--- constant_score         double   0..1    its mean AUROC over the same neurons
+-- column                 type     unit   meaning
+-- dataset, model_id, run_id
+-- neuron_count           bigint   count  neurons of all layers
+-- labelled_count         bigint   count  of these, labelled
+-- circular_count         bigint   count  not labelled: told by the texts they read
+-- labelled_frac          double   0..1   share of all neurons that are labelled
+-- permuted_repeat_count  bigint   count  times that the concepts were permuted
+-- permuted_count         double   count  neurons labelled then, mean over the repeats
+-- permuted_max_count     bigint   count  and the most of any repeat
+-- permuted_frac          double   0..1   share of neurons labelled then, mean
+-- permuted_any_frac      double   0..1   share of the repeats that label any neuron
+-- max_q                  double   0..1   what permuted_any_frac should not exceed
+-- chance_count           double   count  labels to expect by chance, of labelled_count
+-- label_score            double   0..1   mean AUROC of the labels
+-- constant_concept       varchar         the best constant label
+-- constant_category      varchar         its family
+-- constant_score         double   0..1   its mean AUROC over the same neurons
 with
 
 labels as (

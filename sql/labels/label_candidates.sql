@@ -11,24 +11,13 @@
 -- than others do (screening_auroc above 0.5) go before those that cannot be chosen. The
 -- first is the choice, if it can be. Only the label_origins have a say.
 --
--- column          type     unit       meaning
--- dataset         varchar             name of the dataset
--- model_id        varchar             architecture:pretrained
--- run_id          varchar             the run
--- layer           varchar             module path, point and pooling
--- unit            integer  index 0..  position of the neuron inside its layer
--- candidate_rank  bigint   rank 1..   order of the candidates
--- concept         varchar             name of the concept
--- category        varchar             family that it belongs to
--- origin          varchar             whose word it is: texts, stimulus, similarity
--- is_choice       boolean             the one that is tested on the testing half
--- auroc           double   0..1       testing: as in neuron_concepts
--- z               double   SD         testing: as in neuron_concepts
--- positive_count  bigint   count      testing: images that show it
--- top_count       bigint   count      testing: top examples that show it
--- top_size        bigint   count      testing: top examples
--- lift            double   ratio      testing: how much more frequent it is there
--- top_log10_p     double   log10      testing: hypergeometric p of that
+-- column          type     unit      meaning
+-- dataset, model_id, run_id, layer, unit
+-- candidate_rank  bigint   rank 1..  order of the candidates
+-- concept         varchar            name of the concept
+-- category, origin
+-- is_choice       boolean            the one that is tested on the testing half
+-- auroc, z, positive_count, top_count, top_size, lift, top_log10_p
 with
 
 told as (

@@ -24,36 +24,32 @@
 -- (of the p of z; of soft-WPMI, which saturates at the logarithm of the number of
 -- neurons) ahead of the next name has chosen none.
 --
--- column              type     unit       meaning
--- dataset             varchar             name of the dataset
--- model_id            varchar             architecture:pretrained
--- run_id              varchar             the run
--- layer               varchar             module path, point and pooling
--- unit                integer  index 0..  position of the neuron inside its layer
--- concept             varchar             the label; null if unlabelled
--- category            varchar             family of the label; null if unlabelled
--- origin              varchar             whose word it is: texts, stimulus, similarity
--- score               double   0..1       AUROC on the testing half: how often an image
---                                        that shows the label excites the neuron more
---                                        than one that does not; 0.5 is chance
--- z                   double   SD         its Mann-Whitney z
--- q_value             double   0..1       believe all labels with a q up to this one's,
---                                        and about this share of them is false
--- positive_count      bigint   count      testing images that show it
--- top_count           bigint   count      of the top examples, those that show it
--- top_size            bigint   count      testing: examples at the top of the neuron
--- lift                double   ratio      how much more frequent it is at the top
--- runner_up           varchar             next best concept; null if there is none
--- runner_up_score     double   0..1       its AUROC on the testing half
--- margin              double   -1..1      score - runner_up_score; null if none
--- agreement           bigint   1..3       how many of three methods chose the label on
---                                        the screening half; enrichment always did
--- enrichment_concept  varchar             choice by enrichment in the top examples
--- auroc_concept       varchar             choice by screening_z over all, or null
--- soft_wpmi_concept   varchar             choice by soft-WPMI over all prompts, or null
--- is_labelled         boolean             whether the neuron has a label
--- is_circular         boolean             significant, but told by the texts it read
--- reason              varchar             null if labelled; else as told above
+-- column              type     unit   meaning
+-- dataset, model_id, run_id, layer, unit
+-- concept             varchar         the label; null if unlabelled
+-- category            varchar         family of the label; null if unlabelled
+-- origin              varchar         whose word it is: texts, stimulus, similarity
+-- score               double   0..1   AUROC on the testing half: how often an image
+--                                     that shows the label excites the neuron more than
+--                                     one that does not; 0.5 is chance
+-- z                   double   SD     its Mann-Whitney z
+-- q_value             double   0..1   believe all labels with a q up to this one's, and
+--                                     about this share of them is false
+-- positive_count
+-- top_count           bigint   count  of the top examples, those that show it
+-- top_size            bigint   count  testing: examples at the top of the neuron
+-- lift
+-- runner_up           varchar         next best concept; null if there is none
+-- runner_up_score     double   0..1   its AUROC on the testing half
+-- margin              double   -1..1  score - runner_up_score; null if none
+-- agreement           bigint   1..3   how many of three methods chose the label on the
+--                                     screening half; enrichment always did
+-- enrichment_concept  varchar         choice by enrichment in the top examples
+-- auroc_concept       varchar         choice by screening_z over all, or null
+-- soft_wpmi_concept   varchar         choice by soft-WPMI over all prompts, or null
+-- is_labelled         boolean         whether the neuron has a label
+-- is_circular         boolean         significant, but told by the texts it read
+-- reason              varchar         null if labelled; else as told above
 with
 
 units as (

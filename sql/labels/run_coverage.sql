@@ -5,24 +5,22 @@
 --          rejects, settings
 -- purpose: How much of a run's images its labels can rest on, and what was lost before.
 --
--- column                  type       unit    meaning
--- dataset                 varchar            name of the dataset
--- model_id                varchar            architecture:pretrained
--- run_id                  varchar            the run
--- image_count             bigint     count   distinct images
--- duplicate_count         bigint     count   examples that repeat one
--- text_image_count        bigint     count   images with any text
--- searched_image_count    bigint     count   images with a text that is searched
--- concept_image_count     bigint     count   images that show a concept, by any origin
--- texts_image_count       bigint     count   images whose texts name a concept
--- stimulus_image_count    bigint     count   images that show one by construction
--- similarity_image_count  bigint     count   images in which the model finds one
--- text_count              bigint     count   texts of its images
--- language_count          bigint     count   languages of these
--- languages               varchar[]          the languages, most frequent first
--- rejected_count          bigint     count   samples and examples that were rejected
--- lost_format_count       bigint     count   of these, images of a form we cannot read
--- reject_reasons          varchar            every reason with its count
+-- column                  type       unit   meaning
+-- dataset, model_id, run_id
+-- image_count             bigint     count  distinct images
+-- duplicate_count         bigint     count  examples that repeat one
+-- text_image_count        bigint     count  images with any text
+-- searched_image_count    bigint     count  images with a text that is searched
+-- concept_image_count     bigint     count  images that show a concept, by any origin
+-- texts_image_count       bigint     count  images whose texts name a concept
+-- stimulus_image_count    bigint     count  images that show one by construction
+-- similarity_image_count  bigint     count  images in which the model finds one
+-- text_count              bigint     count  texts of its images
+-- language_count          bigint     count  languages of these
+-- languages               varchar[]         the languages, most frequent first
+-- rejected_count          bigint     count  samples and examples that were rejected
+-- lost_format_count       bigint     count  of these, images of a form we cannot read
+-- reject_reasons          varchar           every reason with its count
 with
 
 sizes as (

@@ -1,36 +1,24 @@
 -- view:    run_summary
 -- grain:   one row per run
 -- key:     dataset, run_id
--- reads:   runs, run_coverage, label_baselines, multimodality_summary
+-- reads:   run_coverage, runs, label_baselines, multimodality_summary
 -- purpose: Every run on one line: what it rests on, what it found, what chance finds.
 --
 -- Details stand in the views that it reads.
 --
--- column                  type     unit   meaning
--- dataset                 varchar         name of the dataset
--- model_id                varchar         architecture:pretrained
--- run_id                  varchar         the run
--- is_random               boolean         weights are seeded noise
--- shard_count             bigint   count  shards that are done
--- rejected_count          bigint   count  samples and examples that were rejected
--- lost_format_count       bigint   count  of these, images of a form we cannot read
--- image_count             bigint   count  distinct images
--- text_image_count        bigint   count  images with any text
--- concept_image_count     bigint   count  images that show a concept, by any origin
--- texts_image_count       bigint   count  images whose texts name a concept
--- stimulus_image_count    bigint   count  images that show one by construction
--- similarity_image_count  bigint   count  images in which the model finds one
--- language_count          bigint   count  languages of the texts
--- neuron_count            bigint   count  neurons of all layers
--- labelled_count          bigint   count  of these, labelled
--- circular_count          bigint   count  not labelled: told by the texts they read
--- permuted_count          double   count  labelled with permuted concepts, mean
--- label_score             double   0..1   mean AUROC of the labels
--- constant_score          double   0..1   the same of the best constant label
--- tested_count            bigint   count  neurons with two tested facets or more
--- multimodal_90_count     bigint   count  of these, with an index of at least 0.9
--- permuted_90_count       double   count  the same by chance
--- untrained_90_count      double   count  the same of an untrained model, or null
+-- column               type    unit   meaning
+-- dataset, model_id, run_id, is_random, shard_count, rejected_count, lost_format_count,
+-- image_count, text_image_count, concept_image_count, texts_image_count,
+-- stimulus_image_count, similarity_image_count
+-- language_count       bigint  count  languages of the texts
+-- neuron_count, labelled_count, circular_count
+-- permuted_count       double  count  labelled with permuted concepts, mean
+-- label_score
+-- constant_score       double  0..1   the same of the best constant label
+-- tested_count         bigint  count  neurons with two tested facets or more
+-- multimodal_90_count  bigint  count  of these, with an index of at least 0.9
+-- permuted_90_count
+-- untrained_90_count   double  count  the same of an untrained model, or null
 with
 
 multimodal as (

@@ -10,16 +10,8 @@
 -- of the images). Looked for among the distinct images of the run, or 100,000 of them
 -- drawn by hash.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- model_id       varchar               architecture:pretrained
--- run_id         varchar               the run
--- layer          varchar               module path, point and pooling
--- unit           integer  index 0..    position of the neuron inside its layer
--- contrast_rank  integer  rank 1..     1 = closest; ties by example_id
--- example_id     bigint   id           the example
--- cosine         double   -1..1        with the mean embedding of the top examples
--- activation     float    model units  after pooling; 0 where it is not stored
+-- column  type  unit  meaning
+-- dataset, model_id, run_id, layer, unit, contrast_rank, example_id, cosine, activation
 select
     dataset, model_id, run_id, layer, unit, contrast_rank, example_id, cosine,
     activation,

@@ -9,18 +9,9 @@
 -- Nearest is meant among the neurons of the other's layer. Across models it says which
 -- neurons they have in common; within a layer, which are doubled.
 --
--- column          type     unit       meaning
--- dataset         varchar             name of the dataset
--- model_id        varchar             architecture:pretrained
--- run_id          varchar             the run
--- layer           varchar             module path, point and pooling
--- unit            integer  index 0..  position of the neuron inside its layer
--- other_model_id  varchar             the other neuron's model
--- other_run_id    varchar             the other neuron's run
--- other_layer     varchar             the other neuron's layer
--- other_unit      integer  index 0..  the other neuron's position in its layer
--- correlation     double   -1..1      Pearson's, over the images of both runs
--- example_count   bigint   count      images that it rests on
+-- column  type  unit  meaning
+-- dataset, model_id, run_id, layer, unit, other_model_id, other_run_id, other_layer,
+-- other_unit, correlation, example_count
 with
 
 nearest as (

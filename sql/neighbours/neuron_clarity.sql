@@ -14,20 +14,13 @@
 -- ones. Groups are kinds of image, not of concept: drawings and words of one concept
 -- may be two groups.
 --
--- column            type     unit       meaning
--- dataset           varchar             name of the dataset
--- model_id          varchar             architecture:pretrained
--- run_id            varchar             the run
--- layer             varchar             module path, point and pooling
--- unit              integer  index 0..  position of the neuron inside its layer
--- top_size          integer  count      top examples that were compared
--- clarity           double   -1..1      mean cosine of two of them
--- baseline_clarity  double   -1..1      mean cosine of two images of the run
--- clarity_sd        double   SD         clarity above baseline, in SD of that of
---                                       200 random sets of as many images
--- group_count       integer  count 1..5 groups among the top examples
--- silhouette        double   -1..1      how well parted the best split is, taken or not
--- polysemanticity   double   0..0.8     chance that two are from different groups
+-- column           type     unit        meaning
+-- dataset, model_id, run_id, layer, unit, top_size, clarity, baseline_clarity
+-- clarity_sd       double   SD          clarity above baseline, in SD of that of 200
+--                                       random sets of as many images
+-- group_count      integer  count 1..5  groups among the top examples
+-- silhouette       double   -1..1       how well parted the best split is, taken or not
+-- polysemanticity  double   0..0.8      chance that two are from different groups
 with
 
 sizes as (

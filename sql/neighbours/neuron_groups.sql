@@ -7,18 +7,13 @@
 -- The concept is the one that most examples of the group show by their texts, ties by
 -- name; null if none shows any.
 --
--- column             type     unit         meaning
--- dataset            varchar               name of the dataset
--- model_id           varchar               architecture:pretrained
--- run_id             varchar               the run
--- layer              varchar               module path, point and pooling
--- unit               integer  index 0..    position of the neuron inside its layer
--- group_rank         integer  rank 1..5    1 = largest group
--- group_size         bigint   count        top examples in the group
--- first_example_id   bigint   id           the strongest of them
--- concept            varchar               what most of them show
--- category           varchar               family that it belongs to
--- concept_count      bigint   count        of the group's examples, those that show it
+-- column            type     unit   meaning
+-- dataset, model_id, run_id, layer, unit, group_rank
+-- group_size        bigint   count  top examples in the group
+-- first_example_id  bigint   id     the strongest of them
+-- concept           varchar         what most of them show
+-- category
+-- concept_count     bigint   count  of the group's examples, those that show it
 with
 
 groups as (

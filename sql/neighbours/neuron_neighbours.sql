@@ -12,15 +12,11 @@
 -- left out: warn_neighbours lists them. Across datasets: neurons like.
 --
 -- column          type     unit       meaning
--- dataset         varchar             name of the dataset
--- model_id        varchar             architecture:pretrained
--- run_id          varchar             the run
--- layer           varchar             module path, point and pooling
--- unit            integer  index 0..  position of the neuron inside its layer
+-- dataset, model_id, run_id, layer, unit
 -- other_model_id  varchar             the neighbour's model
 -- other_run_id    varchar             the neighbour's run
 -- other_layer     varchar             the neighbour's layer
--- neighbour_rank  integer  rank 1..   1 = nearest; ties by other_unit
+-- neighbour_rank
 -- other_unit      integer  index 0..  the neighbour's position in its layer
 -- correlation     double   -1..1      Pearson's, over the images of both runs
 -- example_count   bigint   count      images that it rests on

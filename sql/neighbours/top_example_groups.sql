@@ -12,18 +12,10 @@
 -- 0.25 (Kaufman & Rousseeuw 1990: below it, no substantial structure); else there is
 -- one group. Five groups may be more.
 --
--- column        type     unit         meaning
--- dataset       varchar               name of the dataset
--- model_id      varchar               architecture:pretrained
--- run_id        varchar               the run
--- layer         varchar               module path, point and pooling
--- unit          integer  index 0..    position of the neuron inside its layer
--- example_id    bigint   id           the example
--- example_rank  bigint   rank 1..     1 = strongest
--- activation    float    model units  activation after pooling
--- group_rank    integer  rank 1..5    1 = largest group, then the strongest example
--- silhouette    double   -1..1        how well it lies in its part of the best split,
---                                     taken or not; null if there is none
+-- column        type    unit      meaning
+-- dataset, model_id, run_id, layer, unit, example_id
+-- example_rank  bigint  rank 1..  1 = strongest
+-- activation, group_rank, silhouette
 select
     dataset, model_id, run_id, layer, unit, example_id, example_rank, activation,
     group_rank, silhouette,

@@ -15,26 +15,21 @@
 -- labels were chosen on the other half. A category that a bin never shows has a row of
 -- zero hits. Bins without such images have no row.
 --
--- column            type     unit       meaning
--- dataset           varchar             name of the dataset
--- model_id          varchar             architecture:pretrained
--- run_id            varchar             the run
--- layer             varchar             module path, point and pooling
--- unit              integer  index 0..  position of the neuron inside its layer
--- origin            varchar             human, texts, stimulus or similarity
--- is_circular       boolean             told by the text that a text tower read
--- labeller          varchar             human: who; otherwise null
--- concept           varchar             the concept; null: the category as a whole
--- category          varchar             the category, or what the person wrote
--- axis              varchar             sd: SD from zero; z: SD from the neuron's mean
--- sd_bin            bigint   index      bin on that axis, as in neuron_samples
--- bin_left_sd       double   SD         its left edge on that axis, inclusive
--- bin_right_sd      double   SD         its right edge, exclusive
--- sample_count      bigint   count      images of the bin that were judged
--- hit_count         bigint   count      of these, images that show it
--- probability       double   0..1       hit_count / sample_count
--- probability_low   double   0..1       lower end of Wilson's 95 % interval
--- probability_high  double   0..1       upper end
+-- column            type     unit   meaning
+-- dataset, model_id, run_id, layer, unit
+-- origin            varchar         human, texts, stimulus or similarity
+-- is_circular       boolean         told by the text that a text tower read
+-- labeller          varchar         human: who; otherwise null
+-- concept           varchar         the concept; null: the category as a whole
+-- category          varchar         the category, or what the person wrote
+-- axis
+-- sd_bin            bigint   index  bin on that axis, as in neuron_samples
+-- bin_left_sd, bin_right_sd
+-- sample_count      bigint   count  images of the bin that were judged
+-- hit_count         bigint   count  of these, images that show it
+-- probability       double   0..1   hit_count / sample_count
+-- probability_low   double   0..1   lower end of Wilson's 95 % interval
+-- probability_high  double   0..1   upper end
 with
 
 labelled as (

@@ -4,23 +4,13 @@
 -- reads:   raw_human_labels, stg_runs, neuron_stats, layer_axes, settings
 -- purpose: What people say that sampled images show (neurons label import).
 --
--- column         type         unit         meaning
--- dataset        varchar                   name of the dataset
--- model_id       varchar                   architecture:pretrained
--- run_id         varchar                   the run
--- layer          varchar                   module path, point and pooling
--- unit           integer      index 0..    the neuron whose sheet it was on
--- labeller       varchar                   who says so
--- example_id     bigint       id           the example
--- category       varchar                   what they say it shows
--- note           varchar                   what they add; null if nothing
--- labelled_at    timestamptz  UTC          when it was imported
--- activation     float        model units  the neuron's activation; null if the run
---                                          does not know it: zero or below
--- activation_sd  double       SD           standard deviations from zero
--- activation_z   double       SD           standard deviations from the neuron's mean
--- axis           varchar                   of the layer: sd (from zero) or z
--- sd_bin         bigint       index        its bin in neuron_samples; null if unknown
+-- column         type    unit   meaning
+-- dataset, model_id, run_id, layer, unit, labeller, example_id, category, note,
+-- labelled_at, activation
+-- activation_sd  double  SD     standard deviations from zero
+-- activation_z   double  SD     standard deviations from the neuron's mean
+-- axis
+-- sd_bin         bigint  index  its bin in neuron_samples; null if unknown
 select
     dataset, stg_runs.model_id, run_id, layer, unit, labeller, example_id, category,
     note, labelled_at, activation,

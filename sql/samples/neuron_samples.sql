@@ -15,24 +15,16 @@
 -- Take the first n by sample_rank for a smaller uniform sample. Repeated images are
 -- left out, and so are constant neurons.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- model_id       varchar               architecture:pretrained
--- run_id         varchar               the run
--- layer          varchar               module path, point and pooling
--- unit           integer  index 0..    position of the neuron inside its layer
--- axis           varchar               sd: SD from zero; z: SD from the neuron's mean
--- sd_bin         bigint   index        slice of that axis, sd_bin_width standard
---                                      deviations wide; 0 begins at sd_bin_offset
--- bin_left_sd    double   SD           its left edge on that axis, inclusive
--- bin_right_sd   double   SD           its right edge, exclusive
--- example_id     bigint   id           the example
--- activation     float    model units  activation after pooling
--- activation_sd  double   SD           standard deviations from zero
--- activation_z   double   SD           standard deviations from the neuron's mean
--- sample_rank    bigint   rank 1..     order of the sample in its bin, by priority
--- sampled_frac   double   0..1         share of the bin's images that is here,
---                                      estimated; 1: all of them
+-- column        type    unit      meaning
+-- dataset, model_id, run_id, layer, unit, axis
+-- sd_bin        bigint  index     slice of that axis, sd_bin_width standard deviations
+--                                 wide; 0 begins at sd_bin_offset
+-- bin_left_sd   double  SD        its left edge on that axis, inclusive
+-- bin_right_sd  double  SD        its right edge, exclusive
+-- example_id, activation, activation_sd, activation_z
+-- sample_rank   bigint  rank 1..  order of the sample in its bin, by priority
+-- sampled_frac  double  0..1      share of the bin's images that is here, estimated; 1:
+--                                 all of them
 with
 
 neurons as (

@@ -4,15 +4,12 @@
 -- reads:   raw_activations
 -- purpose: Stored activations, finite ones only (the writer lets no other pass).
 --
--- column      type     unit         meaning
--- dataset     varchar               name of the dataset
--- run_id      varchar               the run
--- layer       varchar               module path, point and pooling
--- unit        integer  index 0..    position of the neuron inside its layer
--- example_id  bigint   id           the example
--- activation  float    model units  activation after pooling
--- rank2       bigint   2 x rank     twice the mid-rank in its half; null before compact
--- is_ranked   boolean               whether the run is compacted
+-- column     type     unit       meaning
+-- dataset, run_id, layer
+-- unit       integer  index 0..  position of the neuron inside its layer
+-- example_id, activation
+-- rank2      bigint   2 x rank   twice the mid-rank in its half; null before compact
+-- is_ranked  boolean             whether the run is compacted
 select
     dataset, run_id, layer, unit::integer as unit, example_id, activation, rank2,
     is_ranked,

@@ -4,11 +4,8 @@
 -- reads:   stg_run_examples
 -- purpose: The images that count in rankings and tests: the first of each group.
 --
--- column      type     unit  meaning
--- dataset     varchar        name of the dataset
--- run_id      varchar        the run
--- model_id    varchar        architecture:pretrained
--- example_id  bigint   id    the example
+-- column  type  unit  meaning
+-- dataset, run_id, model_id, example_id
 select dataset, run_id, model_id, example_id,
 from stg_run_examples
 where not is_duplicate;

@@ -14,7 +14,7 @@
 -- pooling       varchar           max, mean, center or cls
 -- tower         varchar           visual or text
 -- module_kind   varchar           class of the module
--- unit_count    integer    count   neurons of the layer
+-- unit_count    integer    count  neurons of the layer
 -- is_rectified  boolean           a ReLU (its input too), or never below 0
 -- store         varchar           positive (only above zero is stored) or all
 -- presets       varchar[]         names of the presets that mean it, as goh2021

@@ -8,24 +8,13 @@
 -- The columns from central_sum_2 on are null if a shard of the neuron was written
 -- before they were kept.
 --
--- column             type     unit           meaning
--- dataset            varchar                 name of the dataset
--- run_id             varchar                 the run
--- layer              varchar                 module path, point and pooling
--- unit               integer  index 0..      position of the neuron inside its layer
--- example_count      bigint   count          examples, repeated images included
--- duplicate_count    bigint   count          of these, repeated images
--- zero_count         bigint   count          activations that are exactly zero
--- positive_count     bigint   count          activations above zero
--- activation_sum     double   model units    sum of the activations
--- activation_sum_sq  double   model units^2  sum of their squares
--- activation_min     float    model units    smallest activation
--- activation_max     float    model units    largest activation
--- central_sum_2      double   model units^2  sum of squared deviations from the mean
--- central_sum_3      double   model units^3  sum of their cubes
--- central_sum_4      double   model units^4  sum of their fourth powers
--- positive_sum       double   model units    sum of the activations above zero
--- positive_sum_sq    double   model units^2  sum of their squares
+-- column         type    unit           meaning
+-- dataset, run_id, layer, unit, example_count, duplicate_count, zero_count,
+-- positive_count, activation_sum, activation_sum_sq, activation_min, activation_max
+-- central_sum_2  double  model units^2  sum of squared deviations from the mean
+-- central_sum_3  double  model units^3  sum of their cubes
+-- central_sum_4  double  model units^4  sum of their fourth powers
+-- positive_sum, positive_sum_sq
 with
 
 means as (

@@ -1,18 +1,14 @@
 -- view:    stg_rank_stats
 -- grain:   one row per (neuron, half) with a stored activation
 -- key:     dataset, run_id, layer, unit, half
--- reads:   raw_compact_stats, stg_ranks, stg_runs, stg_examples
+-- reads:   stg_ranks, raw_compact_stats, stg_runs, stg_examples
 -- purpose: What rank statistics need of each neuron beside the ranks.
 --
--- column          type     unit         meaning
--- dataset         varchar               name of the dataset
--- run_id          varchar               the run
--- layer           varchar               module path, point and pooling
--- unit            integer  index 0..    position of the neuron inside its layer
--- half            varchar               screening or testing
--- stored_count    bigint   count        stored activations of distinct images
--- tie_sum         double   count^3      sum of t^3 - t over groups of t equal ones
--- activation_sum  double   model units  sum of these activations
+-- column          type    unit         meaning
+-- dataset, run_id, layer, unit, half
+-- stored_count    bigint  count        stored activations of distinct images
+-- tie_sum
+-- activation_sum  double  model units  sum of these activations
 with
 
 others as (

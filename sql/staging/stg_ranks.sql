@@ -8,14 +8,9 @@
 -- or below: they are tied at the bottom. In a compacted run the ranks are stored; in
 -- others they are computed here, at the price of a sort.
 --
--- column      type     unit         meaning
--- dataset     varchar               name of the dataset
--- run_id      varchar               the run
--- layer       varchar               module path, point and pooling
--- unit        integer  index 0..    position of the neuron inside its layer
--- example_id  bigint   id           the example
--- activation  float    model units  activation after pooling
--- rank2       bigint   2 x rank     twice the ascending mid-rank within the half
+-- column  type    unit      meaning
+-- dataset, run_id, layer, unit, example_id, activation
+-- rank2   bigint  2 x rank  twice the ascending mid-rank within the half
 with
 
 distinct_images as (

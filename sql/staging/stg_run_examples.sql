@@ -5,10 +5,7 @@
 -- purpose: Which examples a run holds: the universe of its statistics.
 --
 -- column        type     unit  meaning
--- dataset       varchar        name of the dataset
--- run_id        varchar        the run
--- model_id      varchar        architecture:pretrained
--- example_id    bigint   id    the example
+-- dataset, run_id, model_id, example_id
 -- is_duplicate  boolean        an earlier example shows the same image
 select
     dataset, run_id, model_id, example_id,

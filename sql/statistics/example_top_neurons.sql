@@ -8,19 +8,14 @@
 -- from its mean. Give it an example_id: without one it ranks every neuron of every
 -- image.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- model_id       varchar               architecture:pretrained
--- run_id         varchar               the run
--- example_id     bigint   id           the example
--- neuron_rank    bigint   rank 1..     1 = strongest on its axis; ties by layer, unit;
---                                      to 20
--- layer          varchar               module path, point and pooling
--- unit           integer  index 0..    position of the neuron inside its layer
--- activation     float    model units  activation after pooling
--- activation_sd  double   SD           standard deviations from zero
--- activation_z   double   SD           standard deviations from the neuron's mean
--- axis           varchar               sd or z: by which of them it is ranked
+-- column         type     unit      meaning
+-- dataset, model_id, run_id, example_id
+-- neuron_rank    bigint   rank 1..  1 = strongest on its axis; ties by layer, unit; to
+--                                   20
+-- layer, unit, activation
+-- activation_sd  double   SD        standard deviations from zero
+-- activation_z   double   SD        standard deviations from the neuron's mean
+-- axis           varchar            sd or z: by which of them it is ranked
 with
 
 scaled as (

@@ -12,11 +12,7 @@
 -- of 0.05, each is some 55 of them from zero, and that says nothing.
 --
 -- column          type     unit  meaning
--- dataset         varchar        name of the dataset
--- model_id        varchar        architecture:pretrained
--- run_id          varchar        the run
--- layer           varchar        module path, point and pooling
--- is_rectified    boolean        a ReLU (its input too), or never below 0
+-- dataset, model_id, run_id, layer, is_rectified
 -- median_mean_sd  double   SD    |mean| / sd of its neurons, median
 -- axis            varchar        sd: SD from zero; z: SD from the neuron's mean
 with

@@ -8,16 +8,11 @@
 -- layers can be added and compared. Divide the edges by neuron_stats.sd for standard
 -- deviations from zero; take neuron_stats.mean off first for those from the mean.
 --
--- column         type      unit         meaning
--- dataset        varchar                name of the dataset
--- model_id       varchar                architecture:pretrained
--- run_id         varchar                the run
--- layer          varchar                module path, point and pooling
--- unit           integer   index 0..    position of the neuron inside its layer
--- bin            smallint  index        0 is exactly zero; sign of the activation
--- bin_left       double    model units  left edge; inclusive above zero
--- bin_right      double    model units  right edge; inclusive below zero
--- example_count  bigint    count        examples in the bin, repeated images included
+-- column         type    unit         meaning
+-- dataset, model_id, run_id, layer, unit, bin
+-- bin_left       double  model units  left edge; inclusive above zero
+-- bin_right      double  model units  right edge; inclusive below zero
+-- example_count  bigint  count        examples in the bin, repeated images included
 select
     dataset, model_id, run_id, layer, unit, bin,
     bin_left(bin) as bin_left,

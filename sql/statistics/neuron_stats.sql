@@ -18,31 +18,27 @@
 -- constant neuron, sparsity of one that is never above zero, and all three where a
 -- shard was extracted before they were kept.
 --
--- column           type     unit         meaning
--- dataset          varchar               name of the dataset
--- model_id         varchar               architecture:pretrained
--- run_id           varchar               the run
--- layer            varchar               module path, point and pooling
--- unit             integer  index 0..    position of the neuron inside its layer
--- example_count    bigint   count        examples, repeated images included
--- duplicate_count  bigint   count        of these, repeated images
--- mean             double   model units  mean activation
--- sd               double   model units  population standard deviation
--- min              float    model units  smallest activation
--- max              float    model units  largest activation
--- skewness         double                lopsidedness; 0 if symmetric
--- kurtosis         double                excess kurtosis; 0 if normal
--- sparsity         double   0..1         1 = answers to one image, 0 = to all alike
--- active_frac      double   0..1         share of activations above zero
--- zero_frac        double   0..1         share of activations that are exactly zero
--- quantile_01      double   model units  0.01 quantile, interpolated in its bin
--- quantile_05      double   model units  0.05 quantile, interpolated in its bin
--- quantile_25      double   model units  0.25 quantile, interpolated in its bin
--- quantile_50      double   model units  0.5 quantile, interpolated in its bin
--- quantile_75      double   model units  0.75 quantile, interpolated in its bin
--- quantile_95      double   model units  0.95 quantile, interpolated in its bin
--- quantile_99      double   model units  0.99 quantile, interpolated in its bin
--- quantile_999     double   model units  0.999 quantile, interpolated in its bin
+-- column           type    unit         meaning
+-- dataset, model_id, run_id, layer, unit
+-- example_count    bigint  count        examples, repeated images included
+-- duplicate_count  bigint  count        of these, repeated images
+-- mean             double  model units  mean activation
+-- sd               double  model units  population standard deviation
+-- min              float   model units  smallest activation
+-- max              float   model units  largest activation
+-- skewness         double               lopsidedness; 0 if symmetric
+-- kurtosis         double               excess kurtosis; 0 if normal
+-- sparsity         double  0..1         1 = answers to one image, 0 = to all alike
+-- active_frac      double  0..1         share of activations above zero
+-- zero_frac        double  0..1         share of activations that are exactly zero
+-- quantile_01      double  model units  0.01 quantile, interpolated in its bin
+-- quantile_05      double  model units  0.05 quantile, interpolated in its bin
+-- quantile_25      double  model units  0.25 quantile, interpolated in its bin
+-- quantile_50      double  model units  0.5 quantile, interpolated in its bin
+-- quantile_75      double  model units  0.75 quantile, interpolated in its bin
+-- quantile_95      double  model units  0.95 quantile, interpolated in its bin
+-- quantile_99      double  model units  0.99 quantile, interpolated in its bin
+-- quantile_999     double  model units  0.999 quantile, interpolated in its bin
 with
 
 moments as (

@@ -13,18 +13,13 @@
 -- which of them tells more of a layer. Text towers too leave out an image that an
 -- earlier example shows, whatever its text.
 --
--- column         type     unit         meaning
--- dataset        varchar               name of the dataset
--- model_id       varchar               architecture:pretrained
--- run_id         varchar               the run
--- layer          varchar               module path, point and pooling
--- unit           integer  index 0..    position of the neuron inside its layer
--- polarity       varchar               positive (most activating) or negative
--- example_rank   bigint   rank 1..     1 = most extreme; ties by example_id
--- example_id     bigint   id           the example
--- activation     float    model units  activation after pooling
--- activation_sd  double   SD           standard deviations from zero
--- activation_z   double   SD           standard deviations from the neuron's mean
+-- column         type     unit      meaning
+-- dataset, model_id, run_id, layer, unit
+-- polarity       varchar            positive (most activating) or negative
+-- example_rank   bigint   rank 1..  1 = most extreme; ties by example_id
+-- example_id, activation
+-- activation_sd  double   SD        standard deviations from zero
+-- activation_z   double   SD        standard deviations from the neuron's mean
 with
 
 ranked as (
