@@ -2,7 +2,8 @@
 
 A header (`pipeline.warehouse.headers`) says what the view is (grain, key, purpose, source), what it
 reads, and lists every column with type, unit and meaning. The build order, comments in the database, the
-data dictionary and the tests all come from it. The files in ``sql/macros/`` hold statements that run before the views, as they are.
+data dictionary and the tests all come from it. The files in ``sql/macros/`` hold statements that run before
+the views, as they are.
 """
 
 from __future__ import annotations
