@@ -25,7 +25,7 @@ from pipeline.extract.commit import RunSummary
 from pipeline.extract.encode import Encoder, Pending
 from pipeline.extract.open import choose_outputs
 from pipeline.extract.plan import ShardPlan, plan_shard
-from pipeline.extract.run import choose_decode, extract, worker_count
+from pipeline.extract.run import choose_decoder, extract, worker_count
 from pipeline.extract.stream import stream_batches
 from pipeline.tables.datasets import read_dataset
 
@@ -67,9 +67,9 @@ class Halves:
             yield plan_shard(self._store, "bench", shard, with_texts=False)
 
     def _stream(self) -> Iterator[Any]:
-        decode = choose_decode(self.config, self._spec)
+        decoder = choose_decoder(self.config, self._spec, self.clip.device)
         workers = worker_count(self.config)
-        return stream_batches(self._plans(), decode, self.case.batch_size, workers)
+        return stream_batches(self._plans(), decoder, self.case.batch_size, workers)
 
     def decode(self) -> None:
         """Our stream with nobody behind it."""

@@ -74,9 +74,10 @@ class ExtractConfig(Settings):
     """How many images go into one forward pass; results agree for every value to one float16 step."""
     workers: Annotated[int, Ge(0)] = 0
     """How many threads decode images; 0 means one for each core."""
-    preprocess: Literal["fast", "exact"] = "fast"
-    """How images are resized: ``fast``, antialiased bicubic on uint8; ``exact``, open_clip's own transform with
-    Pillow."""
+    preprocess: Literal["fast", "exact", "device"] = "fast"
+    """How images are decoded and resized: ``fast``, libjpeg and an antialiased resize of uint8; ``exact``,
+    open_clip's own transform with Pillow; ``device``, JPEGs by the GPU's own decoder, many times faster and a
+    little different."""
     max_pixels: Count = MAX_PIXELS
     """Images with more pixels than this are rejected from their header, before they cost memory."""
     max_reject_frac: Share = MAX_REJECT_FRAC

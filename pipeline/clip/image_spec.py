@@ -57,6 +57,13 @@ class ImageSpec:
         transform: Callable[[Image.Image], torch.Tensor] = image_transform_v2(cfg, is_train=False)
         return transform
 
+    @property
+    def resizes_bicubic(self) -> bool:
+        """Bicubic, or else bilinear."""
+        # open_clip resizes to non-square inputs with its default, whatever the model's setting says
+        by_default = self.resize_mode == "shortest" and self.size_px[0] != self.size_px[1]
+        return self.interpolation != "bilinear" or by_default
+
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after the resize, before crop or padding, by open_clip's rules."""
         target_height, target_width = self.size_px

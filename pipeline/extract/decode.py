@@ -1,6 +1,7 @@
 """From an image file to what a CLIP image tower takes in.
 
-Two ways, one decision about every file (the reasons to reject one stand in ``image_file``):
+Two ways, one decision about every file (the reasons to reject one stand in ``image_file``; a third,
+on the device, is in ``decode_device``):
 
 - :func:`decode_fast`: torchvision's JPEG decoder and uint8 antialiased resize; uint8 out, so that
   a quarter of the bytes travel to the device, where :func:`normalise` does the rest.
@@ -14,11 +15,11 @@ alone does none of the first three.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2.functional import resize_image
+from torch.nn.functional import interpolate
 
 from pipeline.base.errors import ExampleError
 from pipeline.base.pixels import UPRIGHT, load_rgb, read_orientation
@@ -41,6 +42,20 @@ _TENSOR_STEPS: dict[int, tuple[bool, tuple[int, ...]]] = {
     7: (True, (1, 2)),
     8: (True, (1,)),
 }
+
+
+@dataclass(frozen=True)
+class HostDecoder:
+    """Every image by itself, on the CPU, with one of the two ways below."""
+
+    decode: Callable[[bytes], torch.Tensor]
+    """An image file -> ``[3, H, W]``; raises :class:`ExampleError` for a bad one."""
+
+    def assemble(
+        self, items: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, list[ExampleError | None]]:
+        """A batch ``[N, 3, H, W]``; nothing can fail any more."""
+        return stack(items), [None] * len(items)
 
 
 def decode_fast(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
@@ -68,9 +83,9 @@ def decode_fast(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
     height, width = pixels.shape[1:]
     if swap:
         height, width = width, height
-    size = _bounded_size(spec, height, width)
+    size = bounded_size(spec, height, width)
     # Resizing the image as stored and turning the small result is several times cheaper.
-    pixels = resize_image(pixels, list(size[::-1] if swap else size), _interpolation(spec))
+    pixels = _resize(pixels, size[::-1] if swap else size, spec)
     if swap:
         pixels = pixels.transpose(1, 2)
     if flips:
@@ -91,7 +106,7 @@ def decode_exact(data: bytes, spec: ImageSpec, max_pixels: int) -> torch.Tensor:
     step = UPRIGHT.get(read_orientation(image))
     if step is not None:
         rgb = rgb.transpose(step)
-    _bounded_size(spec, rgb.height, rgb.width)
+    bounded_size(spec, rgb.height, rgb.width)
     return spec.transform(rgb)
 
 
@@ -137,7 +152,12 @@ def start_decode_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _bounded_size(spec: ImageSpec, height: int, width: int) -> tuple[int, int]:
+def bounded_size(spec: ImageSpec, height: int, width: int) -> tuple[int, int]:
+    """Height and width after the resize.
+
+    Raises:
+        ExampleError: ``too_elongated``.
+    """
     size = spec.resized(height, width)
     if not 0 < size[0] * size[1] <= MAX_ELONGATION * spec.size_px[0] * spec.size_px[1]:
         detail = f"{width} x {height} pixels would be resized to {size[1]} x {size[0]}."
@@ -159,12 +179,12 @@ def _crop_or_pad(pixels: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
     return pixels[:, top : top + height, left : left + width]
 
 
-def _interpolation(spec: ImageSpec) -> InterpolationMode:
-    # open_clip resizes to non-square inputs with its default, whatever the model's setting says
-    by_default = spec.resize_mode == "shortest" and spec.size_px[0] != spec.size_px[1]
-    if spec.interpolation == "bilinear" and not by_default:
-        return InterpolationMode.BILINEAR
-    return InterpolationMode.BICUBIC
+def _resize(pixels: torch.Tensor, size: tuple[int, int], spec: ImageSpec) -> torch.Tensor:
+    """torchvision's ``resize`` of uint8 [3, H, W], without its Python: threads wait for each other there."""
+    if pixels.shape[1:] == size:
+        return pixels
+    mode = "bicubic" if spec.resizes_bicubic else "bilinear"
+    return interpolate(pixels[None], size, mode=mode, antialias=True, align_corners=False)[0]
 
 
 @functools.lru_cache(maxsize=16)

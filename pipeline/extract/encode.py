@@ -100,7 +100,7 @@ class Encoder:
             torch.autocast(device.type, self._autocast) if self._autocast else nullcontext()
         )
         images = batch.images
-        if device.type == "cuda":
+        if device.type == "cuda" and images.device.type == "cpu":
             images = images.pin_memory()
         images = images.to(device, non_blocking=True)
         with context:

@@ -14,7 +14,7 @@ from pipeline.clip.model import describe_model, load_clip
 from pipeline.extract.encode import Encoder
 from pipeline.extract.open import identify_run
 from pipeline.extract.plan import plan_shard, read_duplicates
-from pipeline.extract.run import choose_decode, worker_count
+from pipeline.extract.run import choose_decoder, worker_count
 from pipeline.extract.stream import stream_batches
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
@@ -102,9 +102,9 @@ def estimate(config: ExtractConfig) -> Estimate:
         writer = ShardWriter(
             scratch, run.folder, left[0], run.outputs, duplicates, config.top_k, 1 << 30
         )
-        decode = choose_decode(config, spec)
+        decoder = choose_decoder(config, spec, clip.device)
         began = time.perf_counter()
-        batches = stream_batches(iter([plan]), decode, config.batch_size, worker_count(config))
+        batches = stream_batches(iter([plan]), decoder, config.batch_size, worker_count(config))
         with encoder.hooked():
             for batch in batches:
                 if batch.examples:

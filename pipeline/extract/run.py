@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -23,10 +23,11 @@ from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import load_clip
 from pipeline.extract.commit import RunSummary, ShardWork
-from pipeline.extract.decode import decode_exact, decode_fast
+from pipeline.extract.decode import HostDecoder, decode_exact, decode_fast
+from pipeline.extract.decode_device import DeviceDecoder
 from pipeline.extract.encode import Encoder
 from pipeline.extract.open import open_run
-from pipeline.extract.stream import stream_batches
+from pipeline.extract.stream import Decoder, stream_batches
 from pipeline.tables.datasets import read_dataset
 
 
@@ -54,9 +55,9 @@ def extract(
     store = Store(config.warehouse)
     dataset = read_dataset(store, config.dataset)
     clip = load_clip(config.model, config.device)
-    run = open_run(store, config, clip)
     spec = ImageSpec.from_model(clip.model)
-    decode, workers = choose_decode(config, spec), worker_count(config)
+    decoder, workers = choose_decoder(config, spec, clip.device), worker_count(config)
+    run = open_run(store, config, clip)
     encoder = Encoder(clip, run.outputs, spec, config.precision)
     todo = [s for s in dataset.shards if ordinals is None or s.ordinal in ordinals]
     summary = RunSummary(run.run_id, dataset.name, shard_count=len(todo))
@@ -65,7 +66,7 @@ def extract(
         work.begin(dataset, todo)
         while left := work.left():  # more than once only if another process holds some shards
             plans = work.plans(dataset, left, encoder.with_texts)
-            for batch in stream_batches(plans, decode, config.batch_size, workers):
+            for batch in stream_batches(plans, decoder, config.batch_size, workers):
                 work.take(encoder.encode(batch) if batch.examples else None, batch)
             work.drain()
     summary.seconds = time.perf_counter() - began
@@ -79,10 +80,16 @@ def extract(
     return summary
 
 
-def choose_decode(config: ExtractConfig, spec: ImageSpec) -> Callable[[bytes], torch.Tensor]:
-    """Image file -> pixels, as the configuration says."""
+def choose_decoder(config: ExtractConfig, spec: ImageSpec, device: torch.device) -> Decoder:
+    """Image files -> pixels, as the configuration says.
+
+    Raises:
+        DeviceError: The device cannot decode.
+    """
+    if config.preprocess == "device":
+        return DeviceDecoder(spec, config.max_pixels, device)
     decode = decode_fast if config.preprocess == "fast" else decode_exact
-    return partial(decode, spec=spec, max_pixels=config.max_pixels)
+    return HostDecoder(partial(decode, spec=spec, max_pixels=config.max_pixels))
 
 
 def worker_count(config: ExtractConfig) -> int:

@@ -11,20 +11,30 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from pipeline.base.errors import ExampleError, NeuronsError, ShardError, StorageError
 from pipeline.base.places import open_place
-from pipeline.extract.decode import stack, start_decode_thread
+from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.plan import Example, ShardPlan, reject
 
 CHUNK_EXAMPLES = 16
 CHUNK_BYTES = 32 << 20
+
+
+class Decoder(Protocol):
+    """Image files to batches of pixels, in two steps."""
+
+    def decode(self, data: bytes) -> Any:
+        """One file, in one of many threads; raises :class:`ExampleError` for a bad one."""
+
+    def assemble(self, items: Sequence[Any]) -> tuple[torch.Tensor, list[ExampleError | None]]:
+        """What :meth:`decode` gave for a batch -> ``[N, 3, H, W]`` of the good ones, and each one's error."""
 
 
 @dataclass
@@ -39,7 +49,8 @@ class Batch:
 
 @dataclass
 class _Decoded:
-    items: list[tuple[Example, torch.Tensor | ExampleError]]
+    items: list[tuple[Example, Any]]
+    """With an :class:`ExampleError` in place of a bad one."""
     read_s: float
     decode_s: float
 
@@ -56,9 +67,7 @@ def _chunks(plan: ShardPlan) -> Iterator[list[Example]]:
         yield chunk
 
 
-def _read_and_decode(
-    plan: ShardPlan, chunk: list[Example], decode: Callable[[bytes], torch.Tensor]
-) -> _Decoded:
+def _read_and_decode(plan: ShardPlan, chunk: list[Example], decoder: Decoder) -> _Decoded:
     began = time.perf_counter()
     start = min(e.offset for e in chunk)
     end = max(e.offset + e.size for e in chunk)
@@ -76,7 +85,7 @@ def _read_and_decode(
             "Check the connection, and run the same command again.",
         ) from error
     read = time.perf_counter()
-    items: list[tuple[Example, torch.Tensor | ExampleError]] = []
+    items: list[tuple[Example, Any]] = []
     for example in chunk:
         image = bytes(data[example.offset - start : example.offset - start + example.size])
         if hashlib.sha256(image).hexdigest() != example.sha256:
@@ -86,7 +95,7 @@ def _read_and_decode(
                 "Restore the file, or ingest the changed data under another --dataset name.",
             )
         try:
-            items.append((example, decode(image)))
+            items.append((example, decoder.decode(image)))
         except ExampleError as error:
             items.append((example, error))
     return _Decoded(items, read - began, time.perf_counter() - read)
@@ -94,7 +103,7 @@ def _read_and_decode(
 
 def stream_batches(
     plans: Iterator[ShardPlan],
-    decode: Callable[[bytes], torch.Tensor],
+    decoder: Decoder,
     batch_size: int,
     workers: int,
 ) -> Iterator[Batch]:
@@ -104,7 +113,7 @@ def stream_batches(
 
     Args:
         plans: Shards to stream; read lazily, a little ahead.
-        decode: Image file -> tensor ``[3, H, W]``; raises :class:`ExampleError` for a bad one.
+        decoder: Image files -> batches of pixels.
         batch_size: Examples in a batch. No batch crosses a shard.
         workers: Threads.
     """
@@ -116,7 +125,7 @@ def stream_batches(
         source = _jobs(plans)
         try:
             exhausted = False
-            held: list[tuple[Example, torch.Tensor]] = []
+            held: list[tuple[Example, Any]] = []
             while True:
                 while not exhausted and len(waiting) < window:
                     job = next(source, None)
@@ -125,18 +134,18 @@ def stream_batches(
                     elif job[1] is None:
                         waiting.append((job[0], None))
                     else:
-                        future = pool.submit(_read_and_decode, job[0], job[1], decode)
+                        future = pool.submit(_read_and_decode, job[0], job[1], decoder)
                         waiting.append((job[0], future))
                 if not waiting:
                     return
                 plan, done = waiting.popleft()
                 if done is None:
-                    yield _batch(plan, held, is_last=True)
+                    yield _batch(decoder, plan, held, is_last=True)
                     held = []
                     continue
                 held += _collect(plan, done)
                 while len(held) > batch_size:  # keep one back: the last batch is known by its end
-                    yield _batch(plan, held[:batch_size], is_last=False)
+                    yield _batch(decoder, plan, held[:batch_size], is_last=False)
                     held = held[batch_size:]
         finally:
             for _, late in waiting:
@@ -155,7 +164,7 @@ def _jobs(plans: Iterator[ShardPlan]) -> Iterator[tuple[ShardPlan, list[Example]
         yield plan, None
 
 
-def _collect(plan: ShardPlan, done: Future[_Decoded]) -> list[tuple[Example, torch.Tensor]]:
+def _collect(plan: ShardPlan, done: Future[_Decoded]) -> list[tuple[Example, Any]]:
     try:
         decoded = done.result()
     except NeuronsError as error:
@@ -166,12 +175,28 @@ def _collect(plan: ShardPlan, done: Future[_Decoded]) -> list[tuple[Example, tor
     good = []
     for example, result in decoded.items:
         if isinstance(result, ExampleError):
-            plan.rejects.append(reject(plan, example, "decode", result.reason, result.detail))
+            _refuse(plan, example, result)
         else:
             good.append((example, result))
     return good
 
 
-def _batch(plan: ShardPlan, held: list[tuple[Example, Any]], is_last: bool) -> Batch:
-    images = stack([image for _, image in held]) if held else torch.zeros(0, 3, 1, 1)
-    return Batch(plan, [example for example, _ in held], images, is_last)
+def _batch(
+    decoder: Decoder, plan: ShardPlan, held: list[tuple[Example, Any]], is_last: bool
+) -> Batch:
+    if not held:
+        return Batch(plan, [], torch.zeros(0, 3, 1, 1), is_last)
+    began = time.perf_counter()
+    images, errors = decoder.assemble([item for _, item in held])
+    plan.seconds["decode"] += time.perf_counter() - began
+    good = []
+    for (example, _), error in zip(held, errors, strict=True):
+        if error is None:
+            good.append(example)
+        else:
+            _refuse(plan, example, error)
+    return Batch(plan, good, images, is_last)
+
+
+def _refuse(plan: ShardPlan, example: Example, error: ExampleError) -> None:
+    plan.rejects.append(reject(plan, example, "decode", error.reason, error.detail))

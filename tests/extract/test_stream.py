@@ -17,7 +17,7 @@ from pipeline.base.errors import ShardError
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
-from pipeline.extract.decode import decode_fast
+from pipeline.extract.decode import HostDecoder, decode_fast
 from pipeline.extract.plan import ShardPlan, plan_shard, primary_texts, read_duplicates
 from pipeline.extract.stream import CHUNK_EXAMPLES, Batch, stream_batches
 from pipeline.tables.datasets import Shard, read_dataset
@@ -25,6 +25,7 @@ from pipeline.tables.datasets import Shard, read_dataset
 FOLDER = "dataset=d"
 SPEC = ImageSpec((32, 32), (0.5,) * 3, (0.25,) * 3)
 decode = partial(decode_fast, spec=SPEC, max_pixels=MAX_PIXELS)
+decoder = HostDecoder(decode)
 
 
 def open_shards(tmp_path: Path) -> tuple[Store, tuple[Shard, ...]]:
@@ -38,7 +39,7 @@ def plan_all(tmp_path: Path) -> list[ShardPlan]:
 
 
 def collect(plans: Iterator[ShardPlan], batch_size: int = 16, workers: int = 2) -> list[Batch]:
-    return list(stream_batches(plans, decode, batch_size, workers))
+    return list(stream_batches(plans, decoder, batch_size, workers))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 16, 100])
@@ -76,7 +77,7 @@ def test_what_is_read_ahead_is_bounded(dataset: Path) -> None:
                 planned.append(plan)
                 yield plan
 
-    batches = stream_batches(plans(), decode, 8, 1)
+    batches = stream_batches(plans(), decoder, 8, 1)
     next(batches)
     assert len(planned) < 5
     before = threading.active_count()
