@@ -26,6 +26,7 @@ from pipeline.extract.decode import (
     stack,
     start_decode_thread,
 )
+from pipeline.extract.decode_device import DeviceDecoder
 
 SPEC = ImageSpec(
     (224, 224), (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -66,8 +67,16 @@ def report_fidelity(files: list[bytes]) -> Report:
     """Differences at the pixels and at the activations."""
     fast = [decode_fast(data, SPEC, MAX_PIXELS) for data in files]
     exact = [decode_exact(data, SPEC, MAX_PIXELS) for data in files]
+    yield from _report_apart("fast", fast, exact)
+    if torch.cuda.is_available():
+        decoder = DeviceDecoder(SPEC, MAX_PIXELS, torch.device("cuda"))
+        device, _ = decoder.assemble([decoder.decode(data) for data in files])
+        yield from _report_apart("device", list(device.cpu()), exact)
+
+
+def _report_apart(name: str, fast: list[torch.Tensor], exact: list[torch.Tensor]) -> Report:
     pixels = (normalise(stack(fast), SPEC) - torch.stack(exact)).abs()
-    yield f"decode_fidelity: fast against exact, {len(files)} JPEGs"
+    yield f"decode_fidelity: {name} against exact, {len(fast)} JPEGs"
     unit, note = "milli", "of a normalised unit; a grey level is 15"
     yield Row("pixels, largest difference", pixels.max().item() * 1e3, unit, note)
     yield Row("pixels, mean difference", pixels.mean().item() * 1e3, unit, note)
