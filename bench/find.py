@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from bench.timing import Report, Row
+from pipeline.base.job_file import load_config
 from pipeline.base.settings import ExtractConfig, IngestConfig
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import embed_classes
@@ -25,9 +26,10 @@ from pipeline.evidence.matrix import example_ids, iter_blocks, list_layers, load
 from pipeline.evidence.neighbours import standardise
 from pipeline.evidence.texts import TEMPLATES, TextDirection, find_direction, weigh_text
 from pipeline.extract.run import extract
-from pipeline.jobs.demo import iter_demo
+from pipeline.jobs.demo import JOB_FILE
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.sources.ingest import ingest_items
+from pipeline.stimuli.make import iter_stimuli
 from pipeline.warehouse.connect import connect
 
 PROMPTS = {
@@ -79,7 +81,8 @@ def report(quick: bool) -> Report:
     both = [p for p in load_planted() if p.scope == "concept" and p.facets == BOTH_FACETS]
     planted = both[:20] if quick else both
     with tempfile.TemporaryDirectory() as folder:
-        items = islice(iter_demo(), 200) if quick else iter_demo()
+        items = iter_stimuli(load_config(JOB_FILE).stimuli[0])
+        items = islice(items, 200) if quick else items
         ingest_items(IngestConfig(folder, "demo", shard_size=500), "stimuli", items)
         extract(ExtractConfig(folder, "demo", "nano", ("goh2021",), device="cpu"))
         clip = load_clip("nano")

@@ -15,7 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
-from pipeline.base import errors, settings
+from pipeline.base import errors, job_settings, settings, stimulus_settings
 from pipeline.base.fields import list_fields
 from pipeline.cli.app import app
 from pipeline.warehouse import views
@@ -31,8 +31,16 @@ SHOWN_SETTINGS = (
     "ClassChoice",
     "LabelSettings",
     "PipelineConfig",
+    "StimuliConfig",
+    "PictureOptions",
+    "WordOptions",
+    "TypographicOptions",
+    "StroopOptions",
+    "FormOptions",
 )
 """What people can set; the others are made from these."""
+
+_SETTINGS = (settings, stimulus_settings, job_settings)
 
 SEARCHED_LAST = "---\nsearch:\n  boost: 0.2\n---\n\n"
 """Pages that explain go first in a search: this one has every word."""
@@ -88,11 +96,13 @@ def write_settings() -> str:
         "",
         "The fields of a job file (`neurons run job.toml`), which the options of the commands are named after:",
         "`top_k` is `--top-k`. `[ingest]` takes those of `IngestStep` and `IngestConfig`, each `[[extract]]`",
-        "those of `ExtractConfig`, `[labels]` those of `LabelSettings`; so does",
-        "`neurons build --set NAME=VALUE`.",
+        "those of `ExtractConfig`, each `[[attack]]` and `[[stroop]]` also those of `ClassChoice`,",
+        "`[[stimuli]]` those of `StimuliConfig`, with a table for each kind, as `[stimuli.words]`; `[labels]`",
+        "those of `LabelSettings`, and so does `neurons build --set NAME=VALUE`. A file with most of them",
+        "is the demo's: `neurons demo --print-job`.",
     ]
     for name in SHOWN_SETTINGS:
-        kind = getattr(settings, name)
+        kind = next(getattr(one, name) for one in _SETTINGS if hasattr(one, name))
         out += ["", f"## {name}", "", inspect.getdoc(kind) or "", ""]
         out += ["| field | what it must be | default | meaning |", "|---|---|---|---|"]
         for field in list_fields(kind):

@@ -10,7 +10,7 @@ from flows.extract import one_at_a_time
 from flows.server import guarded
 from flows.steps import Tasks
 from pipeline.base.job_file import load_config
-from pipeline.base.settings import PipelineConfig
+from pipeline.base.job_settings import PipelineConfig
 from pipeline.base.storage import Store
 from pipeline.jobs.job import Page, run_job
 from pipeline.report.summary import link_root, render_summary

@@ -103,7 +103,7 @@ class Field:
         Raises:
             ConfigError: It cannot have that value.
         """
-        if isinstance(value, list) and _is(self.type, tuple):
+        if isinstance(value, list) and any(_is(one, tuple) for one in _either(self.type)):
             value = tuple(value)
         if isinstance(value, os.PathLike) and self.type is str:
             value = os.fspath(value)
@@ -184,6 +184,11 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str) -> No
             )
 
 
+def _either(kind: Any) -> tuple[Any, ...]:
+    """The types of a union; of any other, that type."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
 def _is(kind: Any, origin: Any) -> bool:
     return get_origin(kind) is origin
 
@@ -196,7 +201,10 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is Literal:
         return any(value == one and type(value) is type(one) for one in parts)
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
+        if not isinstance(value, tuple):
+            return False
+        kinds = (parts[0],) * len(value) if parts[-1] is Ellipsis else parts
+        return len(value) == len(kinds) and all(map(_fits, value, kinds))
     if origin is dict:
         return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
     if origin in (Union, UnionType):
@@ -241,7 +249,8 @@ def _describe(kind: Any) -> str:
     if origin is tuple:
         if _is(parts[0], Literal):
             return f"a list of some of: {', '.join(get_args(parts[0]))}"
-        return f"a list of {_PLURALS.get(parts[0], 'tables')}"
+        count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+        return f"a list of {count}{_PLURALS.get(parts[0], 'tables')}"
     if origin in (Union, UnionType):
         return " or ".join(_describe(one) for one in parts if one is not NoneType)
     return _WORDS.get(kind, "a table")

@@ -6,16 +6,23 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pipeline.base.errors import ConfigError
-from pipeline.base.fields import find_field, list_fields, make_settings, refuse_unknown
+from pipeline.base.fields import (
+    Settings,
+    find_field,
+    list_fields,
+    make_settings,
+    refuse_unknown,
+)
+from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
 from pipeline.base.settings import (
+    ClassChoice,
     ExtractConfig,
     IngestConfig,
     IngestStep,
     LabelSettings,
-    PipelineConfig,
 )
 
 
@@ -24,9 +31,11 @@ def load_config(
 ) -> PipelineConfig:
     """Read a TOML file.
 
-    Top level: ``warehouse``, ``dataset``, ``similarity``. Tables: ``[ingest]`` (fields of `IngestStep` and
-    `IngestConfig`, and ``[ingest.options]``), ``[extract]`` or several ``[[extract]]`` (fields of
-    `ExtractConfig`), and ``[labels]`` (fields of `LabelSettings`).
+    Top level: ``warehouse``, ``dataset``, ``similarity``, ``similarity_templates``. Tables: ``[ingest]``
+    (fields of `IngestStep` and `IngestConfig`, and ``[ingest.options]``); ``[[stimuli]]`` (fields of
+    `IngestConfig`, and a table for each kind, as ``[stimuli.words]``); ``[[extract]]`` (fields of
+    `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`); and
+    ``[labels]`` (fields of `LabelSettings`). Of those that may be several, one may be written ``[extract]``.
 
     Args:
         path: The file.
@@ -48,30 +57,57 @@ def load_config(
         )
     base = {"warehouse": place, "dataset": dataset}
     whole: dict[str, Any] = {**base, "labels": _read_labels(data, path)}
-    if "similarity" in data:
-        whole["similarity"] = data["similarity"]
+    whole |= {name: data[name] for name in ("similarity", "similarity_templates") if name in data}
     if "ingest" in data:
-        step, limits = _split_ingest(data["ingest"], f"{path} [ingest]")
-        whole["ingest"] = make_settings(IngestStep, step, f"{path} [ingest]")
-        whole["ingest_limits"] = make_settings(IngestConfig, base | limits, f"{path} [ingest]")
-    runs = data.get("extract", [])
-    whole["extract"] = tuple(
-        make_settings(ExtractConfig, base | _table(run, f"{path} [extract]"), f"{path} [extract]")
-        for run in (runs if isinstance(runs, list) else [runs])
-    )
+        where = f"{path} [ingest]"
+        step, limits = _split(data["ingest"], (IngestStep, IngestConfig), where)
+        whole["ingest"] = make_settings(IngestStep, step, where)
+        whole["ingest_limits"] = make_settings(IngestConfig, base | limits, where)
+    for name, read in (
+        ("stimuli", _read_stimuli), ("extract", _read_extract), ("attack", _read_probe),
+        ("stroop", _read_probe),
+    ):  # fmt: skip
+        tables = data.get(name, [])
+        where = f"{path} [{name}]"
+        tables = tables if isinstance(tables, list) else [tables]
+        whole[name] = tuple(read(base | _table(table, where), where) for table in tables)
     return make_settings(PipelineConfig, whole, f"{path}")
 
 
-def _split_ingest(data: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``[ingest]`` says of the source, and what it says of limits."""
-    table = _table(data, where)
-    of_step = {one.name for one in list_fields(IngestStep)}
-    of_limits = {one.name for one in list_fields(IngestConfig)}
-    refuse_unknown(table, sorted(of_step | of_limits), where)
-    return (
-        {name: value for name, value in table.items() if name in of_step},
-        {name: value for name, value in table.items() if name in of_limits},
+def _read_extract(values: dict[str, Any], where: str) -> ExtractConfig:
+    return make_settings(ExtractConfig, values, where)
+
+
+def _read_probe(values: dict[str, Any], where: str) -> ProbeConfig:
+    extract, choice = _split(values, (ExtractConfig, ClassChoice), where)
+    return ProbeConfig(
+        make_settings(ExtractConfig, extract, where), make_settings(ClassChoice, choice, where)
     )
+
+
+def _read_stimuli(values: dict[str, Any], where: str) -> StimuliConfig:
+    kinds = get_type_hints(StimuliConfig)
+    for name in values.keys() & kinds.keys():
+        kind = next((one for one in get_args(kinds[name]) if _is_settings(one)), None)
+        if kind is not None:
+            inner = f"{where.removesuffix(']')}.{name}]"
+            values[name] = make_settings(kind, _table(values[name], inner), inner)
+    return make_settings(StimuliConfig, values, where)
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
+
+
+def _split(
+    data: Any, kinds: tuple[type[Settings], type[Settings]], where: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What one table says of two kinds of settings."""
+    table = _table(data, where)
+    known = [{field.name for field in list_fields(kind)} for kind in kinds]
+    refuse_unknown(table, sorted(known[0] | known[1]), where)
+    one, two = ({n: value for n, value in table.items() if n in names} for names in known)
+    return one, two
 
 
 def _table(data: Any, where: str) -> dict[str, Any]:
@@ -95,7 +131,7 @@ def _read_toml(path: str | Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}.", "Mend that line.") from error
-    known = ("warehouse", "dataset", "similarity", "ingest", "extract", "labels")
+    known = [one.name for one in list_fields(PipelineConfig) if one.name != "ingest_limits"]
     refuse_unknown(data, known, f"{path}")
     for name in {"warehouse", "dataset"} & data.keys():
         find_field(PipelineConfig, name).take(data[name], f"{path}")

@@ -229,23 +229,3 @@ def digest(value: object) -> str:
     """Twelve hex digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class PipelineConfig(Settings):
-    """A configuration file: the whole job, for ``neurons run`` and the flows."""
-
-    warehouse: str
-    """Folder or URL of the warehouse, where everything is kept."""
-    dataset: str
-    """Name of the dataset."""
-    ingest: IngestStep | None = None
-    """The source; absent if the dataset is ingested already."""
-    ingest_limits: IngestConfig | None = None
-    """Limits of the ingest."""
-    extract: tuple[ExtractConfig, ...] = ()
-    """One or more runs."""
-    similarity: bool = False
-    """Whether the model also reads its images itself: ``neurons similarity`` after each run."""
-    labels: LabelSettings = field(default_factory=LabelSettings)
-    """Parameters of the labelling views."""

@@ -12,6 +12,7 @@ from pipeline.base.display import print_table, say
 from pipeline.base.progress import choose_progress
 from pipeline.base.steps import Here
 from pipeline.cli.options import Warehouse, examples
+from pipeline.cli.probes import print_probe
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,21 +40,32 @@ def run_config(
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
     done = run_job(load_config(config, warehouse, fallback), Here(choose_progress()))
-    say(*done.lines)
+    say(*map(str, done.told))
+    for found in done.probes:
+        print_probe(found)
     if run_violations(done.checks):
         raise typer.Exit(1)
 
 
 def demo(
     warehouse: Warehouse = "warehouse",
+    print_job: Annotated[
+        bool,
+        typer.Option(
+            "--print-job", help="Print the demo's job file, to copy and change, and stop."
+        ),
+    ] = False,
 ) -> None:
     """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
-    from pipeline.jobs.demo import FIRST_LINE, run_demo
+    from pipeline.jobs.demo import FIRST_LINE, JOB_FILE, run_demo
     from pipeline.upkeep.check import run_violations
 
+    if print_job:
+        say(*JOB_FILE.read_text(encoding="utf-8").splitlines())
+        return
     say(FIRST_LINE)
     done = run_demo(warehouse, Here(choose_progress()))
-    say(*done.job.lines)
+    say(*done.lines)
     say(
         "",
         f"Planted neurons that got their own concept as label: {done.right_count} of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -37,6 +38,8 @@ def _option(field: Field) -> Any:
 
 def _singular(name: str) -> str:
     """An option of a list is given once for each item: ``layers`` is ``--layer``."""
+    if name.endswith("ies"):
+        return name.removesuffix("ies") + "y"
     return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
 
 
@@ -46,10 +49,13 @@ def say_help(field: Field) -> str:
     return f"{text.removesuffix('.')} ({field.bounds})." if field.bounds else text
 
 
-def settings_as_options(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def settings_as_options(
+    *arguments: str, **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for every field of the settings that it takes, in place of these.
 
     Args:
+        arguments: Fields that are said without a name, by their place.
         defaults: By field, where the command's default is not the field's.
 
     Returns:
@@ -63,7 +69,10 @@ def settings_as_options(**defaults: Any) -> Callable[[Callable[..., None]], Call
         parameters: list[inspect.Parameter] = []
         for one in inspect.signature(command).parameters.values():
             if one.name in kinds:
-                parameters += [_parameter(f, defaults) for f in list_fields(kinds[one.name])]
+                parameters += [
+                    _parameter(field, field.name in arguments, defaults)
+                    for field in list_fields(kinds[one.name])
+                ]
             else:
                 parameters.append(
                     one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
@@ -87,7 +96,7 @@ def _is_settings(kind: Any) -> bool:
 
 def _make(kind: type[Settings], given: dict[str, Any]) -> Settings:
     """Settings from the options of a command, which are taken out of ``given``."""
-    values = {field.name: given.pop(field.name) for field in list_fields(kind)}
+    values = {field.name: _plain(given.pop(field.name)) for field in list_fields(kind)}
     empty = {
         field.name: field.default
         for field in list_fields(kind)
@@ -96,7 +105,18 @@ def _make(kind: type[Settings], given: dict[str, Any]) -> Settings:
     return kind(**values | empty)
 
 
-def _parameter(field: Field, defaults: dict[str, Any]) -> inspect.Parameter:
+def _plain(value: Any) -> Any:
+    """A value as settings have it: choices of a list come as members of an enum."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
+_make_enum: Any = StrEnum
+"""As types see it, an enum has its members in its source."""
+
+
+def _parameter(field: Field, is_argument: bool, defaults: dict[str, Any]) -> inspect.Parameter:
     kind = field.type
     is_list = get_origin(kind) is tuple
     default = defaults.get(
@@ -109,13 +129,17 @@ def _parameter(field: Field, defaults: dict[str, Any]) -> inspect.Parameter:
     elif is_list:
         kind = get_args(kind)[0]
     if is_list:
+        if field.choices:  # typer has no lists of literals
+            kind = _make_enum(field.name, [(choice, choice) for choice in field.choices])
         kind = list[kind]  # type: ignore[valid-type]  # made at run time, for typer
         default = list(default) if isinstance(default, tuple) else default
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[kind, _option(field)],
+        annotation=Annotated[
+            kind, typer.Argument(help=say_help(field)) if is_argument else _option(field)
+        ],
     )
 
 

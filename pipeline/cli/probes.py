@@ -16,7 +16,7 @@ from pipeline.base.steps import Here
 from pipeline.cli.options import examples, settings_as_options
 
 if TYPE_CHECKING:
-    from pipeline.probes.probe import Probe
+    from pipeline.probes.probe import Probe, ProbeSummary
 
 ClassFile = Annotated[
     Path | None,
@@ -80,6 +80,11 @@ def _run_and_print(
     choice = replace(choice, classes=read_classes(choice.classes, class_file))
     done = run_probe(probe, config, choice, Here(choose_progress()))
     say(f"run {done.run_id}, class set {done.class_set}: {done.class_count} classes")
+    print_probe(done)
+
+
+def print_probe(done: ProbeSummary) -> None:
+    """Say what a test found, as tables."""
     if done.is_random:
         say("The model's weights are RANDOM: these numbers show the machinery alone.")
     for table in done.tables:

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.settings import (
-    ClassChoice,
-    ExtractConfig,
-    IngestConfig,
-    LabelSettings,
-    SimilarityConfig,
-)
-from pipeline.base.steps import Step, Worker
+from pipeline.base.job_file import load_config
+from pipeline.base.steps import Worker
 from pipeline.base.storage import Store
 from pipeline.jobs.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
-from pipeline.jobs.job import JobSummary, do_build, do_check, do_extract, do_similarity
+from pipeline.jobs.job import JobSummary, run_job
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
-from pipeline.probes.attack import ATTACK
-from pipeline.probes.probe import run_probe
-from pipeline.probes.stroop import STROOP
 from pipeline.report.contact_sheet import save_sheet
-from pipeline.sources.ingest import ingest_items
-from pipeline.sources.writer import SourceExample
-from pipeline.stimuli.fonts import Font, find_fonts
-from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures, open_picture
-from pipeline.stimuli.stroop import iter_stroop
-from pipeline.stimuli.typographic import Attack, BaseImage, iter_typographic
-from pipeline.stimuli.words import WordOptions, concept_words, iter_words
 from pipeline.upkeep.check import CheckResult
 from pipeline.warehouse.connect import connect
 
-DATASET, ATTACK_DATASET, STROOP_DATASET = "demo", "demo-attack", "demo-stroop"
-MODEL = "nano"
-LAYER = "goh2021"
-FONTS = ("Caladea-Bold", "Manrope-Medium", "SourceSerifPro-Semibold", "FredokaOne-Regular")
-"""Fonts that nano never saw."""
-_FONT_PACKAGES = ("font_caladea", "font_manrope", "font_source_serif_pro", "font_fredoka_one")
+JOB_FILE = Path(__file__).with_name("demo.toml")
+"""The job; what else is here says and draws what it found."""
 SHOWN = ("Japan", "Brazil", "guitar", "rabbit", "love", "elephant")
 """Planted neurons of the picture."""
-ATTACK_TEXTS = ("pizza", "elephant", "Japan")
-ATTACKED = ("object", "nature", "place")
-"""Categories of the pictures under attack: those that nano knows well in this style."""
-PROMPTS = ("{}", "a picture of {}", "an image of {}", "a drawing of {}")
-"""Sentences that nano learned."""
-ATTACKED_COUNT = 40
-DEMO_LABELS = LabelSettings(facet_min_count=1)
-"""A concept has one drawing in most forms, and it is in one of the halves."""
+
+_TOLD = ("stimuli", "extract", "similar", "build", "check")
+"""Steps that the demo tells of."""
 
 FIRST_LINE = (
     "The demo's model is nano, a small CLIP of this project. Some of its neurons were TRAINED to stand "
@@ -94,6 +66,7 @@ class DemoSummary:
     """What the demo made and found."""
 
     warehouse: str
+    dataset: str
     job: JobSummary
     neurons: list[DemoNeuron] = field(default_factory=list)
     planted_count: int = 0
@@ -109,90 +82,35 @@ class DemoSummary:
     sheets: list[str] = field(default_factory=list)
 
     @property
+    def run(self) -> dict[str, str]:
+        """The run that labels are of, as queries are told."""
+        return {"dataset": self.dataset, "run_id": self.job.run_ids[0]}
+
+    @property
+    def lines(self) -> list[str]:
+        """What the steps did. Tests on words have their tables, and what is planted is told by itself."""
+        return [str(replace(one, aside="")) for one in self.job.told if one.step in _TOLD]
+
+    @property
     def checks(self) -> list[CheckResult]:
         """What the checks found."""
         return self.job.checks
 
 
-def iter_demo() -> Iterator[SourceExample]:
-    """OpenMoji in its own style, as lines, edge maps and silhouettes; and the concepts' words."""
-    fonts = WordOptions(_FONT_PACKAGES, FONTS, fonts_per_word=len(FONTS))
-    return chain(
-        iter_pictures(PictureOptions(("openmoji", "openmoji-black"), FORMS)),
-        iter_words(concept_words(), fonts),
-    )
-
-
-def iter_attacked() -> Iterator[BaseImage]:
-    """Some of the drawings, to write on."""
-    found = [
-        item
-        for item in iter_pictures(PictureOptions(categories=ATTACKED))
-        if item.stimulus is not None
-    ]
-    for item in found[:: max(1, len(found) // ATTACKED_COUNT)][:ATTACKED_COUNT]:
-        stimulus = item.stimulus or {}
-        yield BaseImage(
-            key=item.key,
-            image=partial(open_picture, item),
-            concept=str(stimulus["concept"]),
-            category=str(stimulus["category"]),
-            facet=str(stimulus["facet"]),
-            texts=item.texts,
-            url=item.url,
-        )
-
-
-def demo_fonts() -> tuple[Font, ...]:
-    """The fonts of the demo."""
-    return tuple(font for font in find_fonts(_FONT_PACKAGES) if font.name in FONTS)
-
-
 def run_demo(warehouse: str, worker: Worker) -> DemoSummary:
-    """Make stimuli, run nano over them, label its neurons, and run the two tests on written words.
-
-    The steps are those of any job; what is the demo's own is what it makes and what it tells.
+    """Walk the steps of the demo's job, and look for the neurons that were planted.
 
     Raises:
         NeuronsError: A step could not be done.
     """
-    job = JobSummary()
-    summary = DemoSummary(warehouse, job)
-    fonts = demo_fonts()
-    sources: dict[str, Iterator[SourceExample]] = {
-        DATASET: iter_demo(),
-        ATTACK_DATASET: iter_typographic(
-            iter_attacked(), [Attack(text) for text in ATTACK_TEXTS], fonts[0]
-        ),
-        STROOP_DATASET: iter_stroop(fonts),
-    }
-    for dataset, items in sources.items():
-        limits = IngestConfig(warehouse, dataset, shard_size=500)
-        work = partial(ingest_items, limits, "stimuli", items)
-        done = worker.do(Step("make stimuli", f"Shards of {dataset}", work))
-        job.lines.append(
-            f"stimuli  {dataset}: {done.shard_count} shards, {done.written_count} images, "
-            f"{done.rejected_count} rejected, {done.duplicate_count} repeated images"
-        )
-    run_id = do_extract(job, worker, _extraction(warehouse, DATASET))
-    for probe, dataset in ((ATTACK, ATTACK_DATASET), (STROOP, STROOP_DATASET)):
-        found = run_probe(
-            probe, _extraction(warehouse, dataset), ClassChoice(templates=PROMPTS), worker
-        )
-        job.run_ids.append(found.run_id)
+    job = load_config(JOB_FILE, warehouse)
+    summary = DemoSummary(warehouse, job.dataset, run_job(job, worker))
+    for found in summary.job.probes:
         table = found.tables[0]
         summary.tables.append((table.title, table.columns, list(table.rows)))
-    reading = SimilarityConfig(warehouse, DATASET, run_id, templates=PROMPTS, device="cpu")
-    do_similarity(job, worker, reading)
-    do_build(job, worker, warehouse, DEMO_LABELS)
-    do_check(job, worker, warehouse, tells_warnings=False)
     _compare(summary)
-    _draw(summary)
+    _draw(summary, job.attack[0].extract.dataset)
     return summary
-
-
-def _extraction(warehouse: str, dataset: str) -> ExtractConfig:
-    return ExtractConfig(warehouse, dataset, MODEL, (LAYER,), device="cpu")
 
 
 def _compare(summary: DemoSummary) -> None:
@@ -205,11 +123,9 @@ def _compare(summary: DemoSummary) -> None:
             where dataset = $dataset and run_id = $run_id
             order by q_value, unit
             """,
-            {"dataset": DATASET, "run_id": summary.job.run_ids[0]},
+            summary.run,
         ).fetchall()
-        strongest = connection.execute(
-            _STRONGEST, {"dataset": DATASET, "run_id": summary.job.run_ids[0]}
-        ).fetchall()
+        strongest = connection.execute(_STRONGEST, summary.run).fetchall()
     labels = {row[0]: row for row in rows}
     both = [p for p in load_planted() if p.scope == "concept" and p.facets == BOTH_FACETS]
     summary.planted_count = len(both)
@@ -243,13 +159,12 @@ def _neuron(row: tuple[Any, ...], planted: PlantedNeuron | None) -> DemoNeuron:
     )
 
 
-def _draw(summary: DemoSummary) -> None:
+def _draw(summary: DemoSummary, attack_dataset: str) -> None:
     store = Store(summary.warehouse)
     with connect(summary.warehouse) as connection:
-        run = {"dataset": DATASET, "run_id": summary.job.run_ids[0]}
-        attack = {"dataset": ATTACK_DATASET, "run_id": summary.job.run_ids[1]}
+        attack = {"dataset": attack_dataset, "run_id": summary.job.probes[0].run_id}
         sheets = {
-            "demo-neurons.png": forms_sheet(connection, store, run, summary.neurons),
+            "demo-neurons.png": forms_sheet(connection, store, summary.run, summary.neurons),
             "demo-attack.png": attack_sheet(connection, store, attack),
         }
     for name, sheet in sheets.items():

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pipeline.base.errors import ShardError
+from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import (
     ExtractConfig,
     IngestConfig,
     IngestStep,
     LabelSettings,
-    PipelineConfig,
     SimilarityConfig,
 )
 from pipeline.base.steps import Step, Worker
 from pipeline.base.storage import Store
 from pipeline.extract.step import extract_step
+from pipeline.probes.attack import ATTACK
+from pipeline.probes.probe import Probe, ProbeSummary, run_probe
+from pipeline.probes.stroop import STROOP
 from pipeline.report.summary import summarise, write_summary
+from pipeline.stimuli.make import stimuli_step
 from pipeline.upkeep.build import BuildSummary, build
 from pipeline.upkeep.check import CheckResult, check
 
@@ -36,15 +41,34 @@ class Page:
     summary: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a step did, for a person."""
+
+    step: str
+    text: str
+    aside: str = ""
+    """What is worth a look."""
+
+    def __str__(self) -> str:
+        return f"{self.step:8} {self.text}" + (f"; {self.aside}" if self.aside else "")
+
+
 @dataclass
 class JobSummary:
-    """What each step did, as lines for a person, and what the checks found."""
+    """What each step did, and what the checks found."""
 
-    lines: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
+    """Of the extractions; the tests on words have their own."""
+    probes: list[ProbeSummary] = field(default_factory=list)
     built: BuildSummary | None = None
     checks: list[CheckResult] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
+
+    def tell(self, step: str, text: str, aside: str = "") -> None:
+        """Add a line."""
+        self.told.append(Told(step, text, aside))
 
 
 def default_job(warehouse: str) -> PipelineConfig:
@@ -59,7 +83,7 @@ def default_job(warehouse: str) -> PipelineConfig:
 
 
 def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
-    """Ingest, extract, similarity, build, check, summary. Each step finds what is done and does the rest.
+    """Ingest, stimuli, extract, similarity, probes, build, check, summary: each does what is left of it.
 
     Args:
         job: What to do.
@@ -73,23 +97,41 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
         limits = job.ingest_limits or IngestConfig(job.warehouse, job.dataset)
         done = worker.attempt(ingest_step(limits, job.ingest))
         if done is not None:
-            summary.lines.append(
-                f"ingest   {done.shard_count} shards, {done.written_count} images, "
+            summary.tell(
+                "ingest",
+                f"{done.shard_count} shards, {done.written_count} images, "
                 f"{done.text_count} texts, {done.rejected_count} rejected, "
-                f"{done.duplicate_count} repeated images"
+                f"{done.duplicate_count} repeated images",
             )
+    for stimuli in job.stimuli:
+        do_stimuli(summary, worker, stimuli)
     for config in job.extract:
         failed_before = len(worker.failures)
         run_id = do_extract(summary, worker, config)
         if job.similarity and len(worker.failures) == failed_before:
-            do_similarity(summary, worker, _similarity_after(config, run_id))
+            reading = _similarity_after(config, run_id)
+            do_similarity(summary, worker, replace(reading, templates=job.similarity_templates))
+    for probe, tests in ((ATTACK, job.attack), (STROOP, job.stroop)):
+        for test in tests:
+            do_probe(summary, worker, probe, test)
     do_build(summary, worker, job.warehouse, job.labels)
     do_check(summary, worker, job.warehouse)
     for run_id in summary.run_ids:
         page = worker.do(summary_step(job.warehouse, job.dataset, run_id, summary.checks))
         summary.pages.append(page)
-        summary.lines.append(f"summary  {page.path}")
+        summary.tell("summary", page.path)
     return summary
+
+
+def do_stimuli(summary: JobSummary, worker: Worker, config: StimuliConfig) -> None:
+    """Make a dataset of stimuli and tell of it."""
+    done = worker.attempt(stimuli_step(config))
+    if done is not None:
+        summary.tell(
+            "stimuli",
+            f"{config.dataset}: {done.shard_count} shards, {done.written_count} images, "
+            f"{done.rejected_count} rejected, {done.duplicate_count} repeated images",
+        )
 
 
 def do_extract(summary: JobSummary, worker: Worker, config: ExtractConfig) -> str:
@@ -97,10 +139,11 @@ def do_extract(summary: JobSummary, worker: Worker, config: ExtractConfig) -> st
     done = worker.do(extract_step(config))
     summary.run_ids.append(done.run_id)
     rate = done.read_count / done.seconds if done.seconds else 0.0
-    summary.lines.append(
-        f"extract  run {done.run_id}: {done.written_count} images written, "
+    summary.tell(
+        "extract",
+        f"run {done.run_id}: {done.written_count} images written, "
         f"{done.rejected_count} rejected, {rate:.0f} images/s; "
-        f"{done.skipped_shard_count} of {done.shard_count} shards were done already"
+        f"{done.skipped_shard_count} of {done.shard_count} shards were done already",
     )
     return done.run_id
 
@@ -108,9 +151,26 @@ def do_extract(summary: JobSummary, worker: Worker, config: ExtractConfig) -> st
 def do_similarity(summary: JobSummary, worker: Worker, config: SimilarityConfig) -> None:
     """Let the model read its images and tell of it."""
     read = worker.do(similarity_step(config))
-    summary.lines.append(
-        f"similar  run {read.run_id}: {read.concept_count} concepts, "
-        f"{read.row_count} likely pairs of image and concept"
+    summary.tell(
+        "similar",
+        f"run {read.run_id}: {read.concept_count} concepts, "
+        f"{read.row_count} likely pairs of image and concept",
+    )
+
+
+def do_probe(summary: JobSummary, worker: Worker, probe: Probe, config: ProbeConfig) -> None:
+    """Make a test on written words and tell of it; without it, if some of its shards failed."""
+    failed_before = len(worker.failures)
+    try:
+        found = run_probe(probe, config.extract, config.choice, worker)
+    except ShardError:
+        if len(worker.failures) == failed_before:
+            raise
+        return
+    summary.probes.append(found)
+    summary.tell(
+        probe.name,
+        f"run {found.run_id}, class set {found.class_set}: {found.class_count} classes",
     )
 
 
@@ -120,18 +180,16 @@ def do_build(
     """Write the marts and tell of it."""
     summary.built = worker.do(build_step(warehouse, labels))
     counts = ", ".join(f"{name} {n}" for name, n in summary.built.row_counts.items())
-    summary.lines.append(f"build    {counts}")
+    summary.tell("build", counts)
 
 
-def do_check(
-    summary: JobSummary, worker: Worker, warehouse: str, tells_warnings: bool = True
-) -> None:
+def do_check(summary: JobSummary, worker: Worker, warehouse: str) -> None:
     """Check everything and tell of it."""
     summary.checks = worker.do(check_step(warehouse))
     found = sum(r.violation_count for r in summary.checks if not r.is_warning)
     warned = [r.name for r in summary.checks if r.is_warning and r.violation_count]
-    tail = f"; warnings: {', '.join(warned)}" if warned and tells_warnings else ""
-    summary.lines.append(f"check    {len(summary.checks)} checks, {found} violations{tail}")
+    aside = f"warnings: {', '.join(warned)}" if warned else ""
+    summary.tell("check", f"{len(summary.checks)} checks, {found} violations", aside)
 
 
 def ingest_step(limits: IngestConfig, source: IngestStep) -> Step[IngestSummary]:

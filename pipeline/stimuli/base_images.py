@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import SourceError
 from pipeline.base.pixels import open_upright
+from pipeline.base.stimulus_settings import PictureOptions
 from pipeline.base.storage import Store
 from pipeline.sources.layouts.folder import iter_folder
 from pipeline.sources.texts.source_text import SourceText, make_text
 from pipeline.sources.writer import SourceExample
-from pipeline.stimuli.pictures import PACKAGE_SETS, PictureOptions, iter_pictures
+from pipeline.stimuli.pictures import PACKAGE_SETS, iter_pictures
 from pipeline.stimuli.typographic import BaseImage
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image

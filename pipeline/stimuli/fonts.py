@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.base.errors import SourceError
+from pipeline.base.errors import ConfigError, SourceError
 
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".woff")
 
@@ -55,6 +55,26 @@ def find_fonts(places: Iterable[str]) -> tuple[Font, ...]:
             )
         found.update((font.path, font) for font in fonts)
     return tuple(sorted(found.values(), key=lambda font: (font.name, str(font.path))))
+
+
+def choose_fonts(places: Sequence[str], names: Sequence[str]) -> tuple[Font, ...]:
+    """The fonts of these names, in the order of their names; of a single font, its name does not matter.
+
+    Raises:
+        ConfigError: A name is that of no font there.
+        SourceError: As `find_fonts`.
+    """
+    found = find_fonts(places)
+    if len(found) == 1:
+        return found
+    there = {font.name: font for font in found}
+    for name in names:
+        if name not in there:
+            raise ConfigError(
+                f"There is no font {name!r} in {', '.join(places)}.",
+                f"There are: {', '.join(list(there)[:20])}. Name one with --font-name.",
+            )
+    return tuple(font for font in found if font.name in set(names))
 
 
 def _list_files(place: str) -> list[Path]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from PIL import Image
 
-from pipeline.base.errors import ConfigError
+from pipeline.base.stimulus_settings import ImageForm
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.lettering import encode_png
 from pipeline.stimuli.typographic import BaseImage
@@ -60,7 +60,7 @@ def silhouette(image: Image.Image) -> Image.Image:
     return Image.fromarray(shape).convert("RGB")
 
 
-IMAGE_FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
+IMAGE_FORMS: dict[ImageForm, Callable[[Image.Image], Image.Image]] = {
     "line drawing": line_drawing,
     "edge map": edge_map,
     "silhouette": silhouette,
@@ -68,17 +68,8 @@ IMAGE_FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
 """Facet -> how it is made of any image."""
 
 
-def iter_forms(images: Iterable[BaseImage], forms: Sequence[str]) -> Iterator[SourceExample]:
-    """Every image in other forms, with what it shows.
-
-    Raises:
-        ConfigError: An unknown form.
-    """
-    for form in forms:
-        if form not in IMAGE_FORMS:
-            raise ConfigError(
-                f"There is no form {form!r}.", f"Choose from: {', '.join(IMAGE_FORMS)}."
-            )
+def iter_forms(images: Iterable[BaseImage], forms: Sequence[ImageForm]) -> Iterator[SourceExample]:
+    """Every image in other forms, with what it shows."""
     for base in images:
         for form in forms:
             fields = {
@@ -98,5 +89,5 @@ def iter_forms(images: Iterable[BaseImage], forms: Sequence[str]) -> Iterator[So
             )
 
 
-def _redraw(base: BaseImage, form: str) -> bytes:
+def _redraw(base: BaseImage, form: ImageForm) -> bytes:
     return encode_png(IMAGE_FORMS[form](base.image()))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.base.errors import ExampleError
+from pipeline.base.errors import ConfigError, ExampleError
 from pipeline.stimuli.fonts import Font
 
 if TYPE_CHECKING:
@@ -17,6 +18,17 @@ MIN_FONT_SIZE_PX = 1.0
 """A smaller font leaves a smear, and FreeType cannot set it."""
 _MARGIN_FRAC = 0.04
 """Free border that centred text leaves on each side."""
+
+
+def check_colours(*colours: str) -> None:
+    """Refuse what is no colour.
+
+    Raises:
+        ConfigError: Which.
+    """
+    for colour in colours:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+            raise ConfigError(f"{colour!r} is no colour.", "Write #rrggbb, for example #cc0000.")
 
 
 def text_mask(text: str, font: Font, size_px: float) -> Image.Image:

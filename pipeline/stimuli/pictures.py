@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, get_args
 
 from pipeline.base.errors import ConfigError
+from pipeline.base.stimulus_settings import DrawingForm, PictureOptions
 from pipeline.nano.concepts import NanoConcept, load_concepts
 from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample
@@ -28,7 +28,7 @@ from pipeline.stimuli.lettering import encode_png
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMS = ("drawing", "edge map", "silhouette")
+FORMS: tuple[DrawingForm, ...] = get_args(DrawingForm)
 """What is made of each drawing."""
 PACKAGE_SETS = ("openmoji", "openmoji-black", "noto-emoji-glyphs")
 """Sets that need nothing else; any other name is a folder."""
@@ -38,22 +38,6 @@ SAME_OUTLINE = ("emotion", "counting")
 """Categories whose drawings all have one outline, a face or a key: they have no silhouette."""
 
 
-@dataclass(frozen=True)
-class PictureOptions:
-    """Which drawings, and in which forms."""
-
-    sets: tuple[str, ...] = ("openmoji",)
-    """Names of :data:`PACKAGE_SETS`, or folders: iconify packages, or files named 1f600.svg."""
-    forms: tuple[str, ...] = ("drawing",)
-    """Of :data:`FORMS`; edge maps and silhouettes are made of sets in colour only."""
-    size_px: int = 160
-    """Width and height of the PNG."""
-    languages: tuple[str, ...] = ("en", "es", "fr", "de")
-    """Languages of the captions."""
-    categories: tuple[str, ...] = ()
-    """Only concepts of these; empty takes all."""
-
-
 def iter_pictures(options: PictureOptions | None = None) -> Iterator[SourceExample]:
     """Every concept of nano's list in every set and form that shows it, one set after another.
 
@@ -61,7 +45,7 @@ def iter_pictures(options: PictureOptions | None = None) -> Iterator[SourceExamp
         One example per picture, drawn when its image is asked for; its texts are the concept's names.
 
     Raises:
-        ConfigError: An unknown form or language, or a size that cannot be drawn.
+        ConfigError: There is no such category.
         SourceError: A folder holds no drawing.
     """
     options = options or PictureOptions()
@@ -143,20 +127,10 @@ def _on_white(rgba: Image.Image, form: str) -> Image.Image:
 
 
 def _check(options: PictureOptions) -> None:
-    wrong: list[tuple[str, Any, Sequence[str]]] = [
-        ("form", form, FORMS) for form in options.forms if form not in FORMS
-    ]
-    concepts = load_concepts()
-    known = tuple(concepts[0].words)
-    wrong += [("language", lang, known) for lang in options.languages if lang not in known]
-    categories = tuple(dict.fromkeys(c.category for c in concepts))
-    wrong += [("category", c, categories) for c in options.categories if c not in categories]
-    for what, value, choices in wrong:
-        raise ConfigError(
-            f"Pictures cannot be had in the {what} {value!r}.",
-            f"Choose from: {', '.join(choices)}.",
-        )
-    if not 16 <= options.size_px <= 2048:
-        raise ConfigError(
-            f"size_px is {options.size_px}: not a size that we draw.", "Give 16 to 2048 pixels."
-        )
+    known = tuple(dict.fromkeys(concept.category for concept in load_concepts()))
+    for category in options.categories:
+        if category not in known:
+            raise ConfigError(
+                f"There are no pictures of the category {category!r}.",
+                f"Choose from: {', '.join(known)}.",
+            )

@@ -8,7 +8,7 @@ from functools import partial
 from pipeline.base.errors import ConfigError
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font
-from pipeline.stimuli.lettering import encode_png, write_card
+from pipeline.stimuli.lettering import check_colours, encode_png, write_card
 
 COLOURS = {
     "red": "#e53935",
@@ -33,16 +33,13 @@ def iter_stroop(
     """Every ink with every word and with letters that are no word, in every font.
 
     Raises:
-        ConfigError: Fewer than two colours, a size that we do not draw, or a word that a font cannot draw.
+        ConfigError: Fewer than two colours, a colour that is none, or a word that a font cannot draw.
     """
     if len(colours) < 2:
         raise ConfigError(
             f"A Stroop test of {len(colours)} colours has no cell.", "Give at least two colours."
         )
-    if not 16 <= size_px <= 2048:
-        raise ConfigError(
-            f"size_px is {size_px}: not a size that we draw.", "Give 16 to 2048 pixels."
-        )
+    check_colours(*colours.values(), paper)
     for font in fonts:
         for text in (*colours, NEUTRAL_TEXT):
             if font.missing(text):

@@ -12,10 +12,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import ConfigError
+from pipeline.base.stimulus_settings import PatchStyle
 from pipeline.sources.texts.source_text import SourceText
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font
-from pipeline.stimuli.lettering import draw_text, encode_png, fit_size, text_mask
+from pipeline.stimuli.lettering import check_colours, draw_text, encode_png, fit_size, text_mask
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,23 +65,11 @@ class Attack:
     """The class that the text names, if that is called otherwise."""
 
 
-@dataclass(frozen=True)
-class TypographicOptions:
-    """How the texts are written."""
-
-    placements: tuple[str, ...] = ("eight", "strip", "label")
-    ink: str = "#000000"
-    paper: str = "#ffffff"
-    """Of the patch."""
-    language: str = "en"
-    """Of the texts."""
-
-
 def iter_typographic(
     images: Iterable[BaseImage],
     attacks: Sequence[Attack],
     font: Font,
-    options: TypographicOptions | None = None,
+    style: PatchStyle | None = None,
 ) -> Iterator[SourceExample]:
     """Every image clean, and in every placement with a blank patch, its right word and every text.
 
@@ -88,20 +77,20 @@ def iter_typographic(
     Images without a concept have no right-word control.
 
     Raises:
-        ConfigError: An unknown placement, no text, or a text that the font cannot draw.
+        ConfigError: No text, a text that the font cannot draw, or a colour that is none.
     """
-    options = options or TypographicOptions()
-    _check(attacks, font, options)
+    style = style or PatchStyle()
+    _check(attacks, font, style)
     for image in images:
         base = replace(image, image=cache(image.image))  # opened once for all its versions
-        yield _example(base, "clean", None, None, font, options)
-        for placement in options.placements:
-            yield _example(base, "blank", placement, None, font, options)
+        yield _example(base, "clean", None, None, font, style)
+        for placement in style.placements:
+            yield _example(base, "blank", placement, None, font, style)
             if base.concept and font.can_draw(base.concept):
-                yield _example(base, "right_word", placement, Attack(base.concept), font, options)
+                yield _example(base, "right_word", placement, Attack(base.concept), font, style)
             for attack in attacks:
                 if base.concept is None or base.concept not in (attack.text, attack.concept):
-                    yield _example(base, "attack", placement, attack, font, options)
+                    yield _example(base, "attack", placement, attack, font, style)
 
 
 def cover(
@@ -153,7 +142,7 @@ def _example(
     placement: str | None,
     attack: Attack | None,
     font: Font,
-    options: TypographicOptions,
+    style: PatchStyle,
 ) -> SourceExample:
     is_attack = control == "attack"
     written = attack.text if attack else None
@@ -165,21 +154,21 @@ def _example(
         "control": control,
         "placement": placement,
         "text": written,
-        "language": options.language if attack else None,
+        "language": style.language if attack else None,
         "font": font.name if attack else None,
-        "ink": options.ink if attack else None,
-        "paper": options.paper if placement else None,
+        "ink": style.ink if attack else None,
+        "paper": style.paper if placement else None,
         "attack_text": written if is_attack else None,
         "attack_concept": attack.concept if attack and is_attack else None,
         "base_key": base.key,
-        "covered_frac": _covered(base, placement, options) if placement else 0.0,
+        "covered_frac": _covered(base, placement, style) if placement else 0.0,
     }
     parts = (
         [base.key, control, placement or "", written or ""] if placement else [base.key, control]
     )
     return SourceExample(
         key="-".join(part for part in parts if part),
-        image=partial(_render, base, placement, written, font, options),
+        image=partial(_render, base, placement, written, font, style),
         extension="png",
         texts=base.texts,
         url=base.url,
@@ -187,11 +176,11 @@ def _example(
     )
 
 
-def _covered(base: BaseImage, placement: str, options: TypographicOptions) -> float:
+def _covered(base: BaseImage, placement: str, style: PatchStyle) -> float:
     from pipeline.base.errors import ExampleError
 
     try:
-        return round(cover(base.image(), placement, options.paper)[2], 6)
+        return round(cover(base.image(), placement, style.paper)[2], 6)
     except ExampleError:
         return 0.0  # the image cannot be read: this item will be a reject
 
@@ -201,22 +190,18 @@ def _render(
     placement: str | None,
     text: str | None,
     font: Font,
-    options: TypographicOptions,
+    style: PatchStyle,
 ) -> bytes:
     image = base.image()
     if placement is None:
         return encode_png(image)
-    return encode_png(draw_patch(image, placement, text, font, options.ink, options.paper)[0])
+    return encode_png(draw_patch(image, placement, text, font, style.ink, style.paper)[0])
 
 
-def _check(attacks: Sequence[Attack], font: Font, options: TypographicOptions) -> None:
-    for placement in options.placements:
-        if placement not in PLACEMENTS:
-            raise ConfigError(
-                f"There is no placement {placement!r}.", f"Choose from: {', '.join(PLACEMENTS)}."
-            )
-    if not attacks or not options.placements:
-        raise ConfigError("No text or no placement was given.", "Name at least one of each.")
+def _check(attacks: Sequence[Attack], font: Font, style: PatchStyle) -> None:
+    if not attacks:
+        raise ConfigError("No text was given.", "Name at least one.")
+    check_colours(style.ink, style.paper)
     for attack in attacks:
         if not attack.text.strip() or font.missing(attack.text):
             raise ConfigError(

@@ -6,7 +6,6 @@ import csv
 import math
 import os
 import random
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import ConfigError, ExampleError, SourceError
+from pipeline.base.stimulus_settings import Language, WordOptions
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.texts.languages import normalise_language
 from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample, make_reject
 from pipeline.stimuli.fonts import Font, find_fonts
-from pipeline.stimuli.lettering import draw_text, encode_png, text_mask
+from pipeline.stimuli.lettering import check_colours, draw_text, encode_png, text_mask
 from pipeline.stimuli.scripts import script_of
 
-SPOTS = {
+SPOTS: dict[str, tuple[float, float]] = {
     "centre": (0.5, 0.5),
     "top-left": (0.0, 0.0),
     "top": (0.5, 0.0),
@@ -33,8 +33,8 @@ SPOTS = {
     "bottom": (0.5, 1.0),
     "bottom-right": (1.0, 1.0),
 }
-"""Fixed places: shares 0..1 of the room that a word leaves free, from the left and from the top."""
-PLACEMENTS = (*SPOTS, "anywhere")
+"""Where each `Spot` but ``anywhere`` is: shares 0..1 of the room that a word leaves free, from the left and
+from the top."""
 _FULL, _SMALL = (1.0, 1.0), (0.35, 0.7)
 _PROBE_PX = 64.0
 """Font size at which a word is measured."""
@@ -53,31 +53,6 @@ class Word:
     category: str | None = None
 
 
-@dataclass(frozen=True)
-class WordOptions:
-    """How words are written."""
-
-    fonts: tuple[str, ...] = ("manimgx_fonts",)
-    """Font files, folders or installed packages."""
-    font_names: tuple[str, ...] = ()
-    """Only fonts of these names; empty takes all that were found."""
-    fonts_per_word: int = 1
-    """How often each word is written, each time in another font that can draw it."""
-    size_px: int = 160
-    """Width and height of the PNG."""
-    placement: str = "centre"
-    """One of :data:`PLACEMENTS`; ``anywhere`` is a random place."""
-    size_frac: tuple[float, float] | None = None
-    """Smallest and largest share 0..1 of the card that a word takes; None: all of it in the centre,
-    0.35 to 0.7 elsewhere."""
-    inks: tuple[str, ...] = ("#000000",)
-    papers: tuple[str, ...] = ("#ffffff",)
-    max_rotation_deg: float = 0.0
-    """Words are turned by at most this much, either way."""
-    seed: int = 0
-    """The same seed gives the same bytes."""
-
-
 def iter_words(
     words: Iterable[Word], options: WordOptions | None = None
 ) -> Iterator[SourceExample]:
@@ -89,7 +64,7 @@ def iter_words(
     Each word's images depend on the options, the fonts and the word alone, so lists can grow.
 
     Raises:
-        ConfigError: An unknown placement, or numbers that cannot be.
+        ConfigError: A colour or a share of the card that cannot be.
         SourceError: No fonts.
     """
     options = options or WordOptions()
@@ -153,14 +128,17 @@ def _read_rows(path: str, lines: list[str]) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def concept_words(languages: Sequence[str] = ("en", "es", "fr", "de")) -> list[Word]:
+def choose_words(options: WordOptions) -> list[Word]:
+    """Those of the list, or else of the concepts.
+
+    Raises:
+        SourceError: As `read_words`.
+    """
+    return read_words(options.list) if options.list else concept_words(options.languages)
+
+
+def concept_words(languages: Sequence[Language]) -> list[Word]:
     """The names of nano's concepts in some of its languages."""
-    known = load_concepts()[0].words
-    for language in languages:
-        if language not in known:
-            raise ConfigError(
-                f"The concepts have no names in {language!r}.", f"Choose from: {', '.join(known)}."
-            )
     return [
         Word(concept.words[language], language, concept.concept, concept.category)
         for concept in load_concepts()
@@ -169,23 +147,7 @@ def concept_words(languages: Sequence[str] = ("en", "es", "fr", "de")) -> list[W
 
 
 def _choose_fonts(options: WordOptions) -> list[Font]:
-    if options.placement not in PLACEMENTS:
-        raise ConfigError(
-            f"There is no placement {options.placement!r}.",
-            f"Choose from: {', '.join(PLACEMENTS)}.",
-        )
-    if options.fonts_per_word < 1 or not 16 <= options.size_px <= 2048:
-        raise ConfigError(
-            f"fonts_per_word is {options.fonts_per_word} and size_px {options.size_px}.",
-            "Expected 1 or more, and 16 to 2048 pixels.",
-        )
-    for colour in (*options.inks, *options.papers):
-        if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-            raise ConfigError(f"{colour!r} is no colour.", "Write #rrggbb, for example #cc0000.")
-    if not math.isfinite(options.max_rotation_deg):
-        raise ConfigError(
-            f"The rotation is {options.max_rotation_deg} degrees.", "Give a number, 0 to 180."
-        )
+    check_colours(*options.inks, *options.papers)
     low, high = options.size_frac or _FULL
     if not 0 < low <= high <= 1:
         raise ConfigError(
@@ -207,7 +169,7 @@ def _write(
     key: str, word: Word, font: Font, options: WordOptions, rng: random.Random
 ) -> SourceExample:
     ink, paper = rng.choice(options.inks), rng.choice(options.papers)
-    rotation = round(rng.uniform(-1, 1) * options.max_rotation_deg, 2)
+    rotation = round(rng.uniform(-1, 1) * options.rotation_deg, 2)
     low, high = options.size_frac or (_FULL if options.placement == "centre" else _SMALL)
     share = rng.uniform(low, high) if low < high else low
     is_fixed = options.placement in SPOTS

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from pipeline.base import settings
+from pipeline.base import job_settings, settings, stimulus_settings
 from pipeline.base.errors import ConfigError
 from pipeline.base.fields import Field, Settings, list_fields, make_settings
 from pipeline.base.job_file import load_config, load_labels
 from pipeline.sources.layouts.openmoji import OpenMojiOptions
 
 KINDS = [
-    *(
+    *dict.fromkeys(
         kind
-        for kind in vars(settings).values()
+        for module in (settings, stimulus_settings, job_settings)
+        for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, Settings) and kind is not Settings
     ),
     OpenMojiOptions,
@@ -32,6 +33,19 @@ WRONG = (True, "a", 1, -1, 0.5, 7e9, float("nan"), [], [1], ["a"], [True], {"a":
 SECTIONS = {
     "ingest": ((settings.IngestStep, settings.IngestConfig), 'source = "folder"\n'),
     "extract": ((settings.ExtractConfig,), 'model = "nano"\nlayers = ["goh2021"]\n'),
+    "attack": (
+        (settings.ExtractConfig, settings.ClassChoice),
+        'model = "nano"\nlayers = ["goh2021"]\n',
+    ),
+    "stimuli": ((settings.IngestConfig,), ""),
+    "stimuli.pictures": ((stimulus_settings.PictureOptions,), ""),
+    "stimuli.words": ((stimulus_settings.WordOptions,), ""),
+    "stimuli.typographic": (
+        (stimulus_settings.TypographicOptions,),
+        'images = "openmoji"\ntexts = ["a"]\n',
+    ),
+    "stimuli.stroop": ((stimulus_settings.StroopOptions,), ""),
+    "stimuli.forms": ((stimulus_settings.FormOptions,), 'images = "openmoji"\n'),
     "labels": ((settings.LabelSettings,), ""),
 }
 
@@ -40,9 +54,10 @@ def _sample(field: Field) -> Any:
     """A value that the field can have."""
     if not field.is_required:
         return field.default
-    return (
-        ("a",) if field.name in ("layers", "classes", "templates") else (field.choices or ("a",))[0]
-    )
+    if isinstance(field.type, type) and issubclass(field.type, Settings):
+        return field.type(**_whole(field.type))
+    is_list = field.name in ("layers", "classes", "templates", "texts")
+    return ("a",) if is_list else (field.choices or ("a",))[0]
 
 
 def _whole(kind: type[Settings]) -> dict[str, Any]:

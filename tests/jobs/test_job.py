@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import pytest
 from textures import write_textures
 
 from pipeline.base.errors import ShardError
+from pipeline.base.job_settings import PipelineConfig
 from pipeline.base.settings import (
     ExtractConfig,
     IngestConfig,
     IngestStep,
     LabelSettings,
-    PipelineConfig,
 )
 from pipeline.base.steps import Here
 from pipeline.jobs.job import run_job
@@ -40,7 +41,11 @@ def job(tmp_path):
         "t",
         IngestStep("webdataset", (str(tars),)),
         IngestConfig(place, "t"),
-        (ExtractConfig(place, "t", "RN-demo:random", ("visual.layer3.0",), run="r", device="cpu"),),
+        extract=(
+            ExtractConfig(
+                place, "t", "RN-demo:random", ("visual.layer3.0",), run="r", device="cpu"
+            ),
+        ),
         labels=LabelSettings(label_null_repeats=0),
     )
 
@@ -49,7 +54,7 @@ def test_the_steps_of_a_job(job, tmp_path):
     worker = Told()
     done = run_job(job, worker)
     assert worker.names == ["ingest", "extract", "build marts", "check warehouse", "export summary"]
-    assert [line.split()[0] for line in done.lines] == [
+    assert [line.step for line in done.told] == [
         "ingest", "extract", "build", "check", "summary",
     ]  # fmt: skip
     assert [page.path for page in done.pages] == ["summaries/t-r.md"]
@@ -63,3 +68,78 @@ def test_a_damaged_shard_ends_a_job_here(job, tmp_path):
     with pytest.raises(ShardError):
         run_job(job, worker)
     assert worker.names == ["ingest"]
+
+
+SMALL = """
+dataset = "s"
+
+[[stimuli]]
+shard_size = 20
+[stimuli.pictures]
+categories = ["counting"]
+size_px = 32
+[stimuli.words]
+list = "words.txt"
+size_frac = [0.5, 0.9]
+size_px = 32
+
+[[stimuli]]
+dataset = "written"
+[stimuli.typographic]
+images = "dataset:s"
+texts = ["pizza"]
+placements = ["strip"]
+limit = 3
+
+[extract]
+model = "RN-demo:random"
+layers = ["goh2021"]
+device = "cpu"
+
+[attack]
+dataset = "written"
+model = "RN-demo:random"
+layers = ["goh2021"]
+device = "cpu"
+templates = ["{}"]
+
+[labels]
+label_null_repeats = 0
+"""
+
+
+def test_a_job_makes_stimuli_and_tests_words_on_them(tmp_path, told, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("cat\ndog\n")
+    (tmp_path / "job.toml").write_text(SMALL)
+    out = told("run", "job.toml", "--warehouse", "w")
+    assert [line.split()[0] for line in out.splitlines() if line[:1].isalpha()][:6] == [
+        "stimuli", "stimuli", "extract", "attack", "build", "check",
+    ]  # fmt: skip
+    assert "written: 1 shards, 12 images" in out
+    assert "RANDOM" in out and "pizza" in out
+    again = told("run", "job.toml", "--warehouse", "w")
+    assert re.search(r"(\d+) of \1 shards were done already", again)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("size_px = 32\n[", 'size_px = "big"\n[', "[stimuli.pictures]: size_px is 'big'"),
+        ("size_frac = [0.5, 0.9]", "size_frac = [0.5]", "a list of 2 numbers"),
+        ("size_frac = [0.5, 0.9]", "size = 3", "[stimuli.words]: 'size' cannot be set"),
+        ("[stimuli.words]", "[stimuli.word]", "[stimuli]: 'word' cannot be set"),
+        ('texts = ["pizza"]', "", "[stimuli.typographic] lacks texts"),
+        ('templates = ["{}"]', 'templates = "{}"', "[attack]: templates is '{}'"),
+        ('templates = ["{}"]', "tamplates = []", "Did you mean 'templates'?"),
+        ("[stimuli.words]", "[stimuli.stroop]\nfont_names = ['X']\n[stimuli.words]", "no font 'X'"),
+        ('[stimuli.typographic]\nimages = "dataset:s"\ntexts = ["pizza"]\nplacements = ["strip"]\n'
+         "limit = 3", "", "are of no kind"),
+    ],
+)  # fmt: skip
+def test_what_a_job_cannot_say_of_stimuli(tmp_path, told, monkeypatch, old, new, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("cat\n")
+    assert old in SMALL
+    (tmp_path / "job.toml").write_text(SMALL.replace(old, new, 1))
+    assert message in told("run", "job.toml", "--warehouse", "w", code=2)

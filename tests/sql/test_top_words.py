@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.base.settings import ExtractConfig, IngestConfig
+from pipeline.base.stimulus_settings import WordOptions
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest_items
-from pipeline.stimuli.words import Word, WordOptions, iter_words
+from pipeline.stimuli.words import Word, iter_words
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
@@ -23,7 +24,7 @@ def words_warehouse(request, tmp_path_factory):
     place = str(tmp_path_factory.mktemp("words"))
     options = WordOptions(
         font_names=("NotoSans", "NotoSans-Italic"), fonts_per_word=2, size_px=64,
-        placement="anywhere", inks=("#cc0000", "#0000cc", "#008800"), max_rotation_deg=20,
+        placement="anywhere", inks=("#cc0000", "#0000cc", "#008800"), rotation_deg=20,
     )  # fmt: skip
     twins = [Word("dog", "fr"), Word("dog", "fr")]  # the same bytes twice: both are renderings
     items = iter_words([*WORDS, *twins], options)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.stimuli.pictures import SAME_OUTLINE, PictureOptions, iter_pictures
+from pipeline.base.stimulus_settings import PictureOptions
+from pipeline.stimuli.pictures import SAME_OUTLINE, iter_pictures
 
 
 def test_no_two_concepts_share_a_silhouette():

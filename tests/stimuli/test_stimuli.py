@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from itertools import islice
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,14 @@ from PIL import Image
 
 from pipeline.base.errors import ConfigError, ExampleError, SourceError
 from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.stimulus_settings import (
+    ImageForm,
+    Language,
+    Patch,
+    PictureOptions,
+    Spot,
+    WordOptions,
+)
 from pipeline.nano.concepts import load_concepts
 from pipeline.sources.ingest import ingest, ingest_items
 from pipeline.sources.layouts.published import read_published_name
@@ -20,11 +29,11 @@ from pipeline.stimuli.base_images import iter_images
 from pipeline.stimuli.drawings import load_folder, load_glyphs, load_openmoji
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.forms import IMAGE_FORMS, iter_forms
-from pipeline.stimuli.pictures import FORMS, PictureOptions, iter_pictures
+from pipeline.stimuli.pictures import FORMS, iter_pictures
 from pipeline.stimuli.scripts import script_of
 from pipeline.stimuli.stroop import COLOURS, iter_stroop
 from pipeline.stimuli.typographic import PLACEMENTS, Attack, BaseImage, cover, iter_typographic
-from pipeline.stimuli.words import Word, WordOptions, iter_words, read_words
+from pipeline.stimuli.words import SPOTS, Word, iter_words, read_words
 from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 
@@ -88,15 +97,22 @@ def test_a_folder_of_drawings_is_a_set(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (PictureOptions(forms=("sketch",)), "form 'sketch'"),
-        (PictureOptions(languages=("tlh",)), "language 'tlh'"),
-        (PictureOptions(categories=("car",)), "category 'car'"),
-        (PictureOptions(size_px=4), "size_px is 4"),
+        ({"forms": ("sketch",)}, "'sketch'"),
+        ({"languages": ("tlh",)}, "'tlh'"),
+        ({"categories": ("car",)}, "category 'car'"),
+        ({"size_px": 4}, "size_px is 4"),
     ],
 )
 def test_pictures_that_cannot_be_had(options, said):
     with pytest.raises(ConfigError, match=said):
-        next(iter_pictures(options))
+        next(iter_pictures(PictureOptions(**options)))
+
+
+def test_choices_of_the_settings_are_what_can_be_drawn():
+    assert set(get_args(Language)) == set(load_concepts()[0].words)
+    assert set(get_args(Spot)) == {*SPOTS, "anywhere"}
+    assert set(get_args(Patch)) == set(PLACEMENTS)
+    assert set(get_args(ImageForm)) == set(IMAGE_FORMS)
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,7 +125,7 @@ def test_pictures_that_cannot_be_had(options, said):
 def test_words_are_deterministic_complete_and_inside_their_card(text, seed, placement, rotation):
     options = WordOptions(
         font_names=("NotoSans",), size_px=96, placement=placement,
-        inks=("#aa0000", "#0000aa"), max_rotation_deg=rotation, seed=seed,
+        inks=("#aa0000", "#0000aa"), rotation_deg=rotation, seed=seed,
     )  # fmt: skip
     one, two = (next(iter_words([Word(text, "en")], options)) for _ in range(2))
     assert one.image() == two.image() and one.stimulus == two.stimulus

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from pipeline.base.errors import ConfigError, ExampleError
+from pipeline.base.stimulus_settings import WordOptions
 from pipeline.stimuli.fonts import find_fonts
 from pipeline.stimuli.lettering import text_mask
-from pipeline.stimuli.words import SPOTS, Word, WordOptions, iter_words
+from pipeline.stimuli.words import SPOTS, Word, iter_words
 
 NOTO = {font.name: font for font in find_fonts(["manimgx_fonts"])}
 
@@ -37,7 +38,7 @@ def test_an_upright_word_is_as_large_as_its_stimulus_says(text, seed):
 @settings(max_examples=25, deadline=None)
 @given(st.text("abcdefgh", min_size=1, max_size=30), st.integers(0, 5))
 def test_a_turned_word_lies_inside_its_card_at_its_stated_size(text, seed):
-    options = WordOptions(font_names=("NotoSans",), max_rotation_deg=180, size_px=96, seed=seed)
+    options = WordOptions(font_names=("NotoSans",), rotation_deg=180, size_px=96, seed=seed)
     (item,) = iter_words([Word(text)], options)
     mask = text_mask(text, NOTO["NotoSans"], item.stimulus["font_size_px"])
     diagonal = np.hypot(*mask.size)
