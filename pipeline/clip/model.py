@@ -48,6 +48,7 @@ from pipeline.clip.setup import (
     resolve_tag,
 )
 from pipeline.clip.weights import fetch_hub, fetch_hub_config, fetch_tag, find_in_folder
+from pipeline.tables.runs import ModelIdentity, ModelSetup
 
 RANDOM_SEED = 0
 """Seed of ``ARCH:random``: the same architecture always gets the same weights."""
@@ -88,7 +89,7 @@ class Clip:
         """open_clip's own transform, PIL image -> float32 ``[3, H, W]``."""
         return self.setup.image.transform
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> ModelIdentity:
         """All that decides what the model computes, as it stands in ``run.json``."""
         return {
             "model_id": self.model_id,
@@ -96,7 +97,7 @@ class Clip:
             **self.setup_fields(),
         }
 
-    def setup_fields(self) -> dict[str, Any]:
+    def setup_fields(self) -> ModelSetup:
         """How the model runs its weights."""
         image = self.setup.image
         return {

@@ -28,7 +28,14 @@ from pipeline.clip.zero_shot import check_prompts, embed_classes, logit_scale, s
 from pipeline.tables.datasets import check_name, read_manifests, run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import ClassSetRecord, has_run, named_paths, read_run
+from pipeline.tables.runs import (
+    ClassIdentity,
+    ClassSetRecord,
+    ModelIdentity,
+    has_run,
+    named_paths,
+    read_run,
+)
 from pipeline.tables.schema import TABLES
 
 EXAMPLES_AT_ONCE = 1024
@@ -64,7 +71,7 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
             f"Make it first: neurons extract --dataset {config.dataset} --model {config.model}",
         )
     run = read_run(store, folder)["identity"]
-    identity = {
+    identity: ClassIdentity = {
         "classes": list(config.classes),
         "templates": list(config.templates),
         "weights_sha256": run["weights_sha256"],
@@ -98,7 +105,7 @@ def classify(config: ClassifyConfig, progress: ProgressCallback | None = None) -
     )
 
 
-def _refuse_another(known: dict[str, Any], identity: dict[str, Any], name: str) -> None:
+def _refuse_another(known: Mapping[str, object], identity: Mapping[str, object], name: str) -> None:
     if differs := [key for key in identity if identity[key] != known.get(key)]:
         lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
         raise ConfigMismatchError(
@@ -115,7 +122,7 @@ class _ClassSet:
         store: Store,
         folder: str,
         name: str,
-        identity: dict[str, Any],
+        identity: ClassIdentity,
         known: ClassSetRecord | None,
     ) -> None:
         self.store, self.folder, self.name, self.identity = store, folder, name, identity
@@ -143,7 +150,7 @@ class _ClassSet:
         finally:
             progress.finish()
         example_count = sum(int(shard["written_count"]) for shard in self.shards.values())
-        value = {
+        value: ClassSetRecord = {
             "class_set": self.name,
             "identity": self.identity,
             "logit_scale": logit_scale(clip),
@@ -171,7 +178,7 @@ class _ClassSet:
         return {**entry, "ordinal": ordinal, "made_from": made_from}
 
 
-def refuse_another_model(clip: Clip, run: Mapping[str, Any]) -> None:
+def refuse_another_model(clip: Clip, run: ModelIdentity) -> None:
     """Refuse a model whose embeddings a run's cannot be compared with.
 
     Args:
@@ -182,8 +189,9 @@ def refuse_another_model(clip: Clip, run: Mapping[str, Any]) -> None:
         ConfigMismatchError: It has other weights, or runs them in another way.
     """
     mine = {name: value for name, value in clip.identity().items() if name != "model_id"}
-    if differs := [name for name in mine if run.get(name, mine[name]) != mine[name]]:
-        lines = "; ".join(f"{n}: the run's {run[n]!r}, this one's {mine[n]!r}" for n in differs)
+    known: Mapping[str, object] = run
+    if differs := [name for name in mine if known.get(name, mine[name]) != mine[name]]:
+        lines = "; ".join(f"{n}: the run's {known[n]!r}, this one's {mine[n]!r}" for n in differs)
         raise ConfigMismatchError(
             f"{clip.asked_for} is not the model of this run ({lines}).",
             "Name the model that the run was made with, or extract with this one first.",

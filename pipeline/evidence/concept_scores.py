@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +32,7 @@ from pipeline.evidence.classify import (
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import SimilarityRecord, has_run, named_paths, read_run
+from pipeline.tables.runs import ConceptIdentity, SimilarityRecord, has_run, named_paths, read_run
 from pipeline.tables.schema import TABLES
 
 MIN_STORED = 0.05
@@ -79,7 +78,7 @@ def score_concepts(
         )
     run = read_run(store, folder)
     model = config.model or run["config"]["model"]
-    identity = {
+    identity: ConceptIdentity = {
         "concepts": list(concepts),
         "templates": list(config.templates),
         "weights_sha256": run["identity"]["weights_sha256"],
@@ -123,7 +122,7 @@ def score_concepts(
                     progress.advance(1, f"{shards[n]['shard']}: {len(table)} concepts")
             finally:
                 progress.finish()
-            value = {
+            value: SimilarityRecord = {
                 "identity": identity,
                 "files": [
                     {**prompts, "ordinal": -1, "made_from": ""},
@@ -167,7 +166,7 @@ def _read_embeddings(store: Store, prompts: FileEntry) -> torch.Tensor:
 def _write_embeddings(
     store: Store,
     folder: str,
-    identity: dict[str, Any],
+    identity: ConceptIdentity,
     concepts: Sequence[str],
     embeddings: torch.Tensor,
 ) -> FileEntry:

@@ -7,7 +7,6 @@ text over all images; and, for towers with an attention pool, the weights alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipeline.clip.zero_shot import embed_text
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.evidence.classify import refuse_another_model
 from pipeline.evidence.matrix import read_embeddings
+from pipeline.tables.runs import ModelIdentity
 
 TEMPLATES = ("{}", "a picture of {}", "a photo of {}", "a drawing of {}")
 """Prompts for a free text: without an article, since it may be a plural or a sentence."""
@@ -51,7 +51,7 @@ def background_texts() -> list[str]:
     return ordered[:BACKGROUND_SIZE]
 
 
-def load_run_model(model: str, run: Mapping[str, Any] | None, device: str) -> Clip:
+def load_run_model(model: str, run: ModelIdentity | None, device: str) -> Clip:
     """The model of a run.
 
     Args:

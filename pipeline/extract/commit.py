@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 import torch
@@ -35,7 +34,7 @@ from pipeline.tables.datasets import (
     shard_file,
     write_manifest,
 )
-from pipeline.tables.manifests import FileEntry, make_entry
+from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.presence import Presence, read_whole_manifest
 from pipeline.tables.schema import TABLES
 
@@ -63,7 +62,7 @@ class RunSummary:
     rejected_count: int = 0
     bytes_written: int = 0
     seconds: float = 0.0
-    manifests: list[dict[str, Any]] = field(default_factory=list)
+    manifests: list[ShardManifest] = field(default_factory=list)
 
 
 class ShardWork:
@@ -254,7 +253,7 @@ class ShardWork:
         )
         file = self.store.write_parquet(rel, table)
         files.append(make_entry("run_rejects", rel, len(table), file))
-        manifest = {
+        manifest: ShardManifest = {
             "ordinal": plan.shard.ordinal,
             "shard": plan.shard.name,
             "size_bytes": plan.shard.size_bytes,
@@ -287,7 +286,7 @@ class ShardWork:
         seconds["wall"], self._last_commit = now - self._last_commit, now
         return {name: round(value, 3) for name, value in seconds.items()}
 
-    def _tell(self, manifest: dict[str, Any]) -> None:
+    def _tell(self, manifest: ShardManifest) -> None:
         summary = self.summary
         summary.manifests.append(manifest)
         summary.read_count += manifest["read_count"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import cast
 
 from pipeline.base.errors import ConfigError, ConfigMismatchError
 from pipeline.base.leftovers import clear_half_written
@@ -17,7 +18,7 @@ from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
 from pipeline.extract.results import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, run_folder
-from pipeline.tables.runs import has_run, read_run, run_path
+from pipeline.tables.runs import RunConfig, RunIdentity, RunRecord, has_run, read_run, run_path
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def choose_outputs(config: ExtractConfig, clip: Clip) -> tuple[LayerOutput, ...]
     return tuple(outputs)
 
 
-def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, dict[str, Any]]:
+def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, RunIdentity]:
     """The run that a configuration is, and its identity; nothing is written.
 
     Raises:
@@ -69,7 +70,7 @@ def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, 
             "Leave --precision at float32, or run on a GPU.",
         )
     outputs = choose_outputs(config, clip)
-    identity: dict[str, Any] = {
+    identity: RunIdentity = {
         "dataset": config.dataset,
         **clip.identity(),
         "layers": [output.layer.name for output in outputs],
@@ -100,12 +101,12 @@ def _unsaid(clip: Clip) -> set[str]:
 
 
 def _refuse_another(
-    store: Store, config: ExtractConfig, run: Run, identity: dict[str, Any], unsaid: set[str]
+    store: Store, config: ExtractConfig, run: Run, identity: RunIdentity, unsaid: set[str]
 ) -> None:
-    known = read_run(store, run.folder)["identity"]
-    compared = [key for key in identity if key in known or key not in unsaid]
-    if differs := [key for key in compared if identity[key] != known.get(key)]:
-        lines = "; ".join(f"{k}: there {known.get(k)!r}, now {identity[k]!r}" for k in differs)
+    known: Mapping[str, object] = read_run(store, run.folder)["identity"]
+    compared = {key: now for key, now in identity.items() if key in known or key not in unsaid}
+    if differs := [key for key, now in compared.items() if now != known.get(key)]:
+        lines = "; ".join(f"{k}: there {known.get(k)!r}, now {compared[k]!r}" for k in differs)
         raise ConfigMismatchError(
             f"Run {run.run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
             "Outputs of two configurations never mix. Give another --run name, or none.",
@@ -134,11 +135,11 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
 
 def _make_record(
     run_id: str,
-    identity: dict[str, Any],
+    identity: RunIdentity,
     config: ExtractConfig,
     clip: Clip,
     outputs: tuple[LayerOutput, ...],
-) -> dict[str, Any]:
+) -> RunRecord:
     """What ``run.json`` says."""
     return {
         "run_id": run_id,
@@ -164,7 +165,7 @@ def _make_record(
             for output in outputs
         ],
         "presets": preset_layers(clip),
-        "config": asdict(config),
+        "config": cast(RunConfig, asdict(config)),
         "versions": versions(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

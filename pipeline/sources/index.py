@@ -36,7 +36,7 @@ from pipeline.tables.datasets import (
     shard_url,
     write_manifest,
 )
-from pipeline.tables.manifests import FileEntry, make_entry
+from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.samples import Member, Sample, is_text_name
 from pipeline.tables.schema import TABLES
 from pipeline.tables.tars import open_shard, read_samples
@@ -101,7 +101,7 @@ def index_shard(
     max_reject_frac: float,
     notes: SourceNotes,
     source: str = "",
-) -> dict[str, Any]:
+) -> ShardManifest:
     """Read a tar once and write its index: examples, texts, rejects, notices, then the manifest.
 
     ``read_count`` is the samples of the tar, their further images, and the rejects of the source; it is
@@ -142,9 +142,8 @@ def index_shard(
     index.tell_passed_over()
     if problem is not None:
         index.fail(*problem)
-    manifest = index.manifest(problem)
+    manifest = index.manifest(problem, source or dataset.source, max_reject_frac)
     folder = dataset_folder(dataset.name)
-    manifest |= {"source": source or dataset.source, "max_reject_frac": max_reject_frac}
     for table, columns in index.tables.items():
         path = shard_file(folder, table, shard.ordinal)
         if (problem is not None and table != "rejects") or not index.has_table(table):
@@ -246,8 +245,10 @@ class _ShardIndex:
         is_optional = table in ("notices", "stimuli", "fingerprints")
         return not is_optional or any(self.tables[table].values())
 
-    def manifest(self, problem: tuple[str, str] | None) -> dict[str, Any]:
-        """The manifest without its files and times."""
+    def manifest(
+        self, problem: tuple[str, str] | None, source: str, max_reject_frac: float
+    ) -> ShardManifest:
+        """The manifest, still without its files and times."""
         beside = self.extra_images + len(self.notes.rejects)
         read_count = self.sample_count + beside
         written_count = len(self.tables["examples"]["example_id"])
@@ -270,7 +271,7 @@ class _ShardIndex:
             "reject_reasons": dict(sorted(self.reasons.items())),
             "notice_reasons": dict(sorted(self.notice_reasons.items())) if problem is None else {},
             "passed_over": [
-                [*kind, count] for kind, count in sorted(self.notes.passed_over.items())
+                (*kind, count) for kind, count in sorted(self.notes.passed_over.items())
             ],
             "source_count": self.notes.source_count,
             "source_digest": self.notes.source_digest,
@@ -279,6 +280,10 @@ class _ShardIndex:
             "url": self.shard.url,
             "tar_checksum": self.notes.tar_checksum,
             "files": [],
+            "source": source,
+            "max_reject_frac": max_reject_frac,
+            "seconds": {},
+            "written_at": "",
         }
 
     def _add_example(self, sample: Sample) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -17,7 +16,7 @@ from pipeline.sources.layouts.img2dataset import read_notes
 from pipeline.sources.notices import Notice
 from pipeline.sources.restore import restore_dataset
 from pipeline.sources.writer import describe_manifest
-from pipeline.tables.audit import Damage, read_good
+from pipeline.tables.audit import Damage
 from pipeline.tables.datasets import (
     Dataset,
     Shard,
@@ -28,6 +27,7 @@ from pipeline.tables.datasets import (
 )
 from pipeline.tables.manifests import ShardManifest
 from pipeline.tables.presence import mark_undone
+from pipeline.tables.record_list import read_good
 
 KEPT_TABLES = ("rejects", "notices")
 """Where what only the source knew is written."""
@@ -167,5 +167,5 @@ def _source_rows(
     return [row for row in rows if row["stage"] == "source"]
 
 
-def _is_done(manifest: Mapping[str, Any]) -> bool:
-    return bool(manifest["status"] == "done")
+def _is_done(manifest: ShardManifest) -> bool:
+    return manifest["status"] == "done"

@@ -7,16 +7,14 @@ afresh, which would give every example the image of another one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import COPY, Store
 from pipeline.base.warn import warn_once
-from pipeline.tables.audit import read_good
-from pipeline.tables.datasets import Shard, dataset_folder, list_ordinals, shard_file
+from pipeline.tables.datasets import Shard, dataset_folder, list_ordinals, list_shards, shard_file
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
+from pipeline.tables.record_list import read_good
 
 
 def restore_dataset(store: Store, name: str) -> None:
@@ -35,15 +33,19 @@ def restore_dataset(store: Store, name: str) -> None:
     manifests = _read_manifests(store, folder)
     if known is None and not manifests:
         return  # nothing rests on it
-    before = [Shard(**_fields(shard)) for shard in (known or {"shards": []})["shards"]]
+    before = list(list_shards(known)) if known else []
     shards = _order(store, folder, before, manifests)
     if there is not None and shards == before:
         return
-    said = dict(known or _first(manifests))
-    said |= {"dataset": name, "source": said.get("source", "")}
-    said["shards"] = [asdict(shard) for shard in shards]
-    wanted = DatasetRecord.__annotations__
-    store.write_record(path, {key: said[key] for key in wanted if key in said}, with_copy=True)
+    said = [known] if known else list(manifests.values())
+    record: DatasetRecord = {
+        "dataset": name,
+        "source": next((one["source"] for one in reversed(said) if "source" in one), ""),
+        "shards": [shard.entry for shard in shards],
+    }
+    if duplicates := [one["duplicates"] for one in said if "duplicates" in one]:
+        record["duplicates"] = duplicates[-1]
+    store.write_record(path, record, with_copy=True)
     what = "contradicted the manifests" if there else "was gone or damaged"
     where = "its copy and " if known and not there else ""
     warn_once(
@@ -60,27 +62,14 @@ def find_unplaced(shards: list[Shard], url: str, size: int | None) -> Shard | No
     return next((s for s in found if size is None or s.size_bytes == size), None)
 
 
-def _fields(shard: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: shard[name] for name in ("ordinal", "name", "url", "size_bytes")}
-
-
-def _first(manifests: dict[int, Any]) -> dict[str, Any]:
-    """What the manifests say of the dataset as a whole."""
-    wanted = DatasetRecord.__annotations__
-    said: dict[str, Any] = {}
-    for manifest in manifests.values():
-        said |= {key: manifest[key] for key in wanted if key in manifest}
-    return said
-
-
-def _read_manifests(store: Store, folder: str) -> dict[int, Any]:
+def _read_manifests(store: Store, folder: str) -> dict[int, ShardManifest]:
     paths = {n: shard_file(folder, "manifests", n, ".json") for n in list_ordinals(store, folder)}
     read = {n: read_good(store, path, ShardManifest)[0] for n, path in paths.items()}
     return {n: manifest for n, manifest in read.items() if manifest is not None}
 
 
 def _order(
-    store: Store, folder: str, before: list[Shard], manifests: dict[int, Any]
+    store: Store, folder: str, before: list[Shard], manifests: dict[int, ShardManifest]
 ) -> list[Shard]:
     """Every shard in the place that its manifest says, then those that only the list knows."""
     urls = {(shard.name, shard.size_bytes): shard.url for shard in before}

@@ -7,16 +7,14 @@ read, and on demand their pages. One file is open at a time.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.base.checksums import find_seal_problem, hash_bytes
-from pipeline.base.errors import NewerFormatError, StorageError, WarehouseError
+from pipeline.base.errors import NewerFormatError, StorageError
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import take_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
@@ -25,54 +23,17 @@ from pipeline.tables.datasets import (
     check_file_folder,
     check_folder,
     check_run_folder,
-    list_ordinals,
     shard_file,
 )
-from pipeline.tables.manifests import BuildRecord, DatasetRecord, FileEntry, ShardManifest
+from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardEntry, ShardManifest
 from pipeline.tables.presence import Presence, list_files
-from pipeline.tables.records import UPDATE, check_shape
-from pipeline.tables.runs import (
-    ClassSetRecord,
-    CompactRecord,
-    HumanLabelsRecord,
-    RunRecord,
-    SimilarityRecord,
-    run_path,
-)
+from pipeline.tables.record_list import KINDS, AnyRecord, Record, list_records, read_good
+from pipeline.tables.records import UPDATE
+from pipeline.tables.runs import RunRecord
 from pipeline.tables.schema import TABLES
 
 MEMORY = "checked.json"
 """Which records were found good by the last audit: a cache, and nothing rests on it."""
-
-KINDS: dict[str, Any] = {
-    "dataset": DatasetRecord,
-    "index": ShardManifest,
-    "run": RunRecord,
-    "shard": ShardManifest,
-    "compact": CompactRecord,
-    "similarity": SimilarityRecord,
-    "class set": ClassSetRecord,
-    "labels": HumanLabelsRecord,
-    "marts": BuildRecord,
-}
-"""What a record is of, and its shape."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record that is there, or should be."""
-
-    kind: str
-    """One of `KINDS`."""
-    path: str
-    """Relative to the warehouse, as are all."""
-    folder: str
-    """Of the dataset or the run; ``marts``."""
-
-    @property
-    def dataset(self) -> str:
-        """The dataset's folder without ``dataset=``; empty for the marts."""
-        return self.folder.split("/")[0].partition("dataset=")[2]
 
 
 @dataclass(frozen=True)
@@ -98,7 +59,7 @@ class Audit:
     """What was found."""
 
     damages: list[Damage] = field(default_factory=list)
-    values: dict[Record, Any] = field(default_factory=dict)
+    values: dict[Record, AnyRecord] = field(default_factory=dict)
     """Records that are good, and what they say."""
     file_count: int = 0
     read_count: int = 0
@@ -165,84 +126,21 @@ def find_cure(damage: Damage) -> str:
     return f"neurons repair --dataset {damage.record.dataset}"
 
 
-def list_records(store: Store, dataset: str | None = None) -> Iterator[Record]:
-    """Every record of a warehouse that is there, and those that should be."""
-    for name in store.list(""):
-        if name.startswith("dataset=") and dataset in (None, name.removeprefix("dataset=")):
-            yield from _dataset_records(store, name)
-    if store.exists("marts/build.json"):
-        yield Record("marts", "marts/build.json", "marts")
-
-
-def _dataset_records(store: Store, folder: str) -> Iterator[Record]:
-    inside, manifests = store.list(folder), _list_manifests(store, folder)
-    if "dataset.json" in inside or "dataset.json" + COPY in inside or manifests:
-        yield Record("dataset", f"{folder}/dataset.json", folder)
-    for path in manifests:
-        yield Record("index", path, folder)
-    for name in inside:
-        if name.startswith("run_id="):
-            yield from _run_records(store, f"{folder}/{name}")
-
-
-def _run_records(store: Store, folder: str) -> Iterator[Record]:
-    inside, manifests = store.list(folder), _list_manifests(store, folder)
-    if "run.json" in inside or "run.json" + COPY in inside or manifests:
-        yield Record("run", run_path(folder), folder)
-    for path in manifests:
-        yield Record("shard", path, folder)
-    for kind, name in (("compact", "compact.json"), ("similarity", "similarity.json")):
-        if name in inside or name + COPY in inside:
-            yield Record(kind, f"{folder}/{name}", folder)
-    for kind, place in (("class set", "class_sets"), ("labels", "human_labels")):
-        there = store.list(f"{folder}/{place}")
-        names = {name.removesuffix(COPY) for name in there}
-        for name in sorted(name for name in names if name.endswith(".json")):
-            yield Record(kind, f"{folder}/{place}/{name}", folder)
-
-
-def _list_manifests(store: Store, folder: str) -> list[str]:
-    """Paths of the manifests that are there, and of those of which a copy is."""
-    there = {*list_ordinals(store, folder), *list_ordinals(store, folder, ".json" + COPY)}
-    return [shard_file(folder, "manifests", ordinal, ".json") for ordinal in sorted(there)]
-
-
-def _list_files(store: Store, record: Record, value: Mapping[str, Any]) -> Iterator[FileEntry]:
+def _list_files(store: Store, record: Record, value: AnyRecord) -> Iterator[FileEntry]:
     """The files that a record names, and what belongs to it."""
-    if record.kind != "index" or value["status"] != "done":
-        yield from value.get("files", ())
+    manifest = cast(ShardManifest, value)
+    if record.kind != "index" or manifest["status"] != "done":
+        yield from _named_files(value)
         return
-    yield from list_files(record.folder, value)
-    duplicates = shard_file(record.folder, "duplicates", value["ordinal"])
-    is_noted = any(file["table"] == "duplicates" for file in value["files"])
+    yield from list_files(record.folder, manifest)
+    duplicates = shard_file(record.folder, "duplicates", manifest["ordinal"])
+    is_noted = any(file["table"] == "duplicates" for file in manifest["files"])
     if not is_noted and store.exists(duplicates):  # manifests of format 1 do not name it
         yield {"table": "duplicates", "path": duplicates, "row_count": -1, "bytes": -1}
 
 
-def read_good(store: Store, rel: str, shape: Any) -> tuple[Any, str, str]:
-    """A record that may be damaged: what it says, its seal, and what is wrong with it.
-
-    What it says is None if anything is wrong.
-
-    Raises:
-        NewerFormatError: Nothing is wrong, but a newer version of ours wrote it.
-    """
-    if not store.exists(rel):
-        return None, "", "is gone"
-    with store.open(rel) as file:
-        data = file.read()
-    if problem := find_seal_problem(data):
-        return None, "", problem
-    try:
-        value = json.loads(data)
-        check_shape(value, shape, rel)
-    except ValueError as error:
-        return None, "", f"is not valid JSON: {error}"
-    except NewerFormatError:
-        raise
-    except WarehouseError as error:
-        return None, "", error.message.removeprefix(rel).strip().rstrip(".")
-    return value, str(value.get("checksum") or hash_bytes(data)), ""
+def _named_files(value: AnyRecord) -> list[FileEntry]:
+    return cast(list[FileEntry], value.get("files", []))
 
 
 def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) -> None:
@@ -252,7 +150,7 @@ def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) 
         problem = error.message.removeprefix(record.path).strip().rstrip(".")
         audit.damages.append(Damage(record, record.path, problem, is_newer=True))
         return
-    if problem:
+    if value is None:
         audit.damages.append(Damage(record, record.path, problem))
     else:
         audit.values[record], seals[record] = value, seal
@@ -269,10 +167,10 @@ def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) 
 def _check_folders(store: Store, audit: Audit) -> None:
     for record, value in audit.values.items():
         if record.kind == "dataset":
-            check_folder(store, record.folder, value)
+            check_folder(store, record.folder, cast(DatasetRecord, value))
         elif record.kind == "run":
-            check_run_folder(store, record.folder, value)
-        for file in value.get("files", ()):
+            check_run_folder(store, record.folder, cast(RunRecord, value))
+        for file in _named_files(value):
             if record.kind != "marts":
                 check_file_folder(store, record.folder, file)
 
@@ -282,23 +180,32 @@ def _compare_shards(audit: Audit) -> None:
 
     One that was done and is to be made again is damaged until it is.
     """
-    datasets = {r.folder: v["shards"] for r, v in audit.values.items() if r.kind == "dataset"}
-    for record, manifest in audit.values.items():
-        shards = datasets.get(record.folder.split("/")[0])
-        if record.kind in ("index", "shard") and manifest.get("is_undone"):
-            audit.damages.append(Damage(record, record.path, manifest["error"] or "is not done"))
-        if record.kind not in ("index", "shard") or shards is None or manifest["status"] != "done":
+    datasets = {
+        record.folder: cast(DatasetRecord, value)["shards"]
+        for record, value in audit.values.items()
+        if record.kind == "dataset"
+    }
+    for record, value in audit.values.items():
+        if record.kind not in ("index", "shard"):
             continue
-        ordinal = manifest["ordinal"]
-        shard = shards[ordinal] if ordinal < len(shards) else {"name": None, "size_bytes": None}
-        is_same = manifest["shard"] == shard["name"] and shard["size_bytes"] == manifest.get(
-            "size_bytes", shard["size_bytes"]
-        )
-        if not is_same:
+        manifest, shards = cast(ShardManifest, value), datasets.get(record.folder.split("/")[0])
+        if manifest.get("is_undone"):
+            audit.damages.append(Damage(record, record.path, manifest["error"] or "is not done"))
+        if shards is None or manifest["status"] != "done":
+            continue
+        name, size = _name_and_size(shards, manifest["ordinal"])
+        if (manifest["shard"], manifest.get("size_bytes", size)) != (name, size):
             said = f"{manifest['shard']} ({manifest.get('size_bytes', '?')} bytes)"
-            there = f"{shard['name']} ({shard['size_bytes']} bytes)"
+            there = f"{name} ({size} bytes)"
             problem = f"is of the shard {said}, dataset.json has {there} in its place"
             audit.damages.append(Damage(record, record.path, problem))
+
+
+def _name_and_size(shards: list[ShardEntry], ordinal: int) -> tuple[str | None, int | None]:
+    """What a list of shards says of one of them; nothing if it is shorter."""
+    if ordinal >= len(shards):
+        return None, None
+    return shards[ordinal]["name"], shards[ordinal]["size_bytes"]
 
 
 def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, audit: Audit) -> str:

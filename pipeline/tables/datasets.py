@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from pipeline.base.errors import ConfigError, ShardError, SourceError, WarehouseError
 from pipeline.base.places import is_url
 from pipeline.base.storage import Store, partition
-from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
+from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardEntry, ShardManifest
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord
 from pipeline.tables.schema import EXAMPLE_ID_BITS
@@ -30,6 +28,16 @@ class Shard:
     list was restored from manifests that do not say it."""
     size_bytes: int
     """Size when it was indexed; another size means another file, which is an error."""
+
+    @property
+    def entry(self) -> ShardEntry:
+        """The shard as ``dataset.json`` has it."""
+        return {
+            "ordinal": self.ordinal,
+            "name": self.name,
+            "url": self.url,
+            "size_bytes": self.size_bytes,
+        }
 
     def example_id(self, position: int) -> int:
         """The id of the sample at ``position`` (0-based) in this shard."""
@@ -122,12 +130,16 @@ def read_dataset_folder(store: Store, folder: str) -> Dataset:
         )
     record = read_record(store, path, DatasetRecord)
     check_folder(store, folder, record)
-    shards = (
+    duplicates = record.get("duplicates", "exact")
+    return Dataset(record["dataset"], record["source"], list_shards(record), duplicates)
+
+
+def list_shards(record: DatasetRecord) -> tuple[Shard, ...]:
+    """The shards that ``dataset.json`` names, in its order."""
+    return tuple(
         Shard(shard["ordinal"], shard["name"], shard["url"], shard["size_bytes"])
         for shard in record["shards"]
     )
-    duplicates = record.get("duplicates", "exact")
-    return Dataset(record["dataset"], record["source"], tuple(shards), duplicates)
 
 
 def check_folder(store: Store, folder: str, record: DatasetRecord) -> None:
@@ -197,7 +209,7 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
             "dataset": dataset.name,
             "source": dataset.source,
             "duplicates": dataset.duplicates,
-            "shards": [asdict(shard) for shard in dataset.shards],
+            "shards": [shard.entry for shard in dataset.shards],
         },
         with_copy=True,
     )
@@ -296,10 +308,10 @@ def is_marked(store: Store, folder: str, manifest: ShardManifest) -> bool:
     if any(file["table"] == "duplicates" for file in manifest["files"]):
         return True
     rel = shard_file(folder, "duplicates", manifest["ordinal"])
-    return dict(manifest).get("format", 1) == 1 and store.exists(rel)
+    return manifest.get("format", 1) == 1 and store.exists(rel)
 
 
-def write_manifest(store: Store, folder: str, manifest: Mapping[str, Any]) -> None:
+def write_manifest(store: Store, folder: str, manifest: ShardManifest) -> None:
     """Say that a shard is done (or has failed). Always the last file to be written.
 
     Where a shard that we wrote ends in its source nothing else could say, so that is written twice.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
 
 from pipeline.base.storage import Store, Written
-from pipeline.tables.records import FilePath, Moment, Small
+from pipeline.tables.records import FilePath, Moment, Sealed, Small
 
 
 class FileEntry(TypedDict):
@@ -36,7 +37,7 @@ class ShardEntry(TypedDict):
     size_bytes: int
 
 
-class DatasetRecord(TypedDict):
+class DatasetRecord(Sealed):
     """``dataset.json``."""
 
     dataset: str
@@ -46,7 +47,7 @@ class DatasetRecord(TypedDict):
     """What counts as one image, ``near`` or ``exact``; absent: ``exact``."""
 
 
-class ShardManifest(TypedDict):
+class ShardManifest(Sealed):
     """``manifests/NNNNN.json`` of a dataset or a run: a shard is done, or has failed.
 
     ``read_count`` is always ``written_count + rejected_count``.
@@ -63,7 +64,7 @@ class ShardManifest(TypedDict):
     reject_reasons: dict[str, int]
     notice_reasons: NotRequired[dict[str, int]]
     """A dataset's: what was left out or passed over, by reason."""
-    passed_over: NotRequired[list[list[Any]]]
+    passed_over: NotRequired[list[tuple[str, str, int]]]
     """A dataset's: reason, kind and count of files that the source passed over."""
     files: list[FileEntry]
     seconds: dict[str, float]
@@ -96,12 +97,13 @@ class ShardManifest(TypedDict):
     batch_size: NotRequired[int]
 
 
-class BuildRecord(TypedDict):
+class BuildRecord(Sealed):
     """``marts/build.json``."""
 
     fingerprint: str
     folder: str
-    settings: dict[str, Any]
+    settings: Mapping[str, object]
+    """`settings.LabelSettings`, perhaps another version's."""
     row_counts: dict[str, int]
     bytes: dict[str, int]
     files: NotRequired[list[FileEntry]]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import read_manifest, shard_file, write_manifest
 from pipeline.tables.manifests import FileEntry, ShardManifest
 
 
-def list_files(folder: str, manifest: Mapping[str, Any]) -> list[FileEntry]:
+def list_files(folder: str, manifest: ShardManifest) -> list[FileEntry]:
     """The files that a shard's manifest names, with the tar, if we wrote it."""
-    files: list[FileEntry] = list(manifest["files"])
-    if manifest["status"] == "done" and manifest.get("tar_checksum"):
+    files = list(manifest["files"])
+    checksum = manifest.get("tar_checksum")
+    if manifest["status"] == "done" and checksum:
         tar: FileEntry = {
             "table": "shards",
             "path": shard_file(folder, "shards", manifest["ordinal"], ".tar"),
             "row_count": -1,
             "bytes": manifest["size_bytes"],
-            "checksum": manifest["tar_checksum"],
+            "checksum": checksum,
         }
         files.append(tar)
     return files
@@ -71,7 +71,7 @@ def mark_undone(store: Store, folder: str, manifest: ShardManifest, why: str) ->
 
     To be called under the lock of whoever writes the shard.
     """
-    undone: dict[str, Any] = {
+    undone: ShardManifest = {
         **manifest,
         "status": "failed",
         "error": f"{why}. It is to be made again: neurons repair",

@@ -9,11 +9,22 @@ what the shapes in ``manifests`` and ``runs`` say is an error that names the fil
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import PurePosixPath
 from types import UnionType
-from typing import Annotated, Any, NotRequired, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 from typing import is_typeddict as is_shape
 
 from pipeline.base.errors import NewerFormatError, WarehouseError
@@ -31,6 +42,13 @@ UPDATE = "Update: pip install -U multimodal-neurons."
 """What to do about a record of a newer version."""
 
 Shape = TypeVar("Shape")
+
+
+class Sealed(TypedDict):
+    """What `Store.write_record` adds to every record; format 1 has neither."""
+
+    format: NotRequired[int]
+    checksum: NotRequired[str]
 
 
 def read_record(store: Store, rel: str, shape: type[Shape]) -> Shape:
@@ -77,7 +95,7 @@ def check_shape(value: Any, shape: Any, place: str) -> None:
 def _misfit(value: Any, shape: Any, where: str) -> str:
     """What is wrong with a value, in words; empty if it fits."""
     origin, arguments = get_origin(shape), get_args(shape)
-    if shape is Any:
+    if shape in (Any, object):
         return ""
     if is_shape(shape):
         return _misfit_fields(value, shape, where)
@@ -91,7 +109,13 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
     if origin is list and isinstance(value, list):
         items = (_misfit(item, arguments[0], f"{where}[{n}]") for n, item in enumerate(value))
         return next(filter(None, items), "")
-    if origin is dict and isinstance(value, dict):
+    if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
+        items = (
+            _misfit(item, kind, f"{where}[{n}]")
+            for n, (item, kind) in enumerate(zip(value, arguments, strict=True))
+        )
+        return next(filter(None, items), "")
+    if origin in (dict, Mapping) and isinstance(value, dict):
         items = (_misfit(item, arguments[1], f"{where}.{name}") for name, item in value.items())
         return next(filter(None, items), "")
     fits = {

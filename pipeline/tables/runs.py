@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from pipeline.base.storage import Store
 from pipeline.tables.manifests import FileEntry
-from pipeline.tables.records import Moment, Small, read_record
+from pipeline.tables.records import Moment, Sealed, Small, read_record
 
 
-class RunIdentity(TypedDict):
-    """What decides the result of a run, as far as views show it; later fields may be absent."""
+class ModelSetup(TypedDict):
+    """How a model runs its weights. Records of format 1 do not say it."""
 
+    image_activation: NotRequired[str | None]
+    """Activation function of the image tower."""
+    text_activation: NotRequired[str | None]
+    image_size_px: NotRequired[list[Small]]
+    """Height and width."""
+    image_mean: NotRequired[list[float]]
+    """Of each channel, for pixels in 0..1; likewise the standard deviation."""
+    image_std: NotRequired[list[float]]
+    interpolation: NotRequired[str | None]
+    resize_mode: NotRequired[str | None]
+    fill_color: NotRequired[int]
+    """Grey level 0..255 of the padding."""
+
+
+class ModelIdentity(ModelSetup):
+    """All that decides what a model computes."""
+
+    model_id: NotRequired[str]
     weights_sha256: str
+
+
+class RunIdentity(ModelIdentity):
+    """What decides the result of a run; its hash names the run, if nobody does."""
+
+    dataset: NotRequired[str]
     layers: list[str]
+    """Canonical names."""
+    store: NotRequired[list[str]]
+    """What is kept of each layer."""
     preprocess: str
     precision: str
     activation_dtype: str
     top_k: int
-    image_activation: NotRequired[str | None]
-    text_activation: NotRequired[str | None]
-    image_size_px: NotRequired[list[Small]]
-    image_mean: NotRequired[list[float]]
-    image_std: NotRequired[list[float]]
-    interpolation: NotRequired[str | None]
-    resize_mode: NotRequired[str | None]
+    max_pixels: NotRequired[int]
 
 
 class RunModel(TypedDict):
@@ -33,6 +54,8 @@ class RunModel(TypedDict):
     model_id: str
     weights_sha256: str
     is_random: bool
+    setup_said_by: NotRequired[str]
+    """Who says what the weights were trained with, for a person."""
 
 
 class RunLayer(TypedDict):
@@ -49,22 +72,43 @@ class RunLayer(TypedDict):
     store: str
 
 
+class RunConfig(TypedDict):
+    """The `settings.ExtractConfig` that a run was opened with: what is asked for by name; the rest may be
+    that of another version."""
+
+    model: str
+    """As it was named, with the path of a checkpoint."""
+    layers: NotRequired[list[str]]
+    """Paths, or a preset."""
+    device: NotRequired[str]
+
+
 class ClassIdentity(TypedDict):
     """What decides the scores of a class set."""
 
     classes: list[str]
     templates: list[str]
+    weights_sha256: NotRequired[str]
 
 
-class RunRecord(TypedDict):
+class ConceptIdentity(TypedDict):
+    """What decides the scores of a run's concepts."""
+
+    concepts: list[str]
+    templates: list[str]
+    weights_sha256: str
+
+
+class RunRecord(Sealed):
     """``run.json``."""
 
     run_id: str
-    identity: Annotated[dict[str, Any], RunIdentity]
-    model: Annotated[dict[str, Any], RunModel]
-    layers: list[Annotated[dict[str, Any], RunLayer]]
-    config: dict[str, Any]
-    versions: dict[str, Any]
+    identity: RunIdentity
+    model: RunModel
+    layers: list[RunLayer]
+    config: RunConfig
+    versions: dict[str, str]
+    """Of what decides a result, by package."""
     created_at: Moment
     presets: NotRequired[dict[str, list[str]]]
     """What each preset names in the model, whether or not the run reads it."""
@@ -90,33 +134,32 @@ def read_run(store: Store, folder: str) -> RunRecord:
     return read_record(store, run_path(folder), RunRecord)
 
 
-class CompactRecord(TypedDict):
+class CompactRecord(Sealed):
     """``compact.json``."""
 
     version: str
     ordinals: list[int]
     files: list[FileEntry]
-    format: NotRequired[int]
     form: NotRequired[str]
     previous: NotRequired[str]
     """The version before, which open connections may still read."""
 
 
-class SimilarityRecord(TypedDict):
+class SimilarityRecord(Sealed):
     """``similarity.json``."""
 
-    identity: dict[str, Any]
+    identity: ConceptIdentity
     files: list[FileEntry]
     previous: NotRequired[list[str]]
     """Paths that the record named before, which open connections may still read."""
     created_at: Moment
 
 
-class ClassSetRecord(TypedDict):
+class ClassSetRecord(Sealed):
     """``class_sets/NAME.json``."""
 
     class_set: str
-    identity: Annotated[dict[str, Any], ClassIdentity]
+    identity: ClassIdentity
     logit_scale: float
     example_count: int
     files: list[FileEntry]
@@ -125,7 +168,7 @@ class ClassSetRecord(TypedDict):
     created_at: Moment
 
 
-class HumanLabelsRecord(TypedDict):
+class HumanLabelsRecord(Sealed):
     """``human_labels/NAME.json``."""
 
     layer: str

@@ -12,20 +12,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pipeline.base.errors import NeuronsError, WarehouseError
+from pipeline.base.fields import make_settings
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
-from pipeline.tables.audit import KINDS, Damage, Record, audit_warehouse, read_good
+from pipeline.tables.audit import Damage, audit_warehouse
 from pipeline.tables.datasets import read_manifest, shard_file
+from pipeline.tables.manifests import BuildRecord, ShardManifest
 from pipeline.tables.presence import mark_undone
+from pipeline.tables.record_list import KINDS, Record, read_good
 from pipeline.tables.records import UPDATE
-from pipeline.tables.runs import RunRecord, has_run, read_run, run_path
+from pipeline.tables.runs import (
+    ClassSetRecord,
+    RunRecord,
+    SimilarityRecord,
+    has_run,
+    read_run,
+    run_path,
+)
 from pipeline.upkeep.build import build
 from pipeline.upkeep.compact import compact
+
+Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord)
 
 
 @dataclass
@@ -48,6 +60,14 @@ class _Repair:
     device: str
     progress: ProgressCallback
     summary: RepairSummary
+
+    def model_of(self, run: RunRecord) -> str:
+        """The run's model, as it is named today."""
+        return self.model or run["config"]["model"]
+
+    def device_of(self, run: RunRecord) -> str:
+        """Where it runs."""
+        return self.device or run["config"].get("device", "auto")
 
     def attempt(self, what: str, step: Callable[[], str]) -> None:
         """One step and what it did, if anything; an error of ours is told, and the others go on."""
@@ -160,7 +180,7 @@ def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
     for path, damage in sorted(paths.items()):
         ordinal = int(path.rsplit("/", 1)[-1].removesuffix(".json"))
         with hold_lock(store, shard_file(folder, "locks", ordinal, ".lock")):
-            if read_good(store, path, KINDS["shard"])[0] is None:
+            if read_good(store, path, ShardManifest)[0] is None:
                 store.delete(path)
                 continue
             manifest = read_manifest(store, folder, ordinal)
@@ -168,7 +188,7 @@ def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
                 mark_undone(store, folder, manifest, f"{damage.path} was damaged")
     ordinals = [int(path.rsplit("/", 1)[-1].removesuffix(".json")) for path in paths]
     if ordinals:
-        work.attempt(name, lambda: _extract(work, record, ordinals))
+        work.attempt(name, lambda: _extract(work, folder, record, ordinals))
 
 
 def _tell_lost_run(work: _Repair, folder: str, name: str) -> None:
@@ -178,41 +198,38 @@ def _tell_lost_run(work: _Repair, folder: str, name: str) -> None:
     )
 
 
-def _extract(work: _Repair, record: RunRecord, ordinals: list[int]) -> str:
+def _extract(work: _Repair, folder: str, record: RunRecord, ordinals: list[int]) -> str:
     from pipeline.extract.run import extract
 
-    known = {f.name for f in fields(ExtractConfig)}
-    values: dict[str, Any] = {k: v for k, v in record["config"].items() if k in known}
-    values |= {"warehouse": work.store.url, "run": record["run_id"]}
-    values["layers"] = tuple(values["layers"])
-    values["model"] = work.model or values["model"]
-    values["device"] = work.device or values.get("device", "auto")
-    done = extract(ExtractConfig(**values), work.progress, ordinals)
+    known = {one.name for one in fields(ExtractConfig)}
+    config = {name: value for name, value in record["config"].items() if name in known}
+    config |= {"warehouse": work.store.url, "run": record["run_id"]}
+    config |= {"model": work.model_of(record), "device": work.device_of(record)}
+    settings = make_settings(ExtractConfig, config, work.store.uri(run_path(folder)))
+    done = extract(settings, work.progress, ordinals)
     made = len(done.manifests)
     return f"{made} of {len(ordinals)} shards extracted again, {done.written_count} examples"
 
 
 def _drop_files(
-    work: _Repair, record: Record, damages: list[Damage], known: str, cure: str
-) -> tuple[dict[str, Any], tuple[str, str, str, str], str]:
-    """Take damaged files of scores out of their record and away.
+    work: _Repair, record: Record, damages: list[Damage], shape: type[Scores], known: str, cure: str
+) -> Scores:
+    """Take damaged files of scores out of their record and away; what the record says.
 
     Args:
         work: The repair.
         record: The record.
         damages: What is damaged of it.
+        shape: What it says.
         known: What it alone knows, for the message if it is lost.
         cure: What makes it anew then.
-
-    Returns:
-        What the record says; warehouse, dataset, run and model of the scores; their device.
 
     Raises:
         WarehouseError: The record itself is lost.
     """
     store = work.store
     with hold_lock(store, f"{record.path}.lock"):
-        value = read_good(store, record.path, KINDS[record.kind])[0]
+        value = read_good(store, record.path, shape)[0]
         if value is None:
             raise WarehouseError(
                 f"{record.path} and its copy are damaged, and with them {known}.",
@@ -223,10 +240,7 @@ def _drop_files(
         store.write_record(record.path, {**value, "files": files}, with_copy=True)
         for path in bad - {record.path, record.path + COPY}:
             store.delete(path)
-    run = read_run(store, record.folder)
-    model = work.model or str(run["config"]["model"])
-    device = work.device or str(run["config"].get("device", "auto"))
-    return dict(value), (store.url, record.dataset, run["run_id"], model), device
+    return value
 
 
 def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> None:
@@ -234,9 +248,16 @@ def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> 
 
     def step() -> str:
         lost = ("which concepts were scored", "run neurons similarity again")
-        value, place, device = _drop_files(work, record, damages, *lost)
-        identity = value["identity"]
-        config = SimilarityConfig(*place, tuple(identity["templates"]), device)
+        identity = _drop_files(work, record, damages, SimilarityRecord, *lost)["identity"]
+        run = read_run(work.store, record.folder)
+        config = SimilarityConfig(
+            work.store.url,
+            record.dataset,
+            run["run_id"],
+            work.model_of(run),
+            tuple(identity["templates"]),
+            work.device_of(run),
+        )
         done = score_concepts(config, identity["concepts"], work.progress)
         return f"{done.shard_count - done.skipped_shard_count} shards scored again"
 
@@ -248,9 +269,18 @@ def _repair_class_set(work: _Repair, record: Record, damages: list[Damage]) -> N
 
     def step() -> str:
         lost = ("the classes and templates", "classify again: neurons similarity, attack or stroop")
-        value, place, device = _drop_files(work, record, damages, *lost)
-        classes, templates = (tuple(value["identity"][name]) for name in ("classes", "templates"))
-        config = ClassifyConfig(*place, classes, templates, value["class_set"], device)
+        value = _drop_files(work, record, damages, ClassSetRecord, *lost)
+        run = read_run(work.store, record.folder)
+        config = ClassifyConfig(
+            work.store.url,
+            record.dataset,
+            run["run_id"],
+            work.model_of(run),
+            tuple(value["identity"]["classes"]),
+            tuple(value["identity"]["templates"]),
+            value["class_set"],
+            work.device_of(run),
+        )
         done = classify(config, work.progress)
         return f"{done.shard_count - done.skipped_shard_count} shards scored again"
 
@@ -301,7 +331,7 @@ def _rebuild(work: _Repair, damages: list[Damage]) -> None:
 
 def _forget_build(work: _Repair) -> None:
     """Without the record of its files a build is made anew, with the same settings if they are known."""
-    value = read_good(work.store, "marts/build.json", KINDS["marts"])[0]
+    value = read_good(work.store, "marts/build.json", BuildRecord)[0]
     if value is None:
         work.store.delete("marts/build.json")
     else:

@@ -30,7 +30,11 @@ VALUES: list[Any] = [
     *("../../etc/passwd", "a\0b", ["x"], [{"path": "x"}]),
 ]
 MORE = {
-    "similarity.json": {"identity": {}, "files": [], "created_at": "2026-01-01T00:00:00+00:00"},
+    "similarity.json": {
+        "identity": {"concepts": ["a"], "templates": ["{}"], "weights_sha256": "0"},
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "class_sets/c.json": {
         "class_set": "c",
         "identity": {"classes": ["a"], "templates": ["a {}"]},

@@ -170,7 +170,7 @@ def _mark(con: Any, store: Store, folder: str, manifest: ShardManifest) -> int:
     rel = shard_file(folder, "duplicates", ordinal)
     entry = make_entry("duplicates", rel, table.num_rows, store.write_parquet(rel, table))
     others = [file for file in manifest["files"] if file["table"] != "duplicates"]
-    written: Any = dict(manifest).get("format", 1)
+    written = manifest.get("format", 1)
     if written != FORMAT:  # the record gets a new one, its files do not
         others = [{**file, "format": file.get("format", written)} for file in others]
     write_manifest(store, folder, {**manifest, "files": [*others, entry]})
