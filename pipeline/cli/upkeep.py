@@ -54,7 +54,7 @@ def build(
     """
     from pipeline.base.job_file import change_labels, load_labels
     from pipeline.upkeep.build import build as run_build
-    from pipeline.warehouse.connect import last_settings
+    from pipeline.warehouse.last_build import last_settings
 
     labels, place = load_labels(config) if config else (None, None)
     place = warehouse or place or os.environ.get("NEURONS_WAREHOUSE")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -18,16 +18,12 @@ from pipeline.base.storage import PAGE_CHECKSUMS, Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.manifests import FileEntry, make_entry
+from pipeline.tables.manifests import BuildRecord, FileEntry, make_entry
 from pipeline.upkeep.script import LEXICON, write_views_script
-from pipeline.warehouse.connect import (
-    has_marts,
-    open_views,
-    read_build,
-    take_whole_inventory,
-    use_mart,
-)
-from pipeline.warehouse.inventory import Inventory, take_inventory
+from pipeline.warehouse.connect import open_views, take_whole_inventory, use_mart
+from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.inventory import take_inventory
+from pipeline.warehouse.last_build import RECORD, Build, read_build
 from pipeline.warehouse.raw_views import quote
 from pipeline.warehouse.stale import digest_runs
 from pipeline.warehouse.views import MATERIALISED, TITLE, find_view, write_dictionary
@@ -40,7 +36,7 @@ DICTIONARY = "README.md"
 class BuildSummary:
     """What a build wrote."""
 
-    row_counts: dict[str, int]
+    row_counts: Mapping[str, int]
     was_current: bool
     """Nothing had changed since the last build, so nothing was done."""
 
@@ -71,16 +67,15 @@ def _build(
 ) -> BuildSummary:
     inventory = take_whole_inventory(store)
     built = read_build(store)
-    settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
+    settings = settings or (built.settings if built else LabelSettings())
     fingerprint = inventory.fingerprint(settings)
-    is_there = built and has_marts(store, built) and store.exists(f"{built['folder']}/{LEXICON}")
-    if built and built["fingerprint"] == fingerprint and is_there:
-        _write_words(inventory, settings, built["folder"])  # compaction changes them, not the marts
-        _drop_old_marts(store, keep={built["folder"], built.get("previous", "")})
-        return BuildSummary(built["row_counts"], was_current=True)
+    if built and built.fingerprint == fingerprint and _is_whole(store, built):
+        _write_words(inventory, settings, built.folder)  # compaction changes them, not the marts
+        _drop_old_marts(store, keep={built.folder, built.previous})
+        return BuildSummary(built.row_counts, was_current=True)
     folder = f"marts/{fingerprint}"
     previous = _previous(built, folder)
-    _drop_old_marts(store, keep={folder, built["folder"] if built else "", previous})
+    _drop_old_marts(store, keep={folder, built.folder if built else "", previous})
     words = load_lexicon()
     written = store.write_parquet(f"{folder}/{LEXICON}", words)
     lexicon = make_entry("lexicon", f"{folder}/{LEXICON}", len(words), written)
@@ -94,20 +89,17 @@ def _build(
         finally:
             progress.finish()
     row_counts = {file["table"]: file["row_count"] for file in files}
-    store.write_record(
-        "marts/build.json",
-        {
-            "fingerprint": fingerprint,
-            "folder": folder,
-            "settings": asdict(settings),
-            "row_counts": row_counts,
-            "bytes": {file["table"]: file["bytes"] for file in files},
-            "files": [*files, lexicon],
-            "previous": previous,
-            "runs": digest_runs(inventory),
-        },
-        with_copy=True,  # the settings are nowhere else
-    )
+    record: BuildRecord = {
+        "fingerprint": fingerprint,
+        "folder": folder,
+        "settings": asdict(settings),
+        "row_counts": row_counts,
+        "bytes": {file["table"]: file["bytes"] for file in files},
+        "files": [*files, lexicon],
+        "previous": previous,
+        "runs": digest_runs(inventory),
+    }
+    store.write_record(RECORD, record, with_copy=True)  # the settings are nowhere else
     _write_words(inventory, settings, folder)
     store.delete(f"marts/{LEXICON}")  # where earlier versions had it, written over by each build
     _drop_old_marts(store, keep={folder, previous})
@@ -169,11 +161,15 @@ def _materialise(
     return make_entry(name, rel, row_count, written)
 
 
-def _previous(built: dict[str, Any] | None, folder: str) -> str:
+def _is_whole(store: Store, built: Build) -> bool:
+    return built.is_whole(store) and store.exists(f"{built.folder}/{LEXICON}")
+
+
+def _previous(built: Build | None, folder: str) -> str:
     """The folder of the build before one into ``folder``; empty if there is none."""
     if not built:
         return ""
-    return str(built.get("previous", "") if built["folder"] == folder else built["folder"])
+    return built.previous if built.folder == folder else built.folder
 
 
 def _drop_old_marts(store: Store, keep: set[str]) -> None:

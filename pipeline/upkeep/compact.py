@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -29,7 +29,8 @@ from pipeline.tables.records import read_record
 from pipeline.tables.runs import CompactRecord
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import open_views, take_whole_inventory
-from pipeline.warehouse.inventory import RANKS_FORM, Inventory
+from pipeline.warehouse.contents import Inventory, RunRow
+from pipeline.warehouse.inventory import RANKS_FORM
 from pipeline.warehouse.left_out import refuse_left_out
 
 MIN_ROWS_PER_GROUP = 122_880
@@ -136,6 +137,17 @@ class CompactSummary:
     bytes_after: int
 
 
+class _Block(NamedTuple):
+    """Units that are sorted together; by these names the queries ask for it."""
+
+    dataset: str
+    run_id: str
+    layer: str
+    first_unit: int
+    end_unit: int
+    """One past the last."""
+
+
 def compact(
     warehouse: str, run_id: str | None = None, progress: ProgressCallback | None = None
 ) -> CompactSummary:
@@ -146,23 +158,23 @@ def compact(
     """
     store, progress = Store(warehouse), progress or NoProgress()
     inventory = take_whole_inventory(store)
-    runs = [run for run in inventory.runs if run_id in (None, run["run_id"])]
+    runs = [run for run in inventory.runs if run_id in (None, run.run_id)]
     refuse_left_out(inventory.left_out, None, run_id, is_needed=not runs)
     if not runs:
-        known = ", ".join(run["run_id"] for run in inventory.runs) or "none"
+        known = ", ".join(run.run_id for run in inventory.runs) or "none"
         raise WarehouseError(
             f"There is no run {run_id or ''!r} in {warehouse}.", f"Runs there: {known}."
         )
-    todo = [run for run in runs if not run["is_compacted"]]
-    for run in (run for run in runs if run["is_compacted"]):
-        folder = run_folder(run["dataset"], run["run_id"])
+    todo = [run for run in runs if not run.is_compacted]
+    for run in (run for run in runs if run.is_compacted):
+        folder = run_folder(run.dataset, run.run_id)
         with hold_lock(store, f"{folder}/compact.lock") as lock:
             _clear_leftovers(store, lock, folder)
             _drop_versions(store, folder, set(_read_versions(store, folder)))
     totals = [0, 0, 0]
     with faults_told(str(warehouse)), open_views(inventory, LabelSettings()) as connection:
         for run in todo:
-            folder = run_folder(run["dataset"], run["run_id"])
+            folder = run_folder(run.dataset, run.run_id)
             with hold_lock(store, f"{folder}/compact.lock") as lock:
                 _clear_leftovers(store, lock, folder)
                 done = _compact_run(connection, inventory, run, progress)
@@ -173,35 +185,39 @@ def compact(
 def _compact_run(
     connection: duckdb.DuckDBPyConnection,
     inventory: Inventory,
-    run: dict[str, Any],
+    run: RunRow,
     progress: ProgressCallback,
 ) -> tuple[int, int, int]:
     store = inventory.store
-    where = {"dataset": run["dataset"], "run_id": run["run_id"]}
-    folder = run_folder(run["dataset"], run["run_id"])
-    shards = [s for s in inventory.run_shards if s["run_id"] == run["run_id"]]
-    shards = [s for s in shards if s["dataset"] == run["dataset"] and s["status"] == "done"]
-    ordinals = sorted(shard["shard_ordinal"] for shard in shards)
+    folder = run_folder(run.dataset, run.run_id)
+    shards = [s for s in inventory.run_shards if (s.dataset, s.run_id) == (run.dataset, run.run_id)]
+    ordinals = sorted(shard.shard_ordinal for shard in shards if shard.status == "done")
     version = inventory.compact_versions[folder]
     mine = f"{folder}/activations/"
     before = sum(f["bytes"] for f in inventory.files if f["path"].startswith(mine))
     files: list[FileEntry] = []
-    for layer in run["layers"]:
-        blocks = _blocks(connection, {**where, "layer": layer})
+    for layer in run.layers:
+        blocks = _list_blocks(connection, run, layer)
         progress.start(f"compact {layer}", len(blocks))
-        for number, (first, end) in enumerate(blocks):
+        for number, block in enumerate(blocks):
             rel = f"{folder}/compact/{version}/{partition(layer=layer)}/{number:05d}.parquet"
-            values = {**where, "layer": layer, "first_unit": first, "end_unit": end}
-            rows, stats = _compact_block(connection, store, rel, values, version)
+            rows, stats = _compact_block(connection, store, rel, block, version)
             for entry in (rows, stats):
                 entry["layer"] = layer
                 files.append(entry)
-            progress.advance(1, f"units {first}..{end - 1}: {rows['row_count']} rows")
+            units = f"units {block.first_unit}..{block.end_unit - 1}"
+            progress.advance(1, f"{units}: {rows['row_count']} rows")
         progress.finish()
     known = _read_versions(store, folder)
     previous = known[0] if known[0] != version else known[1]  # open connections may still read it
-    record = {"form": RANKS_FORM, "ordinals": ordinals, "files": files, "previous": previous}
-    store.write_record(f"{folder}/compact.json", {"version": version, **record})
+    record: CompactRecord = {
+        "version": version,
+        "form": RANKS_FORM,
+        "ordinals": ordinals,
+        "files": files,
+        "previous": previous,
+    }
+    store.write_record(f"{folder}/compact.json", record)
     _drop_versions(store, folder, {version, previous})
     row_count = sum(file["row_count"] for file in files if file["table"] == "compact")
     return row_count, before, sum(file["bytes"] for file in files)
@@ -229,8 +245,8 @@ def _clear_leftovers(store: Store, lock: Lock, folder: str) -> None:
     clear_half_written(store, lock, folder, prefix="compact.json")
 
 
-def _blocks(connection: duckdb.DuckDBPyConnection, where: dict[str, Any]) -> list[tuple[int, int]]:
-    """Ranges of units whose rows fit in memory together."""
+def _list_blocks(connection: duckdb.DuckDBPyConnection, run: RunRow, layer: str) -> list[_Block]:
+    """The blocks of a layer, whose rows fit in memory."""
     counts = connection.execute(
         """
         select layers.unit_count, count(*)
@@ -239,30 +255,33 @@ def _blocks(connection: duckdb.DuckDBPyConnection, where: dict[str, Any]) -> lis
         where layers.dataset = $dataset and layers.run_id = $run_id and layers.layer = $layer
         group by all
         """,
-        where,
+        {"dataset": run.dataset, "run_id": run.run_id, "layer": layer},
     ).fetchall()
     if not counts:
         return []
     ((units, rows),) = counts
     step = max(1, int(units * ROWS_PER_BLOCK / rows))
-    return [(first, min(first + step, units)) for first in range(0, units, step)]
+    return [
+        _Block(run.dataset, run.run_id, layer, first, min(first + step, units))
+        for first in range(0, units, step)
+    ]
 
 
 def _compact_block(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
     rel: str,
-    values: dict[str, Any],
+    block: _Block,
     version: str,
 ) -> tuple[FileEntry, FileEntry]:
     """The files of one block: its sorted rows and its statistics."""
-    key = str(sorted({**values, "version": version}.items())).encode()
+    key = str(sorted({**block._asdict(), "version": version}.items())).encode()
     stats_rel = f"{rel.removesuffix('.parquet')}-stats.parquet"
     if _is_made_from(store, rel, key):  # the rows are written last
         made = adopt_file(store, "compact", rel), adopt_file(store, "compact_stats", stats_rel)
         if made[0] is not None and made[1] is not None:
             return made[0], made[1]
-    connection.execute(_SORTED, values)
+    connection.execute(_SORTED, block._asdict())
     schema = TABLES["compact_stats"].arrow_schema()
     stats = connection.sql(_STATS).to_arrow_table().cast(schema)
     stats_entry = make_entry(

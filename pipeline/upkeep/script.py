@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.base.settings import LabelSettings
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.inventory import Inventory
+from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.raw_views import quote, raw_view
 from pipeline.warehouse.small_tables import small_tables
 from pipeline.warehouse.views import MATERIALISED, load_statements, load_views
@@ -33,11 +31,7 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
     out.append(_IS_HERE.replace("@@LEXICON@@", lexicon))
     for name, rows, columns in small_tables(inventory, settings):
         out.append(f"create or replace table {name} ({columns});")
-        names = [column.strip().split()[0].strip('"') for column in columns.split(",")]
-        out += [
-            f"insert into {name} values ({', '.join(_literal(r.get(n)) for n in names)});"
-            for r in rows
-        ]
+        out += [f"insert into {name} values ({', '.join(map(_literal, row))});" for row in rows]
     out.append(f"create or replace table lexicon as from {lexicon};")
     for table in TABLES.values():
         if table.name != "compact":
@@ -54,7 +48,7 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
     return "\n".join(out) + "\n"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool | int | float):

@@ -8,25 +8,21 @@ running extraction. Marts that ``build`` has written are used as long as nothing
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.faults import faults_told
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.manifests import BuildRecord
-from pipeline.tables.records import read_record
+from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.duck import open_duckdb, restrict
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.headers import View
-from pipeline.warehouse.inventory import Inventory, take_inventory
+from pipeline.warehouse.inventory import take_inventory
+from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.left_out import note_left_out
 from pipeline.warehouse.raw_views import create_raw_views, empty_of, empty_view, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
@@ -67,78 +63,19 @@ def connect(
     inventory = take_inventory(store)
     connection = open_files(inventory)
     built = read_build(store)
-    settings = settings or (LabelSettings(**built["settings"]) if built else LabelSettings())
-    current = built and built["fingerprint"] == inventory.fingerprint(settings)
+    settings = settings or (built.settings if built else LabelSettings())
     marts = ""
-    if built and current and has_marts(store, built):
-        marts = built["folder"]
+    if built and built.fingerprint == inventory.fingerprint(settings) and built.is_whole(store):
+        marts = built.folder
     names = MATERIALISED if use_marts else tuple(DERIVED)
     add_views(connection, inventory, settings, marts, names if marts else ())
     if comments:
         connection.execute(";\n".join(map(_comments, load_views())))
     if use_marts and not marts:
-        built_runs = built.get("runs", {}) if built else None
-        note_stale(connection, explain_staleness(inventory, built_runs))
+        note_stale(connection, explain_staleness(inventory, built.runs if built else None))
     if not unrestricted:
         restrict(connection)
     return connection
-
-
-def read_build(store: Store) -> dict[str, Any] | None:
-    """What the last build wrote (fingerprint, folder, settings, row counts), or None.
-
-    It speaks of a cache: one that cannot be read is passed over with a word.
-    """
-    if not store.exists("marts/build.json"):
-        return None
-    try:
-        built: dict[str, Any] = {**read_record(store, "marts/build.json", BuildRecord)}
-        known = asdict(LabelSettings())  # another version may have had others
-        settings = {k: v for k, v in built["settings"].items() if k in known}
-        check_settings(settings, store.uri("marts/build.json"))
-    except NeuronsError as error:
-        warn_once(
-            f"{error.message} It only says what neurons build made: everything is computed "
-            "anew until neurons build has run again."
-        )
-        return None
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    return built | {"settings": settings}
-
-
-def check_settings(settings: dict[str, Any], place: str) -> None:
-    """Refuse settings of other kinds than ours.
-
-    Raises:
-        WarehouseError: Names the place and the setting.
-    """
-    kinds = {f.name: f.default for f in fields(LabelSettings)}
-    for name, value in settings.items():
-        default = kinds[name]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        fits = {
-            bool: isinstance(value, bool),
-            int: isinstance(value, int) and is_number and abs(value) < 1 << 31,
-            float: is_number and abs(value) < 1 << 63,
-            str: isinstance(value, str),
-            tuple: isinstance(value, list | tuple) and all(isinstance(v, str) for v in value),
-        }
-        if not fits.get(type(default), True):
-            raise WarehouseError(
-                f"{place} is not what we write there: settings.{name} is {value!r}."
-            )
-
-
-def last_settings(warehouse: str | Path) -> LabelSettings:
-    """The settings of the last build; the defaults if there was none."""
-    built = read_build(Store(warehouse))
-    return LabelSettings(**built["settings"]) if built else LabelSettings()
-
-
-def has_marts(store: Store, built: dict[str, Any]) -> bool:
-    """Whether every file of a build is there, whole."""
-    paths = {f"{built['folder']}/{name}.parquet": built["bytes"].get(name) for name in MATERIALISED}
-    return all(store.exists(p) and store.size(p) == size for p, size in paths.items())
 
 
 def open_files(inventory: Inventory) -> duckdb.DuckDBPyConnection:

@@ -34,6 +34,10 @@ class LeftOut:
         _, _, run = self.folder.partition("/")
         return _value(run) if run else None
 
+    def covers(self, dataset: str, run_id: str) -> bool:
+        """Whether a run is this one, or of this dataset."""
+        return dataset == self.dataset and self.run_id in (None, run_id)
+
     @property
     def told(self) -> str:
         """For a person."""

@@ -11,9 +11,9 @@ from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.faults import faults_told
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.schema import TABLES, Table
+from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.headers import View
-from pipeline.warehouse.inventory import Inventory
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
 

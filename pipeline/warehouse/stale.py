@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import digest
 from pipeline.base.warn import warn_once
 from pipeline.tables.computed import DERIVED
-from pipeline.warehouse.inventory import Inventory
+from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.views import MATERIALISED, load_views
 
 STALE_VARIABLE = "NEURONS_STALE"
@@ -27,17 +27,17 @@ _reasons: WeakKeyDictionary[duckdb.DuckDBPyConnection, str] = WeakKeyDictionary(
 def digest_runs(inventory: Inventory) -> dict[str, str]:
     """For each run, ``DATASET/RUN``, a hash of what its marts rest on."""
     return {
-        f"{run['dataset']}/{run['run_id']}": digest(
+        f"{run.dataset}/{run.run_id}": digest(
             [
                 sorted(
-                    (shard["shard_ordinal"], shard["status"], shard["written_at"])
+                    (shard.shard_ordinal, shard.status, shard.written_at)
                     for shard in inventory.run_shards
-                    if (shard["dataset"], shard["run_id"]) == (run["dataset"], run["run_id"])
+                    if (shard.dataset, shard.run_id) == (run.dataset, run.run_id)
                 ),
                 sorted(
-                    (shard["shard_ordinal"], shard["status"], shard["written_count"])
+                    (shard.shard_ordinal, shard.status, shard.written_count)
                     for shard in inventory.shards
-                    if shard["dataset"] == run["dataset"]
+                    if shard.dataset == run.dataset
                 ),
             ]
         )
@@ -45,7 +45,7 @@ def digest_runs(inventory: Inventory) -> dict[str, str]:
     }
 
 
-def explain_staleness(inventory: Inventory, built_runs: dict[str, str] | None) -> str:
+def explain_staleness(inventory: Inventory, built_runs: Mapping[str, str] | None) -> str:
     """Why the marts of a build cannot be used.
 
     Args:

@@ -20,9 +20,10 @@ from pipeline.base.errors import NeuronsError, SourceError
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import FORMAT, Store
 from pipeline.labelling.files import read_labels
-from pipeline.warehouse.connect import connect, read_build
+from pipeline.warehouse.connect import connect
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.inventory import take_inventory
+from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.small_tables import create_table, small_tables
 
 VALUES: list[Any] = [
@@ -190,6 +191,10 @@ def test_the_key_of_a_sheet_in_any_shape(tmp_path: Path) -> None:
     [
         *("", "{", "[]", "null", '{"settings": []}', '{"format": 99}'),
         '{"fingerprint": "f", "folder": "marts/f", "settings": {"label_top_k": "x"},'
+        ' "row_counts": {}, "bytes": {}}',
+        '{"fingerprint": "f", "folder": "marts/f", "settings": {"sd_bin_width": 1'
+        + 400 * "0"
+        + "},"
         ' "row_counts": {}, "bytes": {}}',
     ],
 )

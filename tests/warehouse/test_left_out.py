@@ -151,8 +151,8 @@ def test_what_cannot_be_read_is_left_out_and_told(
     assert ("Run '" in said) == (what == "run")
     datasets = ["a", "b"] if what == "run" else ["a"]
     assert inventory.datasets == datasets
-    assert [run["dataset"] for run in inventory.runs] == ["a"]
-    assert {row["dataset"] for row in inventory.shards} == set(datasets)
+    assert [run.dataset for run in inventory.runs] == ["a"]
+    assert {row.dataset for row in inventory.shards} == set(datasets)
     for rows in ("shards", "runs", "layers", "run_shards", "files"):
         assert about_a(getattr(inventory, rows)) == about_a(getattr(whole, rows)) != []
 

@@ -1,0 +1,221 @@
+"""What a warehouse holds: the rows of its small tables, and its files; `inventory` reads them from manifests.
+
+The fields of a row are the columns of its table, in their order: see `small_tables`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.base.errors import NeuronsError
+from pipeline.base.settings import LabelSettings, digest
+from pipeline.base.storage import Store
+from pipeline.base.warn import warn_once
+from pipeline.concepts.facets import FACET_CLASS_SET
+from pipeline.tables.manifests import FileEntry
+from pipeline.tables.records import Moment, Small
+from pipeline.warehouse.left_out import LeftOut, is_of_data
+from pipeline.warehouse.views import load_statements, load_views
+
+
+class ShardRow(NamedTuple):
+    """``raw_shards``: a shard of a dataset, and what became of its index."""
+
+    dataset: str
+    source: str
+    shard_ordinal: Small
+    shard: str
+    url: str
+    size_bytes: int
+    status: str
+    """``done``, ``failed``, ``pending``, or ``unmarked``: its repeated images are not known yet."""
+    error: str | None
+    read_count: int
+    written_count: int
+    rejected_count: int
+
+
+class RunRow(NamedTuple):
+    """``raw_runs``: a run. What a model was set up with, records of format 1 do not say."""
+
+    dataset: str
+    run_id: str
+    model_id: str
+    weights_sha256: str
+    is_random: bool
+    image_activation: str | None
+    text_activation: str | None
+    image_height_px: Small | None
+    image_width_px: Small | None
+    image_mean: list[float] | None
+    image_std: list[float] | None
+    interpolation: str | None
+    resize_mode: str | None
+    preprocess: str
+    precision: str
+    activation_dtype: str
+    top_k: int
+    layers: list[str]
+    versions: str
+    """JSON."""
+    is_compacted: bool
+    created_at: Moment
+
+
+class LayerRow(NamedTuple):
+    """``raw_layers``: a layer of a run."""
+
+    dataset: str
+    run_id: str
+    model_id: str
+    layer: str
+    layer_path: str
+    point: str
+    pooling: str
+    tower: str
+    module_kind: str
+    unit_count: Small
+    is_rectified: bool
+    store: str
+    presets: list[str]
+    """Those that name it."""
+
+
+class RunShardRow(NamedTuple):
+    """``raw_run_shards``: a shard of a run; seconds are by stage, as far as its manifest tells them."""
+
+    dataset: str
+    run_id: str
+    shard_ordinal: Small
+    status: str
+    error: str | None
+    read_count: int
+    written_count: int
+    rejected_count: int
+    canonical_count: int | None
+    read_s: float | None
+    decode_s: float | None
+    forward_s: float | None
+    write_s: float | None
+    wall_s: float | None
+    file_bytes: int
+    written_at: Moment
+
+
+class ClassSetRow(NamedTuple):
+    """``raw_class_sets``: what a run's images were classified among."""
+
+    dataset: str
+    run_id: str
+    class_set: str
+    classes: list[str]
+    templates: list[str]
+    logit_scale: float
+    example_count: int
+    created_at: Moment
+
+
+@dataclass
+class Inventory:
+    """All that manifests say of a warehouse: the rows of the small tables, and the files."""
+
+    store: Store
+    shards: list[ShardRow] = field(default_factory=list)
+    runs: list[RunRow] = field(default_factory=list)
+    layers: list[LayerRow] = field(default_factory=list)
+    run_shards: list[RunShardRow] = field(default_factory=list)
+    class_sets: list[ClassSetRow] = field(default_factory=list)
+    files: list[FileEntry] = field(default_factory=list)
+    compact_versions: dict[str, str] = field(default_factory=dict)
+    """By run folder: what the version of a compaction of today's files is called."""
+    datasets: list[str] = field(default_factory=list)
+    """Names of those that can be read."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """What cannot be read; nothing else here speaks of it."""
+
+    def add(self, part: Inventory) -> None:
+        """Take all that another one of the same warehouse says."""
+        self.datasets += part.datasets
+        self.shards += part.shards
+        self.runs += part.runs
+        self.layers += part.layers
+        self.run_shards += part.run_shards
+        self.class_sets += part.class_sets
+        self.files += part.files
+        self.compact_versions |= part.compact_versions
+        self.left_out += part.left_out
+
+    def leave_out(self, folder: str, error: NeuronsError) -> None:
+        """Forget a dataset or a run that cannot be read, and remember why.
+
+        Raises:
+            NeuronsError: The error, if it says nothing of the data.
+        """
+        if not is_of_data(error):
+            raise error
+        one = LeftOut(folder, error)
+        self.runs = [row for row in self.runs if not one.covers(row.dataset, row.run_id)]
+        self.layers = [row for row in self.layers if not one.covers(row.dataset, row.run_id)]
+        self.run_shards = [r for r in self.run_shards if not one.covers(r.dataset, r.run_id)]
+        self.class_sets = [r for r in self.class_sets if not one.covers(r.dataset, r.run_id)]
+        self.files = [file for file in self.files if not file["path"].startswith(f"{folder}/")]
+        if one.run_id is None:
+            self.shards = [row for row in self.shards if row.dataset != one.dataset]
+            self.datasets = [name for name in self.datasets if name != one.dataset]
+        self.left_out.append(one)
+
+    def tell_left_out(self) -> None:
+        """Warn of what cannot be read.
+
+        Raises:
+            NeuronsError: Nothing else is there.
+        """
+        if self.left_out and not self.datasets:
+            raise self.left_out[0].error
+        for one in self.left_out:
+            warn_once(one.told)
+
+    def files_of(self, table: str) -> list[FileEntry]:
+        """Files of one table, as manifests list them; paths are relative to the warehouse."""
+        return [file for file in self.files if file["table"] == table]
+
+    def paths(self, table: str) -> list[str]:
+        """Paths of the files of one table."""
+        return [file["path"] for file in self.files_of(table)]
+
+    def add_files(self, files: Iterable[FileEntry], written: int) -> None:
+        """Take the files of a record, each with the format it was written in: the record's, or its own."""
+        for file in files:
+            self.files.append({**file, "format": file.get("format", written)})
+
+    def fingerprint(self, settings: LabelSettings) -> str:
+        """Changes whenever the data, the SQL or the settings do."""
+        sql = [view.body for view in load_views()] + list(load_statements())
+        rest = [file for file in self.files if _marts_rest_on(file)]
+        files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
+        runs = [run._replace(is_compacted=False) for run in self.runs]
+        return digest([files, runs, self.run_shards, sql, _code_digests(), asdict(settings)])
+
+
+def _marts_rest_on(file: FileEntry) -> bool:
+    """Compaction changes no answer, and of zero-shot classes only those of the facets are used.
+
+    Samples, and what people say of them, are read by views that stay views.
+    """
+    if file["table"] == "class_scores":
+        return f"class_set={FACET_CLASS_SET}/" in file["path"]
+    apart = ("activations", "compact", "compact_stats", "shard_samples", "human_labels")
+    return file["table"] not in apart
+
+
+@cache
+def _code_digests() -> list[str]:
+    """Hashes of what marts rest on beside data and SQL: the lexicon, and what computes some of them."""
+    here = Path(__file__).parent.parent
+    files = [here / "concepts" / "lexicon.csv", *sorted((here / "evidence").glob("*.py"))]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
