@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.base.errors import ShardError
 from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
@@ -22,7 +22,7 @@ from pipeline.extract.step import extract_step
 from pipeline.probes.attack import ATTACK
 from pipeline.probes.probe import Probe, ProbeSummary, run_probe
 from pipeline.probes.stroop import STROOP
-from pipeline.report.summary import summarise, write_summary
+from pipeline.report.summary import Summary, summarise, write_summary
 from pipeline.stimuli.make import stimuli_step
 from pipeline.upkeep.build import BuildSummary, build
 from pipeline.upkeep.check import CheckResult, check
@@ -38,7 +38,7 @@ class Page:
 
     path: str
     """Of the page, in the warehouse."""
-    summary: dict[str, Any]
+    summary: Summary
 
 
 @dataclass(frozen=True)

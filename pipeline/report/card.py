@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.report.thumbnails import Picture
 
@@ -99,14 +99,28 @@ class Stratum:
 
 
 @dataclass(frozen=True)
+class Index:
+    """How multimodal a neuron is over forms of one origin; ``neuron_multimodality``."""
+
+    facet_origin: str
+    multimodality_index: float | None
+    """The smallest AUROC; null with fewer than two forms tested."""
+    p_value: float | None
+    facet_count: int | None
+    """Forms that were tested."""
+    weakest_facet: str | None
+    failed_facets: Sequence[str]
+
+
+@dataclass(frozen=True)
 class HalleBerry:
     """The Halle Berry test of the neuron's first candidate concept."""
 
     concept: str
     category: str
     origin: str
-    indices: tuple[dict[str, Any], ...]
-    """Rows of ``neuron_multimodality``: one by facet_origin."""
+    indices: tuple[Index, ...]
+    """One by facet_origin."""
     strata: tuple[Stratum, ...]
 
 
@@ -123,6 +137,21 @@ class Probability:
     probability: float
     low: float
     high: float
+    is_human: bool = False
+    """A person says what is shown."""
+
+
+@dataclass(frozen=True)
+class Clarity:
+    """How alike the top images are; ``neuron_clarity``."""
+
+    clarity: float
+    """Mean cosine of two of them."""
+    baseline_clarity: float
+    """And of two images of the run."""
+    clarity_sd: float | None
+    group_count: int
+    polysemanticity: float | None
 
 
 @dataclass(frozen=True)
@@ -161,8 +190,7 @@ class Card:
     """Ascending."""
     halle_berry: HalleBerry | None
     probabilities: tuple[Probability, ...]
-    clarity: dict[str, Any] | None
-    """The row of ``neuron_clarity``."""
+    clarity: Clarity | None
     groups: tuple[Group, ...]
     contrasting: tuple[Picture, ...]
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from markupsafe import Markup
 
 from pipeline.report import words
 from pipeline.report.figures import BLUE, FAINT, ORANGE, RULE, draw_bars
 from pipeline.report.pages import render_page
-from pipeline.report.run_report import Report
+from pipeline.report.run_report import Baselines, Multimodality, Report
 from pipeline.report.svg import draw_svg
 
 _WIDTH_PX, _BAR_PX = 620, 25
-_THRESHOLDS = (80, 90, 95)
 
 
 def render_report(report: Report, cards: Mapping[tuple[str, int], str] | None = None) -> str:
@@ -36,9 +34,8 @@ def render_report(report: Report, cards: Mapping[tuple[str, int], str] | None = 
             "labelled": _labelled(report.baselines),
             "scores": _scores(report.baselines),
             "multimodal": [
-                (row, _multimodal(row)) for row in report.multimodality if row["category"] == "all"
+                (row, _multimodal(row)) for row in report.multimodality if row.category == "all"
             ],
-            "thresholds": _THRESHOLDS,
         },
     )
 
@@ -53,38 +50,39 @@ def _bars(
     return Markup(draw_svg(_WIDTH_PX, _BAR_PX * len(rows) + 8, (200, 130, 4, 4), draw))
 
 
-def _labelled(row: dict[str, Any]) -> Markup | None:
-    bars = [("as they are", row["labelled_frac"], f"{row['labelled_frac']:.1%}")]
-    if row["permuted_frac"] is not None:
-        bars.append(("concepts permuted", row["permuted_frac"], f"{row['permuted_frac']:.2%}"))
-    chance = row["chance_count"] / row["neuron_count"]
+def _labelled(row: Baselines) -> Markup | None:
+    bars = [("as they are", row.labelled_frac, f"{row.labelled_frac:.1%}")]
+    if row.permuted_frac is not None:
+        bars.append(("concepts permuted", row.permuted_frac, f"{row.permuted_frac:.2%}"))
+    chance = row.chance_count / row.neuron_count
     bars.append(("expected by chance", chance, f"{chance:.2%}"))
     return _bars(bars, (BLUE, ORANGE, RULE) if len(bars) == 3 else (BLUE, RULE))
 
 
-def _scores(row: dict[str, Any]) -> Markup | None:
-    if row["label_score"] is None or row["constant_score"] is None:
+def _scores(row: Baselines) -> Markup | None:
+    if row.label_score is None or row.constant_score is None:
         return None
-    constant = f"{row['constant_score']:.3f}, {row['constant_concept']}"
+    constant = f"{row.constant_score:.3f}, {row.constant_concept}"
     return _bars(
         [
-            ("the labels", row["label_score"], f"{row['label_score']:.3f}"),
-            ("one constant label", row["constant_score"], constant),
+            ("the labels", row.label_score, f"{row.label_score:.3f}"),
+            ("one constant label", row.constant_score, constant),
             ("chance", 0.5, "0.5"),
         ],
         (BLUE, ORANGE, RULE),
     )
 
 
-def _multimodal(row: dict[str, Any]) -> Markup | None:
+def _multimodal(row: Multimodality) -> Markup | None:
     """Three thresholds: found, by chance, untrained."""
-    bars, kinds = [], [("", "multimodal", BLUE), ("by chance", "permuted", ORANGE)]
-    if row["untrained_run_count"]:
-        kinds.append(("untrained model", "untrained", FAINT))
-    for threshold in _THRESHOLDS:
-        for name, kind, _ in kinds:
-            value = row[f"{kind}_{threshold}_count"]
-            if value is not None:
-                told = name or f"index at least {threshold / 100}"
-                bars.append((told, float(value), f"{value:.4g}"))
-    return _bars(bars, [colour for *_, colour in kinds])
+    bars: list[tuple[str, float, str]] = []
+    for threshold, here in row.by_threshold.items():
+        values = {
+            f"index at least {threshold / 100}": here.found,
+            "by chance": here.by_chance,
+            "untrained model": here.untrained if row.untrained_run_count else None,
+        }
+        bars += [
+            (name, value, f"{value:.4g}") for name, value in values.items() if value is not None
+        ]
+    return _bars(bars, (BLUE, ORANGE, FAINT) if row.untrained_run_count else (BLUE, ORANGE))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.report.card import Card, Group, HalleBerry, Label, Stratum
+from pipeline.report.run_report import Baselines
 from pipeline.report.thumbnails import Picture
 from pipeline.warehouse.layer_axes import AXES
 
@@ -243,17 +243,17 @@ def describe_test(test: HalleBerry | None, tower: str = "visual") -> list[str]:
     if not test.indices:
         lines.append(f"{test.concept}: no form of any image is known here, only languages.")
     for row in test.indices:
-        origin = _FORMS.get(row["facet_origin"], row["facet_origin"])
-        if row["multimodality_index"] is None:
-            count = row["facet_count"] or 0
+        origin = _FORMS.get(row.facet_origin, row.facet_origin)
+        if row.multimodality_index is None:
+            count = row.facet_count or 0
             lines.append(f"{test.concept}, forms {origin}: no index, {count} of 2 forms tested.")
             continue
-        failed = row["failed_facets"] or []
-        verdict = f"fails in {', '.join(failed)}" if failed else "passes in all of them"
+        failed = ", ".join(row.failed_facets)
+        verdict = f"fails in {failed}" if failed else "passes in all of them"
         lines.append(
-            f"{test.concept}, forms {origin}: index {row['multimodality_index']:.3f} "
-            f"(p {row['p_value']:.2f}), the smallest AUROC of {row['facet_count']} forms "
-            f"({row['weakest_facet']}); {verdict}."
+            f"{test.concept}, forms {origin}: index {row.multimodality_index:.3f} "
+            f"(p {row.p_value:.2f}), the smallest AUROC of {row.facet_count} forms "
+            f"({row.weakest_facet}); {verdict}."
         )
     if thin := [s.name for s in test.strata if s.is_thin and s.auroc is not None]:
         lines.append(
@@ -304,15 +304,15 @@ def describe_clarity(card: Card) -> str:
     if clarity is None:
         return "Not computed: neurons build does, for neurons with two top images or more."
     parted = (
-        f"{clarity['group_count']} groups; polysemanticity {clarity['polysemanticity']:.2f}"
-        if (clarity["group_count"] or 0) > 1
+        f"{clarity.group_count} groups; polysemanticity {clarity.polysemanticity:.2f}"
+        if clarity.group_count > 1
         else "one group"
     )
     text = (
-        f"Clarity {clarity['clarity']:.3f} (mean cosine of two top images; two images of the run: "
-        f"{clarity['baseline_clarity']:.3f}"
+        f"Clarity {clarity.clarity:.3f} (mean cosine of two top images; two images of the run: "
+        f"{clarity.baseline_clarity:.3f}"
     )
-    sd = clarity["clarity_sd"]
+    sd = clarity.clarity_sd
     return f"{text}{'' if sd is None else f', {sd:+.1f} SD'}); {parted}."
 
 
@@ -331,16 +331,11 @@ def describe_contrasting(card: Card) -> str:
     return "None computed: neurons build does, for neurons with top images."
 
 
-def describe_chance(run: Mapping[str, Any], baselines: Mapping[str, Any]) -> list[str]:
-    """How much of a run's labels is to be believed; beside its most convincing neurons.
-
-    Args:
-        run: The row of ``runs``.
-        baselines: The row of ``label_baselines``.
-    """
+def describe_chance(baselines: Baselines, is_random: bool) -> list[str]:
+    """How much of a run's labels is to be believed; beside its most convincing neurons."""
     lines = []
-    labelled, chance = baselines["labelled_count"], baselines["chance_count"]
-    if run["is_random"]:
+    labelled, chance = baselines.labelled_count, baselines.chance_count
+    if is_random:
         lines.append(
             "The model's weights are random: it has learned nothing, and no neuron stands for a "
             "concept. What is labelled answers to colours, shapes and ink that go with one."
@@ -350,9 +345,7 @@ def describe_chance(run: Mapping[str, Any], baselines: Mapping[str, Any]) -> lis
     expected = (
         f"Of its {labelled:,} labels about {describe_count(chance)} are to be expected by chance"
     )
-    if chance is None:
-        lines.append("How many labels to expect by chance was not counted: run neurons build.")
-    elif 2 * chance >= labelled:
+    if 2 * chance >= labelled:
         lines.append(
             f"{expected}: half of them or more. Believe none of these by its numbers alone, not even "
             "the most convincing: they are the luckiest of many."
@@ -361,7 +354,7 @@ def describe_chance(run: Mapping[str, Any], baselines: Mapping[str, Any]) -> lis
         lines.append(
             f"{expected}; these are the best of them, and look better than a new one would."
         )
-    score, constant = baselines["label_score"], baselines["constant_score"]
+    score, constant = baselines.label_score, baselines.constant_score
     if score is not None and score < WEAK_SCORE:
         beside = "" if constant is None else f"; one constant label reaches {constant:.3f}"
         lines.append(
@@ -371,6 +364,6 @@ def describe_chance(run: Mapping[str, Any], baselines: Mapping[str, Any]) -> lis
     return lines
 
 
-def describe_count(value: float | None) -> str:
+def describe_count(value: float) -> str:
     """An expected number, for a person."""
-    return "–" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
+    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"

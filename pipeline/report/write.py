@@ -13,7 +13,7 @@ from pipeline.base.storage import Store
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import draw_card
 from pipeline.report.gather import gather_card
-from pipeline.report.run_report import gather_report
+from pipeline.report.gather_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import Neuron, find_neuron, find_run

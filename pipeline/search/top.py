@@ -82,7 +82,7 @@ def show_top(
     with connect(warehouse) as connection:
         tell_stale(connection, ("top_examples", "neuron_labels"))
         neuron = find_neuron(connection, **where)
-        axis = read_axis(connection, neuron.parameters)
+        axis = read_axis(connection, neuron)
         top = find_top(connection, neuron, k, polarity)
         title = f"{neuron.layer}  unit {neuron.unit}  {polarity}"
         say(title, label := _describe_label(connection, neuron, polarity))
@@ -143,7 +143,7 @@ def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, pola
             **neuron.parameters,
             "polarity": polarity,
             "k": k,
-            "axis": read_axis(connection, neuron.parameters),
+            "axis": read_axis(connection, neuron),
         },
     ).fetchall()
     texts = read_primary_texts(connection, neuron.dataset, [row[3] for row in found])

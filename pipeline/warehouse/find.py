@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import duckdb
 
@@ -55,7 +54,7 @@ class Neuron:
     """Its index in the layer, from 0."""
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, str | int]:
         """What a query is given of it, by name."""
         return asdict(self)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
+
+    from pipeline.warehouse.find import Neuron
 
 AXES = {
     "sd": "standard deviations from zero",
@@ -15,19 +16,14 @@ AXES = {
 """Each axis of ``layer_axes`` in words."""
 
 
-def read_axis(connection: duckdb.DuckDBPyConnection, layer: Mapping[str, Any]) -> str:
-    """The axis of a layer, ``sd`` or ``z``; ``sd`` for one whose neurons are all constant.
-
-    Args:
-        connection: Of ``pipeline.connect``.
-        layer: ``dataset``, ``run_id`` and ``layer``; anything else in it is passed over.
-    """
+def read_axis(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> str:
+    """The axis of a neuron's layer, ``sd`` or ``z``; ``sd`` for one whose neurons are all constant."""
     rows = connection.execute(
         """
         select axis from layer_axes
         where dataset = $dataset and run_id = $run_id and layer = $layer
         """,
-        {name: layer[name] for name in ("dataset", "run_id", "layer")},
+        {"dataset": neuron.dataset, "run_id": neuron.run_id, "layer": neuron.layer},
     ).fetchall()
     return str(rows[0][0]) if rows else "sd"
 

@@ -12,7 +12,8 @@ from pipeline.base.display import show
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import Store
 from pipeline.report import words
-from pipeline.report.run_report import DoubtfulList, ReportNeuron, gather_report
+from pipeline.report.gather_report import gather_report
+from pipeline.report.run_report import Baselines, DoubtfulList, Multimodality, ReportNeuron
 from pipeline.report.run_report_html import render_report
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_run
@@ -63,8 +64,8 @@ def test_a_report_holds_what_the_views_say(world):
         group by concept order by max((agreement, score)) desc
         """
     ).fetchall()
-    assert [(n.concept, n.unit) for n in report.convincing] == expected
-    doubtful = {group.title: [n.unit for n in group.neurons] for group in report.doubtful}
+    assert [(n.evidence.concept, n.evidence.unit) for n in report.convincing] == expected
+    doubtful = {g.title: [n.evidence.unit for n in g.neurons] for g in report.doubtful}
     worst = con.execute(
         "select unit from shown where is_labelled order by margin, unit limit 6"
     ).fetchall()
@@ -72,19 +73,19 @@ def test_a_report_holds_what_the_views_say(world):
     assert doubtful["Smallest margin over the runner-up"] == [unit for (unit,) in worst]
     assert "Weakest form (Halle Berry test)" not in doubtful  # there are no forms here
     assert any("random" in warning for warning in report.warnings)
-    assert [(n["unit"], n["is_labelled"]) for n in report.neurons] == [
+    assert [(n.unit, n.is_labelled) for n in report.neurons] == [
         (unit, unit % 10 == 0) for unit in range(100)
     ]
     for neuron in report.convincing:
         ids = con.execute(
             "select example_id from top_examples where layer = $layer and unit = $unit and "
             "polarity = 'positive' order by example_rank limit 6",
-            {"layer": neuron.layer, "unit": neuron.unit},
+            {"layer": neuron.evidence.layer, "unit": neuron.evidence.unit},
         ).fetchall()
         assert [(p.example_id,) for p in neuron.pictures] == ids
         shows = con.execute(
             "select example_id from run_concepts where concept = $concept and category = $category",
-            {"concept": neuron.concept, "category": neuron.category},
+            {"concept": neuron.evidence.concept, "category": neuron.evidence.category},
         ).fetchall()
         assert {(p.example_id,) for p in neuron.pictures if p.is_labelled} <= set(shows)
     assert any(p.is_labelled for n in report.convincing for p in n.pictures)
@@ -93,26 +94,22 @@ def test_a_report_holds_what_the_views_say(world):
 def test_a_page_says_so_and_escapes_what_users_wrote(world):
     con, store = world
     report = gather_report(con, store, *the_run(con))
-    neuron = ReportNeuron(
-        "<layer>", 5, EVIL, "<b>", None,
-        {**report.convincing[0].evidence, "runner_up": "<img src=x>", "multimodality_index": 0.75,
-         "weakest_facet": "<u>photo</u>", "facet_count": 3, "is_thin": True},
-        (make_picture(1),),
+    evidence = replace(
+        report.convincing[0].evidence,
+        layer="<layer>", unit=5, concept=EVIL, category="<b>", runner_up="<img src=x>",
+        multimodality_index=0.75, weakest_facet="<u>photo</u>", facet_count=3, is_thin=True,
     )  # fmt: skip
-    report.coverage.update(reject_reasons="<em>bad</em> 3", languages=["en", "<q>"])
-    summary = {
-        "layer": "<layer>", "facet_origin": "stimulus", "neuron_count": 100, "tested_count": 40,
-        "thin_count": 7, "untrained_run_count": 1,
-        **{f"multimodal_{t}_count": c for t, c in ((80, 30), (90, 20), (95, 10))},
-        **{f"permuted_{t}_count": 0.25 for t in (80, 90, 95)},
-        **{f"untrained_{t}_count": 1.5 for t in (80, 90, 95)},
-    }  # fmt: skip
+    neuron = ReportNeuron(evidence, None, (make_picture(1),))
+    summary = Multimodality(
+        "<layer>", "stimulus", "all", 100, 40, 7, 1, 30, 20, 10, *[0.25] * 3, *[1.5] * 3
+    )
     report = replace(
         report,
+        coverage=replace(report.coverage, reject_reasons="<em>bad</em> 3", languages=["en", "<q>"]),
         convincing=(neuron,),
         doubtful=(DoubtfulList("Smallest AUROC", (neuron,)),),
         categories=((EVIL, 4), ("animal", 3)),
-        multimodality=({**summary, "category": "all"}, {**summary, "category": "<i>animal</i>"}),
+        multimodality=(summary, replace(summary, category="<i>animal</i>")),
         warnings=("<s>careful</s>",),
     )
     html = render_report(report)
@@ -132,9 +129,10 @@ def test_a_page_says_so_and_escapes_what_users_wrote(world):
 
 def test_how_many_labels_are_chance_is_told_beside_the_most_convincing():
     def told(labelled, chance, score=0.9, is_random=False):
-        figures = {"labelled_count": labelled, "chance_count": chance}
-        scores = {"label_score": score, "constant_score": 0.6}
-        return " ".join(words.describe_chance({"is_random": is_random}, figures | scores))
+        figures = Baselines(
+            *(1000, labelled, 0, labelled / 1000, 100, 0.0, 0.05, chance, score, "dog", 0.6)
+        )
+        return " ".join(words.describe_chance(figures, is_random))
 
     assert told(500, 25.0) == (
         "Of its 500 labels about 25 are to be expected by chance; these are the best of them, and "
@@ -145,7 +143,7 @@ def test_how_many_labels_are_chance_is_told_beside_the_most_convincing():
     weak = "excites a labelled neuron more than another in 61% of pairs (chance: 50%; one constant"
     assert weak in told(500, 25.0, score=0.61)
     assert "it has learned nothing" in told(500, 25.0, is_random=True)
-    assert told(0, None) == ""
+    assert told(0, 0.0) == ""
 
 
 def test_the_command_writes_one_page(tiny_warehouse, tmp_path, told):

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.layer_axes import AXES, read_axis, say_strength
 from pipeline.warehouse.views import find_view
 
@@ -51,7 +52,7 @@ def test_the_axis_follows_from_what_the_layer_is_and_where_it_rests(is_rectified
 def test_a_layer_of_constant_neurons_has_none():
     con = open_layers(("l", True, [(1.0, 0.0)]))
     assert con.execute("from layer_axes").fetchall() == []
-    assert read_axis(con, {"dataset": "d", "run_id": "r", "layer": "l", "unit": 0}) == "sd"
+    assert read_axis(con, Neuron("d", "r", "l", 0)) == "sd"
 
 
 def test_neurons_of_an_image_are_ranked_each_on_its_own_axis():

@@ -10,9 +10,11 @@ from PIL import Image
 
 from pipeline.report.card import (
     Card,
+    Clarity,
     Group,
     HalleBerry,
     HistogramBin,
+    Index,
     Label,
     Probability,
     SampleBin,
@@ -85,15 +87,7 @@ def make_card(**more: Any) -> Card:
         Stratum("word language", "en", "stimulus", 4, 30, 0.9, 0.01, False, 0.3, 0.7),
         Stratum("word language", "de", "stimulus", 1, 30, 1.0, 0.01, False, 0.3, 0.7, True),
     )
-    index = {
-        "concept": EVIL,
-        "facet_origin": "stimulus",
-        "multimodality_index": 0.55,
-        "p_value": 0.31,
-        "facet_count": 2,
-        "weakest_facet": "line drawing",
-        "failed_facets": ["line drawing"],
-    }
+    index = Index("stimulus", 0.55, 0.31, 2, "line drawing", ["line drawing"])
     values: dict[str, Any] = {
         "dataset": "d",
         "run_id": "r",
@@ -121,15 +115,7 @@ def make_card(**more: Any) -> Card:
             for what in (EVIL, "any region", "human thing (anna)")
             for n, hits in ((-1, 0), (0, 4), (1, 15))
         ),
-        "clarity": {
-            "top_size": 50,
-            "clarity": 0.41,
-            "baseline_clarity": 0.12,
-            "clarity_sd": 22.5,
-            "group_count": 2,
-            "silhouette": 0.5,
-            "polysemanticity": 0.48,
-        },
+        "clarity": Clarity(0.41, 0.12, 22.5, group_count=2, polysemanticity=0.48),
         "groups": (
             Group(30, EVIL, 20, tuple(make_picture(200 + n) for n in range(5))),
             Group(20, None, 0, tuple(make_picture(210 + n) for n in range(4))),
