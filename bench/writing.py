@@ -11,8 +11,9 @@ import torch
 from bench.data import synthesise_activations, synthetic_output
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
 from pipeline.base.storage import Store
+from pipeline.extract.activation_file import write_activations
 from pipeline.extract.results import Results
-from pipeline.extract.write import ShardWriter, write_activations
+from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import Shard
 
 UNIT_COUNT = 2560
@@ -50,9 +51,7 @@ def _report_share(store: Store, count: int, positive_frac: float, rounds: int) -
 
     def write() -> None:
         columns = torch.cat([batch.pooled[output.layer.name].T for batch in batches], dim=1)
-        _, written = write_activations(
-            store, "activations.parquet", columns, ids.numpy(), "positive"
-        )
+        _, written = write_activations(store, "activations.parquet", columns, ids, "positive")
         sizes.append(written.bytes)
 
     def write_shard() -> None:

@@ -23,7 +23,7 @@ from pipeline.evidence.matrix import (
     list_layers,
     load_embeddings,
 )
-from pipeline.extract.sketch import order_keys
+from pipeline.extract.ranking import order_keys
 from pipeline.tables.computed import DERIVED
 
 TOP_K = 100

@@ -19,6 +19,7 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.extract.decode import start_decode_thread
+from pipeline.extract.device import beside, bound_memory
 from pipeline.extract.encode import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.open import Run
@@ -40,6 +41,9 @@ from pipeline.tables.schema import TABLES
 
 PENDING_BATCHES = 4
 """Batches that may wait for the writer before the model waits too (bounded memory)."""
+
+LAYER_THREADS = 4
+"""Layers that are written side by side where the model runs on a GPU and leaves the cores free."""
 
 
 _TABLES = (
@@ -75,6 +79,7 @@ class ShardWork:
         config: ExtractConfig,
         summary: RunSummary,
         progress: ProgressCallback,
+        device: torch.device,
     ) -> None:
         self.store, self.run, self.config = store, run, config
         self.summary, self.progress = summary, progress
@@ -82,6 +87,9 @@ class ShardWork:
         self._locks = ShardLocks(store, run.folder)
         self._writers: dict[int, ShardWriter] = {}
         self._thread = ThreadPoolExecutor(1, "writer", initializer=start_decode_thread)
+        self._device = device
+        self._layer_threads = start_layer_threads(len(run.outputs), device)
+        self._memory_budget = bound_memory(config.memory_budget_mb << 20, device)
         self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
         self._todo: dict[int, Shard] = {}
@@ -98,6 +106,8 @@ class ShardWork:
                 self.drain()
         finally:
             self._thread.shutdown(wait=True, cancel_futures=True)
+            if self._layer_threads is not None:
+                self._layer_threads.shutdown(wait=True, cancel_futures=True)
             self._locks.release_all()
             self.progress.finish()
 
@@ -164,7 +174,8 @@ class ShardWork:
                 self.run.outputs,
                 duplicates,
                 self.config.top_k,
-                self.config.memory_budget_mb << 20,
+                self._memory_budget,
+                self._layer_threads,
             )
             yield plan
 
@@ -197,7 +208,8 @@ class ShardWork:
         if self._is_broken:  # else a shard could be committed without the batch that failed
             return
         self._is_broken = True
-        self._write_batch(pending, batch)
+        with beside(self._device):
+            self._write_batch(pending, batch)
         self._is_broken = False
 
     def _write_batch(self, pending: Pending | None, batch: Batch) -> None:
@@ -308,12 +320,20 @@ class ShardWork:
         self.progress.advance(0, note)
 
 
+def start_layer_threads(layer_count: int, device: torch.device) -> ThreadPoolExecutor | None:
+    """Threads beside the writer's; None if they would only take the model's cores, or have no work."""
+    count = min(layer_count, LAYER_THREADS)
+    if device.type != "cuda" or count < 2:
+        return None
+    return ThreadPoolExecutor(count, "layer", initializer=start_decode_thread)
+
+
 def _finite_only(results: Results) -> Results:
     keep = results.is_finite
     return replace(
         results,
         example_ids=results.example_ids[keep],
-        pooled={name: values[keep] for name, values in results.pooled.items()},
+        pooled={name: values[keep.to(values.device)] for name, values in results.pooled.items()},
         embeddings=results.embeddings[keep],
         is_finite=keep[keep],
     )

@@ -13,6 +13,7 @@ from pipeline.clip.hooks import Capture, capture_layers, end_positions
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip
 from pipeline.extract.decode import normalise
+from pipeline.extract.device import mark, start_copies
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.stream import Batch
 
@@ -20,35 +21,40 @@ AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float1
 
 
 class Pending:
-    """Results that are still on their way from the device.
+    """Results that the device may still be computing.
 
-    On CUDA the copies run behind the next batch's kernels; :meth:`wait` is called by the writer's
-    thread, so that the main thread never waits for the device.
+    On CUDA the activations stay there; embeddings and flags are copied behind the next batch's kernels.
+    :meth:`wait` is called by the writer's thread, so that the main thread never waits for the device.
+
+    Args:
+        batch: Of which batch.
+        embeddings: ``[N, D]``.
+        is_finite: bool ``[N]``.
+        pooled: Activations by layer, ``[N, U]``.
     """
 
-    def __init__(self, batch: Batch, tensors: dict[str, torch.Tensor]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        embeddings: torch.Tensor,
+        is_finite: torch.Tensor,
+        pooled: dict[str, torch.Tensor],
+    ) -> None:
         self.batch = batch
-        self._event: torch.cuda.Event | None = None
-        device = next(iter(tensors.values())).device if tensors else torch.device("cpu")
-        if device.type == "cuda":
-            self._host = {}
-            for name, tensor in tensors.items():
-                host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-                self._host[name] = host.copy_(tensor, non_blocking=True)
-            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch has no types there
-            self._event.record(torch.cuda.current_stream(device))
-        else:
-            self._host = {name: tensor.cpu() for name, tensor in tensors.items()}
+        self._copies = start_copies([embeddings, is_finite])
+        stays = embeddings.device.type == "cuda"
+        self._pooled = pooled if stays else {name: t.cpu() for name, t in pooled.items()}
+        self._event = mark(embeddings.device)
 
     def wait(self) -> Results:
-        """The results on the CPU; blocks until they are there."""
+        """The results; blocks until they are there."""
+        embeddings, is_finite = self._copies
         if self._event is not None:
             self._event.synchronize()
-        # Pinned memory is scarce: what waits to be written is kept in ordinary memory.
-        pinned = self._event is not None
-        host = {name: t.clone() if pinned else t for name, t in self._host.items()}
+            # Pinned memory is scarce: what waits to be written is kept in ordinary memory.
+            embeddings, is_finite = embeddings.clone(), is_finite.clone()
         ids = torch.tensor([e.example_id for e in self.batch.examples], dtype=torch.int64)
-        return Results(ids, embeddings=host.pop(""), is_finite=host.pop("finite"), pooled=host)
+        return Results(ids, self._pooled, embeddings, is_finite)
 
 
 class Encoder:
@@ -111,12 +117,11 @@ class Encoder:
                 capture.ends = end_positions(self.clip, tokens)
                 model.encode_text(tokens)
         finite = torch.isfinite(embeddings).all(1)
-        tensors = {"": embeddings.half()}
+        pooled = {}
         for output in self.outputs:
             values = capture.pooled[output.layer.name]
             finite &= torch.isfinite(values).all(1)
-            tensors[output.layer.name] = values.to(output.dtype)
-        tensors["finite"] = finite
-        pending = Pending(batch, tensors)
+            pooled[output.layer.name] = values.to(output.dtype)
+        pending = Pending(batch, embeddings.half(), finite, pooled)
         batch.plan.seconds["forward"] += time.perf_counter() - began
         return pending

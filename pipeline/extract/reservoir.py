@@ -14,10 +14,10 @@ as good as theirs, and it saves half of the rows. So the lowest bin of a side re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
+
+from pipeline.extract.primitives import find_true, sort_rows, take_first
 
 SAMPLES_PER_BIN = 12
 """Examples that a shard keeps of each neuron and bin."""
@@ -27,131 +27,133 @@ OCTAVES = 32
 
 BIN_COUNT = 2 * OCTAVES + 1
 
-_BIN_OF_KEY = np.r_[OCTAVES + 1 : BIN_COUNT, np.arange(OCTAVES)[::-1], OCTAVES]
-_KEY_OF_BIN = np.argsort(_BIN_OF_KEY)
-
-Array = np.ndarray[Any, np.dtype[Any]]
+_MANTISSA_BITS = 10
+_BIN_BITS = 7  # of bin + 32 in 0..64, and of 127 for what is never drawn
 
 
-def priorities(example_ids: Array) -> Array:
-    """uint32 ``[N]``: MurmurHash3's 32-bit finaliser of each example_id (int64, not negative).
+def priorities(example_ids: torch.Tensor) -> torch.Tensor:
+    """int64 ``[N]`` in 0..2^32 - 1: MurmurHash3's 32-bit finaliser of each id (int64, not negative).
 
     The macro ``sample_priority`` in ``sql/macros/samples.sql`` is the same function.
     """
-    ids = example_ids.astype(np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    value = (ids & mask) + (ids >> np.uint64(32)) * np.uint64(2654435761) + np.uint64(2654435769)
+    mask = 0xFFFFFFFF  # products wrap around at 2^64, and what is kept of them is right
+    value = (example_ids & mask) + (example_ids >> 32) * 2654435761 + 2654435769
     value &= mask
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        value ^= value >> np.uint64(shift)
-        value = (value * np.uint64(factor)) & mask
-    value ^= value >> np.uint64(16)
-    return value.astype(np.uint32)
+        value ^= value >> shift
+        value = (value * factor) & mask
+    value ^= value >> 16
+    return value
 
 
 @dataclass
 class Samples:
     """The sketch of some examples of one layer.
 
-    Arrays of equal length, ordered by (unit, bin, priority, example_id): whole numbers ``unit``,
-    ``bin`` in -32..32 (0 is exactly zero, otherwise the sign of the activation) and ``example_id``;
-    ``activation`` as stored. ``counts`` is int64 ``[U, 65]``: examples in each bin, column ``bin + 32``.
-    ``is_whole`` says that they are all of the shard, so that its low octaves are one bin already.
+    Tensors of equal length, ordered by (unit, bin, priority, example_id): int64 ``unit``, ``bin`` in
+    -32..32 (0 is exactly zero, otherwise the sign of the activation) and ``example_id``; ``activation``
+    as stored. ``counts`` is int64 ``[U, 65]``: examples in each bin, column ``bin + 32``. ``is_whole``
+    says that they are all of the shard, so that its low octaves are one bin already.
     """
 
-    unit: Array
-    bin: Array
-    example_id: Array
-    activation: Array
-    counts: Array
+    unit: torch.Tensor
+    bin: torch.Tensor
+    example_id: torch.Tensor
+    activation: torch.Tensor
+    counts: torch.Tensor
     is_whole: bool = True
 
 
-def choose_floors(moments: Array) -> Array:
-    """uint8 ``[U]``: the octave of half a standard deviation; those below it become one bin.
+def choose_floors(moments: torch.Tensor) -> torch.Tensor:
+    """int64 ``[U]``: the octave of half a standard deviation; those below it become one bin.
 
     Args:
         moments: Float64 ``[13, U]`` of `Partials`.
     """
-    count = np.maximum(moments[0], 1)
+    count = moments[0].clamp(min=1)
     variance = moments[5] / count - (moments[4] / count) ** 2
     # The last bits of the sums depend on the order: exact powers of two must not.
-    half_sd = np.sqrt(np.maximum(variance, 0)) / 2 * (1 + 1e-9)
-    exponents = np.frexp(half_sd)[1] + 14
-    return np.where(half_sd > 0, exponents.clip(0, OCTAVES - 1), 0).astype(np.uint8)
+    half_sd = variance.clamp(min=0).sqrt() / 2 * (1 + 1e-9)
+    exponents = torch.frexp(half_sd).exponent.long() + 14
+    return exponents.clamp(0, OCTAVES - 1) * (half_sd > 0)
 
 
-def count_octaves(histogram: Array) -> Array:
-    """int64 ``[U, 65]``: octaves of the quarter octaves of `sketch.histogram`."""
-    side = histogram.shape[1] // 2
-    padded = np.zeros((len(histogram), 2, 4 * OCTAVES), np.int64)
-    padded[:, 0, :side] = histogram[:, :side][:, ::-1]
-    padded[:, 1, :side] = histogram[:, side + 1 :]
-    octaves = padded.reshape(len(histogram), 2, OCTAVES, 4).sum(3)
-    zero = histogram[:, side : side + 1]
-    return np.concatenate([octaves[:, 0, ::-1], zero, octaves[:, 1]], axis=1)
-
-
-def order_by_priority(example_ids: Array, is_duplicate: Array) -> Array:
+def order_by_priority(example_ids: torch.Tensor, is_duplicate: torch.Tensor) -> torch.Tensor:
     """int64, the columns that may be drawn, repeated images left out, in order of priority."""
-    columns = np.flatnonzero(~is_duplicate)
-    return columns[np.argsort(priorities(example_ids[columns]), kind="stable")]
+    columns = (~is_duplicate).nonzero().flatten()
+    return columns[torch.argsort(priorities(example_ids[columns]), stable=True)]
 
 
 def draw_samples(
-    values: torch.Tensor, top_bytes: torch.Tensor, order: Array, counts: Array, floors: Array
-) -> tuple[Array, Array, Array, Array]:
+    order: torch.Tensor, by_priority: torch.Tensor, floors: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Rows, bins and columns of the sketch of a block of activations, and its counts.
 
     Args:
-        values: ``[U, N]``, float16 or float32, finite.
-        top_bytes: uint8 ``[U, N]``, sign, exponent and two bits of the mantissa of each as float16.
-        order: int64 ``[M]``, the columns that may be drawn, in ascending order of priority.
-        counts: int64 ``[U, 65]``, how many of these are in each octave.
-        floors: uint8 ``[U]``; octaves below it are one bin, and 0 keeps all apart.
+        order: int16 ``[U, N]`` of `ranking.order_values`, of the activations as float16.
+        by_priority: int64 ``[M]``, the columns that may be drawn, in ascending order of priority.
+        floors: int64 ``[U]``; octaves below it are one bin, and 0 keeps all apart.
     """
-    least = np.maximum(floors, 1) - 1
-    codes = top_bytes.numpy() >> 2  # 32 for the sign, and the octave
-    keys = np.maximum(codes & (OCTAVES - 1), least[:, None])
-    keys |= codes & OCTAVES
-    if counts[:, OCTAVES].any():
-        keys[(values == 0).numpy()] = 2 * OCTAVES
-    # A radix sort, because the keys are single bytes; it is stable, so priorities stay in order.
-    ranked = np.argsort(np.take(keys, order, axis=1), axis=1, kind="stable")
-    counts = _lift(counts, least.astype(np.int64))
-    by_key = counts[:, _BIN_OF_KEY]
-    starts = (np.cumsum(by_key, axis=1) - by_key)[:, _KEY_OF_BIN]
-    units, bins = np.nonzero(counts)
-    kept = np.minimum(counts[units, bins], SAMPLES_PER_BIN)
-    within = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
-    rows = np.repeat(units, kept)
-    columns = order[ranked[rows, np.repeat(starts[units, bins], kept) + within]]
-    return rows, np.repeat(bins - OCTAVES, kept), columns, counts
+    rows, columns = order.shape
+    dtype, shift = (torch.int32, 24) if columns < 1 << 24 else (torch.int64, 32)
+    # All ones for what may not be drawn: it comes after every bin.
+    ranks = torch.full((columns,), (1 << (_BIN_BITS + shift)) - 1, dtype=dtype, device=order.device)
+    ranks[by_priority] = torch.arange(len(by_priority), dtype=dtype, device=order.device)
+    least = ((floors.clamp(min=1) - 1) << _MANTISSA_BITS).to(order.dtype)
+    lifted = torch.maximum(order.abs(), least[:, None]).mul_(order.sign())  # zero stays zero
+    keys = bins_of(lifted, _MANTISSA_BITS).add_(OCTAVES).to(dtype).bitwise_left_shift_(shift)
+    keys = sort_rows(keys.bitwise_or_(ranks))
+    edges = torch.arange(BIN_COUNT + 1, dtype=dtype, device=order.device) << shift
+    ends = torch.searchsorted(keys, edges.expand(rows, -1).contiguous())
+    counts = ends.diff(dim=1)
+    filled = find_true(counts > 0)
+    row = filled // BIN_COUNT
+    starts = row * columns + ends[:, :-1].flatten().index_select(0, filled)
+    kept = counts.flatten().index_select(0, filled).clamp_(max=SAMPLES_PER_BIN)
+    groups, places = take_first(starts, kept)
+    taken = keys.flatten().index_select(0, places) & ((1 << shift) - 1)
+    return (
+        row.index_select(0, groups),
+        (filled - row * BIN_COUNT - OCTAVES).index_select(0, groups),
+        by_priority.index_select(0, taken),
+        counts,
+    )
 
 
-def merge_samples(parts: list[Samples], floors: Array) -> Samples:
-    """The sketch of the union of disjoint sets of examples, with the floors (uint8 ``[U]``) of it."""
-    least = np.maximum(floors, 1).astype(np.int64) - 1
+def bins_of(order: torch.Tensor, bits: int) -> torch.Tensor:
+    """Bins of whole numbers in the order of floats: 0 for zero, then 1 and on for each ``2^bits``.
+
+    The same below zero; a bin is closed toward zero. ``order`` is int16 and spares its least value.
+    """
+    is_negative, is_positive = order >> 15, order.neg() >> 15  # -1 or 0
+    return ((order + is_negative) >> bits) - is_positive
+
+
+def merge_samples(parts: list[Samples], floors: torch.Tensor) -> Samples:
+    """The sketch of the union of disjoint sets of examples, with the floors (int64 ``[U]``) of it."""
+    least = floors.clamp(min=1) - 1
     unit, bins, ids, values = (
-        np.concatenate([getattr(part, name) for part in parts])
+        torch.cat([getattr(part, name) for part in parts])
         for name in ("unit", "bin", "example_id", "activation")
     )
-    lifted = np.sign(bins) * np.maximum(np.abs(bins), least[unit] + 1)
-    order = np.lexsort((ids, priorities(ids), lifted, unit))
-    unit, bins, ids, values = unit[order], lifted[order], ids[order], values[order]
-    keys = unit.astype(np.int64) * BIN_COUNT + bins
-    starts = np.searchsorted(keys, keys)
-    keep = np.arange(len(keys)) - starts < SAMPLES_PER_BIN
-    counts = _lift(np.sum([part.counts for part in parts], axis=0), least)
-    return Samples(unit[keep], bins[keep].astype(np.int16), ids[keep], values[keep], counts)
+    lifted = bins.sign() * torch.maximum(bins.abs(), least[unit] + 1)
+    groups = unit * BIN_COUNT + lifted + OCTAVES
+    order = torch.argsort(ids, stable=True)
+    order = order[torch.argsort(priorities(ids[order]), stable=True)]
+    order = order[torch.argsort(groups[order], stable=True)]
+    groups = groups[order]
+    within = torch.arange(len(groups)) - torch.searchsorted(groups, groups)
+    order = order[within < SAMPLES_PER_BIN]
+    counts = _lift(torch.stack([part.counts for part in parts]).sum(0), least)
+    return Samples(unit[order], lifted[order], ids[order], values[order], counts)
 
 
-def _lift(counts: Array, least: Array) -> Array:
+def _lift(counts: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
     """Counts with what is in the octaves below ``least`` (``[U]``) added to it, on both sides."""
-    bins = np.arange(BIN_COUNT) - OCTAVES
-    result = counts.copy()
+    bins = torch.arange(BIN_COUNT) - OCTAVES
+    result = counts.clone()
     for sign in (-1, 1):
         is_low = (bins * sign > 0) & (bins * sign <= least[:, None])
         result[is_low] = 0
-        result[np.arange(len(counts)), OCTAVES + sign * (1 + least)] += (counts * is_low).sum(1)
+        result[torch.arange(len(counts)), OCTAVES + sign * (1 + least)] += (counts * is_low).sum(1)
     return result

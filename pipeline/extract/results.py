@@ -23,10 +23,11 @@ class LayerOutput:
 
 @dataclass
 class Results:
-    """What one batch leaves behind, on the CPU.
+    """What one batch leaves behind.
 
-    ``pooled`` maps a layer's name to ``[N, U]`` in the stored type, ``embeddings`` is float16
-    ``[N, D]``, ``is_finite`` is bool ``[N]``: all values of the example were finite before rounding.
+    ``pooled`` maps a layer's name to ``[N, U]`` in the stored type, on the GPU if it was computed on one.
+    All else is on the CPU: ``embeddings`` is float16 ``[N, D]``, ``is_finite`` is bool ``[N]``, all
+    values of the example were finite before rounding.
     """
 
     example_ids: torch.Tensor

@@ -61,7 +61,7 @@ def extract(
     encoder = Encoder(clip, run.outputs, spec, config.precision)
     todo = [s for s in dataset.shards if ordinals is None or s.ordinal in ordinals]
     summary = RunSummary(run.run_id, dataset.name, shard_count=len(todo))
-    work = ShardWork(store, run, config, summary, progress or NoProgress())
+    work = ShardWork(store, run, config, summary, progress or NoProgress(), clip.device)
     with encoder.hooked(), work:
         work.begin(dataset, todo)
         while left := work.left():  # more than once only if another process holds some shards

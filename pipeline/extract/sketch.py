@@ -11,16 +11,17 @@ in float64, and of one whose values differ by a last bit none; these leave 13.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 
+from pipeline.extract.device import to_host
+from pipeline.extract.ranking import find_extremes, order_values
 from pipeline.extract.reservoir import (
     Samples,
+    bins_of,
     choose_floors,
-    count_octaves,
     draw_samples,
     merge_samples,
     order_by_priority,
@@ -49,9 +50,10 @@ MOMENTS = (
 )
 """Rows of ``Partials.moments``, named as in the table ``shard_stats``."""
 
-_UNITS_PER_BLOCK = 64
-_CHUNK = 8
-_SPARE = 32
+_QUARTER_BITS = 8
+_BLOCK = {"cpu": 1 << 18, "cuda": 1 << 22}
+_SUM_BLOCK = {"cpu": 1 << 16, "cuda": 1 << 22}
+"""Activations at once: what is made of them stays in a CPU's cache, or in a quarter of a gigabyte."""
 
 
 def bin_edges(bin_: int) -> tuple[float, float]:
@@ -68,104 +70,71 @@ def bin_edges(bin_: int) -> tuple[float, float]:
     return (edge(index), far) if bin_ > 0 else (-far, -edge(index))
 
 
-def _top_bytes(values: torch.Tensor) -> torch.Tensor:
-    """uint8, the sign, exponent and two bits of the mantissa of each value, rounded toward zero."""
-    if values.dtype == torch.float32:
-        halves = values.clamp(-65536.0, 65536.0).half()
-        beyond = halves.float().abs() > values.abs()  # rounded away from zero: one step back
-        beyond &= values.abs() < 65536.0  # but from 2^16 on, infinity is the last bin
-        values = (halves.view(torch.int16) - beyond.short()).view(torch.float16)
-    # flat first: with one column, "contiguous" says nothing about the strides
-    return values.contiguous().flatten().view(torch.uint8)[1::2].view(values.shape)
+def order_halves(values: torch.Tensor) -> torch.Tensor:
+    """int16, the order (`ranking.order_values`) of each value as float16, rounded toward zero.
+
+    What is not zero stays on its side of it, and what is 2^16 or more is beyond all float16.
+    """
+    if values.dtype == torch.float16:
+        return order_values(values)
+    halves = values.clamp(-65536.0, 65536.0).half()
+    away = halves.float().abs() > values.abs()  # rounded away from zero: one step back
+    away &= values.abs() < 65536.0  # but from 2^16 on, infinity is the last bin
+    steps = order_values(halves).abs() - away.short()
+    return steps.clamp_(min=1).mul_(values.sign().short())
 
 
-def histogram(values: torch.Tensor) -> torch.Tensor:
+def count_bins(order: torch.Tensor) -> torch.Tensor:
     """Counts on the fixed edges, int64 ``[U, 251]``, column ``bin + 125``.
 
     Args:
-        values: ``[U, N]``, float16 or float32, finite.
+        order: int16 ``[U, N]`` of `order_halves`.
     """
-    rows, bins = len(values), HISTOGRAM_BINS
-    offsets = torch.arange(rows, dtype=torch.int32)[:, None] * 256
-    bytes_ = (_top_bytes(values).int() + offsets).flatten()
-    counts = torch.bincount(bytes_, minlength=rows * 256).view(rows, 256)
-    zeros = count_true(values == 0)
-    signed_zeros = count_true(values.view(_INTEGERS[values.dtype]) == 0)
-    result = torch.zeros(rows, 2 * bins + 1, dtype=torch.int64)
-    result[:, bins + 1 :] = counts[:, :bins]
-    result[:, :bins] = counts[:, 128 : 128 + bins].flip(1)
-    result[:, bins] = zeros
-    result[:, bins + 1] -= signed_zeros
-    result[:, bins - 1] -= zeros - signed_zeros
-    return result
+    rows, width = len(order), 2 * HISTOGRAM_BINS + 1
+    offsets = torch.arange(rows, dtype=torch.int32, device=order.device) * width + HISTOGRAM_BINS
+    codes = bins_of(order, _QUARTER_BITS) + offsets[:, None]
+    return torch.bincount(codes.flatten(), minlength=rows * width).view(rows, width)
 
 
-_INTEGERS = {torch.float16: torch.int16, torch.float32: torch.int32}
-
-
-def count_true(mask: torch.Tensor) -> torch.Tensor:
-    """Number of true entries in each row, int64. (``sum`` over booleans is three times slower.)"""
-    return torch.tensor([int(np.count_nonzero(row)) for row in mask.numpy()])
-
-
-def order_keys(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """int64, unique in each row: descending key = descending value, then ascending column."""
-    bits = (values + 0.0).view(torch.int32)  # + 0.0 turns -0.0 into 0.0
-    order = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    return (order.long() << 32) | (0xFFFFFFFF - columns)
-
-
-def _candidates(values: torch.Tensor, k: int) -> torch.Tensor | None:
-    """Columns ``[U, M]`` that hold all of the top-k of each row, ties included; None if unsure.
-
-    The k-th largest of the chunks' maxima bounds the k-th largest value from below, so only chunks
-    at or above it matter. More chunks than expected at the bound itself (ties) make it unsure.
-    """
-    chunk_count = values.shape[1] // _CHUNK
-    taken = k + _SPARE
-    if chunk_count < 2 * taken:
-        return None
-    inside = chunk_count * _CHUNK
-    maxima = values[:, :inside].view(len(values), _CHUNK, chunk_count).amax(1)
-    best, chunks = maxima.topk(taken, dim=1)
-    if bool((best[:, -1] >= best[:, k - 1]).any()):
-        return None
-    columns = (chunks[:, :, None] + torch.arange(_CHUNK) * chunk_count).flatten(1)
-    rest = torch.arange(inside, values.shape[1]).expand(len(values), -1)
-    return torch.cat([columns, rest], dim=1)
-
-
-def _top(values: torch.Tensor, k: int, only_above_zero: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows and columns of the top-k of each row with the full tie-break, row by row, best first."""
-    count = min(k, values.shape[1])
-    if count == 0:
-        nothing = torch.zeros(0, dtype=torch.int64)
-        return nothing, nothing
-    columns = _candidates(values, count)
-    if columns is None:
-        columns = torch.arange(values.shape[1]).expand(len(values), -1)
-        keys = order_keys(values, columns)
-    else:
-        keys = order_keys(values.gather(1, columns), columns)
-    best, places = keys.topk(count, dim=1)
-    keep = (best >> 32) > 0 if only_above_zero else torch.ones_like(best, dtype=torch.bool)
-    rows, ranks = keep.nonzero(as_tuple=True)
-    return rows, columns.gather(1, places)[rows, ranks]
+Top = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Unit and example_id, both int64, and activation, best first within a unit."""
 
 
 @dataclass
 class Partials:
-    """Partials of one layer over part of a shard. Tensors are on the CPU.
+    """Partials of one layer over part of a shard, where the activations were.
 
     ``moments`` is float64 ``[13, U]``, the rows of `MOMENTS`. ``histogram`` is int64 ``[U, 251]``.
-    ``top`` maps a polarity to ``(unit, example_id, activation)``, best first within a unit.
-    ``samples`` are a few examples of each neuron and octave.
+    ``top`` maps a polarity to its examples. ``samples`` are a few examples of each neuron and octave.
     """
 
     moments: torch.Tensor
     histogram: torch.Tensor
-    top: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+    top: dict[str, Top]
     samples: Samples
+
+    def to_host(self) -> Partials:
+        """The same on the CPU, in one go."""
+        samples = self.samples
+        moments, histogram, *rest = to_host(
+            [
+                *(self.moments, self.histogram),
+                *(tensor for top in self.top.values() for tensor in top),
+                *(samples.unit, samples.bin, samples.example_id),
+                *(samples.activation, samples.counts),
+            ]
+        )
+        return _gather(moments, histogram, rest, samples.is_whole)
+
+
+def _gather(
+    moments: torch.Tensor, histogram: torch.Tensor, rest: list[torch.Tensor], is_whole: bool
+) -> Partials:
+    """Partials of their tensors: three for each polarity, then those of the samples."""
+    top = {"positive": (rest[0], rest[1], rest[2]), "negative": (rest[3], rest[4], rest[5])}
+    unit, bins, example_id, activation, counts = rest[6:]
+    samples = Samples(unit, bins, example_id, activation, counts, is_whole)
+    return Partials(moments, histogram, top, samples)
 
 
 def sketch(
@@ -176,7 +145,9 @@ def sketch(
     only_signed: bool,
     is_whole: bool = True,
 ) -> Partials:
-    """Partials of a block of activations.
+    """Partials of a block of activations, computed on the device where all three tensors are.
+
+    On every device the same, but for the last bits of the sums, which depend on the order of adding.
 
     Args:
         activations: ``[U, N]``, unit-major, float16 or float32, finite.
@@ -187,70 +158,71 @@ def sketch(
             that store ``positive``); otherwise every value can be one.
         is_whole: These are all examples of the shard; partials of a part are to be merged.
     """
-    units, count = activations.shape
-    moments = torch.zeros(len(MOMENTS), units, dtype=torch.float64)
-    moments[6], moments[7] = torch.inf, -torch.inf
-    counts = torch.zeros(units, 2 * HISTOGRAM_BINS + 1, dtype=torch.int64)
+    count = activations.shape[1]
     first = (~is_duplicate).nonzero().flatten()
-    first_ids = example_ids[first]
-    kept: dict[str, list[tuple[torch.Tensor, ...]]] = {"positive": [], "negative": []}
-    drawn: list[tuple[Any, ...]] = []
-    again = is_duplicate.nonzero().flatten()
-    order = order_by_priority(example_ids.numpy(), is_duplicate.numpy())
-    for start in range(0, units, _UNITS_PER_BLOCK):
-        block = slice(start, min(start + _UNITS_PER_BLOCK, units))
-        values = activations[block].float()
+    first_ids = example_ids.index_select(0, first)
+    by_priority = order_by_priority(example_ids, is_duplicate)
+    moments = _moments(activations)
+    moments[1] = count - len(first)
+    pieces: list[list[torch.Tensor]] = []
+    for start, block in _blocks(activations, _BLOCK):
+        order = order_halves(block)
+        counts = count_bins(order)
+        here = moments[:, start : start + len(block)]
+        here[2] = counts[:, HISTOGRAM_BINS]
+        here[3] = counts[:, HISTOGRAM_BINS + 1 :].sum(1)
+        floors = choose_floors(here) * is_whole
+        rows, bins, columns, totals = draw_samples(order, by_priority, floors)
+        drawn = block.flatten().index_select(0, rows * count + columns)
+        ids = example_ids.index_select(0, columns)
+        sampled = [rows + start, bins, ids, drawn, totals]
+        canonical = block if len(first) == count else block.index_select(1, first)
+        tops = []
+        for rows, columns in find_extremes(canonical, top_k, only_signed).values():
+            best = canonical.flatten().index_select(0, rows * len(first) + columns)
+            tops += [rows + start, first_ids.index_select(0, columns), best.float()]
+        pieces.append([counts, *tops, *sampled])
+    histogram, *rest = (torch.cat(each) for each in zip(*pieces, strict=True))
+    return _gather(moments, histogram, rest, is_whole)
+
+
+def _blocks(values: torch.Tensor, sizes: dict[str, int]) -> Iterator[tuple[int, torch.Tensor]]:
+    """First unit and activations of each block of ``[U, N]``, as large as suits the device."""
+    units, count = values.shape
+    step = max(1, sizes.get(values.device.type, sizes["cpu"]) // max(1, count))
+    for start in range(0, units, step):
+        yield start, values[start : start + step].contiguous()
+
+
+def _moments(activations: torch.Tensor) -> torch.Tensor:
+    """Float64 ``[13, U]``, the rows of `MOMENTS`; those that count are not filled in, but for the first."""
+    units, count = activations.shape
+    moments = torch.zeros(len(MOMENTS), units, dtype=torch.float64, device=activations.device)
+    moments[0], moments[6], moments[7] = count, torch.inf, -torch.inf
+    for start, block in _blocks(activations, _SUM_BLOCK) if count else ():
+        here, values = moments[:, start : start + len(block)], block.float()
         exact = values.double()
-        counts[block] = histogram(activations[block])
-        moments[0, block] = count
-        moments[1, block] = count - len(first)
-        moments[2, block] = counts[block, HISTOGRAM_BINS].double()
-        moments[3, block] = counts[block, HISTOGRAM_BINS + 1 :].sum(1).double()
-        moments[4, block] = exact.sum(1)
-        moments[5, block] = torch.linalg.vecdot(exact, exact)
-        if count:
-            moments[6, block] = values.amin(1).double()
-            moments[7, block] = values.amax(1).double()
-            away = exact - (moments[4, block] / count)[:, None]
-            squared = away * away
-            moments[8, block] = squared.sum(1)
-            moments[9, block] = torch.linalg.vecdot(squared, away)
-            moments[10, block] = torch.linalg.vecdot(squared, squared)
-            above = exact.clamp_(min=0)
-            moments[11, block] = above.sum(1)
-            moments[12, block] = torch.linalg.vecdot(above, above)
-        canonical = values if len(first) == count else values[:, first]
-        for polarity, sign in (("positive", 1), ("negative", -1)):
-            rows, columns = _top(canonical * sign, top_k, only_signed)
-            kept[polarity].append((rows + start, first_ids[columns], canonical[rows, columns]))
-        in_bins = counts[block]
-        if len(again):
-            in_bins = in_bins - histogram(activations[block][:, again])
-        units_drawn, bins, places, totals = draw_samples(
-            activations[block],
-            _top_bytes(activations[block]),
-            order,
-            count_octaves(in_bins.numpy()),
-            choose_floors(moments[:, block].numpy()) * is_whole,
-        )
-        taken = activations[block].numpy()[units_drawn, places]
-        drawn.append((units_drawn + start, bins, example_ids.numpy()[places], taken, totals))
-    top = {
-        polarity: tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
-        for polarity, blocks in kept.items()
-    }
-    unit, bins, ids, taken, totals = (np.concatenate(each) for each in zip(*drawn, strict=True))
-    samples = Samples(unit, bins, ids, taken, totals, is_whole)
-    return Partials(moments, counts, top, samples)  # type: ignore[arg-type]  # three tensors each
+        here[4] = exact.sum(1)
+        here[5] = torch.linalg.vecdot(exact, exact)
+        here[6], here[7] = values.amin(1), values.amax(1)
+        away = exact - (here[4] / count)[:, None]
+        squared = away * away
+        here[8] = squared.sum(1)
+        here[9] = torch.linalg.vecdot(squared, away)
+        here[10] = torch.linalg.vecdot(squared, squared)
+        above = exact.clamp_(min=0)
+        here[11] = above.sum(1)
+        here[12] = torch.linalg.vecdot(above, above)
+    return moments
 
 
 def merge(parts: list[Partials], top_k: int) -> Partials:
-    """Merge the partials of disjoint sets of examples of one layer: the parts of a shard."""
+    """Merge the partials of disjoint sets of examples of one layer, on the CPU: a shard's parts."""
     if len(parts) == 1 and parts[0].samples.is_whole:
         return parts[0]
     moments = _merge_moments(torch.stack([part.moments for part in parts]))
     counts = torch.stack([part.histogram for part in parts]).sum(0)
-    top = {}
+    top: dict[str, Top] = {}
     for polarity, sign in (("positive", 1), ("negative", -1)):
         unit, example_id, activation = (
             torch.cat([part.top[polarity][i] for part in parts]) for i in range(3)
@@ -261,7 +233,7 @@ def merge(parts: list[Partials], top_k: int) -> Partials:
         unit, example_id, activation = unit[order], example_id[order], activation[order]
         keep = ranks_within(unit) < top_k
         top[polarity] = (unit[keep], example_id[keep], activation[keep])
-    samples = merge_samples([part.samples for part in parts], choose_floors(moments.numpy()))
+    samples = merge_samples([part.samples for part in parts], choose_floors(moments))
     return Partials(moments, counts, top, samples)
 
 
@@ -280,10 +252,6 @@ def _merge_moments(parts: torch.Tensor) -> torch.Tensor:
 
 def ranks_within(unit: torch.Tensor) -> torch.Tensor:
     """Position of each entry within its run of equal values, from 0; ``unit`` is sorted."""
-    positions = torch.arange(len(unit))
-    if not len(unit):
-        return positions
-    is_start = torch.ones_like(unit, dtype=torch.bool)
-    is_start[1:] = unit[1:] != unit[:-1]
-    starts = torch.where(is_start, positions, torch.zeros_like(positions)).cummax(0).values
-    return positions - starts
+    counts = torch.bincount(unit)
+    starts = counts.cumsum(0) - counts
+    return torch.arange(len(unit)) - starts.index_select(0, unit)

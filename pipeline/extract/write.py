@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from pipeline.base.errors import ActivationError
-from pipeline.base.storage import PAGE_CHECKSUMS, Store, Written, partition
-from pipeline.clip.hooks import Layer
-from pipeline.extract.reservoir import OCTAVES
+from pipeline.base.storage import Store, partition
+from pipeline.extract.activation_file import write_activations
+from pipeline.extract.device import beside
+from pipeline.extract.partial_tables import partial_tables
+from pipeline.extract.ranking import are_finite
 from pipeline.extract.results import LayerOutput, Results
-from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, merge, ranks_within, sketch
+from pipeline.extract.sketch import Partials, merge, sketch
 from pipeline.tables.datasets import Shard, shard_file
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 
-UNITS_PER_ROW_GROUP = 128
-MIN_ROWS_PER_GROUP = 122_880
-"""Row groups hold 128 units, or more units where a shard is so small that groups would be tiny."""
-SAMPLES_PER_ROW_GROUP = 1 << 15
-
-ARROW_TYPES = {torch.float16: pa.float16(), torch.float32: pa.float32()}
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -42,6 +40,7 @@ class ShardWriter:
         duplicates: int64, sorted: example_ids whose image an earlier example showed.
         top_k: Rows of ``shard_top`` for each neuron and polarity.
         memory_budget: Bytes of activations to hold before a part is written.
+        threads: Where layers are written side by side; one after the other if None.
     """
 
     store: Store
@@ -51,6 +50,7 @@ class ShardWriter:
     duplicates: torch.Tensor
     top_k: int
     memory_budget: int
+    threads: ThreadPoolExecutor | None = None
     files: list[FileEntry] = field(default_factory=list)
     added_count: int = 0
     canonical_count: int = 0
@@ -72,7 +72,7 @@ class ShardWriter:
         """
         for output in self.outputs:
             values = results.pooled[output.layer.name]
-            if not bool(torch.isfinite(values).all()):
+            if not are_finite(values):
                 worst = int((~torch.isfinite(values)).any(1).int().argmax())
                 raise ActivationError(
                     f"Layer {output.layer.name!r} has activations beyond float16 (65504) "
@@ -89,12 +89,16 @@ class ShardWriter:
     def finish(self) -> list[FileEntry]:
         """Write what is left and the partials. Returns the files, for the manifest."""
         self._write_part(is_whole=self._parts == 0)
+        for files in self._by_layer(self._write_partials):
+            self.files += files
         for output in self.outputs:
-            name = output.layer.name
-            self._write_partials(output, merge(self._partials[name], self.top_k))
-            self._drop_leftover_parts(f"activations/{partition(layer=name)}")
+            self._drop_leftover_parts(f"activations/{partition(layer=output.layer.name)}")
         self._drop_leftover_parts("embeddings")
         return self.files
+
+    def _by_layer(self, work: Callable[[LayerOutput], Result]) -> list[Result]:
+        """Of every layer, in order; in several threads if there are any."""
+        return list((self.threads.map if self.threads else map)(work, self.outputs))
 
     def _write_part(self, is_whole: bool = False) -> None:
         """Write what is held; nothing if that is no example, unless it is the whole shard."""
@@ -105,17 +109,10 @@ class ShardWriter:
         ids = torch.cat([r.example_ids for r in held]) if held else none
         is_duplicate = torch.isin(ids, self.duplicates)
         self.canonical_count += int((~is_duplicate).sum())
-        for output in self.outputs:
-            name = output.layer.name
-            columns = [r.pooled[name].T for r in held]
-            empty = torch.zeros(output.layer.unit_count, 0, dtype=output.dtype)
-            values = torch.cat(columns, dim=1) if columns else empty  # unit-major, contiguous
-            rel = self._part_file(f"activations/{partition(layer=name)}")
-            rows, written = write_activations(self.store, rel, values, ids.numpy(), output.store)
-            self.files.append(make_entry("activations", rel, rows, written, name))
-            self._partials[name].append(
-                sketch(values, ids, is_duplicate, self.top_k, output.store == "positive", is_whole)
-            )
+        work = partial(self._write_layer, held, ids, is_duplicate, is_whole)
+        for entry, partials in self._by_layer(work):
+            self.files.append(entry)
+            self._partials[entry["layer"]].append(partials)
         vectors = [r.embeddings for r in held]
         embeddings = torch.cat(vectors) if vectors else torch.zeros(0, 1, dtype=torch.float16)
         width = embeddings.shape[1]
@@ -132,6 +129,36 @@ class ShardWriter:
         self.files.append(make_entry("embeddings", rel, len(ids), written))
         self._parts += 1
 
+    def _write_layer(
+        self,
+        held: list[Results],
+        ids: torch.Tensor,
+        is_duplicate: torch.Tensor,
+        is_whole: bool,
+        output: LayerOutput,
+    ) -> tuple[FileEntry, Partials]:
+        """A layer's activations of a part, into a file, and their partials."""
+        name = output.layer.name
+        columns = [r.pooled[name].T for r in held]
+        empty = torch.zeros(output.layer.unit_count, 0, dtype=output.dtype)
+        with beside(columns[0].device if columns else empty.device):
+            values = torch.cat(columns, dim=1) if columns else empty  # unit-major, contiguous
+            there = (values, ids.to(values.device), is_duplicate.to(values.device))
+            part = sketch(*there, self.top_k, output.store == "positive", is_whole).to_host()
+            rel = self._part_file(f"activations/{partition(layer=name)}")
+            rows, written = write_activations(self.store, rel, values, ids, output.store)
+        return make_entry("activations", rel, rows, written, name), part
+
+    def _write_partials(self, output: LayerOutput) -> list[FileEntry]:
+        name, ordinal = output.layer.name, self.shard.ordinal
+        files = []
+        for table in partial_tables(merge(self._partials[name], self.top_k), ordinal):
+            folder = f"{table.name}/{partition(layer=name)}"
+            rel = shard_file(self.folder, folder, ordinal, f"{self._attempt}.parquet")
+            written = self.store.write_parquet(rel, table.rows, **table.options)
+            files.append(make_entry(table.name, rel, len(table.rows), written, name))
+        return files
+
     def _part_file(self, table: str, part: int | None = None) -> str:
         part = self._parts if part is None else part
         suffix = (f"-{part}" if part else "") + f"{self._attempt}.parquet"
@@ -143,151 +170,3 @@ class ShardWriter:
         while self.store.is_local and self.store.exists(rel := self._part_file(table, part)):
             self.store.delete(rel)
             part += 1
-
-    def _write_partials(self, output: LayerOutput, partials: Partials) -> None:
-        layer, ordinal = output.layer, self.shard.ordinal
-        moments = partials.moments.numpy()
-        units = np.arange(layer.unit_count, dtype=np.int32)
-        counts = [moments[i].astype(np.int64) for i in range(4)]
-        extremes = [pa.array(moments[i].astype(np.float32), mask=counts[0] == 0) for i in (6, 7)]
-        self._write_table(
-            "shard_stats",
-            layer,
-            [
-                units,
-                np.full_like(units, ordinal),
-                *counts,
-                *(moments[i] for i in (4, 5)),
-                *extremes,
-                *moments[8:],
-            ],
-        )
-        where, bins = partials.histogram.numpy().nonzero()
-        self._write_table(
-            "shard_histograms",
-            layer,
-            [
-                where.astype(np.int32),
-                np.full(len(where), ordinal, np.int32),
-                (bins - HISTOGRAM_BINS).astype(np.int16),
-                partials.histogram.numpy()[where, bins],
-            ],
-        )
-        columns: list[list[Any]] = []
-        for polarity, (unit, example_id, activation) in partials.top.items():
-            columns.append(
-                [
-                    unit.int().numpy(),
-                    np.full(len(unit), ordinal, np.int32),
-                    np.full(len(unit), polarity, object),
-                    (ranks_within(unit) + 1).int().numpy(),
-                    example_id.numpy(),
-                    activation.float().numpy(),
-                ]
-            )
-        self._write_table(
-            "shard_top", layer, [np.concatenate(parts) for parts in zip(*columns, strict=True)]
-        )
-        samples = partials.samples
-        self._write_table(
-            "shard_samples",
-            layer,
-            [
-                samples.unit.astype(np.int32),
-                np.full(len(samples.unit), ordinal, np.int32),
-                samples.bin.astype(np.int16),
-                samples.counts[samples.unit, samples.bin + OCTAVES],
-                samples.example_id,
-                samples.activation.astype(np.float32),
-            ],
-            # few examples, again and again: they are the same for every neuron
-            use_dictionary=["unit", "shard_ordinal", "bin", "bin_example_count", "example_id"],
-            column_encoding={"activation": "BYTE_STREAM_SPLIT"},
-            row_group_size=SAMPLES_PER_ROW_GROUP,
-        )
-
-    def _write_table(self, name: str, layer: Layer, columns: list[Any], **options: Any) -> None:
-        schema = TABLES[name].arrow_schema()
-        arrays = [
-            column if isinstance(column, pa.Array) else pa.array(column, kind)
-            for column, kind in zip(columns, schema.types, strict=True)
-        ]
-        folder = f"{name}/{partition(layer=layer.name)}"
-        rel = shard_file(self.folder, folder, self.shard.ordinal, f"{self._attempt}.parquet")
-        table = pa.Table.from_arrays(arrays, schema=schema)
-        written = self.store.write_parquet(rel, table, **options)
-        self.files.append(make_entry(name, rel, len(table), written, layer.name))
-
-
-def write_activations(
-    store: Store, rel: str, values: torch.Tensor, example_ids: np.ndarray[Any, Any], keep: str
-) -> tuple[int, Written]:
-    """Write one activation file, unit-major.
-
-    Args:
-        store: The warehouse.
-        rel: The file's path in it.
-        values: ``[U, N]``, contiguous, float16 or float32, finite.
-        example_ids: int64 ``[N]``, ascending.
-        keep: ``positive`` keeps values above zero, ``all`` keeps every one.
-
-    Returns:
-        How many rows, and the file.
-    """
-    unit_type = pa.uint16() if len(values) <= 1 << 16 else pa.uint32()
-    value_type = ARROW_TYPES[values.dtype]
-    schema = pa.schema(
-        [("unit", unit_type), ("example_id", pa.int64()), ("activation", value_type)]
-    )
-    rows = 0
-
-    def write(path: str) -> None:
-        nonlocal rows
-        with pq.ParquetWriter(
-            path,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["unit"],
-            column_encoding={"example_id": "DELTA_BINARY_PACKED", "activation": "PLAIN"},
-            write_statistics=["unit", "example_id"],
-            **PAGE_CHECKSUMS,
-        ) as writer:
-            for columns in _row_groups(values, example_ids, keep):
-                table = pa.Table.from_arrays(
-                    [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)],
-                    schema=schema,
-                )
-                writer.write_table(table, row_group_size=max(1, len(table)))
-                rows += len(table)
-
-    written = store.write_with(rel, write)
-    return rows, written
-
-
-def _row_groups(
-    values: torch.Tensor, example_ids: np.ndarray[Any, Any], keep: str
-) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
-    """Columns (unit, example_id, activation) of each row group, in buffers that are used again."""
-    unit_count, count = values.shape
-    step = max(UNITS_PER_ROW_GROUP, MIN_ROWS_PER_GROUP // max(1, count))
-    matrix: np.ndarray[Any, np.dtype[Any]] = values.numpy()
-    # A float above zero is an integer above zero of the same bits, and those compare fast.
-    bits = matrix.view(np.int16 if matrix.dtype == np.float16 else np.int32)
-    room = min(step, unit_count) * count
-    unit_dtype = np.uint16 if unit_count <= 1 << 16 else np.uint32
-    ids, kept = np.empty(room, np.int64), np.empty(room, matrix.dtype)
-    for start in range(0, unit_count, step):
-        units = np.arange(start, min(start + step, unit_count), dtype=unit_dtype)
-        if keep == "all":
-            block = matrix[start : start + step]
-            yield np.repeat(units, count), np.tile(example_ids, len(units)), block.ravel()
-            continue
-        end, counts = 0, []
-        for unit in range(start, start + len(units)):
-            columns = np.flatnonzero(bits[unit] > 0)
-            begin, end = end, end + len(columns)
-            np.take(example_ids, columns, out=ids[begin:end], mode="clip")
-            np.take(matrix[unit], columns, out=kept[begin:end], mode="clip")
-            counts.append(len(columns))
-        yield np.repeat(units, counts), ids[:end], kept[:end]

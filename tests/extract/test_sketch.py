@@ -12,10 +12,10 @@ from pipeline.extract.reservoir import SAMPLES_PER_BIN, Samples, priorities
 from pipeline.extract.sketch import (
     HISTOGRAM_BINS,
     Partials,
-    _candidates,
     bin_edges,
-    histogram,
+    count_bins,
     merge,
+    order_halves,
     sketch,
 )
 
@@ -59,6 +59,10 @@ def reference_histogram(values: Array) -> Array:
     return counts
 
 
+def histogram(values: Array) -> Array:
+    return count_bins(order_halves(torch.from_numpy(values))).numpy()
+
+
 def rows_of(top: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> list[Any]:
     unit, example_id, activation = (column.tolist() for column in top)
     return list(zip(unit, example_id, activation, strict=True))
@@ -81,7 +85,7 @@ def assert_samples(samples: Samples, values: Array, ids: Array, all_values: Arra
         bins = np.sign(bins) * np.maximum(np.abs(bins), low)
         for bin_ in np.unique(bins):
             inside = np.flatnonzero(bins == bin_)
-            order = np.lexsort((ids[inside], priorities(ids[inside])))
+            order = np.lexsort((ids[inside], priorities(torch.from_numpy(ids[inside])).numpy()))
             rows += [
                 (unit, int(bin_), int(ids[i]), float(row[i]), len(inside))
                 for i in inside[order][:SAMPLES_PER_BIN]
@@ -201,18 +205,6 @@ def test_many_examples_and_many_units(kind: str, dtype: Any) -> None:
         assert_partials(partials, values, ids, twice, k, only_signed)
 
 
-def test_the_shortcut_over_chunks_is_taken_and_is_declined_on_ties() -> None:
-    rng = np.random.default_rng(0)
-    values = torch.from_numpy(rng.normal(size=(3, 1003)).astype(np.float32))
-    found = _candidates(values, 5)
-    assert found is not None and found.shape[1] < 1003 / 2
-    for row, columns in zip(values, found, strict=True):
-        assert set(row.topk(5).indices.tolist()) <= set(columns.tolist())
-        assert len(set(columns.tolist())) == len(columns)
-    assert _candidates(torch.ones(1, 1003), 5) is None
-    assert _candidates(values[:, :80], 5) is None
-
-
 def test_edges_cover_the_line_without_gaps() -> None:
     assert bin_edges(0) == (0.0, 0.0)
     assert bin_edges(1)[0] == 0.0 and bin_edges(HISTOGRAM_BINS) == (65536.0, float("inf"))
@@ -228,12 +220,12 @@ def test_every_float16_is_in_its_bin() -> None:
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     every = every[np.isfinite(every)][None]
     expected = reference_histogram(every)
-    assert (histogram(torch.from_numpy(every)).numpy() == expected).all()
-    assert (histogram(torch.from_numpy(every.astype(np.float32))).numpy() == expected).all()
+    assert (histogram(every) == expected).all()
+    assert (histogram(every.astype(np.float32)) == expected).all()
 
 
 def test_float32_just_beside_every_edge() -> None:
     edges = np.array([bin_edges(b)[0] for b in range(1, HISTOGRAM_BINS + 1)], np.float32)
     near = np.concatenate([edges, np.nextafter(edges, np.float32(np.inf)), -edges, [1e38, -1e38]])
     near = np.concatenate([near, np.nextafter(edges, np.float32(0))]).astype(np.float32)[None]
-    assert (histogram(torch.from_numpy(near)).numpy() == reference_histogram(near)).all()
+    assert (histogram(near) == reference_histogram(near)).all()

@@ -12,9 +12,10 @@ import torch
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer, LayerSpec
+from pipeline.extract.activation_file import write_activations
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import MOMENTS
-from pipeline.extract.write import ShardWriter, write_activations
+from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
 
@@ -135,7 +136,7 @@ def test_more_than_65536_units_have_a_wider_column(tmp_path: Path) -> None:
     values = torch.zeros(65_537, 1, dtype=torch.float16)
     values[65_536] = 1.5
     for count, kind in ((65_537, pa.uint32()), (65_536, pa.uint16())):
-        write_activations(Store(tmp_path), "f", values[-count:], np.array([3]), "positive")
+        write_activations(Store(tmp_path), "f", values[-count:], torch.tensor([3]), "positive")
         table = pq.read_table(tmp_path / "f")
         assert table.schema.field("unit").type == kind
         assert rows_of(table) == [(count - 1, 3, 1.5)]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pipeline.extract.reservoir import SAMPLES_PER_BIN, priorities
+from pipeline.extract.reservoir import SAMPLES_PER_BIN
+from pipeline.extract.reservoir import priorities as torch_priorities
 from pipeline.extract.sketch import sketch
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.views import find_view, load_statements
@@ -31,6 +32,10 @@ GIVEN = {
     "stg_layers": "dataset varchar, run_id varchar, layer varchar, tower varchar",
 }
 PLACE = ("d", "m", "r", "l")
+
+
+def priorities(ids):
+    return torch_priorities(torch.from_numpy(ids)).numpy().astype(np.uint32)
 
 
 def make_connection(width=1.0, offset=0.0, axis="sd"):

@@ -1,0 +1,95 @@
+"""Partials of a layer as rows of the tables that keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from pipeline.extract.primitives import find_true
+from pipeline.extract.reservoir import BIN_COUNT, OCTAVES, Samples
+from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, Top, ranks_within
+from pipeline.tables.schema import TABLES
+
+SAMPLES_PER_ROW_GROUP = 1 << 15
+
+
+@dataclass
+class PartialTable:
+    """One of the tables, the rows of one shard and layer, and how they are encoded."""
+
+    name: str
+    rows: pa.Table
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def partial_tables(partials: Partials, ordinal: int) -> Iterator[PartialTable]:
+    """All tables of the partials (on the CPU) of a layer over the shard with this ordinal."""
+    yield PartialTable("shard_stats", _stats(partials.moments, ordinal))
+    yield PartialTable("shard_histograms", _histograms(partials.histogram, ordinal))
+    split = {"column_encoding": {"activation": "BYTE_STREAM_SPLIT"}}
+    yield PartialTable(
+        "shard_top",
+        _top(partials.top, ordinal),
+        split
+        | {
+            "use_dictionary": ["unit", "shard_ordinal", "polarity", "example_rank", "example_id"],
+            "write_statistics": ["unit", "shard_ordinal", "example_rank", "example_id"],
+        },
+    )
+    yield PartialTable(
+        "shard_samples",
+        _samples(partials.samples, ordinal),
+        split
+        | {
+            # few examples, again and again: they are the same for every neuron
+            "use_dictionary": ["unit", "shard_ordinal", "bin", "bin_example_count", "example_id"],
+            "row_group_size": SAMPLES_PER_ROW_GROUP,
+        },
+    )
+
+
+def _stats(moments: torch.Tensor, ordinal: int) -> pa.Table:
+    is_empty = (moments[0] == 0).numpy()
+    extremes = [pa.array(row.float().numpy(), mask=is_empty) for row in moments[6:8]]
+    units, counts = torch.arange(moments.shape[1]), moments[:4].long()
+    return _table("shard_stats", units, ordinal, *counts, *moments[4:6], *extremes, *moments[8:])
+
+
+def _histograms(histogram: torch.Tensor, ordinal: int) -> pa.Table:
+    width, counts = histogram.shape[1], histogram.flatten()
+    filled = find_true(counts > 0)
+    units = filled // width
+    bins = filled - units * width - HISTOGRAM_BINS
+    return _table("shard_histograms", units, ordinal, bins, counts.index_select(0, filled))
+
+
+def _top(top: dict[str, Top], ordinal: int) -> pa.Table:
+    ranks = torch.cat([ranks_within(unit) + 1 for unit, _, _ in top.values()])
+    units, ids, activations = (torch.cat(each) for each in zip(*top.values(), strict=True))
+    polarities = pa.chunked_array(
+        [pa.repeat(name, len(unit)) for name, (unit, _, _) in top.items()], pa.string()
+    )
+    return _table("shard_top", units, ordinal, polarities, ranks, ids, activations)
+
+
+def _samples(samples: Samples, ordinal: int) -> pa.Table:
+    places = samples.unit * BIN_COUNT + samples.bin + OCTAVES
+    counts = samples.counts.flatten().index_select(0, places)
+    activations = samples.activation.float()
+    ids = samples.example_id
+    return _table("shard_samples", samples.unit, ordinal, samples.bin, counts, ids, activations)
+
+
+def _table(name: str, units: torch.Tensor, ordinal: int, *columns: Any) -> pa.Table:
+    """Rows of ``unit``, ``shard_ordinal`` and other columns: tensors, or arrays of Arrow."""
+    schema = TABLES[name].arrow_schema()
+    ordinals = pa.repeat(pa.scalar(ordinal, pa.int32()), len(units))
+    arrays = [
+        pa.array(column.numpy(), kind) if isinstance(column, torch.Tensor) else column
+        for column, kind in zip((units, ordinals, *columns), schema.types, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
