@@ -224,7 +224,7 @@ class ShardWork:
                     if not good:
                         detail = "The model gave NaN or infinity for this example."
                         plan.rejects.append(reject(plan, example, "forward", "not_finite", detail))
-                results = _finite_only(results)
+                results = finite_only(results)
             writer.add(results)
             self.progress.advance(len(batch.examples))
         if batch.is_last:
@@ -328,7 +328,7 @@ def start_layer_threads(layer_count: int, device: torch.device) -> ThreadPoolExe
     return ThreadPoolExecutor(count, "layer", initializer=start_decode_thread)
 
 
-def _finite_only(results: Results) -> Results:
+def finite_only(results: Results) -> Results:
     keep = results.is_finite
     return replace(
         results,
