@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -24,7 +24,6 @@ from pipeline.extract.encode import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.open import Run
 from pipeline.extract.plan import Reject, ShardPlan, plan_shard, read_duplicates, reject
-from pipeline.extract.results import Results
 from pipeline.extract.stream import Batch
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import (
@@ -224,7 +223,7 @@ class ShardWork:
                     if not good:
                         detail = "The model gave NaN or infinity for this example."
                         plan.rejects.append(reject(plan, example, "forward", "not_finite", detail))
-                results = finite_only(results)
+                results = results.only_finite()
             writer.add(results)
             self.progress.advance(len(batch.examples))
         if batch.is_last:
@@ -326,14 +325,3 @@ def start_layer_threads(layer_count: int, device: torch.device) -> ThreadPoolExe
     if device.type != "cuda" or count < 2:
         return None
     return ThreadPoolExecutor(count, "layer", initializer=start_decode_thread)
-
-
-def finite_only(results: Results) -> Results:
-    keep = results.is_finite
-    return replace(
-        results,
-        example_ids=results.example_ids[keep],
-        pooled={name: values[keep.to(values.device)] for name, values in results.pooled.items()},
-        embeddings=results.embeddings[keep],
-        is_finite=keep[keep],
-    )

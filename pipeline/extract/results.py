@@ -34,3 +34,13 @@ class Results:
     pooled: dict[str, torch.Tensor]
     embeddings: torch.Tensor
     is_finite: torch.Tensor
+
+    def only_finite(self) -> Results:
+        """Without the examples that are not finite."""
+        keep = self.is_finite
+        return Results(
+            example_ids=self.example_ids[keep],
+            pooled={name: values[keep.to(values.device)] for name, values in self.pooled.items()},
+            embeddings=self.embeddings[keep],
+            is_finite=keep[keep],
+        )

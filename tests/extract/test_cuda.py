@@ -19,7 +19,6 @@ from pipeline.clip.hooks import Layer, LayerSpec
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import load_clip
-from pipeline.extract.commit import finite_only
 from pipeline.extract.decode import decode_fast, stack
 from pipeline.extract.device import beside, bound_memory, to_host
 from pipeline.extract.encode import Encoder
@@ -127,7 +126,7 @@ def write_shard(folder: Path, device: str, budget: int, threads: int = 0) -> lis
         pooled = {o.layer.name: v[some].to(device) for o, v in zip(outputs, values, strict=True)}
         with beside(torch.device(device)):
             results = Results(some + FIRST, pooled, torch.zeros(len(some), 3).half(), some != 200)
-            writer.add(finite_only(results))
+            writer.add(results.only_finite())
     with beside(torch.device(device)):
         files = writer.finish()
     if pool:
