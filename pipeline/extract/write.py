@@ -110,9 +110,9 @@ class ShardWriter:
         is_duplicate = torch.isin(ids, self.duplicates)
         self.canonical_count += int((~is_duplicate).sum())
         work = partial(self._write_layer, held, ids, is_duplicate, is_whole)
-        for entry, partials in self._by_layer(work):
+        for output, (entry, partials) in zip(self.outputs, self._by_layer(work), strict=True):
             self.files.append(entry)
-            self._partials[entry["layer"]].append(partials)
+            self._partials[output.layer.name].append(partials)
         vectors = [r.embeddings for r in held]
         embeddings = torch.cat(vectors) if vectors else torch.zeros(0, 1, dtype=torch.float16)
         width = embeddings.shape[1]
