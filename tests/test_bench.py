@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT_S
 
 RATIOS = (
     "pipeline / perfect overlap",
@@ -30,7 +31,7 @@ def test_quick_benchmarks_print_every_ratio() -> None:
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=LIMIT_S,
     )
     assert done.returncode == 0, done.stderr
     for ratio in RATIOS:
@@ -45,7 +46,7 @@ def test_unknown_benchmark_is_named() -> None:
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=LIMIT_S,
     )
     assert done.returncode == 2
     assert "no benchmark 'speed'" in done.stderr

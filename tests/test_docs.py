@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from waiting import LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_the_notebook_runs_and_prints_what_it_shows(demo_folder):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     before = [_printed(cell) for cell in notebook.cells]
     place = {"metadata": {"path": str(demo_folder)}}
-    NotebookClient(notebook, timeout=600, resources=place).execute()
+    NotebookClient(notebook, timeout=LIMIT_S, resources=place).execute()
     for cell, shown in zip(notebook.cells, before, strict=True):
         if shown:
             _compare(_printed(cell), shown)

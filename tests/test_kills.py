@@ -18,6 +18,7 @@ from damaging import copy_of
 from killing import STEPS, work
 from making import ingest_paths
 from probing import base_image
+from waiting import LIMIT_S
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
@@ -36,7 +37,7 @@ def run_step() -> Iterator[Callable[[str, Path, int], int]]:
     def run(step: str, place: Path, kill_at: int) -> int:
         process = context.Process(target=work, args=(step, place, kill_at))
         process.start()
-        process.join(300)
+        process.join(LIMIT_S)
         assert process.exitcode in (0, -signal.SIGKILL)
         return process.exitcode
 

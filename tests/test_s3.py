@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from textures import write_textures
+from waiting import LIMIT_S
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
@@ -77,20 +78,22 @@ def bucket(tmp_path_factory) -> Iterator[str]:
         for name, value in env.items():
             patch.setenv(name, value)
         try:
-            yield _make_bucket(time.monotonic() + 60)
+            yield _make_bucket(server, folder / "log")
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(LIMIT_S)
 
 
-def _make_bucket(deadline: float) -> str:
+def _make_bucket(server: subprocess.Popen[bytes], log: Path) -> str:
     import s3fs
 
+    deadline = time.monotonic() + LIMIT_S
     while True:
         try:
             s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
             return "s3://bucket"
         except Exception:
+            assert server.poll() is None, log.read_text()
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

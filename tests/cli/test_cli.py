@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from textures import write_textures
 from typer.testing import CliRunner
+from waiting import LIMIT_S
 
 from pipeline.cli.app import app, main
 
@@ -26,7 +27,7 @@ def neurons(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own and check its exit status."""
     run = subprocess.run(
-        [*NEURONS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+        [*NEURONS, *map(str, arguments)], capture_output=True, text=True, timeout=LIMIT_S, **options
     )
     assert run.returncode == code, run.stdout + run.stderr
     assert "Traceback" not in run.stderr
@@ -348,7 +349,7 @@ def test_a_plain_install_works_from_any_folder(tmp_path):
     demo = subprocess.run(
         [sys.executable, "-c", "import sys; sys.argv = ['neurons', 'demo']; "
          "from pipeline.cli.app import main; main()"],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=LIMIT_S,
     )  # fmt: skip
     assert demo.returncode == 0, demo.stderr
     assert (tmp_path / "w" / "demo-neurons.png").exists()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from waiting import LIMIT_S
 
 from pipeline.base.fields import list_fields
 from pipeline.base.settings import (
@@ -105,7 +106,7 @@ def _complete(line: str, place: object = "") -> list[str]:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
     )  # fmt: skip
     assert run.stderr == ""
     return [one.split("\t")[0] for one in run.stdout.splitlines()]

@@ -20,6 +20,7 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from waiting import LIMIT_S
 
 from pipeline.base.errors import WarehouseError
 from pipeline.cli.prompt import converse, is_whole, make_session
@@ -54,20 +55,24 @@ class Terminal:
         os.close(worker)
         self.text = ""
 
-    def expect(self, wanted: str, seconds: float = 300) -> str:
+    def expect(self, wanted: str) -> str:
         """Read until a text is shown; what was shown up to it."""
-        end = time.monotonic() + seconds
-        while wanted not in self.text:
+        end = time.monotonic() + LIMIT_S
+        while not self.shows(wanted, 1):
             assert time.monotonic() < end, f"no {wanted!r} in {self.text!r}"
-            if select.select([self.screen], [], [], 1)[0]:
-                try:
-                    data = os.read(self.screen, 65536).decode(errors="replace")
-                except OSError:
-                    data = ""
-                assert data, f"ended without {wanted!r}: {self.text!r}"
-                self.text = _CONTROL.sub("", self.text + data)
         shown, self.text = self.text.split(wanted, 1)
         return shown
+
+    def shows(self, wanted: str, seconds: float) -> bool:
+        """Whether a text is shown, after reading what comes within so many seconds."""
+        if wanted not in self.text and select.select([self.screen], [], [], seconds)[0]:
+            try:
+                data = os.read(self.screen, 65536).decode(errors="replace")
+            except OSError:
+                data = ""
+            assert data, f"ended without {wanted!r}: {self.text!r}"
+            self.text = _CONTROL.sub("", self.text + data)
+        return wanted in self.text
 
     def type(self, keys: str) -> None:
         """Press keys."""
@@ -81,7 +86,7 @@ class Terminal:
     def close(self) -> int:
         """The exit status."""
         try:
-            return self.process.wait(timeout=300)
+            return self.process.wait(timeout=LIMIT_S)
         finally:
             self.process.kill()
             os.close(self.screen)
@@ -100,8 +105,11 @@ def test_ten_questions_cost_one_start(tiny_warehouse, tmp_path):
     shell.ask("select 7 as unit, repeat('x', 60) as text, repeat('y', 60) as more;")
     shell.expect(f"-[ row 1 ]-\r\nunit | 7\r\ntext | {'x' * 60}\r\nmore | {'y' * 60}")
     shell.ask(ENDLESS)
-    for _ in range(4):  # as an impatient hand does
-        time.sleep(0.4)
+    end = time.monotonic() + LIMIT_S
+    while not shell.shows("Interrupted.", 0.4):  # as an impatient hand does
+        shell.process.send_signal(signal.SIGINT)
+        assert time.monotonic() < end
+    for _ in range(3):  # one that has not looked up yet
         shell.process.send_signal(signal.SIGINT)
     shell.expect("Interrupted.")
     shell.ask(f"select 1 as cle{CTRL_C}")
@@ -142,7 +150,7 @@ def test_a_prompt_answers_on_a_terminal_alone(tiny_warehouse, tmp_path):
 def test_what_another_program_sends_is_a_query(tiny_warehouse):
     def send(text: str, code: int) -> subprocess.CompletedProcess[str]:
         command = [*NEURONS, "sql", "--warehouse", str(tiny_warehouse), "--format", "csv"]
-        run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
+        run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=LIMIT_S)
         assert run.returncode == code, run.stderr
         return run
 

@@ -19,6 +19,7 @@ import open_clip
 import pytest
 import torch
 from hub import CONFIG, WEIGHTS, make_state, serve_hub, write_repository
+from waiting import LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +176,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             cwd=HERE.parent.parent,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=LIMIT_S,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from running import make_config, read_run
+from waiting import LIMIT_S
 
 from pipeline.clip.hooks import capture_layers
 from pipeline.clip.layers import resolve_layers
@@ -24,11 +25,13 @@ def at_once(*jobs):
     barrier = threading.Barrier(len(jobs))
 
     def run(job):
-        barrier.wait(timeout=60)
+        barrier.wait(timeout=LIMIT_S)
         return job()
 
     with ThreadPoolExecutor(len(jobs)) as pool:
-        return [future.result(timeout=120) for future in [pool.submit(run, job) for job in jobs]]
+        return [
+            future.result(timeout=LIMIT_S) for future in [pool.submit(run, job) for job in jobs]
+        ]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_texts_wait_until_the_hooks_are_gone() -> None:
             future = pool.submit(embed)
             assert not is_done.wait(0.2)  # it takes its turn
             assert captured.pooled == {}
-        assert torch.equal(future.result(timeout=60), expected)
+        assert torch.equal(future.result(timeout=LIMIT_S), expected)
 
 
 def test_a_pass_of_another_thread_is_not_captured() -> None:
@@ -86,7 +89,7 @@ def test_a_pass_of_another_thread_is_not_captured() -> None:
     with capture_layers(clip, layers) as captured, torch.inference_mode():
         thread = threading.Thread(target=clip.model.encode_image, args=(noise,))
         thread.start()
-        thread.join(60)
+        thread.join(LIMIT_S)
         assert captured.pooled == {}
         clip.model.encode_image(noise)
         assert list(captured.pooled) == ["visual.ln_post:output:max"]

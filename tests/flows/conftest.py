@@ -17,6 +17,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 import pytest  # noqa: E402
 from flow_making import make_config, make_warehouse, noise, read_activations  # noqa: E402
 from making import make_record, write_tar  # noqa: E402
+from waiting import LIMIT_S  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=60):
+    with prefect_test_harness(server_startup_timeout=LIMIT_S):
         yield str(PREFECT_API_URL.value())
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from waiting import LIMIT_S, patience
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.sources.ingest import ingest
@@ -77,7 +78,7 @@ def environment(server: str) -> dict[str, str]:
     return {**os.environ, "PREFECT_API_URL": server, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
-def run_prefect(server: str, *arguments: str, timeout_s: float = 150) -> str:
+def run_prefect(server: str, *arguments: str, timeout_s: float = LIMIT_S) -> str:
     """Run Prefect's command line in the repository's folder; its output."""
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
@@ -110,7 +111,7 @@ def background(server: str, *arguments: str, log: Path) -> Iterator[subprocess.P
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
                 try:
-                    process.wait(20)
+                    process.wait(patience(20))
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()

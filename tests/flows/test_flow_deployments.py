@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 from flow_making import background, make_config, make_warehouse, run_prefect
+from waiting import LIMIT_S, wait_for
 
 pytestmark = pytest.mark.flows
 
@@ -25,7 +25,7 @@ def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_
     worker = ("-m", "prefect", "worker", "start", "--pool", "neurons", "--limit", "1")
     with background(server, *worker, log=tmp_path / "worker.log"):
         run = ("deployment", "run", "extract/manual", "--params", parameters)
-        run_prefect(server, *run, "--watch", "--watch-timeout", "100")
+        run_prefect(server, *run, "--watch", "--watch-timeout", str(LIMIT_S))
     assert (Path(warehouse) / "dataset=d/run_id=r/manifests/00000.json").exists()
 
 
@@ -39,12 +39,15 @@ def test_flows_serve_runs_the_nightly_job(server: str, tars: Path, tmp_path: Pat
     log = tmp_path / "serve.log"
     serving = ("-m", "flows.serve", str(job), "--cron", "30 3 * * *")
     with background(server, *serving, log=log) as process:
-        give_up = time.monotonic() + 60
-        while "dataset/nightly" not in log.read_text() and time.monotonic() < give_up:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.2)
+        wait_for(lambda: "dataset/nightly" in log.read_text(), process, log.read_text)
         run_prefect(
-            server, "deployment", "run", "dataset/nightly", "--watch", "--watch-timeout", "100"
+            server,
+            "deployment",
+            "run",
+            "dataset/nightly",
+            "--watch",
+            "--watch-timeout",
+            str(LIMIT_S),
         )
         inspected = run_prefect(
             server, "deployment", "inspect", "dataset/nightly", "--output", "json"

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import contextvars
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from flow_making import (
 )
 from prefect.states import Failed
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+from waiting import wait_for
 
 from pipeline.base import errors
 
@@ -113,12 +112,10 @@ def test_a_place_that_comes_back_is_tried_again(server: str, tars: Path, tmp_pat
 
     def clear() -> None:
         with get_client(sync_client=True) as client:
-            for _ in range(300):
-                runs = client.read_task_runs()
-                if any(run.state_name == "AwaitingRetry" for run in runs):
-                    obstacle.unlink()
-                    return
-                time.sleep(0.1)
+            wait_for(
+                lambda: any(run.state_name == "AwaitingRetry" for run in client.read_task_runs())
+            )
+            obstacle.unlink()
 
     helper = threading.Thread(target=contextvars.copy_context().run, args=(clear,))
     helper.start()
@@ -151,8 +148,17 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert not different
 
 
+# Killed as soon as the record of its first shard has its name.
 CHILD = """
-import json, sys
+import json, os, signal, sys
+replace = os.replace
+
+def replace_and_die(source, target):
+    replace(source, target)
+    if "/manifests/" in str(target) and "run_id=" in str(target):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace_and_die
 from flows.extract import extract_flow
 from pipeline.base.settings import ExtractConfig
 fields = json.loads(sys.argv[1])
@@ -168,19 +174,14 @@ def test_killed_in_the_middle_and_run_again(
     warehouse = make_warehouse(tmp_path, [tars])
     config = make_config(warehouse)
     manifests = Path(warehouse) / "dataset=d/run_id=r/manifests"
-    child = subprocess.Popen(
+    child = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps(vars(config))],
         cwd=ROOT,
         env=environment(server),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
-    give_up = time.monotonic() + 120
-    while not list(manifests.glob("*.json")) and time.monotonic() < give_up:
-        assert child.poll() is None, "it ended before it could be killed"
-        time.sleep(0.002)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    assert child.returncode == -signal.SIGKILL, child.stderr
     done = {file.name: file.stat().st_mtime_ns for file in manifests.glob("*.json")}
     assert 1 <= len(done) < 6, "it was not killed in the middle"
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from flow_making import make_warehouse
+from waiting import LIMIT_S, patience, wait_for
 
 pytestmark = pytest.mark.flows
 
@@ -60,17 +60,18 @@ def own_server(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
                 start_new_session=True,
             )
         try:
-            give_up = time.monotonic() + 120
-            while True:
-                assert server.poll() is None and time.monotonic() < give_up, log.read_text()
-                try:
-                    urllib.request.urlopen(f"{url}/health", timeout=2).read()
-                    break
-                except (urllib.error.URLError, OSError):
-                    time.sleep(0.2)
+            wait_for(lambda: is_there(f"{url}/health"), server, log.read_text)
             yield server, url, home
         finally:
             stop(server)
+
+
+def is_there(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=patience(2)).read()
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
@@ -94,7 +95,7 @@ def test_without_a_server_nothing_begins(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT_S,
     )
     assert done.returncode == code, done.stderr
     assert f"StorageError: There is no Prefect server at PREFECT_API_URL={url}" in done.stderr
@@ -117,11 +118,10 @@ def test_a_server_that_dies_on_the_way(tars: Path, tmp_path: Path) -> None:
             stderr=subprocess.STDOUT,
         )
         try:
-            while not list(manifests.glob("*.json")):
-                assert flow.poll() is None, log.read_text()
-                time.sleep(0.02)
+            wait_for(lambda: list(manifests.glob("*.json")), flow, log.read_text)
             stop(server)
-            assert flow.wait(timeout=60) == 0, log.read_text()  # it used to go on for minutes
+            # It used to go on for minutes.
+            assert flow.wait(timeout=patience(60)) == 0, log.read_text()
         finally:
             flow.kill()
             flow.wait()

@@ -8,10 +8,11 @@ import html
 import re
 
 import pytest
-from browser import CHROMIUM, open_browser, wait
+from browser import CHROMIUM, open_browser
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+from waiting import wait_for
 
 from pipeline.base.page_policy import page_policy
 from pipeline.cli.app import app
@@ -93,7 +94,7 @@ def test_in_a_browser(pages, tmp_path):
         assert browser.ask("document.getElementById('count').textContent").startswith("7 of ")
         browser.ask("document.getElementById('save').click()")
         saved = tmp_path / "downloads/labels.csv"
-        wait(saved.exists)
+        wait_for(saved.exists)
         labels = read_labels(saved, pages / "sheet")
         assert [row.label for row in labels.rows[:7]] == [text.strip() for text in typed]
         cells = [line.split(",") for line in saved.read_text(encoding="utf-8").splitlines()[1:]]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from damaging import copy_of
+from waiting import LIMIT_S
 
 from pipeline.base.errors import StorageError
 from pipeline.base.storage import Store
@@ -155,7 +156,7 @@ def test_few_files_are_open_at_once(full_warehouse):
         [sys.executable, "-c", code, str(full_warehouse)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT_S,
     )
     assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr[-2000:]
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] != 64  # only there

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from waiting import LIMIT_S, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -33,7 +34,7 @@ class Browser:
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": values}))
         while True:
-            message = json.loads(self._socket.recv(timeout=60))
+            message = json.loads(self._socket.recv(timeout=LIMIT_S))
             if message.get("method") == "Log.entryAdded":
                 self.told.append(message["params"]["entry"]["text"])
             if message.get("method") == "Runtime.exceptionThrown":
@@ -46,7 +47,7 @@ class Browser:
         """Open a file and wait until it and its images are there."""
         self.told.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
-        wait(
+        wait_for(
             lambda: self.ask(
                 f"document.readyState == 'complete' && location.href.endsWith({json.dumps(page.name)})"
             )
@@ -65,14 +66,6 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, **key)
 
 
-def wait(is_true: Any, seconds: float = 60) -> None:
-    """Until something holds, or fail."""
-    end = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 @contextmanager
 def open_browser(folder: Path) -> Iterator[Browser]:
     """Start Chromium with a profile in a folder; downloads go to ``folder/downloads``."""
@@ -85,22 +78,24 @@ def open_browser(folder: Path) -> Iterator[Browser]:
     )  # fmt: skip
     try:
         port_file = profile / "DevToolsActivePort"
-        wait(lambda: port_file.exists() and len(port_file.read_text().splitlines()) == 2)
+        wait_for(
+            lambda: port_file.exists() and len(port_file.read_text().splitlines()) == 2, process
+        )
         port, path = port_file.read_text().splitlines()
-        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=60) as whole:
+        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=LIMIT_S) as whole:
             whole.send(json.dumps({"id": 1, "method": "Target.getTargets", "params": {}}))
-            found = json.loads(whole.recv(timeout=60))["result"]["targetInfos"]
+            found = json.loads(whole.recv(timeout=LIMIT_S))["result"]["targetInfos"]
             target = next(one["targetId"] for one in found if one["type"] == "page")
             allow = {"behavior": "allow", "downloadPath": str(downloads)}
             whole.send(
                 json.dumps({"id": 2, "method": "Browser.setDownloadBehavior", "params": allow})
             )
-            assert "error" not in json.loads(whole.recv(timeout=60))
+            assert "error" not in json.loads(whole.recv(timeout=LIMIT_S))
             address = f"ws://127.0.0.1:{port}/devtools/page/{target}"
-            with connect(address, max_size=None, open_timeout=60) as tab:
+            with connect(address, max_size=None, open_timeout=LIMIT_S) as tab:
                 yield Browser(tab)
             whole.send(json.dumps({"id": 3, "method": "Browser.close", "params": {}}))
-        process.wait(timeout=60)
+        process.wait(timeout=LIMIT_S)
     finally:
         if process.poll() is None:
             process.kill()
