@@ -29,6 +29,7 @@ from running import (
     run_folder,
     run_manifests,
 )
+from waiting import wait_for
 
 from pipeline.base.errors import StorageError
 from pipeline.base.progress import NoProgress
@@ -60,13 +61,14 @@ class Processes:
         self.context = context
         self.started: list[BaseProcess] = []
 
-    def start(self, folder: Path, **settings: Any) -> BaseProcess:
-        """Begin an extraction."""
-        ready = self.context.Event()
-        process: BaseProcess = self.context.Process(target=work, args=(folder, ready, settings))
+    def start(self, folder: Path, stop_at: int = 0, **settings: Any) -> BaseProcess:
+        """Begin an extraction, and wait until it has stopped where that is asked for."""
+        process: BaseProcess = self.context.Process(target=work, args=(folder, stop_at, settings))
         process.start()
         self.started.append(process)
-        assert ready.wait(60)
+        if stop_at:
+            wait_for(lambda: is_stopped(process) or not process.is_alive())
+            assert is_stopped(process)
         return process
 
 
@@ -79,11 +81,57 @@ def processes(context: Any) -> Iterator[Processes]:
         process.join()
 
 
-def work(folder: Path, started: Any, settings: dict[str, Any]) -> None:
-    """What ``neurons extract`` does, in a process of its own."""
-    config = make_config(folder, **settings)
-    started.set()
-    done = [manifest["ordinal"] for manifest in extract(config).manifests]
+def is_stopped(process: BaseProcess) -> bool:
+    """Whether a process stands still, all its threads."""
+    about = Path(f"/proc/{process.pid}/stat")
+    return about.exists() and about.read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+class Slow(NoProgress):
+    """Lets another process look, first in the middle and then on the way."""
+
+    def __init__(self, go: Path) -> None:
+        self.left, self.go = SHARD_COUNT * SHARD_SIZE // 2, go
+
+    def advance(self, count: int, note: str = "") -> None:
+        self.left -= count
+        if self.left < 0:
+            wait_for(self.go.exists)
+            time.sleep(0.02)
+
+
+def work(folder: Path, stop_at: int, settings: dict[str, Any]) -> None:
+    """What ``neurons extract`` does, in a process of its own.
+
+    It stops, as by Ctrl-Z, at the n-th sync or rename after its first shard: before it if n is even, so
+    with half a file written, and after it if n is odd.
+    """
+    left = 0
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= left > 0
+            is_now = left == 1
+            if is_now and stop_at % 2 == 0:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            result = function(*arguments, **options)
+            if is_now and stop_at % 2 == 1:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            if left == 0 and "/manifests/" in str(arguments[-1]):
+                left = stop_at + 1
+            return result
+
+        return call
+
+    if stop_at:
+        os.replace, os.fsync = counted(os.replace), counted(os.fsync)
+    is_watched = settings.pop("is_watched", False)
+    progress = Slow(folder / "go") if is_watched else NoProgress()
+    done = [
+        manifest["ordinal"]
+        for manifest in extract(make_config(folder, **settings), progress).manifests
+    ]
     (folder / f"{os.getpid()}.json").write_text(json.dumps(done))
 
 
@@ -133,38 +181,13 @@ def read_views(folder: Path) -> tuple[int, int]:
     return int(done), int(rows)
 
 
-def wait_and_stop(process: BaseProcess, folder: Path, done: int, delay_s: float) -> bool:
-    """Stop a process some time after it finished a shard, or in the middle of writing a file.
-
-    Returns:
-        Whether it was stopped with a half-written file.
-    """
-    pid = process.pid or 0
-    while process.is_alive() and len(list((folder / "manifests").glob("*.json"))) <= done:
-        time.sleep(0.001)
-    if delay_s:
-        time.sleep(delay_s)
-        os.kill(pid, signal.SIGSTOP)
-        return False
-    for _ in range(2000):
-        if not process.is_alive():
-            return False
-        os.kill(pid, signal.SIGSTOP)
-        if list(folder.rglob("*.tmp-*")):
-            return True
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(0.0005)
-    return False
-
-
 def test_kill_at_any_moment(processes: Processes, fresh: Path, expected: dict[str, bytes]) -> None:
     """Views are right after every kill, and in the end the files are those of an unbroken run."""
     moments, folder = random.Random(0), run_folder(fresh)
     done, rows, half_written = 0, 0, 0
-    for attempt in range(6):
-        process = processes.start(fresh)
-        delay_s = 0 if attempt % 2 else moments.uniform(0.001, 0.05)
-        half_written += wait_and_stop(process, folder, done, delay_s)
+    for attempt in range(4):
+        process = processes.start(fresh, stop_at=2 * moments.randint(1, 20) + attempt % 2)
+        half_written += len(list(folder.rglob("*.tmp-*"))) > 0
         seen = read_views(fresh)  # as it stands, beside a process that has stopped half-way
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
@@ -172,9 +195,8 @@ def test_kill_at_any_moment(processes: Processes, fresh: Path, expected: dict[st
         assert read_views(fresh) == seen
         assert seen[0] > done and seen[1] > rows  # nothing that was done is lost
         done, rows = seen
-        if done > SHARD_COUNT - 6:
-            break
-    assert half_written >= 1
+    assert half_written >= 2
+    assert done < SHARD_COUNT
     process = processes.start(fresh)
     process.join()
     assert process.exitcode == 0
@@ -185,12 +207,13 @@ def test_kill_at_any_moment(processes: Processes, fresh: Path, expected: dict[st
 
 
 def test_views_are_right_beside_a_running_extraction(processes: Processes, fresh: Path) -> None:
-    process = processes.start(fresh, batch_size=4)
-    while not (run_folder(fresh) / "run.json").exists():
-        time.sleep(0.01)
+    process = processes.start(fresh, batch_size=4, is_watched=True)
+    wait_for((run_folder(fresh) / "run.json").exists)
     counts = [(0, 0)]
     while process.is_alive():
         counts.append(read_views(fresh))
+        if counts[-1][0]:
+            (fresh / "go").touch()
     process.join()
     assert process.exitcode == 0
     assert counts == sorted(counts) and len(set(counts)) > 1
@@ -213,11 +236,10 @@ def test_the_rest_is_taken_over_from_a_process_that_dies(
     processes: Processes, fresh: Path, expected: dict[str, bytes]
 ) -> None:
     """The survivor waits for shards that the other holds, and does them when it is dead."""
-    victim = processes.start(fresh)
-    wait_and_stop(victim, run_folder(fresh), 0, 0.01)
+    victim = processes.start(fresh, stop_at=4)
     survivor = processes.start(fresh)
-    while len(list((run_folder(fresh) / "manifests").glob("*.json"))) < SHARD_COUNT // 2:
-        time.sleep(0.01)
+    manifests = run_folder(fresh) / "manifests"
+    wait_for(lambda: len(list(manifests.glob("*.json"))) >= SHARD_COUNT // 2)
     survivor.join(0.5)
     assert survivor.is_alive()  # the stopped one holds its locks
     os.kill(victim.pid or 0, signal.SIGKILL)
