@@ -15,6 +15,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from damaging import make_full_warehouse
+from once import make_once
+from plain_install import install_and_run_demo
 from textures import make_warehouse
 
 from pipeline.cli.app import main
@@ -78,3 +80,9 @@ def told(monkeypatch, capsys):
 def full_warehouse(tiny_warehouse, tmp_path_factory) -> Path:
     """The same with every kind of file that we write; shared by tests that only read it."""
     return make_full_warehouse(tiny_warehouse, tmp_path_factory.mktemp("full") / "warehouse")
+
+
+@pytest.fixture(scope="session")
+def plain_demo(tmp_path_factory) -> Path:
+    """The demo of a plain install, see `plain_install`: made once a run, only read, copied by who writes."""
+    return make_once(tmp_path_factory, "demo", install_and_run_demo)

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -307,49 +306,3 @@ def test_a_reader_that_goes_away_is_no_error(tiny_warehouse):
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
         assert process.wait() == 0
-
-
-@pytest.mark.slow
-def test_a_plain_install_works_from_any_folder(tmp_path):
-    """Build the wheel, install it apart from the source tree, and use what must travel with it."""
-    root = Path(__file__).parents[2]
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, root],
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    site = tmp_path / "site"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel],
-        check=True,
-        capture_output=True,
-    )
-    code = (
-        "import pipeline, pipeline.warehouse.views as v, pipeline.concepts.lexicon as l; "
-        "print(pipeline.__file__); print(v.sql_folder()); print(len(v.load_views())); "
-        "print(l.load_lexicon().num_rows); import flows; print(flows.__file__); "
-        "from pipeline.clip.model import load_clip; print(load_clip('nano').model_id); "
-        "from importlib.resources import files; "
-        "print(*sorted(f.name for f in files('pipeline.report').joinpath('templates').iterdir()))"
-    )
-    env = {**os.environ, "PYTHONPATH": str(site), "PREFECT_HOME": str(tmp_path / "prefect")}
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    lines = run.stdout.splitlines()
-    assert lines[0].startswith(str(site))
-    assert lines[1].startswith(str(site))
-    assert int(lines[2]) > 30
-    assert int(lines[3]) > 10_000
-    assert lines[4].startswith(str(site))
-    assert lines[-1] == "card.html.j2 macros.html.j2 page.html.j2 report.html.j2"
-    env = {**env, "NEURONS_WAREHOUSE": str(tmp_path / "w")}
-    demo = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv = ['neurons', 'demo']; "
-         "from pipeline.cli.app import main; main()"],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=LIMIT_S,
-    )  # fmt: skip
-    assert demo.returncode == 0, demo.stderr
-    assert (tmp_path / "w" / "demo-neurons.png").exists()
