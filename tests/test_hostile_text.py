@@ -68,6 +68,7 @@ def test_nothing_that_commands_print_is_obeyed(world, told, tmp_path, capsys):
     photos = ("ingest", "folder", world / f"photos{EVIL}", "--dataset", "photos", *here)
     commands = [
         (*photos, "--max-reject-frac", 1),
+        ("build", "--set", "label_null_repeats=0", *here),
         ("sql", texts, *here),
         ("sql", "select * from rejects", *here),
         ("sql", "select * from shards", *here),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from scipy.stats import mannwhitneyu
 
 from pipeline import connect
 from pipeline.base.errors import ConfigError, WarehouseError
-from pipeline.base.settings import ClassChoice
+from pipeline.base.settings import ClassChoice, LabelSettings
 from pipeline.base.steps import Here
 from pipeline.cli.probes import read_classes
 from pipeline.probes.attack import ATTACK
@@ -156,7 +154,7 @@ def test_every_stroop_cell_is_there(probed):
 
 
 def test_marts_are_not_built_again_for_a_classification(probed):
-    build(probed)
+    build(probed, LabelSettings(label_null_repeats=0))
     run_probe(
         ATTACK, probe_config(probed), ClassChoice(templates=("{}",), class_set="plain"), Here()
     )
@@ -172,37 +170,29 @@ def test_marts_are_not_built_again_for_a_classification(probed):
         ]
 
 
-def run(*arguments: str, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *arguments], capture_output=True, text=True
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout if status == 0 else done.stderr
-
-
-def test_the_commands_and_a_second_time(tmp_path):
+def test_the_commands_and_a_second_time(tmp_path, told):
     warehouse = ingest_stimuli(tmp_path, a=attack_samples(3), c=stroop_samples())
     where = ("--warehouse", warehouse, "--dataset", "d", "--model", MODEL, "--device", "cpu")
-    shown = run("attack", *where)
+    shown = told("attack", *where)
     assert "4 classes" in shown and "RANDOM" in shown
     assert [line.split()[0] for line in shown.splitlines() if "centre" in line]
-    again = run("attack", *where)
+    again = told("attack", *where)
     assert again == shown
-    shown = run("stroop", *where, "--template", "{}")
+    shown = told("stroop", *where, "--template", "{}")
     assert "P(word) > P(ink)" in shown and "incongruent" in shown
     files = {f: f.stat().st_mtime_ns for f in Path(warehouse).rglob("*.parquet")}
-    run("stroop", *where, "--template", "{}")
+    told("stroop", *where, "--template", "{}")
     assert {f: f.stat().st_mtime_ns for f in Path(warehouse).rglob("*.parquet")} == files
 
 
-def test_classes_of_a_file_and_of_the_command_line(tmp_path, probed):
+def test_classes_of_a_file_and_of_the_command_line(tmp_path, probed, told):
     file = tmp_path / "classes.txt"
     file.write_text("cat\n\n dog \nhouse\ncat\n", encoding="utf-8")
     assert read_classes(["iPod", "dog"], file) == ("cat", "dog", "house", "iPod")
     where = ("--warehouse", probed, "--dataset", "d", "--model", MODEL, "--run", "r")
-    said = run("attack", *where, "--classes", str(file), status=2)
+    said = told("attack", *where, "--classes", str(file), code=2)
     assert "1 classes that the stimuli of 'd' name are not among the 3 given: 'iPod'" in said
-    said = run("attack", *where, "--classes", str(tmp_path / "none"), status=2)
+    said = told("attack", *where, "--classes", str(tmp_path / "none"), code=2)
     assert "cannot be read" in said
 
 
