@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -26,6 +26,9 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron, find_run
 from pipeline.warehouse.left_out import list_left_out
 from pipeline.warehouse.views import MATERIALISED, load_views
+
+QUICK = LabelSettings(label_null_repeats=0)
+"""Without permutations, which nobody asks about here."""
 
 
 @pytest.mark.parametrize("layer", [PRE, POST])
@@ -147,15 +150,22 @@ def test_halves_belong_to_images(tiny_warehouse):
     assert min(count for _, count in sizes) > 0.3 * sum(count for _, count in sizes)
 
 
+@pytest.fixture(scope="module")
+def both_ways(tiny_warehouse):
+    """Connections that use the marts, and that do not."""
+    with connect(tiny_warehouse) as built, connect(tiny_warehouse, use_marts=False) as computed:
+        yield {True: built, False: computed}
+
+
 @pytest.mark.parametrize("name", [name for name in MATERIALISED if name not in DERIVED])
-def test_a_mart_is_what_its_view_would_answer(tiny_warehouse, name):
+def test_a_mart_is_what_its_view_would_answer(both_ways, name):
     def answer(use_marts):
-        with connect(tiny_warehouse, use_marts=use_marts) as connection:
-            (sql,) = connection.execute(
-                "select sql from duckdb_views() where view_name = $name", {"name": name}
-            ).fetchall()[0]
-            assert ("marts/" in sql) == use_marts
-            return connection.execute(f"from {name} order by all").fetchall()
+        connection = both_ways[use_marts]
+        (sql,) = connection.execute(
+            "select sql from duckdb_views() where view_name = $name", {"name": name}
+        ).fetchall()[0]
+        assert ("marts/" in sql) == use_marts
+        return connection.execute(f"from {name} order by all").fetchall()
 
     assert answer(use_marts=True) == answer(use_marts=False)
 
@@ -163,9 +173,9 @@ def test_a_mart_is_what_its_view_would_answer(tiny_warehouse, name):
 @pytest.mark.slow
 def test_build_does_nothing_twice_and_notices_what_changed(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    assert not build(place).was_current
+    assert not build(place, QUICK).was_current
     assert build(place).was_current
-    assert not build(place, LabelSettings(label_top_k=5)).was_current
+    assert not build(place, replace(QUICK, label_top_k=5)).was_current
     with connect(place) as connection:  # the settings of the last build hold
         assert connection.execute("select label_top_k from settings").fetchall() == [(5,)]
     compact(str(place))
@@ -206,7 +216,7 @@ def test_views_script_gives_the_same_without_us(tiny_warehouse):
 
 def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(tmp_path, caplog):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    build(place)
+    build(place, QUICK)
     text = (place / "README.md").read_text(encoding="utf-8")
     for view in load_views():
         assert view.topic == "staging" or f"{view.name}]" in text or f"| {view.name} |" in text
@@ -243,16 +253,16 @@ def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
 @pytest.mark.slow
 def test_a_damaged_mart_is_not_used_and_built_again(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    build(place)
+    build(place, QUICK)
     with connect(place) as connection:
-        before = connection.execute("from neuron_labels order by all").fetchall()
+        before = connection.execute("from neuron_concepts order by all").fetchall()
     for harm in (
         lambda file: file.write_bytes(file.read_bytes()[:-50]),
         lambda file: file.unlink(),
     ):
-        harm(next(place.glob("marts/*/neuron_labels.parquet")))
+        harm(next(place.glob("marts/*/neuron_concepts.parquet")))
         with connect(place) as connection:
-            assert connection.execute("from neuron_labels order by all").fetchall() == before
+            assert connection.execute("from neuron_concepts order by all").fetchall() == before
         assert not build(place).was_current
         assert build(place).was_current
 
@@ -293,34 +303,6 @@ def test_a_manifest_that_is_not_json_is_named(tmp_path):
     (place / "dataset=textures/manifests/00000.json").write_text("{")
     with pytest.raises(StorageError, match=r"00000\.json is not valid JSON"):
         connect(place)
-
-
-@pytest.mark.slow
-def test_reading_beside_a_running_extraction_never_sees_half_a_shard(tmp_path):
-    tars = write_textures(tmp_path / "tars", 20, 20)
-    place = str(tmp_path / "warehouse")
-    ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
-    config = ExtractConfig(
-        place,
-        "textures",
-        "RN-demo:random",
-        ("visual.layer3.0",),
-        device="cpu",
-        store="all",
-        batch_size=1,  # slow, so that there is time to look
-    )
-    thread = threading.Thread(target=extract, args=(config,))
-    thread.start()
-    seen = set()
-    while thread.is_alive():
-        with connect(place) as connection:
-            query = "select count(*), count(distinct example_id) from activations"
-            (rows, examples) = connection.execute(query).fetchall()[0]
-            seen.add(examples)
-            assert examples % 20 == 0
-            assert rows == examples * 512
-    thread.join()
-    assert len(seen) > 1
 
 
 def test_the_connection_cannot_be_tricked_by_a_name(tiny_warehouse):

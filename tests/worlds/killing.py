@@ -8,7 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, SimilarityConfig
+from pipeline.base.settings import (
+    ExtractConfig,
+    IngestConfig,
+    IngestStep,
+    LabelSettings,
+    SimilarityConfig,
+)
 from pipeline.base.storage import Store
 from pipeline.evidence import classify, concept_scores  # noqa: F401 (what a step imports late)
 from pipeline.evidence.similarity import score_similarity
@@ -41,7 +47,7 @@ def do_extract(place: Path) -> None:
 
 STEPS: dict[str, Callable[[Path], Any]] = {
     "ingest": do_ingest,
-    "build": build,
+    "build": lambda place: build(place, LabelSettings(label_null_repeats=1)),
     "compact": lambda place: compact(str(place)),
     "similarity": do_similarity,
     "extract": do_extract,
