@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
 import torch
 from making import make_record
-from running import ingest_shards, make_picture, make_pictures
+from open_clip import pretrained
+from running import ingest_shards, make_picture, make_pictures, run_bytes, run_extract
 from saving import ARCH, State
+from watching import SHARD_COUNT, SHARD_SIZE
 
-from pipeline.clip.model import load_clip
+from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.model_id import register_models
 
 RESNET = {
@@ -111,4 +115,59 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset(ingested: Path, tmp_path: Path) -> Path:
     """``tmp_path`` with a warehouse of its own that holds dataset ``d`` of :func:`ingested`."""
     shutil.copytree(ingested / "warehouse", tmp_path / "warehouse")
+    return tmp_path
+
+
+@pytest.fixture
+def resnet(checkpoints: dict[str, Path]) -> Clip:
+    return load_clip(f"RN-small:{checkpoints['RN-small']}")
+
+
+@pytest.fixture
+def vit() -> Clip:
+    return load_clip("ViT-small:random")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Nothing of a file but its bytes is looked at here."""
+    path = tmp_path / "w.pt"
+    path.write_bytes(b"some weights")
+    return path
+
+
+@pytest.fixture
+def add_tags(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put tags of an architecture into open_clip's table, as a newer open_clip might."""
+
+    def add(arch: str, **tags: dict[str, Any]) -> None:
+        entries = {tag: pretrained._pcfg(**fields) for tag, fields in tags.items()}
+        monkeypatch.setitem(pretrained._PRETRAINED, arch, entries)
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def many_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dataset ``d`` of many small shards."""
+    folder = tmp_path_factory.mktemp("many")
+    ingest_shards(
+        folder, [make_pictures(SHARD_SIZE, first=SHARD_SIZE * n) for n in range(SHARD_COUNT)]
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unbroken(many_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every file of an uninterrupted run of one process over :func:`many_shards`."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    shutil.copytree(many_shards / "warehouse", folder / "warehouse")
+    run_extract(folder)
+    return run_bytes(folder)
+
+
+@pytest.fixture
+def fresh(many_shards: Path, tmp_path: Path) -> Path:
+    """``tmp_path`` with a warehouse of its own that holds :func:`many_shards`."""
+    shutil.copytree(many_shards / "warehouse", tmp_path / "warehouse")
     return tmp_path

@@ -1,16 +1,13 @@
+"""The index of shards: what is a good example, what is a reject, and what fails."""
+
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import struct
 import tempfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,17 +18,13 @@ from making import (
     make_samples,
     read_manifests,
     read_rows,
-    snapshot,
     write_members,
     write_tar,
 )
-from PIL import Image
 
-from pipeline.base.errors import ConfigError, ExampleError, NeuronsError, ShardError, SourceError
-from pipeline.sources.header import read_header
+from pipeline.base.errors import ConfigError, NeuronsError, ShardError, SourceError
 from pipeline.sources.texts.languages import normalise_language
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.connect import connect
 
 
 def ingest_members(
@@ -171,32 +164,6 @@ def test_languages() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_headers(form: str) -> None:
-    header = read_header(make_image(form=form, size=(30, 20)))
-    assert header == (30, 20, f"image/{form.lower()}")
-
-
-def test_a_bomb_is_indexed_by_its_header_alone() -> None:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + crc
-
-    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    assert read_header(png) == (20_000, 20_000, "image/png")
-
-
-def test_headers_of_broken_images() -> None:
-    for data in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0"):
-        with pytest.raises(ExampleError, match="not_an_image"):
-            read_header(data)
-    truncated = make_image(size=(640, 480))[:-20]
-    assert read_header(truncated).mime_type == "image/jpeg"
-    with pytest.raises(ExampleError, match="empty_file"):
-        read_header(b"")
-
-
 def test_too_many_rejects_fail_the_shard_alone(tmp_path: Path) -> None:
     bad = [("a.jpg", make_image()), ("b.jpg", b"no"), ("c.jpg", b""), ("d.jpg", b"no")]
     write_members(tmp_path / "in/00000.tar", bad)
@@ -262,52 +229,6 @@ def test_a_damaged_tar_fails_and_can_be_repaired(
     ]
 
 
-def test_again_does_nothing_and_new_shards_are_appended(tmp_path: Path) -> None:
-    write_tar(tmp_path / "in/00001.tar", make_samples(3))
-    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
-    before = snapshot(tmp_path)
-    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
-    assert snapshot(tmp_path) == before
-    write_tar(tmp_path / "in/00000.tar", make_samples(4, first=2))
-    summary = ingest_paths(tmp_path, "webdataset", tmp_path / "in")
-    assert summary.duplicate_count == 1
-    after = snapshot(tmp_path)
-    changed = {name for name in before if after[name] != before[name]}
-    assert changed == {f"warehouse/dataset=d/dataset.json{end}" for end in ("", ".copy")}
-    registered = json.loads((tmp_path / "warehouse/dataset=d/dataset.json").read_text())
-    assert [(s["ordinal"], s["name"]) for s in registered["shards"]] == [(0, "00001"), (1, "00000")]
-    (row,) = read_rows(tmp_path, "duplicates")
-    assert (row["example_id"], row["duplicate_of"], row["copy_kind"]) == (1 << 20, 2, "identical")
-    files = tmp_path / "warehouse/dataset=d/duplicates"
-    assert sorted(file.name for file in files.iterdir()) == ["00000.parquet", "00001.parquet"]
-
-
-def test_a_done_shard_that_changed_is_an_error(tmp_path: Path) -> None:
-    tar = write_tar(tmp_path / "00000.tar", make_samples(3))
-    ingest_paths(tmp_path, "webdataset", tar)
-    write_tar(tar, make_samples(300))
-    with pytest.raises(ShardError, match=r"00000\.tar has [\d,]+ bytes, but had") as caught:
-        ingest_paths(tmp_path, "webdataset", tar)
-    assert "another --dataset name" in str(caught.value)
-
-
-def test_equal_names_in_two_folders(tmp_path: Path) -> None:
-    tars = [write_tar(tmp_path / f"{f}/00000.tar", make_samples(1, n)) for n, f in enumerate("ab")]
-    ingest_paths(tmp_path, "webdataset", *tars)
-    assert [row["shard"] for row in read_manifests(tmp_path)] == ["00000", "b-00000"]
-
-
-def test_interrupted_between_parquet_and_manifest(tmp_path: Path) -> None:
-    for n in range(3):
-        write_tar(tmp_path / f"in/{n}.tar", make_samples(2, n))
-    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
-    before = snapshot(tmp_path, with_times=False)
-    for name in ("manifests/00002.json", "examples/00002.parquet", "duplicates/00001.parquet"):
-        (tmp_path / "warehouse/dataset=d" / name).unlink()
-    ingest_paths(tmp_path, "webdataset", tmp_path / "in")
-    assert snapshot(tmp_path, with_times=False) == before
-
-
 def test_wrong_requests(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "00000.tar", make_samples(1))
     with pytest.raises(ConfigError, match="source is 'tar'"):
@@ -323,27 +244,6 @@ def test_wrong_requests(tmp_path: Path) -> None:
     assert not (tmp_path / "warehouse/dataset=d/dataset.json").exists()
     ingest_paths(tmp_path, "webdataset", tar)
     assert issubclass(SourceError, NeuronsError)
-
-
-def test_two_ingests_at_once(tmp_path: Path) -> None:
-    from filelock import FileLock
-
-    tar = write_tar(tmp_path / "00000.tar", make_samples(1))
-    folder = tmp_path / "warehouse/dataset=d"
-    folder.mkdir(parents=True)
-    with (
-        FileLock(folder / "ingest.lock"),
-        pytest.raises(NeuronsError, match="Another ingest is writing dataset 'd'"),
-    ):
-        ingest_paths(tmp_path, "webdataset", tar)
-    ingest_paths(tmp_path, "webdataset", tar)
-
-
-def test_mpo_counts_as_jpeg() -> None:
-    file = io.BytesIO()
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    frames[0].save(file, "MPO", save_all=True, append_images=frames[1:])
-    assert read_header(file.getvalue()).mime_type == "image/jpeg"
 
 
 KINDS = {
@@ -378,33 +278,3 @@ def test_every_sample_is_an_example_or_a_reject(kinds: list[str]) -> None:
         assert manifest["read_count"] == len(kinds)
         assert manifest["rejected_count"] == len(bad)
         assert manifest["read_count"] == manifest["written_count"] + manifest["rejected_count"]
-
-
-def test_any_source_may_add_to_a_dataset(tmp_path: Path) -> None:
-    tars = [write_tar(tmp_path / f"{n}.tar", make_samples(2, 10 * n)) for n in range(3)]
-    for n, folder in enumerate(("a", "b")):
-        (tmp_path / folder).mkdir()
-        for k in range(3):
-            (tmp_path / folder / f"{k}.jpg").write_bytes(make_image(50 + 10 * n + k))
-    rows = [{"image": make_image(90), "image_url": "http://x/90.jpg"}]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "base.parquet")
-    steps = [
-        ("webdataset", tars[0]), ("folder", tmp_path / "a"), ("webdataset", tars[1]),
-        ("wit-base", tmp_path / "base.parquet"), ("webdataset", tars[2]),
-    ]  # fmt: skip
-    for source, path in steps * 2:
-        ingest_paths(tmp_path, source, path, shard_size=2)
-    (tmp_path / "a/3.jpg").write_bytes(make_image(80))
-    summary = ingest_paths(tmp_path, "folder", tmp_path / "a", shard_size=2)
-    assert [(row["source"], row["written_count"]) for row in read_manifests(tmp_path)] == [
-        ("webdataset", 2), ("folder", 2), ("folder", 1), ("webdataset", 2), ("wit-base", 1),
-        ("webdataset", 2), ("folder", 1),
-    ]  # fmt: skip
-    assert summary.written_count == 11
-    with connect(tmp_path / "warehouse") as connection:
-        shown = connection.execute("select source, count(*) from shards group by 1 order by 1")
-        assert shown.fetchall() == [("folder", 3), ("webdataset", 3), ("wit-base", 1)]
-    with pytest.raises(SourceError, match=r"name what it was made from first, then what is new"):
-        ingest_paths(tmp_path, "folder", tmp_path / "b", shard_size=2)
-    both = ingest_paths(tmp_path, "folder", tmp_path / "a", tmp_path / "b", shard_size=2)
-    assert both.written_count == 14

@@ -1,10 +1,6 @@
-"""The door to the data: SQL equals NumPy, marts equal views."""
+"""The door to the data: SQL equals NumPy, and what is damaged or absent is told."""
 
 from __future__ import annotations
-
-import subprocess
-import sys
-from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -12,23 +8,15 @@ import pytest
 from making import write_tar
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
-import pipeline
 from pipeline.base.errors import StorageError, WarehouseError
-from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, LabelSettings
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.tables.computed import DERIVED
-from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check, run_violations
-from pipeline.upkeep.compact import compact
 from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron, find_run
 from pipeline.warehouse.left_out import list_left_out
-from pipeline.warehouse.views import MATERIALISED, load_views
-
-QUICK = LabelSettings(label_null_repeats=0)
-"""Without permutations, which nobody asks about here."""
 
 
 @pytest.mark.parametrize("layer", [PRE, POST])
@@ -150,89 +138,6 @@ def test_halves_belong_to_images(tiny_warehouse):
     assert min(count for _, count in sizes) > 0.3 * sum(count for _, count in sizes)
 
 
-@pytest.fixture(scope="module")
-def both_ways(tiny_warehouse):
-    """Connections that use the marts, and that do not."""
-    with connect(tiny_warehouse) as built, connect(tiny_warehouse, use_marts=False) as computed:
-        yield {True: built, False: computed}
-
-
-@pytest.mark.parametrize("name", [name for name in MATERIALISED if name not in DERIVED])
-def test_a_mart_is_what_its_view_would_answer(both_ways, name):
-    def answer(use_marts):
-        connection = both_ways[use_marts]
-        (sql,) = connection.execute(
-            "select sql from duckdb_views() where view_name = $name", {"name": name}
-        ).fetchall()[0]
-        assert ("marts/" in sql) == use_marts
-        return connection.execute(f"from {name} order by all").fetchall()
-
-    assert answer(use_marts=True) == answer(use_marts=False)
-
-
-@pytest.mark.slow
-def test_build_does_nothing_twice_and_notices_what_changed(tmp_path):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    assert not build(place, QUICK).was_current
-    assert build(place).was_current
-    assert not build(place, replace(QUICK, label_top_k=5)).was_current
-    with connect(place) as connection:  # the settings of the last build hold
-        assert connection.execute("select label_top_k from settings").fetchall() == [(5,)]
-    compact(str(place))
-    assert build(place).was_current, "compaction changes no answer"
-    config = ExtractConfig(
-        str(place), "textures", "RN-demo:random", ("visual.layer2.0",), device="cpu"
-    )
-    extract(config)
-    with connect(place) as connection:  # marts are stale: the views answer, and see the new run
-        count = "select count(distinct run_id) from neuron_stats"
-        assert connection.execute(count).fetchall() == [(2,)]
-    assert not build(place).was_current
-
-
-def test_views_script_gives_the_same_without_us(tiny_warehouse):
-    script = (tiny_warehouse / "views.sql").read_text(encoding="utf-8")
-    code = (
-        "import duckdb, sys; con = duckdb.connect(); con.execute(sys.stdin.read()); "
-        "print(con.execute('select count(*), sum(activation) from activations').fetchall(), "
-        "con.execute('select count(*) from neuron_labels').fetchall())"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        input=script,
-        cwd=tiny_warehouse,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    with connect(tiny_warehouse) as connection:
-        sums = connection.execute("select count(*), sum(activation) from activations").fetchall()
-        labels = connection.execute("select count(*) from neuron_labels").fetchall()
-    count, total = eval(run.stdout.split(" [")[0])[0]
-    assert count == sums[0][0]
-    assert total == pytest.approx(sums[0][1])
-    assert f"[({labels[0][0]},)]" in run.stdout
-
-
-def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(tmp_path, caplog):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    build(place, QUICK)
-    text = (place / "README.md").read_text(encoding="utf-8")
-    for view in load_views():
-        assert view.topic == "staging" or f"{view.name}]" in text or f"| {view.name} |" in text
-    (place / "README.md").unlink()
-    (place / "README.md.tmp-0123abcd").write_text("half")
-    assert build(place).was_current
-    assert (place / "README.md").read_text(encoding="utf-8") == text, (
-        "written again where it is gone"
-    )
-    assert not (place / "README.md.tmp-0123abcd").exists()
-    (place / "README.md").write_text("# My notes")
-    build(place)
-    assert (place / "README.md").read_text() == "# My notes"
-    assert "README.md is not ours" in caplog.text
-
-
 def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     with connect(place) as connection:
@@ -250,23 +155,6 @@ def test_a_damaged_file_is_named_and_can_be_made_again(tmp_path):
     assert after == before
 
 
-@pytest.mark.slow
-def test_a_damaged_mart_is_not_used_and_built_again(tmp_path):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    build(place, QUICK)
-    with connect(place) as connection:
-        before = connection.execute("from neuron_concepts order by all").fetchall()
-    for harm in (
-        lambda file: file.write_bytes(file.read_bytes()[:-50]),
-        lambda file: file.unlink(),
-    ):
-        harm(next(place.glob("marts/*/neuron_concepts.parquet")))
-        with connect(place) as connection:
-            assert connection.execute("from neuron_concepts order by all").fetchall() == before
-        assert not build(place).was_current
-        assert build(place).was_current
-
-
 def test_opening_a_damaged_warehouse_says_what_to_do(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     for path in place.glob("dataset=*/run_id=*/activations/*/*.parquet"):
@@ -281,19 +169,6 @@ def test_opening_a_damaged_warehouse_says_what_to_do(tmp_path):
 def test_nothing_there(tmp_path):
     with pytest.raises(WarehouseError, match="no dataset in"):
         connect(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_dataset_without_a_run_can_be_asked(tmp_path):
-    tars = write_textures(tmp_path / "tars", 1, 5)
-    place = str(tmp_path / "warehouse")
-    ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
-    with pipeline.connect(place) as connection:
-        for view in load_views():
-            connection.execute(f"select count(*) from {view.name}")
-        assert connection.execute("select count(*) from examples").fetchall() == [(5,)]
-        assert connection.execute("select count(*) from neuron_labels").fetchall() == [(0,)]
-    assert build(place).row_counts["neuron_labels"] == 0
 
 
 def test_a_manifest_that_is_not_json_is_named(tmp_path):
