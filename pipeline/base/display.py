@@ -72,6 +72,14 @@ def show_lines(text: str) -> str:
     return "\n".join([first, *rest])
 
 
+def show_bytes(count: int) -> str:
+    """A number of bytes for people, in powers of ten: ``1.5 GB``."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.95 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
 def show_json(text: str) -> str:
     """JSON as it was, to a parser; to the eye, with escapes of JSON for what is unsafe."""
     return _FIND_UNSAFE_IN_LINES.sub(_escape_json, text)

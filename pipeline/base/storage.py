@@ -14,6 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -102,6 +103,20 @@ class Store:
             return {}
         files = (item for item in found if item["type"] != "directory")
         return {str(item["name"]).rsplit("/", 1)[-1]: int(item["size"] or 0) for item in files}
+
+    def walk(self, rel: str) -> Iterator[tuple[str, int]]:
+        """Path and size in bytes of every file anywhere below a folder; none if it is not there."""
+        self.fs.invalidate_cache()
+        with system_faults_told(self.uri(rel)):
+            found = self.fs.find(self.path(rel), detail=True)
+        begin = len(self.root.rstrip("/")) + 1
+        for path, item in found.items():
+            yield str(path)[begin:], int(item["size"] or 0)
+
+    def modified_at(self, rel: str) -> datetime:
+        """When a file was written last, UTC."""
+        moment: datetime = self.fs.modified(self.path(rel))
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @contextmanager
     def open(self, rel: str) -> Iterator[IO[bytes]]:
@@ -202,6 +217,14 @@ class Store:
             Path(self.path(rel)).unlink(missing_ok=True)
         elif self.exists(rel):
             self.fs.rm_file(self.path(rel))
+
+    def drop_empty_folders(self, *rels: str) -> None:
+        """Remove folders below these, and themselves, that hold nothing; object stores have none."""
+        for rel in rels if self.is_local else ():
+            below = sorted(Path(self.path(rel)).rglob("*"), reverse=True)
+            for folder in (*below, Path(self.path(rel))):
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
 
     def list_temporary(self, rel: str) -> tuple[str, ...]:
         """Half-written files anywhere under a folder: someone writes them now, or was killed."""

@@ -21,6 +21,7 @@ from pipeline.cli import (
     ask,
     extraction,
     jobs,
+    keep,
     probes,
     report,
     search,
@@ -100,6 +101,7 @@ extraction.add_commands(app)
 app.add_typer(stimuli)
 probes.add_commands(app)
 upkeep.add_commands(app)
+keep.add_commands(app)
 ask.add_commands(app)
 search.add_commands(app)
 report.add_commands(app)

@@ -77,7 +77,8 @@ def _read_and_decode(plan: ShardPlan, chunk: list[Example], decoder: Decoder) ->
     except FileNotFoundError as error:
         raise ShardError(
             f"Shard {plan.shard.name!r} at {plan.url} cannot be read: {error}.",
-            "Put the file back where it was when it was ingested, and run the same command again.",
+            "Put the file back where it was when it was ingested, or say where it lies now: neurons "
+            "move-shards OLD NEW. Then run the same command again.",
         ) from error
     except Exception as error:  # object stores have errors of their own, many of them passing
         raise StorageError(

@@ -98,7 +98,7 @@ def audit_warehouse(
     try:
         for record, value in audit.values.items():
             is_known = known.get(record.path) == seals[record]
-            for file in _list_files(store, record, value):
+            for file in files_of_record(store, record, value):
                 problem = presence.find_problem(file) or _find_problem(
                     store, file, deep, is_known, audit
                 )
@@ -126,7 +126,7 @@ def find_cure(damage: Damage) -> str:
     return f"neurons repair --dataset {damage.record.dataset}"
 
 
-def _list_files(store: Store, record: Record, value: AnyRecord) -> Iterator[FileEntry]:
+def files_of_record(store: Store, record: Record, value: AnyRecord) -> Iterator[FileEntry]:
     """The files that a record names, and what belongs to it."""
     manifest = cast(ShardManifest, value)
     if record.kind != "index" or manifest["status"] != "done":

@@ -203,8 +203,13 @@ def write_dataset(store: Store, dataset: Dataset) -> None:
                 f"Dataset {dataset.name!r} would lose or change shards that are registered already.",
                 "A dataset's list of shards only grows. Give the changed data another --dataset name.",
             )
+    register(store, dataset)
+
+
+def register(store: Store, dataset: Dataset) -> None:
+    """Write a dataset's list of shards, whatever was there: see `write_dataset`."""
     store.write_record(
-        f"{folder}/dataset.json",
+        f"{dataset_folder(dataset.name)}/dataset.json",
         {
             "dataset": dataset.name,
             "source": dataset.source,

@@ -131,3 +131,11 @@ def read_good(store: Store, rel: str, shape: type[Shape]) -> tuple[Shape | None,
     except WarehouseError as error:
         return None, "", error.message.removeprefix(rel).strip().rstrip(".")
     return cast(Shape, value), str(value.get("checksum") or hash_bytes(data)), ""
+
+
+def read_record_if_good(store: Store, record: Record) -> AnyRecord | None:
+    """What a record says; None if it is damaged, gone, or a newer version's."""
+    try:
+        return read_good(store, record.path, KINDS[record.kind])[0]
+    except NewerFormatError:
+        return None

@@ -37,7 +37,8 @@ def read_image(store: Store, url: str, offset: int, size: int, sha256: str) -> b
     except Exception as error:  # object stores have errors of their own
         raise WarehouseError(
             f"The shard {url} cannot be read: {error}.",
-            "Images are never copied: pictures need the tars where they were when ingested.",
+            "Images are never copied: pictures need the tars where they were when ingested. If they lie "
+            "elsewhere now: neurons move-shards OLD NEW",
         ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise WarehouseError(

@@ -1,0 +1,145 @@
+"""What lies in a warehouse and belongs to nothing any more: found, told, removed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from pipeline.base.errors import WarehouseError
+from pipeline.base.storage import Store
+from pipeline.base.warn import warn_once
+from pipeline.tables.audit import files_of_record
+from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.manifests import BuildRecord
+from pipeline.tables.record_list import Record, list_records, read_record_if_good
+from pipeline.tables.runs import ClassSetRecord, CompactRecord, SimilarityRecord, named_paths
+from pipeline.tables.schema import TABLES
+from pipeline.upkeep.delete import DELETED, all_locked
+
+OLD = timedelta(days=1)
+"""Where there are no locks, younger files may be another process's: they stay."""
+
+_HALF_WRITTEN = re.compile(r".*\.tmp-[0-9a-f]{8}\Z")
+_OURS = re.compile(r"(dataset=[^/]+/(?:run_id=[^/]+/)?)([a-z_]+)/(?:.*/)?[^/]+\.parquet\Z")
+_MARTS = re.compile(r"(marts/[0-9a-f]+)/[^/]+\.parquet\Z")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file that no record names."""
+
+    path: str
+    """Relative to the warehouse."""
+    bytes: int
+    why: str
+    """``half-written``, ``superseded``, ``old marts`` or ``deleted``."""
+    folder: str
+    """Of the dataset or the run whose locks say whether somebody works there; empty: none."""
+
+
+@dataclass(frozen=True)
+class VacuumSummary:
+    """What was found, and what of it was left."""
+
+    removed: tuple[Leftover, ...]
+    kept: tuple[Leftover, ...]
+    """Because somebody works there, or it is too young to tell."""
+
+
+def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
+    """Files of ours that no record names, in the order of their paths.
+
+    Args:
+        store: The warehouse.
+        dataset: Only in the folder of this one.
+
+    Only files that steps of ours write under names of ours are looked at, and none of a dataset whose
+    records cannot all be read: they might name them.
+    """
+    named: set[str] = set()
+    marts: set[str] = set()
+    unknown: set[str] = set()
+    for record in list_records(store, dataset):
+        value = read_record_if_good(store, record)
+        if value is None:
+            unknown.add(record.folder.split("/")[0])
+            continue
+        named |= {file["path"] for file in files_of_record(store, record, value)}
+        if record.kind == "marts":
+            build = cast(BuildRecord, value)
+            marts |= {build["folder"], build.get("previous", "")}
+        elif record.kind == "compact":
+            version = cast(CompactRecord, value).get("previous", "")
+            named |= set(_previous_compaction(store, record, version))
+        elif record.kind in ("similarity", "class set"):
+            named |= named_paths(cast(SimilarityRecord | ClassSetRecord, value))
+    where = dataset_folder(dataset) if dataset else ""
+    found = (_judge(rel, size, named, marts, unknown) for rel, size in store.walk(where))
+    return sorted((each for each in found if each), key=lambda each: each.path)
+
+
+def _previous_compaction(store: Store, record: Record, version: str) -> Iterator[str]:
+    if version:
+        for rel, _ in store.walk(f"{record.folder}/compact/{version}"):
+            yield rel
+
+
+def _judge(
+    rel: str, size: int, named: set[str], marts: set[str], unknown: set[str]
+) -> Leftover | None:
+    top = rel.split("/")[0]
+    if top.startswith(DELETED):
+        return Leftover(rel, size, "deleted", "")
+    folder = "/".join(
+        part for part in rel.split("/")[:2] if part.startswith(("dataset=", "run_id="))
+    )
+    if _HALF_WRITTEN.match(rel):
+        return Leftover(rel, size, "half-written", folder or "marts")
+    if rel in named or top in unknown:
+        return None
+    if (mart := _MARTS.match(rel)) and "marts" not in unknown and marts:
+        return None if mart[1] in marts else Leftover(rel, size, "old marts", "marts")
+    if (ours := _OURS.match(rel)) and ours[2] in TABLES:
+        return Leftover(rel, size, "superseded", folder)
+    return None
+
+
+def vacuum(store: Store, dry_run: bool = False) -> VacuumSummary:
+    """Remove what `find_leftovers` finds, where nobody works.
+
+    Args:
+        store: The warehouse.
+        dry_run: Only find it.
+    """
+    leftovers = find_leftovers(store)
+    if dry_run:
+        return VacuumSummary((), tuple(leftovers))
+    removed: list[Leftover] = []
+    kept: list[Leftover] = []
+    for folder in sorted({each.folder for each in leftovers}):
+        mine = [each for each in leftovers if each.folder == folder]
+        try:
+            with all_locked(store, folder) if folder else nullcontext():
+                dataset = folder.split("/")[0].partition("dataset=")[2] or None
+                still = {
+                    each.path for each in find_leftovers(store, dataset)
+                }  # a step may have ended
+                for each in mine:
+                    if each.path in still and _is_old(store, each):
+                        store.delete(each.path)
+                        removed.append(each)
+                    else:
+                        kept.append(each)
+        except WarehouseError as error:
+            warn_once(str(error))
+            kept += mine
+    store.drop_empty_folders(*{each.path.split("/")[0] for each in removed})
+    return VacuumSummary(tuple(removed), tuple(kept))
+
+
+def _is_old(store: Store, leftover: Leftover) -> bool:
+    return store.is_local or datetime.now(UTC) - store.modified_at(leftover.path) > OLD
