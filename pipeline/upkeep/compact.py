@@ -30,6 +30,7 @@ from pipeline.tables.runs import CompactRecord
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import open_views, take_whole_inventory
 from pipeline.warehouse.contents import Inventory, RunRow
+from pipeline.warehouse.find import spell_out_run
 from pipeline.warehouse.inventory import RANKS_FORM
 from pipeline.warehouse.left_out import refuse_left_out
 
@@ -158,6 +159,9 @@ def compact(
     """
     store, progress = Store(warehouse), progress or NoProgress()
     inventory = take_whole_inventory(store)
+    there = [(run.dataset, run.run_id) for run in inventory.runs]
+    there += [(one.dataset, one.run_id) for one in inventory.left_out if one.run_id is not None]
+    run_id = spell_out_run(run_id, there)
     runs = [run for run in inventory.runs if run_id in (None, run.run_id)]
     refuse_left_out(inventory.left_out, None, run_id, is_needed=not runs)
     if not runs:

@@ -1,12 +1,13 @@
 """Which datasets, runs, layers and neurons of a warehouse are meant: one way for every command.
 
 A layer may be called by its canonical name (``PATH:POINT:POOLING``), by its path, or by a preset
-(``goh2021``) that names it in the run's model.
+(``goh2021``) that names it in the run's model; a run by its id, or by a beginning of it that no other has.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import duckdb
@@ -59,6 +60,29 @@ class Neuron:
         return asdict(self)
 
 
+def spell_out_run(
+    run: str | None, known: Iterable[tuple[str, str]], dataset: str | None = None
+) -> str | None:
+    """The whole id of a run that may be called by its beginning. One that no run begins with stays as it is.
+
+    Args:
+        run: What it is called; None if none is named.
+        known: Dataset and id of the runs that there are.
+        dataset: Only runs of this one are meant; of all if it is not said.
+
+    Raises:
+        WarehouseError: Runs of several ids begin so.
+    """
+    meant = sorted({pair for pair in known if dataset in (None, pair[0])})
+    if not run or run in {run_id for _, run_id in meant}:
+        return run
+    begin = [(name, run_id) for name, run_id in meant if run_id.startswith(run)]
+    if len({run_id for _, run_id in begin}) > 1:
+        listed = "; ".join(f"--dataset {name} --run {run_id}" for name, run_id in begin)
+        raise WarehouseError(f"Several runs begin with {run!r}.", f"Choose one: {listed}.")
+    return begin[0][1] if begin else run
+
+
 def find_layers(
     connection: duckdb.DuckDBPyConnection,
     dataset: str | None = None,
@@ -70,7 +94,7 @@ def find_layers(
     Args:
         connection: Of ``pipeline.connect``.
         dataset: Its name.
-        run: The run's id.
+        run: The run's id, or its beginning.
         layer: Canonical name, path or preset.
 
     Raises:
@@ -79,6 +103,9 @@ def find_layers(
         NeuronsError: It is there and cannot be read.
     """
     left_out = list_left_out(connection)
+    there = connection.execute("select distinct dataset, run_id from stg_layers").fetchall()
+    there += [(one.dataset, one.run_id) for one in left_out if one.run_id is not None]
+    run = spell_out_run(run, there, dataset)
     refuse_left_out(left_out, dataset, run)
     _check_dataset(connection, dataset)
     rows = connection.execute(
@@ -164,7 +191,7 @@ def find_neuron(
         connection: Of ``pipeline.connect``.
         layer: Canonical name; or the path or a preset, if it names one layer.
         unit: Index in the layer, from 0.
-        run: Needed if several runs have that layer.
+        run: Its id or the beginning of it; needed if several runs have that layer.
         dataset: Needed if runs of several datasets have the same name and layer.
 
     Raises:

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from pipeline.base.errors import WarehouseError
+from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import (
     FoundRun,
     Neuron,
@@ -13,6 +14,7 @@ from pipeline.warehouse.find import (
     find_neuron,
     find_run,
     find_runs,
+    spell_out_run,
 )
 
 
@@ -84,3 +86,48 @@ def test_what_is_not_there_is_named_and_what_is_there_listed(con):
     with pytest.raises(WarehouseError, match="in several places") as many:
         find_neuron(con, "relu", 0, "x")
     assert "--dataset b --run x --layer relu:input:max" in many.value.hint
+
+
+KNOWN = [("a", "5b51cf8f9efb"), ("a", "5b52"), ("b", "5b51cf8f9efb"), ("b", "5b"), ("a", "named")]
+
+
+@pytest.mark.parametrize(
+    ("called", "dataset", "run"),
+    [
+        ("5b51", None, "5b51cf8f9efb"),  # of two datasets: which, others ask
+        ("5b51cf8f9efb", "a", "5b51cf8f9efb"),
+        ("5b", None, "5b"),  # itself a name
+        ("5b", "b", "5b"),
+        ("n", None, "named"),
+        ("n", "b", "n"),
+        ("x", None, "x"),
+        ("", None, ""),
+        (None, None, None),
+    ],
+)
+def test_a_run_is_called_by_a_beginning_that_no_other_has(called, dataset, run):
+    assert spell_out_run(called, KNOWN, dataset) == run
+
+
+def test_a_beginning_of_several_runs_lists_them():
+    with pytest.raises(WarehouseError, match="Several runs begin with '5b'") as many:
+        spell_out_run("5b", KNOWN, "a")
+    assert many.value.hint == (
+        "Choose one: --dataset a --run 5b51cf8f9efb; --dataset a --run 5b52."
+    )
+
+
+def test_every_command_that_names_a_run_takes_a_beginning(tiny_warehouse, told, tmp_path):
+    with connect(tiny_warehouse) as con:
+        run = find_run(con)
+    short, here = run.run_id[:4], ("--warehouse", tiny_warehouse)
+    layer = ("visual.layer3.0", 0)
+    assert run.run_id != short
+    for command in (
+        ("top", *layer), ("like", *layer), ("find", "cat", "--by", "concepts"), ("compact",),
+        ("label", "export", *layer, "--out", tmp_path / "sheet"),
+    ):  # fmt: skip
+        wrong = told(*command, "--run", f"{short}-", *here, code=2)
+        assert f"no run '{short}-'" in wrong
+        if command[0] != "compact":  # a warehouse that others read
+            told(*command, "--run", short, *here)
