@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
@@ -15,8 +15,9 @@ from flows.retries import TASK_OPTIONS
 from flows.server import guarded
 from pipeline.base.display import complain, say
 from pipeline.base.errors import NeuronsError
+from pipeline.base.fields import list_fields
+from pipeline.base.settings import TrainConfig
 from pipeline.train.job import SMOKE, Shipped, train_nano
-from pipeline.train.run import TrainConfig
 
 
 @task(name="train nano", **TASK_OPTIONS)
@@ -27,47 +28,52 @@ def train_model(folder: str, config: TrainConfig, is_smoke: bool) -> Shipped:
 
 @guarded
 @flow(name="train-nano")
-def train_nano_flow(
-    folder: str,
-    steps: int = TrainConfig.steps,
-    precision: str = TrainConfig.precision,
-    seed: int = TrainConfig.seed,
-    is_smoke: bool = False,
-) -> str:
+def train_nano_flow(folder: str, config: TrainConfig | None = None, is_smoke: bool = False) -> str:
     """Train the embedded model; run it again to go on after a kill.
 
     Args:
         folder: Where packages, checkpoint and result go.
-        steps: Steps in all.
-        precision: float32, or bfloat16 on processors that multiply it fast.
-        seed: Of weights and data.
+        config: How long, how fast; nano's own if not given.
         is_smoke: A few steps on what is installed, for a test.
 
     Returns:
         The folder with the weights and the model card.
     """
-    full = replace(TrainConfig(), steps=steps, precision=precision, seed=seed)
-    config = SMOKE if is_smoke else full
-    done = train_model.submit(folder, config, is_smoke).result()
+    chosen = SMOKE if is_smoke else config or TrainConfig()
+    done = train_model.submit(folder, chosen, is_smoke).result()
     get_run_logger().info("Shipped: %s", done.folder)
     card = (done.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     show_markdown("nano-model-card", card, "The model card")
     return str(done.folder)
 
 
-def main(
-    folder: Annotated[str, typer.Argument(help="Where packages, checkpoint and result go.")],
-    steps: Annotated[int, typer.Option(help="Steps in all.")] = TrainConfig.steps,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = TrainConfig.precision,
-    seed: Annotated[int, typer.Option(help="Of weights and data.")] = TrainConfig.seed,
-) -> None:
-    """Train nano from packages alone. Repeat the command to go on after an interruption."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line: the folder, and an option for each field of the settings."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.train_nano",
+        description="Train nano from packages alone. Repeat the command to go on after an interruption.",
+    )
+    parser.add_argument("folder", help="Where packages, checkpoint and result go.")
+    for field in list_fields(TrainConfig):
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            choices=field.choices or None,
+            default=field.default,
+            help=field.help,
+        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, or say what is wrong."""
+    given = vars(make_parser().parse_args(arguments))
     try:
-        say(train_nano_flow(folder, steps, precision, seed))
+        say(train_nano_flow(given.pop("folder"), TrainConfig(**given)))
     except NeuronsError as error:
         complain(f"{type(error).__name__}: {error}")
-        raise typer.Exit(2) from error
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -93,6 +93,12 @@ class Field:
         """What it must be, in words: ``a whole number, 1 or more``."""
         return _describe(self.annotation)
 
+    @property
+    def help(self) -> str:
+        """Its sentence for a person on a terminal, with its bounds."""
+        text = self.text.replace("`", "")
+        return f"{text.removesuffix('.')} ({self.bounds})." if self.bounds else text
+
     def take(self, value: Any, where: str = "") -> Any:
         """A value as the field holds it: lists become tuples, paths become texts.
 

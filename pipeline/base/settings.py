@@ -229,3 +229,30 @@ def digest(value: object) -> str:
     """Twelve hex digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """How nano is trained."""
+
+    steps: Count = 5_600
+    """Steps in all; the last ``decay_frac`` of them lower the learning rate to nothing."""
+    batch_size: Count = 192
+    """Images in a step, all of different concepts."""
+    learning_rate: Annotated[float, Gt(0)] = 1.5e-3
+    """Learning rate at its highest."""
+    weight_decay: Annotated[float, Ge(0)] = 0.05
+    """How strongly AdamW draws weights to zero."""
+    warmup: Count = 300
+    """Steps of rising learning rate."""
+    ramp: Count = 3_000
+    """Steps over which disturbances grow from a tenth to full strength."""
+    decay_frac: Share = 0.25
+    """Share of the steps, at the end, over which the learning rate falls."""
+    seed: int = 0
+    """Number that weights and data follow from."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the steps: ``float32``, or ``bfloat16`` by autocast where the processor multiplies it
+    fast."""
+    checkpoint_s: Annotated[float, Gt(0)] = 60.0
+    """Seconds between checkpoints, from which a killed training goes on."""

@@ -10,16 +10,15 @@ from typing import Annotated
 import typer
 
 from pipeline.base.local_file import local_file
+from pipeline.base.question_settings import Answers
 from pipeline.cli.neuron_arguments import (
-    Dataset,
     Layer,
     LayerOption,
-    Run,
     Unit,
     UnitOption,
     which_neuron,
 )
-from pipeline.cli.options import Warehouse, examples
+from pipeline.cli.options import OneDataset, OneRun, Shown, Warehouse, WhichEnd, examples
 
 
 class Format(StrEnum):
@@ -37,13 +36,6 @@ class Stale(StrEnum):
 
     answer = "answer"
     stop = "stop"
-
-
-class Polarity(StrEnum):
-    """Which end of a neuron's activations."""
-
-    positive = "positive"
-    negative = "negative"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -111,10 +103,10 @@ def top(
     unit: Unit = None,
     layer_option: LayerOption = None,
     unit_option: UnitOption = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many examples.")] = 20,
-    polarity: Annotated[Polarity, typer.Option(help="Exciting or inhibiting.")] = Polarity.positive,
-    run: Run = None,
-    dataset: Dataset = None,
+    k: Shown = 20,
+    polarity: WhichEnd = Answers.polarity,
+    run: OneRun = None,
+    dataset: OneDataset = None,
     sheet: Annotated[
         Path | None,
         typer.Option(parser=local_file, metavar="<path>", help="Also draw them: a PNG file."),
@@ -124,4 +116,4 @@ def top(
     from pipeline.search.top import show_top
 
     where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
-    show_top(warehouse, where, k, polarity.value, sheet)
+    show_top(warehouse, where, k, polarity, sheet)

@@ -27,7 +27,6 @@ from pipeline.cli.options import (
     Warehouse,
     examples,
     field_option,
-    say_help,
     settings_as_options,
 )
 
@@ -58,12 +57,12 @@ def add_commands(app: typer.Typer) -> None:
 
 @settings_as_options()
 def ingest(
-    source: Annotated[SourceName, typer.Argument(help=say_help(find_field(IngestStep, "source")))],
+    source: Annotated[SourceName, typer.Argument(help=find_field(IngestStep, "source").help)],
     config: IngestConfig,
     folder: FolderOptions,
     wit: WitOptions,
     paths: Annotated[
-        list[str] | None, typer.Argument(help=say_help(find_field(IngestStep, "paths")))
+        list[str] | None, typer.Argument(help=find_field(IngestStep, "paths").help)
     ] = None,
 ) -> None:
     """Turn a foreign layout into a registered dataset of shards. Repeat it to go on or to append."""
@@ -95,9 +94,7 @@ def wit_urls(
 def layers(
     model: Annotated[
         str,
-        typer.Argument(
-            help=say_help(find_field(ExtractConfig, "model")), autocompletion=complete_model
-        ),
+        typer.Argument(help=find_field(ExtractConfig, "model").help, autocompletion=complete_model),
     ],
 ) -> None:
     """List the layers of a model that can be read, with their units and default pooling."""

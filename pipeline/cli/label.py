@@ -12,16 +12,15 @@ from pipeline.base.display import say
 from pipeline.base.errors import ConfigError
 from pipeline.base.local_file import local_file
 from pipeline.base.progress import choose_progress
+from pipeline.base.question_settings import Labeller, SheetOptions
 from pipeline.cli.neuron_arguments import (
-    Dataset,
     Layer,
     LayerOption,
-    Run,
     Unit,
     UnitOption,
     which_neuron,
 )
-from pipeline.cli.options import Warehouse, examples
+from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, field_option
 
 if TYPE_CHECKING:
     from pipeline.labelling.files import Sheet
@@ -52,10 +51,10 @@ def export(
             parser=local_file, metavar="<path>", help="Folder to write; else labels-LAYER-UNIT."
         ),
     ] = None,
-    per_bin: Annotated[int, typer.Option(help="Images of each bin of activation, at most.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of the order of the images.")] = 0,
-    run: Run = None,
-    dataset: Dataset = None,
+    per_bin: Annotated[int, field_option(SheetOptions, "per_bin")] = SheetOptions.per_bin,
+    seed: Annotated[int, field_option(SheetOptions, "seed")] = SheetOptions.seed,
+    run: OneRun = None,
+    dataset: OneDataset = None,
 ) -> None:
     """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
     from pipeline.base.storage import Store
@@ -72,8 +71,7 @@ def export(
             Store(warehouse),
             neuron,
             out or Path(name),
-            per_bin,
-            seed,
+            SheetOptions(per_bin, seed),
             choose_progress(),
         )
     say(
@@ -98,7 +96,7 @@ def import_(
         ),
     ],
     warehouse: Warehouse,
-    labeller: Annotated[str, typer.Option(help="Who labelled.")] = "anonymous",
+    labeller: Annotated[str, field_option(Labeller, "labeller")] = Labeller.labeller,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -109,8 +107,8 @@ def import_(
         str | None, typer.Option(help="For a CSV with example_id and label: the layer.")
     ] = None,
     unit: Annotated[int | None, typer.Option(help="And the unit.")] = None,
-    run: Run = None,
-    dataset: Dataset = None,
+    run: OneRun = None,
+    dataset: OneDataset = None,
 ) -> None:
     """Read labels back. They replace what the same labeller said of that neuron before."""
     from pipeline.base.storage import Store

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.base.errors import ConfigError
-from pipeline.cli.complete import complete_dataset, complete_layer, complete_run
+from pipeline.cli.complete import complete_layer
 
 Layer = Annotated[
     str | None,
@@ -24,14 +24,6 @@ LayerOption = Annotated[
     str | None, typer.Option("--layer", help="The same as LAYER.", autocompletion=complete_layer)
 ]
 UnitOption = Annotated[int | None, typer.Option("--unit", help="The same as UNIT.")]
-Run = Annotated[
-    str | None,
-    typer.Option(help="The run, if several could be meant.", autocompletion=complete_run),
-]
-Dataset = Annotated[
-    str | None,
-    typer.Option(help="The dataset, if several could be meant.", autocompletion=complete_dataset),
-]
 
 
 def which_neuron(

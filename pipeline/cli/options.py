@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from pipeline.base.fields import Field, Settings, find_field, list_fields
+from pipeline.base.question_settings import Answers, Polarity, Which
 from pipeline.base.settings import ExtractConfig, IngestConfig
 from pipeline.cli.complete import complete_dataset, complete_layer, complete_model, complete_run
 
@@ -17,6 +18,7 @@ _COMPLETERS: dict[str, Callable[..., list[str]]] = {
     "dataset": complete_dataset,
     "run": complete_run,
     "layers": complete_layer,
+    "layer": complete_layer,
     "model": complete_model,
 }
 
@@ -29,8 +31,8 @@ def field_option(kind: type[Settings], name: str) -> Any:
 def _option(field: Field) -> Any:
     flag = _singular(field.name) if get_origin(field.type) is tuple else field.name
     return typer.Option(
-        f"--{flag.replace('_', '-')}",
-        help=say_help(field),
+        f"--{flag.replace('_', '-')}" if len(flag) > 1 else f"-{flag}",
+        help=field.help,
         envvar="NEURONS_WAREHOUSE" if field.name == "warehouse" else None,
         autocompletion=_COMPLETERS.get(field.name),
     )
@@ -41,12 +43,6 @@ def _singular(name: str) -> str:
     if name.endswith("ies"):
         return name.removesuffix("ies") + "y"
     return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
-
-
-def say_help(field: Field) -> str:
-    """The sentence of a field as the command line shows it, with its bounds."""
-    text = field.text.replace("`", "")
-    return f"{text.removesuffix('.')} ({field.bounds})." if field.bounds else text
 
 
 def settings_as_options(
@@ -77,6 +73,8 @@ def settings_as_options(
                 parameters.append(
                     one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
                 )
+
+        parameters.sort(key=lambda one: one.name != "warehouse")  # where, before what
 
         def run(**given: Any) -> None:
             made = {name: _make(kind, given) for name, kind in kinds.items()}
@@ -138,7 +136,7 @@ def _parameter(field: Field, is_argument: bool, defaults: dict[str, Any]) -> ins
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
         annotation=Annotated[
-            kind, typer.Argument(help=say_help(field)) if is_argument else _option(field)
+            kind, typer.Argument(help=field.help) if is_argument else _option(field)
         ],
     )
 
@@ -153,21 +151,8 @@ Warehouse = Annotated[str, field_option(IngestConfig, "warehouse")]
 DatasetName = Annotated[str, field_option(IngestConfig, "dataset")]
 Model = Annotated[str, field_option(ExtractConfig, "model")]
 Device = Annotated[str, field_option(ExtractConfig, "device")]
-OneDataset = Annotated[
-    str | None,
-    typer.Option(
-        "--dataset", help="Only this dataset; all if not given.", autocompletion=complete_dataset
-    ),
-]
-OneRun = Annotated[
-    str | None,
-    typer.Option("--run", help="Only this run; all if not given.", autocompletion=complete_run),
-]
-OneLayer = Annotated[
-    str | None,
-    typer.Option(
-        "--layer",
-        help="Only this layer: its name, its path or a preset; all if not given.",
-        autocompletion=complete_layer,
-    ),
-]
+OneDataset = Annotated[str | None, field_option(Which, "dataset")]
+OneRun = Annotated[str | None, field_option(Which, "run")]
+OneLayer = Annotated[str | None, field_option(Which, "layer")]
+Shown = Annotated[int, field_option(Answers, "k")]
+WhichEnd = Annotated[Polarity, field_option(Answers, "polarity")]

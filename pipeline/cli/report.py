@@ -10,15 +10,13 @@ import typer
 from pipeline.base.display import say
 from pipeline.base.local_file import local_file
 from pipeline.cli.neuron_arguments import (
-    Dataset,
     Layer,
     LayerOption,
-    Run,
     Unit,
     UnitOption,
     which_neuron,
 )
-from pipeline.cli.options import Warehouse, examples
+from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -41,8 +39,8 @@ def card(
     unit: Unit = None,
     layer_option: LayerOption = None,
     unit_option: UnitOption = None,
-    run: Run = None,
-    dataset: Dataset = None,
+    run: OneRun = None,
+    dataset: OneDataset = None,
 ) -> None:
     """Draw all that is known of a neuron: its images, label and evidence, tests and groups."""
     from pipeline.report.write import write_card
@@ -56,8 +54,8 @@ def report(
     out: Annotated[
         Path, typer.Option(parser=local_file, metavar="<path>", help="The .html file to write.")
     ],
-    run: Run = None,
-    dataset: Dataset = None,
+    run: OneRun = None,
+    dataset: OneDataset = None,
     cards: Annotated[
         bool,
         typer.Option(

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from pipeline.base.display import print_table, say
-from pipeline.base.settings import ExtractConfig
+from pipeline.base.question_settings import Answers, Search, SumQuestion
 from pipeline.cli import neuron_arguments
-from pipeline.cli.complete import complete_model
-from pipeline.cli.options import Device, OneDataset, OneLayer, OneRun, Warehouse, examples
+from pipeline.cli.options import (
+    OneDataset,
+    OneRun,
+    Shown,
+    Warehouse,
+    examples,
+    settings_as_options,
+)
 
 if TYPE_CHECKING:
     from pipeline.search.find import Found
-
-Count = Annotated[int, typer.Option("-k", min=1, help="Neurons in each table.")]
-
-
-class Way(StrEnum):
-    """Three ways to find neurons for a text."""
-
-    concepts = "concepts"
-    similarity = "similarity"
-    weights = "weights"
-
-
-class Direction(StrEnum):
-    """Whether neurons are excited or inhibited."""
-
-    positive = "positive"
-    negative = "negative"
-
-
-class Origin(StrEnum):
-    """Who says what an image shows."""
-
-    texts = "texts"
-    stimulus = "stimulus"
-    similarity = "similarity"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -55,50 +35,15 @@ def add_commands(app: typer.Typer) -> None:
     app.command("sum", epilog=examples("neurons sum Japan --warehouse warehouse"))(neuron_sum)
 
 
-def find(
-    text: Annotated[
-        str, typer.Argument(help="What they should stand for: any text, any language.")
-    ],
-    warehouse: Annotated[
-        str | None,
-        typer.Option(envvar="NEURONS_WAREHOUSE", help="Folder or URL; not needed for weights."),
-    ] = None,
-    dataset: OneDataset = None,
-    run: OneRun = None,
-    layer: OneLayer = None,
-    by: Annotated[
-        list[Way], typer.Option(help="concepts, similarity or weights; several. Else all three.")
-    ] = [],  # noqa: B006  # typer copies it
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="The runs' model if it has moved; any, for weights alone.",
-            autocompletion=complete_model,
-        ),
-    ] = None,
-    template: Annotated[
-        list[str], typer.Option(help='Prompt with {}, as "a photo of {}"; several are averaged.')
-    ] = [],  # noqa: B006
-    k: Count = 10,
-    polarity: Annotated[Direction, typer.Option(help="Excited or inhibited.")] = Direction.positive,
-    device: Device = ExtractConfig.device,
-) -> None:
-    """Find neurons for a free text: by concept statistics, by correlation, by the weights alone."""
-    from pipeline.search.find import Search, find_neurons
+@settings_as_options("text")
+def find(search: Search) -> None:
+    """Find neurons for a free text.
 
-    search = Search(
-        text,
-        warehouse,
-        dataset,
-        run,
-        layer,
-        model,
-        tuple(way.value for way in by),
-        tuple(template),
-        k,
-        polarity.value,
-        device,
-    )
+    In three ways: by the statistics of the concepts that the text names, by correlation with the
+    model's similarity of images and text, and by the weights alone.
+    """
+    from pipeline.search.find import find_neurons
+
     _print(find_neurons(search))
 
 
@@ -108,9 +53,9 @@ def like(
     unit: neuron_arguments.Unit = None,
     layer_option: neuron_arguments.LayerOption = None,
     unit_option: neuron_arguments.UnitOption = None,
-    dataset: neuron_arguments.Dataset = None,
-    run: neuron_arguments.Run = None,
-    k: Count = 10,
+    dataset: OneDataset = None,
+    run: OneRun = None,
+    k: Shown = Answers.k,
 ) -> None:
     """Find neurons that answer like one neuron: in its layer, other layers, models and datasets.
 
@@ -123,23 +68,11 @@ def like(
     _print(find_like(warehouse, where, k))
 
 
-def neuron_sum(
-    concept: Annotated[str, typer.Argument(help="A concept in any language, or a category.")],
-    warehouse: Warehouse,
-    dataset: OneDataset = None,
-    run: OneRun = None,
-    layer: OneLayer = None,
-    neurons: Annotated[int, typer.Option(help="How many neurons at most.")] = 10,
-    origin: Annotated[
-        Origin | None, typer.Option(help="Who says what an image shows; else the first that does.")
-    ] = None,
-) -> None:
+@settings_as_options("concept")
+def neuron_sum(question: SumQuestion) -> None:
     """Write a concept as a sparse sum of neurons, and say how well that tells it."""
-    from pipeline.search.sum import SumQuestion, find_neuron_sum
+    from pipeline.search.sum import find_neuron_sum
 
-    question = SumQuestion(
-        warehouse, concept, dataset, run, layer, origin.value if origin else None, neurons
-    )
     _print([find_neuron_sum(question).table])
 
 

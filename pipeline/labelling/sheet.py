@@ -14,7 +14,7 @@ import io
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from pipeline.base.outputs import new_folder
 from pipeline.base.page_policy import page_policy
 from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.question_settings import SheetOptions
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
 from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
@@ -102,8 +103,7 @@ def export_sheet(
     store: Store,
     neuron: Neuron,
     out: Path,
-    per_bin: int = 20,
-    seed: int = 0,
+    options: SheetOptions | None = None,
     progress: ProgressCallback | None = None,
 ) -> SheetSummary:
     """Draw images from every bin of a neuron's activation and write a sheet to label them.
@@ -118,16 +118,14 @@ def export_sheet(
         store: The warehouse.
         neuron: Of `find_neuron`.
         out: The folder to make.
-        per_bin: The largest number of images of a bin.
-        seed: Of the order.
+        options: How many images, and in which order.
         progress: Told of every image.
 
     Raises:
-        ConfigError: ``per_bin`` is below one, or the folder holds a sheet already.
+        ConfigError: The folder holds a sheet already.
         WarehouseError: There are no samples of the neuron, or a tar is gone.
     """
-    if per_bin < 1:
-        raise ConfigError(f"per_bin is {per_bin}.", "It must be a whole number >= 1.")
+    per_bin, seed = astuple(options or SheetOptions())
     if (out / SHEET_FILE).exists():
         raise ConfigError(
             f"{out} already holds a labelling sheet.",

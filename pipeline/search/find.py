@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import duckdb
 
 from pipeline.base.errors import ConfigError, ModelError
+from pipeline.base.question_settings import FindWay, Search
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import read_run
@@ -20,39 +21,7 @@ if TYPE_CHECKING:
     from pipeline.evidence.matrix import RunLayer
     from pipeline.evidence.texts import TextDirection
 
-WAYS = ("concepts", "similarity", "weights")
-"""How neurons are found: by the statistics of the concepts that the text names; by correlation with
-the model's similarity of images and text; by the weights alone."""
-
 CLOSE_NAMES = 5
-
-
-@dataclass(frozen=True)
-class Search:
-    """What to look for, and where."""
-
-    text: str
-    """Any text, in any language."""
-    warehouse: str | None = None
-    """Folder or URL; without one only the weights can be searched."""
-    dataset: str | None = None
-    """Only runs on this dataset."""
-    run: str | None = None
-    """Only this run."""
-    layer: str | None = None
-    """Only this layer: canonical name, path or preset."""
-    model: str | None = None
-    """The runs' own model, if it cannot be loaded as their record names it; or any, for the weights."""
-    ways: tuple[str, ...] = ()
-    """Of `WAYS`; empty means all that are possible, with a line about those that are not."""
-    templates: tuple[str, ...] = ()
-    """Prompts with ``{}``; empty means ours."""
-    k: int = 10
-    """Neurons in each table."""
-    polarity: str = "positive"
-    """``positive``: excited by it; ``negative``: inhibited."""
-    device: str = "auto"
-    """Where the text tower runs."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +45,7 @@ def find_neurons(search: Search) -> Iterator[Found]:
             were asked for.
         WarehouseError: No such run or layer.
     """
-    ways = search.ways or WAYS
-    if unknown := set(ways) - set(WAYS):
-        raise ConfigError(
-            f"{min(unknown)!r} is no way to find neurons.", f"Ways: {', '.join(WAYS)}."
-        )
+    ways = search.by or get_args(FindWay)
     if search.model and (search.warehouse is None or set(ways) == {"weights"}):
         yield from _by_weights_alone(search)
         return
@@ -276,7 +241,7 @@ def _by_weights(
     try:
         found = _weigh(search, direction)
     except ModelError as error:
-        if search.ways == ("weights",):
+        if search.by == ("weights",):
             raise
         return Found(f"By the weights: {search.text!r}", notes=(str(error),))
     labels: dict[int, str] = {}
@@ -293,7 +258,7 @@ def _by_weights_alone(search: Search) -> Iterator[Found]:
 
     clip = load_run_model(search.model or "", None, search.device)
     yield _weigh(search, find_direction(clip, search.text, search.templates))
-    if search.ways != ("weights",):
+    if search.by != ("weights",):
         yield Found(
             "By concept statistics, and by correlation",
             notes=("Both need a warehouse with a run of the model: --warehouse DIR.",),

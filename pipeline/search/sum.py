@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.base.errors import ConfigError, WarehouseError
+from pipeline.base.errors import WarehouseError
+from pipeline.base.question_settings import SumQuestion
+from pipeline.base.settings import LabelOrigin
 from pipeline.search.find import Found, choose_layers, match_concepts, read_labels
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_run
@@ -18,28 +20,8 @@ if TYPE_CHECKING:
 
     from pipeline.evidence.sums import NeuronSum
 
-ORIGINS = ("texts", "stimulus", "similarity")
+ORIGINS: tuple[LabelOrigin, ...] = ("texts", "stimulus", "similarity")
 """Who says what an image shows; the first that knows the concept is taken."""
-
-
-@dataclass(frozen=True)
-class SumQuestion:
-    """Which concept, as a sum of which neurons."""
-
-    warehouse: str
-    """Folder or URL."""
-    concept: str
-    """A concept in any language; or a category, which stands for all its concepts."""
-    dataset: str | None = None
-    """Needed if runs on several datasets match."""
-    run: str | None = None
-    """Needed if several runs match."""
-    layer: str | None = None
-    """One layer; else all of the run, side by side."""
-    origin: str | None = None
-    """One of `ORIGINS`."""
-    neurons: int = 10
-    """How many neurons at most."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +39,11 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
     """Write a concept as a sparse sum of neurons; see `pipeline.evidence.sums`.
 
     Raises:
-        ConfigError: Fewer than one neuron, or no such origin.
         WarehouseError: No such concept (the closest are named), run or layer; several runs; or too
             few images show the concept.
     """
     from pipeline.evidence.sums import find_sum
 
-    if question.neurons < 1:
-        raise ConfigError(
-            f"A sum of {question.neurons} neurons is none.", "Give --neurons 1 or more."
-        )
-    if question.origin not in (None, *ORIGINS):
-        raise ConfigError(
-            f"{question.origin!r} is no origin.", f"It is one of {', '.join(ORIGINS)}."
-        )
     with connect(question.warehouse) as connection:
         tell_stale(connection, ("neuron_labels",))
         run = find_run(connection, question.dataset, question.run, question.layer)

@@ -7,8 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.settings import TrainConfig
 from pipeline.train.packages import FONTS_VERSION, TRAINING_FONTS, TRAINING_SETS
-from pipeline.train.run import TrainConfig
 
 TEMPLATE = Path(__file__).with_name("card.md")
 

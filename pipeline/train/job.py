@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import TrainConfig
 from pipeline.nano.concepts import NanoConcept, load_concepts
 from pipeline.stimuli.drawings import DrawingSet, load_package_sets
 from pipeline.stimuli.fonts import Font
@@ -20,7 +21,7 @@ from pipeline.train.evaluate import held_out_fonts
 from pipeline.train.objective import BOTH, plan_channels, write_planted
 from pipeline.train.packages import fetch_training_fonts, fetch_training_sets
 from pipeline.train.report import measure
-from pipeline.train.run import LANGUAGES, TrainConfig, train
+from pipeline.train.run import LANGUAGES, train
 from pipeline.train.ship import nano_architecture, write_model, write_tokenizer
 
 FONTS_PER_WORD = 20

@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.base.progress import NoProgress, ProgressCallback
+from pipeline.base.settings import TrainConfig
 from pipeline.nano.concepts import NanoConcept
 from pipeline.train.atlas import PictureAtlas, WordAtlas
 from pipeline.train.captions import write_captions
@@ -33,28 +34,6 @@ LANGUAGES = ("en", "es", "fr", "de")
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 """CLIP's own normalisation, which open_clip applies by default."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How nano is trained."""
-
-    steps: int = 5_600
-    """Steps in all; the last ``decay_frac`` of them lower the learning rate to nothing."""
-    batch_size: int = 192
-    """Images in a step, all of different concepts."""
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.05
-    warmup: int = 300
-    """Steps of rising learning rate."""
-    ramp: int = 3_000
-    """Steps over which disturbances grow from a tenth to full strength."""
-    decay_frac: float = 0.25
-    seed: int = 0
-    precision: str = "float32"
-    """float32, or bfloat16 autocast where the processor multiplies it fast (AMX, GPU)."""
-    checkpoint_s: float = 60.0
-    """Seconds between checkpoints."""
 
 
 def train(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from textures import make_warehouse
 
-from pipeline.search.find import Search, find_neurons, match_concepts
+from pipeline.base.question_settings import Search, SumQuestion
+from pipeline.search.find import find_neurons, match_concepts
 from pipeline.search.like import find_like
-from pipeline.search.sum import SumQuestion, find_neuron_sum
+from pipeline.search.sum import find_neuron_sum
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
@@ -23,7 +24,13 @@ def test_find_in_all_three_ways(tiny_warehouse, told):
     )
     tables = list(
         find_neurons(
-            Search("Katze", str(tiny_warehouse), k=4, layer="visual.layer3.0", device="cpu")
+            Search(
+                text="Katze",
+                warehouse=str(tiny_warehouse),
+                k=4,
+                layer="visual.layer3.0",
+                device="cpu",
+            )
         )
     )
     assert [len(table.rows) for table in tables] == [4, 4, 4]
@@ -48,7 +55,9 @@ def test_find_in_all_three_ways(tiny_warehouse, told):
 
 
 def test_inhibited_neurons_come_first_if_asked_for(tiny_warehouse):
-    search = Search("cat", str(tiny_warehouse), k=3, polarity="negative", device="cpu")
+    search = Search(
+        text="cat", warehouse=str(tiny_warehouse), k=3, polarity="negative", device="cpu"
+    )
     for table, column in zip(find_neurons(search), (4, 2, 2), strict=True):
         values = [row[column] for row in table.rows]
         assert values == sorted(values)
@@ -141,7 +150,9 @@ def test_sum_from_the_shell(tiny_warehouse, told):
     out = told("sum", "gato", *here, "--layer", LAYER3, "--neurons", 3)
     assert "Concepts: cat (animal); by texts." in out
     assert "AUROC of the sum" in out
-    answer = find_neuron_sum(SumQuestion(str(tiny_warehouse), "cat", layer=LAYER3, neurons=3))
+    answer = find_neuron_sum(
+        SumQuestion(warehouse=str(tiny_warehouse), concept="cat", layer=LAYER3, neurons=3)
+    )
     assert 1 <= len(answer.found.terms) <= 3
     with connect(tiny_warehouse) as connection:
         rows = connection.execute(
@@ -156,7 +167,7 @@ def test_sum_from_the_shell(tiny_warehouse, told):
     assert "Closest: guitar" in told("sum", "guitarr", *here, code=2)
     assert "shows Bhutan" in told("sum", "Bhutan", *here, code=2)
     assert "by stimulus" in told("sum", "cat", *here, "--origin", "stimulus", code=2)
-    assert "is none" in told("sum", "cat", *here, "--neurons", 0, code=2)
+    assert "neurons is 0" in told("sum", "cat", *here, "--neurons", 0, code=2)
 
 
 def test_a_sum_is_of_one_run(tmp_path, told):

@@ -6,14 +6,17 @@ import pytest
 from textures import POST
 
 from pipeline.base.errors import WarehouseError
+from pipeline.base.question_settings import Search, SumQuestion
 from pipeline.report.summary import render_summary, summarise
-from pipeline.search.find import Search, find_neurons
-from pipeline.search.sum import SumQuestion, find_neuron_sum
+from pipeline.search.find import find_neurons
+from pipeline.search.sum import find_neuron_sum
 from pipeline.warehouse.connect import connect
 
 
 def test_finding_by_concepts_leaves_them_out_and_says_so(tiny_warehouse):
-    (found,) = find_neurons(Search("dog", str(tiny_warehouse), ways=("concepts",), k=50))
+    (found,) = find_neurons(
+        Search(text="dog", warehouse=str(tiny_warehouse), by=("concepts",), k=50)
+    )
     assert found.rows
     assert all(layer.startswith("visual.") for _, layer, *_ in found.rows)
     (note,) = [note for note in found.notes if "Left out" in note]
@@ -37,6 +40,6 @@ def test_a_run_says_how_many_are_circular_and_counts_none_of_them(tiny_warehouse
 
 
 def test_a_sum_of_its_neurons_is_refused(tiny_warehouse):
-    question = SumQuestion(str(tiny_warehouse), "dog", layer=POST)
+    question = SumQuestion(warehouse=str(tiny_warehouse), concept="dog", layer=POST)
     with pytest.raises(WarehouseError, match="read the very texts that tell the concept"):
         find_neuron_sum(question)
