@@ -97,7 +97,8 @@ class Field:
     def help(self) -> str:
         """Its sentence for a person on a terminal, with its bounds."""
         text = self.text.replace("`", "")
-        return f"{text.removesuffix('.')} ({self.bounds})." if self.bounds else text
+        text = f"{text.removesuffix('.')} ({self.bounds})." if self.bounds else text
+        return f"{text} May be given several times." if _is(self.type, tuple) else text
 
     def take(self, value: Any, where: str = "") -> Any:
         """A value as the field holds it: lists become tuples, paths become texts.

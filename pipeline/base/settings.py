@@ -218,7 +218,7 @@ class IngestStep(Settings):
     """The ``[ingest]`` table of a configuration file: which source, from where."""
 
     source: SourceName
-    """Layout of the data: ``openmoji`` is embedded and needs no paths."""
+    """Layout of the data; ``openmoji`` is embedded and needs no paths."""
     paths: tuple[str, ...] = ()
     """Files, folders, globs, ``{000..999}`` or URLs of the data."""
     options: dict[str, Any] = field(default_factory=dict)

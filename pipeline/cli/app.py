@@ -29,13 +29,24 @@ from pipeline.cli import (
 )
 from pipeline.cli.explain import explain
 from pipeline.cli.label import label
+from pipeline.cli.options import examples, say_words
 from pipeline.cli.stimuli import stimuli
 from pipeline.warehouse.interrupts import STATUS as INTERRUPTED
 from pipeline.warehouse.interrupts import watch_interrupts
 
 app = typer.Typer(
     name="neurons",
-    help="What do the neurons of a CLIP model see? Shards in, labelled neurons out.",
+    help="What do the neurons of a CLIP model see? Shards of images in, labelled neurons out.",
+    epilog=say_words()
+    + "\n\n"
+    + examples(
+        "neurons demo",
+        "neurons ingest folder photos/ --dataset photos --warehouse warehouse",
+        "neurons extract --dataset photos --model nano --layer goh2021 --warehouse warehouse",
+        "neurons build --warehouse warehouse",
+        "neurons top goh2021 29 --warehouse warehouse",
+    ),
+    context_settings={"max_content_width": 120},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -51,14 +62,20 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="And stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
     ] = False,
     max_spill: Annotated[
         str | None,
-        typer.Option(envvar="NEURONS_MAX_SPILL", help="Disk that queries may take, as 200GB."),
+        typer.Option(
+            envvar="NEURONS_MAX_SPILL",
+            help="Most disk space that queries may take while they run, as 200GB.",
+        ),
     ] = None,
 ) -> None:
-    """What do the neurons of a CLIP model see? Shards in, labelled neurons out."""
+    """What do the neurons of a CLIP model see? Shards of images in, labelled neurons out."""
     if max_spill is not None:
         os.environ["NEURONS_MAX_SPILL"] = max_spill
 

@@ -61,31 +61,38 @@ def sql(
     query: Annotated[
         str | None,
         typer.Argument(
-            help="SQL over the views; see: show tables. Without it a prompt opens, or what another "
-            "program sends is read.",
+            help="SQL over the views, which 'show tables' lists. Without it a prompt opens, or what "
+            "another program sends is read.",
             show_default=False,
         ),
     ] = None,
     format: Annotated[  # noqa: A002
         Format | None,
         typer.Option(
-            help="Form of the result. A table if not given; vertical, one line a column, where a "
-            "terminal is too narrow for it.",
+            help="Form of the result. If not given, a table; or vertical, one line for each column, where "
+            "a terminal is too narrow for it.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=local_file, metavar="<path>", help="File to write; needed for parquet."
+            parser=local_file,
+            metavar="<path>",
+            help="File to write the result to; parquet needs one.",
         ),
     ] = None,
     stale: Annotated[
         Stale | None,
-        typer.Option(envvar="NEURONS_STALE", help="Where marts are older than the data."),
+        typer.Option(
+            envvar="NEURONS_STALE",
+            help="What to do where what 'neurons build' wrote is older than the data: answer from it and "
+            "warn, or stop.",
+            show_default="answer",
+        ),
     ] = None,
 ) -> None:
-    """Run a query over the views. It reads the warehouse and nothing else, and changes nothing."""
+    """Run a query over the views. It changes nothing."""
     from pipeline.cli.query import run_query
 
     form, do = format.value if format else "fitting", stale.value if stale else None
@@ -109,7 +116,9 @@ def top(
     dataset: OneDataset = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(parser=local_file, metavar="<path>", help="Also draw them: a PNG file."),
+        typer.Option(
+            parser=local_file, metavar="<path>", help="Also draw them, into this PNG file."
+        ),
     ] = None,
 ) -> None:
     """Show the examples that excite (or inhibit) a neuron most."""

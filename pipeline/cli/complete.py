@@ -70,5 +70,5 @@ def _records(ctx: typer.Context) -> Iterator[Path]:
     for folder in _datasets(ctx):
         if said["dataset"] in (None, "", _name(folder)):
             for file in folder.glob("run_id=*/run.json"):
-                if said["run"] in (None, "", _name(file.parent)):
+                if _name(file.parent).startswith(said["run"] or ""):
                     yield file

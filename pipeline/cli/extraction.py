@@ -65,7 +65,7 @@ def ingest(
         list[str] | None, typer.Argument(help=find_field(IngestStep, "paths").help)
     ] = None,
 ) -> None:
-    """Turn a foreign layout into a registered dataset of shards. Repeat it to go on or to append."""
+    """Bring images of some layout in, as a dataset. Repeat it to go on, or to add what is new."""
     from pipeline.sources.ingest import ingest as run_ingest
 
     options = {name: value for name, value in (asdict(folder) | asdict(wit)).items() if value}
@@ -81,10 +81,13 @@ def ingest(
 
 
 def wit_urls(
-    paths: Annotated[list[str], typer.Argument(help="WIT .tsv or .tsv.gz files.")],
+    paths: Annotated[list[str], typer.Argument(help="Files of WIT, .tsv or .tsv.gz.")],
     out: Annotated[str, typer.Option(help="The Parquet file to write.")],
 ) -> None:
-    """Write WIT's image URLs, each once, as the input table of img2dataset."""
+    """Write the image URLs of WIT, each once.
+
+    The table is the input of img2dataset, which downloads the images.
+    """
     from pipeline.sources.layouts.wit_tsv import write_url_table
 
     count = write_url_table(paths, out, progress=choose_progress())
@@ -97,7 +100,10 @@ def layers(
         typer.Argument(help=find_field(ExtractConfig, "model").help, autocompletion=complete_model),
     ],
 ) -> None:
-    """List the layers of a model that can be read, with their units and default pooling."""
+    """List the layers of a model that can be read.
+
+    With the number of their units, where they are read and how they are pooled by default.
+    """
     from pipeline.clip.layers import PRESETS, list_layers
     from pipeline.clip.model import describe_model, load_clip
 
@@ -122,10 +128,11 @@ def layers(
 def extract(
     config: ExtractConfig,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate time and disk from some images, then stop.")
+        bool,
+        typer.Option("--dry-run", help="Estimate time and disk space from some images, then stop."),
     ] = False,
 ) -> None:
-    """Run a model over a dataset and write every neuron's activations. Repeat it to resume."""
+    """Run a model over a dataset and write activations. Repeat it to resume."""
     if dry_run:
         from pipeline.extract.estimate import estimate
 
@@ -152,7 +159,10 @@ def similarity(
     ),
     device: Device = SimilarityConfig.device,
 ) -> None:
-    """Let a run's own model read its images: every concept's prompts against stored embeddings."""
+    """Let the model of a run say what its images show.
+
+    Every concept's prompts are compared with the stored embeddings of the images.
+    """
     from pipeline.evidence.similarity import score_similarity
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_runs

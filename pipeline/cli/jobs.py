@@ -25,7 +25,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def run_config(
-    config: Annotated[Path, typer.Argument(help="The TOML file of the job.")],
+    config: Annotated[Path, typer.Argument(help="File of the job, in TOML.")],
     warehouse: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +33,10 @@ def run_config(
         ),
     ] = None,
 ) -> None:
-    """Ingest, extract, build and check, from one file."""
+    """Do a whole job from one file.
+
+    Bring images in or make them, extract, label and check. Repeat it to resume.
+    """
     from pipeline.base.job_file import load_config
     from pipeline.jobs.job import run_job
     from pipeline.upkeep.check import run_violations
@@ -52,11 +55,14 @@ def demo(
     print_job: Annotated[
         bool,
         typer.Option(
-            "--print-job", help="Print the demo's job file, to copy and change, and stop."
+            "--print-job", help="Print the job file of the demo, to copy and change, and stop."
         ),
     ] = False,
 ) -> None:
-    """Run everything on embedded data: stimuli, a small CLIP with planted neurons, no download."""
+    """Run everything on embedded data, without a download.
+
+    A small CLIP, some of whose neurons were trained to stand for a concept, looks at drawings and words.
+    """
     from pipeline.jobs.demo import FIRST_LINE, JOB_FILE, run_demo
     from pipeline.upkeep.check import run_violations
 

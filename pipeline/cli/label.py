@@ -13,6 +13,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.local_file import local_file
 from pipeline.base.progress import choose_progress
 from pipeline.base.question_settings import Labeller, SheetOptions
+from pipeline.cli.complete import complete_layer
 from pipeline.cli.neuron_arguments import (
     Layer,
     LayerOption,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 label = typer.Typer(
     name="label",
-    help="Have people label a neuron's images, of every strength, without knowing which.",
+    help="Have people label the images of a neuron.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -48,7 +49,9 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=local_file, metavar="<path>", help="Folder to write; else labels-LAYER-UNIT."
+            parser=local_file,
+            metavar="<path>",
+            help="Folder to write; labels-LAYER-UNIT if not given.",
         ),
     ] = None,
     per_bin: Annotated[int, field_option(SheetOptions, "per_bin")] = SheetOptions.per_bin,
@@ -56,7 +59,10 @@ def export(
     run: OneRun = None,
     dataset: OneDataset = None,
 ) -> None:
-    """Write a sheet: images from every bin of a neuron's activation, in blind order, to label."""
+    """Write a sheet of images to label, in blind order.
+
+    They are of every strength of a neuron's activation; nothing on the sheet says how strong.
+    """
     from pipeline.base.storage import Store
     from pipeline.labelling.sheet import export_sheet
     from pipeline.warehouse.connect import connect
@@ -92,7 +98,9 @@ def import_(
     source: Annotated[
         Path,
         typer.Argument(
-            parser=local_file, metavar="SOURCE", help="A sheet's folder, or a CSV of labels."
+            parser=local_file,
+            metavar="SOURCE",
+            help="Folder of a filled sheet, or a CSV file of labels.",
         ),
     ],
     warehouse: Warehouse,
@@ -100,17 +108,28 @@ def import_(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            parser=local_file, metavar="<path>", help="The sheet's folder, if the CSV is not in it."
+            parser=local_file,
+            metavar="<path>",
+            help="Folder of the sheet, if the CSV file is not in it.",
         ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="For a CSV with example_id and label: the layer.")
+        str | None,
+        typer.Option(
+            help="Layer of the neuron, where a CSV file of example_id and label does not say it.",
+            autocompletion=complete_layer,
+        ),
     ] = None,
-    unit: Annotated[int | None, typer.Option(help="And the unit.")] = None,
+    unit: Annotated[
+        int | None, typer.Option(help="Index of the neuron in that layer, from 0.")
+    ] = None,
     run: OneRun = None,
     dataset: OneDataset = None,
 ) -> None:
-    """Read labels back. They replace what the same labeller said of that neuron before."""
+    """Read labels back.
+
+    They replace what the same labeller said of that neuron before.
+    """
     from pipeline.base.storage import Store
     from pipeline.labelling.files import read_labels
     from pipeline.labelling.read_back import import_labels

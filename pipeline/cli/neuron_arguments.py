@@ -13,7 +13,7 @@ Layer = Annotated[
     str | None,
     typer.Argument(
         metavar="LAYER",
-        help="Layer of the neuron: its name, its path, or a preset (goh2021).",
+        help="Layer of the neuron: its name, its path, or a preset as goh2021.",
         autocompletion=complete_layer,
     ),
 ]
@@ -21,9 +21,12 @@ Unit = Annotated[
     int | None, typer.Argument(metavar="UNIT", help="Index of the neuron in its layer, from 0.")
 ]
 LayerOption = Annotated[
-    str | None, typer.Option("--layer", help="The same as LAYER.", autocompletion=complete_layer)
+    str | None,
+    typer.Option("--layer", help="Layer of the neuron, as LAYER.", autocompletion=complete_layer),
 ]
-UnitOption = Annotated[int | None, typer.Option("--unit", help="The same as UNIT.")]
+UnitOption = Annotated[
+    int | None, typer.Option("--unit", help="Index of the neuron in its layer, as UNIT.")
+]
 
 
 def which_neuron(

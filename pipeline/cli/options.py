@@ -141,6 +141,31 @@ def _parameter(field: Field, is_argument: bool, defaults: dict[str, Any]) -> ins
     )
 
 
+WORDS = {
+    "warehouse": "folder or URL with all that is known, as Parquet files",
+    "dataset": "images that were brought in, in shards",
+    "shard": "a tar file of a dataset",
+    "example": "one image with all its texts",
+    "run": "one model with its settings, over one dataset",
+    "layer": "where in the model a run reads; a preset names some, as goh2021",
+    "preset": "a name for the layers that are read most",
+    "neuron": "a unit of a layer",
+    "unit": "index of a neuron in its layer, from 0",
+    "activation": "how strongly a neuron answers to an example: one number",
+    "concept": "what an image shows, as Japan",
+    "category": "what a concept belongs to, as region",
+    "label": "the concept of a neuron, with the evidence for it",
+    "stimulus": "an image whose content is known, since it was made here",
+    "view": "a table of the warehouse that SQL can ask",
+}
+"""Words of ours in the help, as `neurons --help` explains them."""
+
+
+def say_words() -> str:
+    """The words, each on a line of its own."""
+    return "\n".join(("\b", "Words:", *(f"  {word:11}{text}" for word, text in WORDS.items())))
+
+
 def examples(*lines: str) -> str:
     """The end of a command's help: commands to copy, each on a line of its own."""
     title = "Example:" if len(lines) == 1 else "Examples:"

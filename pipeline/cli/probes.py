@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ClassFile = Annotated[
     Path | None,
-    typer.Option("--classes", help="A text file with one class a line, besides those of --class."),
+    typer.Option("--classes", help="Text file with one class a line, besides those of --class."),
 ]
 LAYERS = ("goh2021",)
 
@@ -41,7 +41,10 @@ def add_commands(app: typer.Typer) -> None:
 
 @settings_as_options(layers=LAYERS)
 def attack(config: ExtractConfig, choice: ClassChoice, class_file: ClassFile = None) -> None:
-    """Typographic attack: classify images with and without words on them. Repeat it to resume."""
+    """Classify images with and without words on them. Repeat it to resume.
+
+    The typographic attack of Goh et al. 2021: does a written word win over what the image shows?
+    """
     from pipeline.probes.attack import ATTACK
 
     _run_and_print(ATTACK, config, choice, class_file)
@@ -49,7 +52,10 @@ def attack(config: ExtractConfig, choice: ClassChoice, class_file: ClassFile = N
 
 @settings_as_options(layers=LAYERS)
 def stroop(config: ExtractConfig, choice: ClassChoice, class_file: ClassFile = None) -> None:
-    """Stroop: is a colour word in coloured ink taken for the word or the ink? Repeat it to resume."""
+    """Test whether a colour word is taken for its ink. Repeat it to resume.
+
+    The Stroop test: a colour word stands in some ink; does the model name the word or the ink?
+    """
     from pipeline.probes.stroop import STROOP
 
     _run_and_print(STROOP, config, choice, class_file)

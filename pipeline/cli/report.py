@@ -32,7 +32,7 @@ def card(
     out: Annotated[
         Path,
         typer.Option(
-            parser=local_file, metavar="<path>", help="The file to write: .png, or .html."
+            parser=local_file, metavar="<path>", help="File to write, named .png or .html."
         ),
     ],
     layer: Layer = None,
@@ -42,7 +42,10 @@ def card(
     run: OneRun = None,
     dataset: OneDataset = None,
 ) -> None:
-    """Draw all that is known of a neuron: its images, label and evidence, tests and groups."""
+    """Draw all that is known of a neuron.
+
+    Its strongest images, its label with the evidence, its tests and the neurons like it.
+    """
     from pipeline.report.write import write_card
 
     where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
@@ -52,7 +55,7 @@ def card(
 def report(
     warehouse: Warehouse,
     out: Annotated[
-        Path, typer.Option(parser=local_file, metavar="<path>", help="The .html file to write.")
+        Path, typer.Option(parser=local_file, metavar="<path>", help="File to write, named .html.")
     ],
     run: OneRun = None,
     dataset: OneDataset = None,
@@ -60,11 +63,14 @@ def report(
         bool,
         typer.Option(
             "--cards",
-            help="Also write the cards of the neurons it shows, into a folder beside it, and link to them.",
+            help="Also write a card for each neuron that it shows, into a folder beside it, and link them.",
         ),
     ] = False,
 ) -> None:
-    """Write one self-contained page about a run: labels, baselines, coverage, best and worst neurons."""
+    """Write one self-contained page about a run.
+
+    Its labels, what they rest on and are worth, its most and least convincing neurons, and all of them.
+    """
     from pipeline.report.write import write_report
 
     say(*write_report(warehouse, dataset, run, out, cards))

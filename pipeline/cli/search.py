@@ -57,10 +57,11 @@ def like(
     run: OneRun = None,
     k: Shown = Answers.k,
 ) -> None:
-    """Find neurons that answer like one neuron: in its layer, other layers, models and datasets.
+    """Find neurons that answer like one neuron.
 
-    By Pearson's correlation over the images that two runs share. Layers that store positive
-    activations only count the others as 0; extract with --store all to have them too.
+    In its layer, other layers, models and datasets, by Pearson's correlation over the images that two
+    runs share. Layers that store positive activations only count the others as 0; extract with
+    --store all to have them too.
     """
     from pipeline.search.like import find_like
 
@@ -70,7 +71,7 @@ def like(
 
 @settings_as_options("concept")
 def neuron_sum(question: SumQuestion) -> None:
-    """Write a concept as a sparse sum of neurons, and say how well that tells it."""
+    """Write a concept as a sum of a few neurons."""
     from pipeline.search.sum import find_neuron_sum
 
     _print([find_neuron_sum(question).table])

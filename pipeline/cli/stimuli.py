@@ -22,7 +22,7 @@ from pipeline.cli.options import examples, settings_as_options
 
 stimuli = typer.Typer(
     name="stimuli",
-    help="Make images whose concept, form, language and font are known, as a dataset.",
+    help="Make images whose content is known, as a dataset.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -35,7 +35,7 @@ stimuli = typer.Typer(
 )
 @settings_as_options()
 def pictures(config: IngestConfig, options: PictureOptions) -> None:
-    """Make drawings of concepts in different sets, and edge maps and silhouettes of them."""
+    """Make drawings of concepts, in several forms."""
     _make(config, pictures=options)
 
 
@@ -44,7 +44,10 @@ def pictures(config: IngestConfig, options: PictureOptions) -> None:
 )
 @settings_as_options()
 def words(config: IngestConfig, options: WordOptions) -> None:
-    """Write any words in any fonts. A word that a font cannot draw is rejected, never drawn as boxes."""
+    """Write any words in any fonts.
+
+    A word that no font can draw is rejected, never drawn as boxes.
+    """
     _make(config, words=options)
 
 
@@ -55,14 +58,20 @@ def words(config: IngestConfig, options: WordOptions) -> None:
 )
 @settings_as_options("images")
 def typographic(config: IngestConfig, options: TypographicOptions) -> None:
-    """Write texts on images; beside each stand the clean image, a blank patch and the right word."""
+    """Write texts on images.
+
+    Beside each stand the clean image, a blank patch, and the patch with the right word.
+    """
     _make(config, typographic=options)
 
 
 @stimuli.command(epilog=examples("neurons stimuli stroop --dataset colours --warehouse warehouse"))
 @settings_as_options()
 def stroop(config: IngestConfig, options: StroopOptions) -> None:
-    """Write colour words in coloured inks, the same and others, and letters that are no word."""
+    """Write colour words in coloured inks.
+
+    The same colour and others, and letters that are no word.
+    """
     _make(config, stroop=options)
 
 
@@ -71,7 +80,7 @@ def stroop(config: IngestConfig, options: StroopOptions) -> None:
 )
 @settings_as_options("images")
 def forms(config: IngestConfig, options: FormOptions) -> None:
-    """Make line drawings, edge maps and silhouettes of any images."""
+    """Make line drawings and silhouettes of any images."""
     _make(config, forms=options)
 
 

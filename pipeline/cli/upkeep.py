@@ -39,16 +39,17 @@ def build(
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Take the settings [labels] from this job file.")
+        Path | None, typer.Option(help="Job file whose table [labels] has the settings.")
     ] = None,
     set_: Annotated[
         list[str],
         typer.Option(
-            "--set", help="Change a setting of [labels], as label_null_repeats=20; several."
+            "--set",
+            help="Change one setting of labels, as label_null_repeats=20. May be given several times.",
         ),
     ] = [],  # noqa: B006
 ) -> None:
-    """Write the marts (statistics, top examples, labels) as Parquet, if anything has changed.
+    """Write statistics, top images and labels, if need be.
 
     Without --config and --set the settings are those of the last build.
     """
@@ -71,7 +72,8 @@ def build(
 def check(
     warehouse: Warehouse,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Read every file, also those found good before.")
+        bool,
+        typer.Option("--deep", help="Read every file, also those that were found good before."),
     ] = False,
     dataset: OneDataset = None,
 ) -> None:
@@ -94,9 +96,14 @@ def repair(
     warehouse: Warehouse,
     dataset: OneDataset = None,
     model: Annotated[
-        str, typer.Option(help="The runs' model, if it is no longer where it was.")
+        str, typer.Option(help="Model of the runs, if it is no longer where it was.")
     ] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...; else the runs' own.")] = "",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Where the model runs: cpu, cuda, cuda:1, mps or auto; where it ran before, if not given."
+        ),
+    ] = "",
 ) -> None:
     """Make again what is damaged or gone. Exit status 1 if something is left."""
     from pipeline.upkeep.repair import repair as run_repair
@@ -116,7 +123,7 @@ def compact(
     warehouse: Warehouse,
     run: OneRun = None,
 ) -> None:
-    """Sort and rank the activations of finished runs, so that questions are fast."""
+    """Sort the activations of runs, so that questions are fast."""
     from pipeline.upkeep.compact import compact as run_compact
 
     done = run_compact(warehouse, run, choose_progress())

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from typer.main import get_command
 from waiting import LIMIT_S
 
 from pipeline.base.fields import list_fields
+from pipeline.base.question_settings import Search, SumQuestion
 from pipeline.base.settings import (
     ClassChoice,
     ExtractConfig,
@@ -23,10 +25,19 @@ from pipeline.base.settings import (
     IngestConfig,
     WitOptions,
 )
+from pipeline.base.stimulus_settings import (
+    FormOptions,
+    PictureOptions,
+    StroopOptions,
+    TypographicOptions,
+    WordOptions,
+)
 from pipeline.cli.app import app
 from pipeline.cli.complete import _PRESETS
+from pipeline.cli.options import WORDS
 
 ROOT = get_command(app)
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def _commands(
@@ -45,6 +56,13 @@ OF_SETTINGS = [
     (("extract",), (ExtractConfig,)),
     (("attack",), (ExtractConfig, ClassChoice)),
     (("stroop",), (ExtractConfig, ClassChoice)),
+    (("stimuli", "pictures"), (IngestConfig, PictureOptions)),
+    (("stimuli", "words"), (IngestConfig, WordOptions)),
+    (("stimuli", "typographic"), (IngestConfig, TypographicOptions)),
+    (("stimuli", "stroop"), (IngestConfig, StroopOptions)),
+    (("stimuli", "forms"), (IngestConfig, FormOptions)),
+    (("find",), (Search,)),
+    (("sum",), (SumQuestion,)),
 ]
 
 
@@ -70,12 +88,60 @@ def test_attack_and_stroop_take_all_that_extract_takes():
         assert extract <= {o for one in COMMANDS[name,].params for o in one.opts}
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_option_has_a_sentence(path):
-    for one in COMMANDS[path].params:
-        if one.name != "help":
-            assert re.search(r"[.)]$", one.help or ""), one.name
-            assert "`" not in one.help
+def _groups(group: Any = ROOT, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, group
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _groups(command, (*path, name))
+
+
+HELPED = {**COMMANDS, **dict(_groups())}
+OURS = {
+    word.strip()
+    for row in re.findall(r"^\| ([a-z, ]+) \|", (DOCS / "index.md").read_text(), re.MULTILINE)
+    for word in row.split(",")
+    if row != "word"
+} | {"preset", "view", "warehouse", "dataset", "facet", "bin", "grain"}
+"""Words that have a meaning here which a newcomer cannot know."""
+
+
+@pytest.mark.parametrize("path", HELPED, ids=lambda path: " ".join(path) or "neurons")
+def test_help_is_whole_sentences_without_a_word_that_only_we_know(path):
+    texts = {"": HELPED[path].help, **{one.name: one.help for one in HELPED[path].params}}
+    assert {"shard", "mart", "concept"} < OURS
+    for name, text in texts.items():
+        assert text, name
+        told = " ".join(text.split())
+        assert re.match(r"[A-Z]", told) and re.search(r"\.$|\?$", told), (name, told)
+        assert "`" not in told
+        words = set(re.findall(r"[a-z]+", told.lower()))
+        known = {word for word in OURS if {word, f"{word}s"} & words}
+        assert known <= set(WORDS), (name, known - set(WORDS))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lists_of_commands_are_not_cut_short(width):
+    for path, group in _groups():
+        context = group.make_context(
+            "neurons", [], resilient_parsing=True, terminal_width=width, max_content_width=width
+        )
+        text = group.get_help(context)
+        assert "..." not in text.split("Commands:")[1].split("Examples:")[0], path
+        assert max(map(len, text.split("Examples:")[0].splitlines())) <= width, path
+
+
+def test_words_of_ours_are_explained_where_a_newcomer_looks_first(told):
+    out = told("--help")
+    for word, text in WORDS.items():
+        assert f"{word:11}{text}" in out
+
+
+def test_the_first_examples_can_be_typed():
+    lines = [line for line in ROOT.epilog.splitlines() if line.startswith("  neurons ")]
+    assert len(lines) >= 4
+    for line in lines:
+        _, name, *words = shlex.split(line)
+        COMMANDS[name,].make_context(name, words)
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -159,6 +225,7 @@ def offered(tmp_path):
         ("top --dataset photos --run r", ["r1", "r2"]),
         ("like --layer visual", ["visual.layer3:output:max", "visual.layer4.2.act3:input:max"]),
         ("find --run r1 --layer visual", ["visual.layer4.2.act3:input:max"]),
+        ("find --run b --layer visual", []),
         ("extract --layer go", ["goh2021"]),
         ("attack --model ", ["M:r1", "M:r2", "M:r3", "nano"]),
         ("similarity --dataset c", ["café"]),
