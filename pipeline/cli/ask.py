@@ -125,4 +125,5 @@ def top(
     from pipeline.search.top import show_top
 
     where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
-    show_top(warehouse, where, k, polarity, sheet)
+    asked = Answers(k=k, polarity=polarity)
+    show_top(warehouse, where, asked.k, asked.polarity, sheet)

@@ -66,7 +66,7 @@ def like(
     from pipeline.search.like import find_like
 
     where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
-    _print(find_like(warehouse, where, k))
+    _print(find_like(warehouse, where, Answers(k=k).k))
 
 
 @settings_as_options("concept")

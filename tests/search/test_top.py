@@ -88,9 +88,7 @@ def test_what_is_not_stored_is_said_and_how_to_have_it(con):
 def test_none_asked_for_is_an_error(con, tiny_warehouse, told):
     with pytest.raises(ConfigError, match="k is 0"):
         find_top(con, find_neuron(con, ALL, 7), 0, "positive")
-    assert "greater than or equal to 1" in told(
-        "top", POSITIVE, 7, "-k", 0, "--warehouse", tiny_warehouse, code=2
-    )
+    assert "k is 0" in told("top", POSITIVE, 7, "-k", 0, "--warehouse", tiny_warehouse, code=2)
 
 
 def test_the_table_needs_no_tars_and_the_picture_says_that_it_does(tiny_warehouse, tmp_path, told):
