@@ -6,12 +6,12 @@ import csv
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
 from PIL import Image
+from pressing import press_when_it_begins
 from textures import write_textures
 from typer.testing import CliRunner
 from waiting import LIMIT_S
@@ -34,7 +34,7 @@ def neurons(
 
 
 @pytest.mark.slow
-def test_the_whole_job_from_the_shell(tmp_path):
+def test_the_whole_job_from_the_shell(tmp_path, invoke):
     tars = write_textures(tmp_path / "tars", 2, 20)
     place = tmp_path / "warehouse"
     here = ("--warehouse", place)
@@ -42,7 +42,7 @@ def test_the_whole_job_from_the_shell(tmp_path):
     assert "2 shards, 40 read = 40 written + 0 rejected" in out
     run = ("extract", *here, "--dataset", "t", "--model", "RN-demo:random", "--device", "cpu")
     run = (*run, "--layer", "goh2021", "--batch-size", 16, "--workers", 2)
-    dry = neurons(*run, "--dry-run").stdout
+    dry, _ = invoke(*run, "--dry-run")
     assert "2 shards, 40 images to do" in dry
     assert "GB of disk" in dry
     assert not list(place.glob("dataset=t/run_id=*")), "a dry run writes nothing"
@@ -50,10 +50,10 @@ def test_the_whole_job_from_the_shell(tmp_path):
     assert "40 read = 40 written + 0 rejected" in first.stdout
     assert first.stderr.count("images/s") == 2, "one line a shard in a log"
     assert "ETA" in first.stderr
-    assert "2 of 2 shards were done" in neurons(*run).stdout
-    assert "neuron_labels: 1024 rows" in neurons("build", *here).stdout
-    assert "ok    check_counts: 0" in neurons("check", *here).stdout
-    assert "1 runs compacted" in neurons("compact", *here).stdout
+    assert "2 of 2 shards were done" in invoke(*run)[0]
+    assert "neuron_labels: 1024 rows" in invoke("build", *here)[0]
+    assert "ok    check_counts: 0" in invoke("check", *here)[0]
+    assert "1 runs compacted" in invoke("compact", *here)[0]
     layer = "visual.layer4.0.act3"
     sheet = tmp_path / "sheet.png"
     top = neurons("top", *here, "--layer", layer, "--unit", 3, "-k", 5, "--sheet", sheet).stdout
@@ -120,21 +120,10 @@ def test_ctrl_c_says_how_to_go_on(tiny_warehouse, tmp_path):
     shutil.copytree(tiny_warehouse, place)
     command = ["extract", "--warehouse", str(place), "--dataset", "textures", "--device", "cpu"]
     command += ["--model", "RN-demo:random", "--layer", "visual.layer2.0", "--batch-size", "1"]
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a job in the background of a
-    try:  # shell ignores it, and so would what it starts
-        process = subprocess.Popen([*NEURONS, *command], stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with process:
-        assert process.stderr is not None
-        assert "begins" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-    assert process.returncode == 130, rest
-    assert "Interrupted. Finished shards are kept" in rest
-    assert "Traceback" not in rest
+    run = press_when_it_begins(*command)
+    assert run.returncode == 130, run.stderr
+    assert "Interrupted. Finished shards are kept" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_the_warehouse_may_come_from_the_environment(tiny_warehouse):

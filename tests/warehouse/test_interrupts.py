@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 
 import pytest
+from pressing import press_when_it_begins
 from waiting import LIMIT_S
 
 pytestmark = pytest.mark.slow
@@ -83,23 +83,10 @@ def test_long_commands_stop_in_order(tiny_warehouse, tmp_path, command):
     place = tmp_path / "warehouse"
     shutil.copytree(tiny_warehouse, place)
     shutil.rmtree(place / "marts")
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f"import sys; sys.argv = ['neurons', {command!r}, '--warehouse', {str(place)!r}]; "
-        "from pipeline.cli.app import main; main()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        while line and "begins" not in line:
-            line = process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-    assert process.returncode == 130, rest
-    assert "Traceback" not in rest
-    assert "run the same command again" in rest
+    run = press_when_it_begins(command, "--warehouse", place)
+    assert run.returncode == 130, run.stderr
+    assert "Traceback" not in run.stderr
+    assert "run the same command again" in run.stderr
     assert not list(place.rglob(".spill/*"))
 
 
