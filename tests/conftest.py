@@ -15,12 +15,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from damaging import make_full_warehouse
+from hypothesis import HealthCheck, settings
 from once import make_once
 from plain_install import install_and_run_demo
 from textures import make_warehouse
 
 from pipeline.cli.app import main
 from pipeline.upkeep.build import build
+
+# How long an example may take is no promise of ours.
+settings.register_profile(
+    "any processor", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any processor")
 
 
 class _Lines(logging.Handler):

@@ -57,6 +57,7 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
         assert left(out.parent) == ["out"] and out.read_text() == "before"
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
     """And what a living one writes, or a person has called alike, is not."""
     code = (

@@ -21,7 +21,7 @@ def direct_auroc(positives: np.ndarray, others: np.ndarray) -> float:
     return mannwhitneyu(positives, others).statistic / (len(positives) * len(others))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(1, 4).flatmap(
         lambda units: st.integers(1, 30).flatmap(

@@ -17,7 +17,7 @@ from pipeline.evidence.nulls import (
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 300), st.data())
 def test_hypergeometric_tails_are_scipys(population, data):
     cases = data.draw(

@@ -14,7 +14,7 @@ from pipeline.evidence.sums import auroc, find_sum, fit_sparse
 from pipeline.warehouse.connect import connect
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(4, 60), st.integers(1, 5))
 def test_auroc_is_scikit_learns(seed, count, levels):
     random = np.random.default_rng(seed)

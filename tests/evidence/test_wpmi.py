@@ -45,7 +45,7 @@ def unit_length(rng, *shape):
     return values / np.linalg.norm(values, axis=1, keepdims=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
     units=st.integers(1, 5),

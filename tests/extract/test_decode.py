@@ -54,7 +54,7 @@ def test_every_resize_mode_agrees_with_open_clip(
     assert_close(fast(data, spec), exact(data, spec), data, spec)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     width=st.integers(1, 260),
     height=st.integers(1, 260),

@@ -77,7 +77,7 @@ def test_it_is_what_the_fast_way_gives(spec: ImageSpec) -> None:
     assert (apart > 0).float().mean() < 0.02
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=5),
     st.sampled_from(["shortest", "longest", "squash"]),

@@ -27,7 +27,7 @@ def test_estimate_is_plausible_and_writes_nothing(dataset: Path) -> None:
     found = estimate(make_config(dataset, run=""))
     assert {p: p.stat().st_mtime_ns for p in (dataset / "warehouse").rglob("*")} == before
     assert (found.shard_count, found.example_count, found.sampled_count) == (4, 70, 23)
-    assert 1 < found.images_per_s < 1e5
+    assert 0 < found.images_per_s < 1e5
     text = str(found)
     assert f"run {found.run_id}: 4 shards, 70 images to do" in text
     assert "estimate: " in text and "GB are free" in text and "MORE" not in text

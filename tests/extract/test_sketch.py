@@ -141,7 +141,7 @@ def draw_ids(rng: np.random.Generator, count: int) -> Array:
     return np.sort(rng.choice(1 << 40, count, replace=False)).astype(np.int64)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 1 << 32),
     kind=st.sampled_from(KINDS),

@@ -249,7 +249,7 @@ ANY = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ANY, st.booleans())
 def test_any_json_gives_captions_rejects_or_our_error(value: object, is_named: bool) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -43,7 +43,7 @@ def words(value: object) -> set[str]:
     return {word for entry in inner for word in words(entry)}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 def test_any_json_gives_texts_that_stood_in_it_or_a_notice(value: object) -> None:
     texts, reasons = read(value)

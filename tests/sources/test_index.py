@@ -256,7 +256,7 @@ KINDS = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=12))
 def test_every_sample_is_an_example_or_a_reject(kinds: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -126,6 +126,7 @@ ingest.ingest(IngestConfig(sys.argv[1], "d"), IngestStep("webdataset", (sys.argv
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marked", [0, 1])
 def test_what_is_not_marked_is_not_visible(tmp_path: Path, marked: int) -> None:
     """A process is killed after the index of two more shards, before all of them are marked."""

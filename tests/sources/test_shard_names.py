@@ -161,7 +161,7 @@ NAMES = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(NAMES, min_size=1, max_size=14))
 def test_every_image_and_text_is_used_or_told(names: list[str]) -> None:
     members = [

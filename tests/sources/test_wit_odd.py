@@ -63,7 +63,7 @@ def test_good_rows_are_read_whatever_stands_beside_them(tmp_path: Path) -> None:
 CELLS = st.text('ab"\t\n\r é', max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(CELLS, min_size=2, max_size=5), st.sampled_from(['"x', "x", 'a "b" c', '"a" b', ""])
 )

@@ -38,7 +38,7 @@ def test_scripts_that_join_are_shaped_or_refused():
             text_mask("قطة", NOTO["NotoSansArabic"], 40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.text("abcdefgh ABCÄß", min_size=1, max_size=14).filter(lambda t: t.strip()),
     st.floats(20, 200),

@@ -115,7 +115,7 @@ def test_choices_of_the_settings_are_what_can_be_drawn():
     assert set(get_args(ImageForm)) == set(IMAGE_FORMS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.text("abcdefghijkl", min_size=1, max_size=12),
     st.integers(0, 5),
@@ -173,7 +173,7 @@ def test_word_lists_are_lines_or_a_csv(tmp_path):
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 99),
     st.sampled_from(sorted(PLACEMENTS)),

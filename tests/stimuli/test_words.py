@@ -26,7 +26,7 @@ def ink_box(item) -> tuple[int, int]:
     return int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text("abcdefgh ", min_size=1, max_size=30).filter(str.strip), st.integers(0, 5))
 def test_an_upright_word_is_as_large_as_its_stimulus_says(text, seed):
     options = WordOptions(font_names=("NotoSans",), placement="anywhere", seed=seed)
@@ -35,7 +35,7 @@ def test_an_upright_word_is_as_large_as_its_stimulus_says(text, seed):
     assert ink_box(item) == mask.size
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text("abcdefgh", min_size=1, max_size=30), st.integers(0, 5))
 def test_a_turned_word_lies_inside_its_card_at_its_stated_size(text, seed):
     options = WordOptions(font_names=("NotoSans",), rotation_deg=180, size_px=96, seed=seed)

@@ -112,9 +112,7 @@ def find_trouble(place: Path) -> NeuronsError:
         return error
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_in_any_record(records: dict[Path, Any], data: st.DataObject) -> None:
     file = data.draw(st.sampled_from(sorted(records)))

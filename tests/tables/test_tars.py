@@ -54,7 +54,7 @@ def plain(samples: list[Sample]) -> list[dict[str, object]]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sample_lists())
 def test_reads_what_webdataset_writes(samples: list[dict[str, object]]) -> None:
     data = to_tar(samples)
@@ -67,7 +67,7 @@ def test_reads_what_webdataset_writes(samples: list[dict[str, object]]) -> None:
             assert data[member.offset : member.offset + member.size] == member.data
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sample_lists(), st.data())
 def test_a_cut_is_never_a_silent_success(
     samples: list[dict[str, object]], data: st.DataObject
@@ -86,7 +86,7 @@ def test_a_cut_is_never_a_silent_success(
         assert plain(given_samples) == samples
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sample_lists(), st.data())
 def test_a_changed_header_is_never_a_silent_loss(
     samples: list[dict[str, object]], data: st.DataObject
