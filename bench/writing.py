@@ -12,7 +12,9 @@ from bench.data import synthesise_activations, synthetic_output
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
 from pipeline.base.storage import Store
 from pipeline.extract.activation_file import write_activations
+from pipeline.extract.partial_tables import partial_tables
 from pipeline.extract.results import Results
+from pipeline.extract.sketch import Partials, sketch
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import Shard
 
@@ -21,7 +23,7 @@ BATCH_SIZE = 64
 
 
 def report(quick: bool) -> Report:
-    """Two shares of values above zero, with and without the partials."""
+    """Two shares of values above zero, with and without the partials; and partials alone, by width."""
     count, rounds = (256, 1) if quick else (5000, 5)
     yield f"writing: {UNIT_COUNT} units, {count} images in one shard, one core"
     threads, arrow_threads = torch.get_num_threads(), pa.cpu_count()
@@ -31,9 +33,41 @@ def report(quick: bool) -> Report:
         with tempfile.TemporaryDirectory() as folder:
             for positive_frac in (0.25, 0.5):
                 yield from _report_share(Store(folder), count, positive_frac, rounds)
+        shard_sizes = (128,) if quick else (1000, 5000)
+        for unit_count, target in (
+            (256 if quick else UNIT_COUNT, 5000),
+            (2048 if quick else 36_864, 350),
+        ):
+            for size in shard_sizes if unit_count <= UNIT_COUNT else shard_sizes[:1]:
+                yield from _report_partials(unit_count, size, target, rounds)
     finally:
         torch.set_num_threads(threads)
         pa.set_cpu_count(arrow_threads)
+
+
+def _report_partials(unit_count: int, count: int, target: int, rounds: int) -> Report:
+    """Partials of a shard: computing them, and all of it with their tables."""
+    yield f"partials: {unit_count} units, {count} images in one shard, one core"
+    values = synthesise_activations(count, unit_count, 0.25).T.contiguous()
+    ids, is_duplicate = torch.arange(count), torch.zeros(count, dtype=torch.bool)
+    kept: list[Partials] = []
+
+    def compute() -> None:
+        kept[:] = [sketch(values, ids, is_duplicate, 100, only_signed=True)]
+
+    with tempfile.TemporaryDirectory() as folder:
+
+        def write() -> None:
+            for table in partial_tables(kept[0], 0):
+                Store(folder).write_parquet(f"{table.name}.parquet", table.rows, **table.options)
+
+        compute()
+        costs = measure_in_turn({"computed": compute, "written": write}, rounds)
+    both = cpu(costs["computed"]) + cpu(costs["written"])
+    for name, seconds in (*((name, cpu(costs[name])) for name in costs), ("both", both)):
+        note = f"{seconds * 1e9 / values.numel():.0f} ns of CPU time an activation"
+        goal = f">= {target:,}" if name == "both" else ""
+        yield Row(name, count / seconds, "images/s", note, goal)
 
 
 def _report_share(store: Store, count: int, positive_frac: float, rounds: int) -> Report:

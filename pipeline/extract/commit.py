@@ -41,8 +41,8 @@ from pipeline.tables.schema import TABLES
 PENDING_BATCHES = 4
 """Batches that may wait for the writer before the model waits too (bounded memory)."""
 
-LAYER_THREADS = 4
-"""Layers that are written side by side where the model runs on a GPU and leaves the cores free."""
+TABLE_THREADS = 4
+"""Files that are written side by side where the model runs on a GPU and leaves the cores free."""
 
 
 _TABLES = (
@@ -87,7 +87,7 @@ class ShardWork:
         self._writers: dict[int, ShardWriter] = {}
         self._thread = ThreadPoolExecutor(1, "writer", initializer=start_decode_thread)
         self._device = device
-        self._layer_threads = start_layer_threads(len(run.outputs), device)
+        self._table_threads = start_table_threads(device)
         self._memory_budget = bound_memory(config.memory_budget_mb << 20, device)
         self._is_broken = False
         self._waiting: deque[Future[None]] = deque()
@@ -105,8 +105,8 @@ class ShardWork:
                 self.drain()
         finally:
             self._thread.shutdown(wait=True, cancel_futures=True)
-            if self._layer_threads is not None:
-                self._layer_threads.shutdown(wait=True, cancel_futures=True)
+            if self._table_threads is not None:
+                self._table_threads.shutdown(wait=True, cancel_futures=True)
             self._locks.release_all()
             self.progress.finish()
 
@@ -174,7 +174,7 @@ class ShardWork:
                 duplicates,
                 self.config.top_k,
                 self._memory_budget,
-                self._layer_threads,
+                self._table_threads,
             )
             yield plan
 
@@ -319,9 +319,8 @@ class ShardWork:
         self.progress.advance(0, note)
 
 
-def start_layer_threads(layer_count: int, device: torch.device) -> ThreadPoolExecutor | None:
-    """Threads beside the writer's; None if they would only take the model's cores, or have no work."""
-    count = min(layer_count, LAYER_THREADS)
-    if device.type != "cuda" or count < 2:
+def start_table_threads(device: torch.device) -> ThreadPoolExecutor | None:
+    """Threads beside the writer's; None on a CPU, where they would only take the model's cores."""
+    if device.type != "cuda":
         return None
-    return ThreadPoolExecutor(count, "layer", initializer=start_decode_thread)
+    return ThreadPoolExecutor(TABLE_THREADS, "table", initializer=start_decode_thread)

@@ -68,12 +68,10 @@ def _histograms(histogram: torch.Tensor, ordinal: int) -> pa.Table:
 
 
 def _top(top: dict[str, Top], ordinal: int) -> pa.Table:
-    ranks = torch.cat([ranks_within(unit) + 1 for unit, _, _ in top.values()])
-    units, ids, activations = (torch.cat(each) for each in zip(*top.values(), strict=True))
-    polarities = pa.chunked_array(
-        [pa.repeat(name, len(unit)) for name, (unit, _, _) in top.items()], pa.string()
+    return pa.concat_tables(
+        _table("shard_top", unit, ordinal, polarity, ranks_within(unit) + 1, example_id, activation)
+        for polarity, (unit, example_id, activation) in top.items()
     )
-    return _table("shard_top", units, ordinal, polarities, ranks, ids, activations)
 
 
 def _samples(samples: Samples, ordinal: int) -> pa.Table:
@@ -85,11 +83,14 @@ def _samples(samples: Samples, ordinal: int) -> pa.Table:
 
 
 def _table(name: str, units: torch.Tensor, ordinal: int, *columns: Any) -> pa.Table:
-    """Rows of ``unit``, ``shard_ordinal`` and other columns: tensors, or arrays of Arrow."""
+    """Rows of ``unit``, ``shard_ordinal`` and other columns: tensors, arrays, or one value for all rows."""
     schema = TABLES[name].arrow_schema()
-    ordinals = pa.repeat(pa.scalar(ordinal, pa.int32()), len(units))
     arrays = [
-        pa.array(column.numpy(), kind) if isinstance(column, torch.Tensor) else column
-        for column, kind in zip((units, ordinals, *columns), schema.types, strict=True)
+        pa.array(column.numpy(), kind)
+        if isinstance(column, torch.Tensor)
+        else pa.repeat(pa.scalar(column, kind), len(units))
+        if isinstance(column, int | str)
+        else column
+        for column, kind in zip((units, ordinal, *columns), schema.types, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -46,46 +46,46 @@ def order_keys(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
 
 
 def find_extremes(
-    values: torch.Tensor, k: int, only_signed: bool
+    order: torch.Tensor, k: int, only_signed: bool
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """The most extreme examples of each neuron on both sides, with the full tie-break.
 
     Args:
-        values: ``[U, N]``, float16 or float32, finite.
+        order: ``[U, N]`` of :func:`order_values`.
         k: How many on each side, if so many are there.
         only_signed: A positive one must be above zero and a negative one below it.
 
     Returns:
         By polarity: rows and columns, int64, row by row, best first and ties by column.
     """
-    units, places = values.shape
+    units, places = order.shape
     count = min(k, places)
     if count == 0:
-        nothing = torch.zeros(0, dtype=torch.int64, device=values.device)
+        nothing = torch.zeros(0, dtype=torch.int64, device=order.device)
         return {"positive": (nothing, nothing), "negative": (nothing, nothing)}
-    is_narrow = values.dtype == torch.float16 and places <= 1 << 16
+    is_narrow = order.dtype == torch.int16 and places <= 1 << 16
     dtype, shift = (torch.int32, 16) if is_narrow else (torch.int64, 32)
     low_bits = (1 << shift) - 1
-    keys = order_values(values).to(dtype).bitwise_left_shift_(shift)
-    keys = sort_rows(keys.bitwise_or_(torch.arange(places, dtype=dtype, device=values.device)))
+    keys = order.to(dtype).bitwise_left_shift_(shift)
+    keys = sort_rows(keys.bitwise_or_(torch.arange(places, dtype=dtype, device=order.device)))
     weakest = keys[:, :count]
     # The last ones are the strongest, but for ties with the weakest of them, in columns that come
     # first: of the run of its equals, the first are taken.
     bound = keys[:, places - count, None] >> shift
     first = torch.searchsorted(keys, bound << shift)
     after = torch.searchsorted(keys, (bound + 1) << shift)
-    ranks = torch.arange(count, device=values.device)
+    ranks = torch.arange(count, device=order.device)
     is_tied = ranks < count - (places - after)
     strongest = keys.gather(1, ranks + (places - count) - is_tied * (places - count - first))
     strongest = sort_rows(strongest.bitwise_xor_(low_bits)).flip(1)
     found = {}
     for polarity, ends, flip in (("positive", strongest, low_bits), ("negative", weakest, 0)):
         if only_signed:
-            order = ends >> shift
-            kept = (order > 0 if polarity == "positive" else order < 0).sum(1)
+            side = ends >> shift
+            kept = (side > 0 if polarity == "positive" else side < 0).sum(1)
         else:
-            kept = torch.full((units,), count, device=values.device)
-        starts = torch.arange(units, device=values.device) * count
+            kept = torch.full((units,), count, device=order.device)
+        starts = torch.arange(units, device=order.device) * count
         rows, taken = take_first(starts, kept)
         found[polarity] = (rows, ((ends.flatten().index_select(0, taken) & low_bits) ^ flip).long())
     return found

@@ -28,7 +28,7 @@ OCTAVES = 32
 BIN_COUNT = 2 * OCTAVES + 1
 
 _MANTISSA_BITS = 10
-_BIN_BITS = 7  # of bin + 32 in 0..64, and of 127 for what is never drawn
+_RANK_BITS = 24  # a shard has at most 2^20 examples; seven bits are left for the bin
 
 
 def priorities(example_ids: torch.Tensor) -> torch.Tensor:
@@ -95,15 +95,15 @@ def draw_samples(
         floors: int64 ``[U]``; octaves below it are one bin, and 0 keeps all apart.
     """
     rows, columns = order.shape
-    dtype, shift = (torch.int32, 24) if columns < 1 << 24 else (torch.int64, 32)
     # All ones for what may not be drawn: it comes after every bin.
-    ranks = torch.full((columns,), (1 << (_BIN_BITS + shift)) - 1, dtype=dtype, device=order.device)
-    ranks[by_priority] = torch.arange(len(by_priority), dtype=dtype, device=order.device)
+    never = torch.iinfo(torch.int32).max
+    ranks = torch.full((columns,), never, dtype=torch.int32, device=order.device)
+    ranks[by_priority] = torch.arange(len(by_priority), dtype=torch.int32, device=order.device)
     least = ((floors.clamp(min=1) - 1) << _MANTISSA_BITS).to(order.dtype)
     lifted = torch.maximum(order.abs(), least[:, None]).mul_(order.sign())  # zero stays zero
-    keys = bins_of(lifted, _MANTISSA_BITS).add_(OCTAVES).to(dtype).bitwise_left_shift_(shift)
+    keys = bins_of(lifted, _MANTISSA_BITS).add_(OCTAVES).int().bitwise_left_shift_(_RANK_BITS)
     keys = sort_rows(keys.bitwise_or_(ranks))
-    edges = torch.arange(BIN_COUNT + 1, dtype=dtype, device=order.device) << shift
+    edges = torch.arange(BIN_COUNT + 1, dtype=torch.int32, device=order.device) << _RANK_BITS
     ends = torch.searchsorted(keys, edges.expand(rows, -1).contiguous())
     counts = ends.diff(dim=1)
     filled = find_true(counts > 0)
@@ -111,7 +111,7 @@ def draw_samples(
     starts = row * columns + ends[:, :-1].flatten().index_select(0, filled)
     kept = counts.flatten().index_select(0, filled).clamp_(max=SAMPLES_PER_BIN)
     groups, places = take_first(starts, kept)
-    taken = keys.flatten().index_select(0, places) & ((1 << shift) - 1)
+    taken = keys.flatten().index_select(0, places) & ((1 << _RANK_BITS) - 1)
     return (
         row.index_select(0, groups),
         (filled - row * BIN_COUNT - OCTAVES).index_select(0, groups),

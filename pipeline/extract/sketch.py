@@ -52,7 +52,7 @@ MOMENTS = (
 
 _QUARTER_BITS = 8
 _BLOCK = {"cpu": 1 << 18, "cuda": 1 << 22}
-_SUM_BLOCK = {"cpu": 1 << 16, "cuda": 1 << 22}
+_SUM_BLOCK = {"cpu": 1 << 15, "cuda": 1 << 22}
 """Activations at once: what is made of them stays in a CPU's cache, or in a quarter of a gigabyte."""
 
 
@@ -176,9 +176,13 @@ def sketch(
         drawn = block.flatten().index_select(0, rows * count + columns)
         ids = example_ids.index_select(0, columns)
         sampled = [rows + start, bins, ids, drawn, totals]
-        canonical = block if len(first) == count else block.index_select(1, first)
+        canonical, its_order = block, order
+        if len(first) < count:
+            canonical, its_order = block.index_select(1, first), order.index_select(1, first)
+        if block.dtype == torch.float32:
+            its_order = order_values(canonical)
         tops = []
-        for rows, columns in find_extremes(canonical, top_k, only_signed).values():
+        for rows, columns in find_extremes(its_order, top_k, only_signed).values():
             best = canonical.flatten().index_select(0, rows * len(first) + columns)
             tops += [rows + start, first_ids.index_select(0, columns), best.float()]
         pieces.append([counts, *tops, *sampled])
@@ -203,16 +207,16 @@ def _moments(activations: torch.Tensor) -> torch.Tensor:
         here, values = moments[:, start : start + len(block)], block.float()
         exact = values.double()
         here[4] = exact.sum(1)
-        here[5] = torch.linalg.vecdot(exact, exact)
         here[6], here[7] = values.amin(1), values.amax(1)
         away = exact - (here[4] / count)[:, None]
         squared = away * away
         here[8] = squared.sum(1)
-        here[9] = torch.linalg.vecdot(squared, away)
-        here[10] = torch.linalg.vecdot(squared, squared)
+        here[9] = away.mul_(squared).sum(1)
+        here[10] = squared.mul_(squared).sum(1)
+        here[5] = torch.mul(exact, exact, out=squared).sum(1)
         above = exact.clamp_(min=0)
         here[11] = above.sum(1)
-        here[12] = torch.linalg.vecdot(above, above)
+        here[12] = above.mul_(above).sum(1)
     return moments
 
 

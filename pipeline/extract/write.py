@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store, partition
 from pipeline.extract.activation_file import write_activations
 from pipeline.extract.device import beside
-from pipeline.extract.partial_tables import partial_tables
+from pipeline.extract.partial_tables import PartialTable, partial_tables
 from pipeline.extract.ranking import are_finite
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import Partials, merge, sketch
@@ -25,6 +25,7 @@ from pipeline.tables.datasets import Shard, shard_file
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -40,7 +41,7 @@ class ShardWriter:
         duplicates: int64, sorted: example_ids whose image an earlier example showed.
         top_k: Rows of ``shard_top`` for each neuron and polarity.
         memory_budget: Bytes of activations to hold before a part is written.
-        threads: Where layers are written side by side; one after the other if None.
+        threads: Where layers and tables are written side by side; one after the other if None.
     """
 
     store: Store
@@ -89,16 +90,15 @@ class ShardWriter:
     def finish(self) -> list[FileEntry]:
         """Write what is left and the partials. Returns the files, for the manifest."""
         self._write_part(is_whole=self._parts == 0)
-        for files in self._by_layer(self._write_partials):
-            self.files += files
+        self.files += self._each(self._write_partials, self._partial_tables())
         for output in self.outputs:
             self._drop_leftover_parts(f"activations/{partition(layer=output.layer.name)}")
         self._drop_leftover_parts("embeddings")
         return self.files
 
-    def _by_layer(self, work: Callable[[LayerOutput], Result]) -> list[Result]:
-        """Of every layer, in order; in several threads if there are any."""
-        return list((self.threads.map if self.threads else map)(work, self.outputs))
+    def _each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Results of all items, in order; side by side if there are threads."""
+        return list((self.threads.map if self.threads else map)(work, items))
 
     def _write_part(self, is_whole: bool = False) -> None:
         """Write what is held; nothing if that is no example, unless it is the whole shard."""
@@ -110,7 +110,9 @@ class ShardWriter:
         is_duplicate = torch.isin(ids, self.duplicates)
         self.canonical_count += int((~is_duplicate).sum())
         work = partial(self._write_layer, held, ids, is_duplicate, is_whole)
-        for output, (entry, partials) in zip(self.outputs, self._by_layer(work), strict=True):
+        for output, (entry, partials) in zip(
+            self.outputs, self._each(work, self.outputs), strict=True
+        ):
             self.files.append(entry)
             self._partials[output.layer.name].append(partials)
         vectors = [r.embeddings for r in held]
@@ -149,15 +151,19 @@ class ShardWriter:
             rows, written = write_activations(self.store, rel, values, ids, output.store)
         return make_entry("activations", rel, rows, written, name), part
 
-    def _write_partials(self, output: LayerOutput) -> list[FileEntry]:
-        name, ordinal = output.layer.name, self.shard.ordinal
-        files = []
-        for table in partial_tables(merge(self._partials[name], self.top_k), ordinal):
-            folder = f"{table.name}/{partition(layer=name)}"
-            rel = shard_file(self.folder, folder, ordinal, f"{self._attempt}.parquet")
-            written = self.store.write_parquet(rel, table.rows, **table.options)
-            files.append(make_entry(table.name, rel, len(table.rows), written, name))
-        return files
+    def _partial_tables(self) -> Iterator[tuple[str, PartialTable]]:
+        """Layer by layer, so that the tables of one are held at a time, unless threads ask for more."""
+        for output in self.outputs:
+            whole = merge(self._partials[output.layer.name], self.top_k)
+            for table in partial_tables(whole, self.shard.ordinal):
+                yield output.layer.name, table
+
+    def _write_partials(self, layer_and_table: tuple[str, PartialTable]) -> FileEntry:
+        layer, table = layer_and_table
+        folder = f"{table.name}/{partition(layer=layer)}"
+        rel = shard_file(self.folder, folder, self.shard.ordinal, f"{self._attempt}.parquet")
+        written = self.store.write_parquet(rel, table.rows, **table.options)
+        return make_entry(table.name, rel, len(table.rows), written, layer)
 
     def _part_file(self, table: str, part: int | None = None) -> str:
         part = self._parts if part is None else part

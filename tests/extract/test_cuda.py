@@ -163,6 +163,7 @@ def make_batch(count: int, spec: ImageSpec) -> Batch:
     return Batch(plan, examples, stack(images), is_last=True)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("model", ["RN-small:random", "ViT-small:random"])
 def test_a_batch_is_encoded_without_waiting_and_as_on_the_cpu(model: str) -> None:
     layer = "visual.layer4.2.act3" if model.startswith("RN") else "visual.transformer.resblocks.1"

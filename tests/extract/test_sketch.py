@@ -205,6 +205,14 @@ def test_many_examples_and_many_units(kind: str, dtype: Any) -> None:
         assert_partials(partials, values, ids, twice, k, only_signed)
 
 
+def test_more_columns_than_16_bits_count() -> None:
+    rng = np.random.default_rng(0)
+    values, ids = draw_values(rng, "tied", (2, 70_000), np.float16), draw_ids(rng, 70_000)
+    values[:, 69_990:] = 3
+    twice = rng.random(70_000) < 0.05
+    assert_partials(sketch_numpy(values, ids, twice, 30, True), values, ids, twice, 30, True)
+
+
 def test_edges_cover_the_line_without_gaps() -> None:
     assert bin_edges(0) == (0.0, 0.0)
     assert bin_edges(1)[0] == 0.0 and bin_edges(HISTOGRAM_BINS) == (65536.0, float("inf"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,11 @@ def write_shard(
     budget: int = 1 << 30,
     batch: int = 16,
     duplicates: tuple[int, ...] = (),
+    threads: ThreadPoolExecutor | None = None,
 ) -> tuple[Store, list[dict[str, Any]]]:
     store = Store(folder)
     twice = torch.tensor(duplicates, dtype=torch.int64) + FIRST
-    writer = ShardWriter(store, "run", SHARD, (output,), twice, 5, budget)
+    writer = ShardWriter(store, "run", SHARD, (output,), twice, 5, budget, threads)
     for start in range(0, len(values), batch):
         part = values[start : start + batch]
         ids = torch.arange(start, start + len(part)) + FIRST
@@ -173,6 +175,18 @@ def test_parts_hold_the_same_as_one_file(tmp_path: Path, keep: str) -> None:
     assert not set(read(store, many, "shard_top")["example_id"].to_pylist()) & {
         FIRST + n for n in duplicates
     }
+
+
+def test_threads_write_the_same_bytes(tmp_path: Path) -> None:
+    values = draw(40, 200)
+    write_shard(tmp_path / "one", values, make_output(40), budget=40 * 2 * 60)
+    with ThreadPoolExecutor(3) as threads:
+        write_shard(tmp_path / "some", values, make_output(40), 40 * 2 * 60, threads=threads)
+    one, some = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.parquet")}
+        for folder in (tmp_path / "one", tmp_path / "some")
+    )
+    assert one == some and len(one) == 2 * 4 + 4
 
 
 def test_parts_of_an_interrupted_attempt_are_removed(tmp_path: Path) -> None:
