@@ -17,7 +17,7 @@ ranked as (
         *,
         row_number() over (
             partition by dataset, run_id, class_set, example_id
-            order by logit desc, class_name
+            order by logit desc, class_name asc
         ) as class_rank,
     from class_scores
 )

@@ -173,11 +173,11 @@ select
     dataset, model_id, run_id, class_set, attack_text, target_class, placement, layer,
     unit, clean_count, clean_change, clean_change_sd,
     case when clean_change_sd is not null then row_number() over (
-        one_attack order by clean_change_sd desc nulls last, layer, unit
+        one_attack order by clean_change_sd desc nulls last, layer asc, unit asc
     ) end as clean_change_rank,
     blank_count, blank_change, blank_change_sd,
     case when blank_change_sd is not null then row_number() over (
-        one_attack order by blank_change_sd desc nulls last, layer, unit
+        one_attack order by blank_change_sd desc nulls last, layer asc, unit asc
     ) end as blank_change_rank,
     flip_count, stay_count, flip_auroc,
 from scored

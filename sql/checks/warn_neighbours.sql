@@ -20,11 +20,11 @@ compared as (
 wanted as (
     select
         dataset, layers.run_id, layers.layer,
-        others.run_id as other_run_id,
-        others.layer as other_layer,
+        other.run_id as other_run_id,
+        other.layer as other_layer,
     from stg_layers as layers
-    inner join stg_layers as others using (dataset)
-    where (layers.run_id, layers.layer) <= (others.run_id, others.layer)
+    inner join stg_layers as other using (dataset)
+    where (layers.run_id, layers.layer) <= (other.run_id, other.layer)
 )
 
 select

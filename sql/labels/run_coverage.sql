@@ -96,7 +96,7 @@ by_reason as (
     inner join rejects
         on
             stg_runs.dataset = rejects.dataset
-            and coalesce(rejects.run_id = stg_runs.run_id, true)
+            and coalesce(stg_runs.run_id = rejects.run_id, true)
     group by all
 ),
 

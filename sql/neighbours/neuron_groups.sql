@@ -46,7 +46,7 @@ most as (
     qualify
         row_number() over (
             partition by dataset, run_id, layer, unit, group_rank
-            order by concept_count desc, concept, category
+            order by concept_count desc, concept asc, category asc
         ) = 1
 )
 

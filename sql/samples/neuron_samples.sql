@@ -136,13 +136,13 @@ complete as (
 candidates as (
     select
         dataset, run_id, layer, unit, example_id, activation, priority,
-        'sample' as source,
+        'sample' as kept_by,
     from sketched
     union all
     select
         dataset, run_id, layer, unit, example_id, activation,
         sample_priority(example_id) as priority,
-        polarity as source,
+        polarity as kept_by,
     from top_examples
 ),
 
@@ -184,5 +184,5 @@ select
     end as sampled_frac,
 from judged
 where
-    source = wanted
+    kept_by = wanted
     and (wanted <> 'sample' or threshold is null or priority < threshold);

@@ -33,7 +33,10 @@ select
     dataset, model_id, run_id, example_id,
     row_number() over (
         partition by dataset, model_id, run_id, example_id
-        order by if(axis = 'z', activation_z, activation_sd) desc, layer, unit
+        order by
+            if(axis = 'z', activation_z, activation_sd) desc,
+            layer asc,
+            unit asc
     ) as neuron_rank,
     layer, unit, activation, activation_sd, activation_z, axis,
 from scaled

@@ -62,36 +62,36 @@ cumulated as (
     from neuron_histograms
 ),
 
-levels as (
-    select unnest([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999]) as level
+fracs as (
+    select unnest([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999]) as frac
 ),
 
 quantiles as (
     select
-        dataset, run_id, layer, unit, level,
+        dataset, run_id, layer, unit, frac,
         greatest(bin_left, activation_min)
         + (least(bin_right, activation_max) - greatest(bin_left, activation_min))
-        * (level * moments.example_count - (upto_count - cumulated.example_count))
+        * (frac * moments.example_count - (upto_count - cumulated.example_count))
         / cumulated.example_count as activation,
     from cumulated
     inner join moments using (dataset, run_id, layer, unit)
-    inner join levels
+    inner join fracs
         on
-            level * moments.example_count > upto_count - cumulated.example_count
-            and level * moments.example_count <= upto_count
+            frac * moments.example_count > upto_count - cumulated.example_count
+            and frac * moments.example_count <= upto_count
 ),
 
 wide as (
     select
         dataset, run_id, layer, unit,
-        max(activation) filter (where level = 0.01) as quantile_01,
-        max(activation) filter (where level = 0.05) as quantile_05,
-        max(activation) filter (where level = 0.25) as quantile_25,
-        max(activation) filter (where level = 0.5) as quantile_50,
-        max(activation) filter (where level = 0.75) as quantile_75,
-        max(activation) filter (where level = 0.95) as quantile_95,
-        max(activation) filter (where level = 0.99) as quantile_99,
-        max(activation) filter (where level = 0.999) as quantile_999,
+        max(activation) filter (where frac = 0.01) as quantile_01,
+        max(activation) filter (where frac = 0.05) as quantile_05,
+        max(activation) filter (where frac = 0.25) as quantile_25,
+        max(activation) filter (where frac = 0.5) as quantile_50,
+        max(activation) filter (where frac = 0.75) as quantile_75,
+        max(activation) filter (where frac = 0.95) as quantile_95,
+        max(activation) filter (where frac = 0.99) as quantile_99,
+        max(activation) filter (where frac = 0.999) as quantile_999,
     from quantiles
     group by all
 )
