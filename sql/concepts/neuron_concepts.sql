@@ -38,14 +38,29 @@
 -- screening_top_log10_p     double   log10  screening: as top_log10_p
 with
 
+origins as (
+    select unnest(['texts', 'stimulus', 'similarity']) as origin
+),
+
+-- What is corrected together, numbered: windows over a number are faster.
+pools as (
+    select
+        dataset, run_id, layer, origin,
+        is_circular(tower, origin) as is_circular,
+        dense_rank() over (
+            order by dataset, run_id, origin, is_circular(tower, origin)
+        ) as pool,
+    from stg_layers
+    cross join origins
+),
+
 tested as (
     select
         concept_ranks.*,
-        is_circular(tower, origin) as is_circular,
-        (dataset, run_id, origin, is_circular(tower, origin)) as pool,
+        is_circular, pool,
         least(0.0, normal_log_tail(abs(coalesce(z, 0.0))) + ln(2)) as log_p,
     from concept_ranks
-    inner join stg_layers using (dataset, run_id, layer)
+    inner join pools using (dataset, run_id, layer, origin)
 ),
 
 ranked as (

@@ -30,69 +30,62 @@
 -- untrained_95_count   double   count  the same of an untrained model
 with
 
+origins as (
+    select distinct dataset, run_id, layer, facet_origin,
+    from surrogate_indices
+    where candidate_rank = 1 and dimension = 'facet'
+),
+
 chosen as (
-    select dataset, run_id, layer, category, count(*) as neuron_count,
+    select *
     from facet_candidates
     where candidate_rank = 1
-    group by all
 ),
 
 indices as (
-    select
-        dataset, run_id, layer, facet_origin, category,
-        count(*) as tested_count,
-        count(*) filter (where is_thin) as thin_count,
-        count(*) filter (where lowest_auroc >= 0.8) as multimodal_80_count,
-        count(*) filter (where lowest_auroc >= 0.9) as multimodal_90_count,
-        count(*) filter (where lowest_auroc >= 0.95) as multimodal_95_count,
-        -- each neuron adds the share of its surrogates that reach the threshold
-        sum(share_at_least(surrogate_indices, 0.8)) as permuted_80_count,
-        sum(share_at_least(surrogate_indices, 0.9)) as permuted_90_count,
-        sum(share_at_least(surrogate_indices, 0.95)) as permuted_95_count,
+    select *
     from surrogate_indices
-    where candidate_rank = 1 and dimension = 'facet'
-    group by all
+    where dimension = 'facet'
 ),
 
-origins as (
-    select distinct dataset, run_id, layer, facet_origin,
-    from indices
+-- Each neuron counts among those of its category, and among all.
+neurons as (
+    select
+        *,
+        unnest([category, 'all']) as counted_as,
+    from origins
+    inner join chosen using (dataset, run_id, layer)
+    left join indices
+        using (
+            dataset, run_id, layer, unit, candidate_rank, category, facet_origin
+        )
 ),
 
 summed as (
     select
         dataset, stg_runs.model_id, run_id, is_random, layer, unit_count, facet_origin,
-        coalesce(chosen.category, 'all') as category,
-        sum(neuron_count)::bigint as neuron_count,
-        coalesce(sum(tested_count), 0)::bigint as tested_count,
-        coalesce(sum(thin_count), 0)::bigint as thin_count,
-        coalesce(sum(multimodal_80_count), 0)::bigint as multimodal_80_count,
-        coalesce(sum(multimodal_90_count), 0)::bigint as multimodal_90_count,
-        coalesce(sum(multimodal_95_count), 0)::bigint as multimodal_95_count,
-        coalesce(sum(permuted_80_count), 0.0) as permuted_80_count,
-        coalesce(sum(permuted_90_count), 0.0) as permuted_90_count,
-        coalesce(sum(permuted_95_count), 0.0) as permuted_95_count,
-    from origins
+        counted_as as category,
+        count(*) as neuron_count,
+        count(lowest_auroc) as tested_count,
+        count(*) filter (where is_thin) as thin_count,
+        count(*) filter (where lowest_auroc >= 0.8) as multimodal_80_count,
+        count(*) filter (where lowest_auroc >= 0.9) as multimodal_90_count,
+        count(*) filter (where lowest_auroc >= 0.95) as multimodal_95_count,
+        -- each neuron adds the share of its surrogates that reach the threshold
+        coalesce(sum(share_at_least(surrogate_indices, 0.8)), 0) as permuted_80_count,
+        coalesce(sum(share_at_least(surrogate_indices, 0.9)), 0) as permuted_90_count,
+        coalesce(sum(share_at_least(surrogate_indices, 0.95)), 0) as permuted_95_count,
+    from neurons
     inner join stg_runs using (dataset, run_id)
     inner join stg_layers using (dataset, run_id, layer)
-    inner join chosen using (dataset, run_id, layer)
-    left join indices using (dataset, run_id, layer, facet_origin, category)
-    group by
-        dataset,
-        stg_runs.model_id,
-        run_id,
-        is_random,
-        layer,
-        unit_count,
-        facet_origin,
-        rollup (chosen.category)
+    group by all
 ),
 
 untrained_runs as (
-    select dataset, layer, unit_count, count(*) as run_count,
+    select dataset, layer, unit_count, false as is_random, count(*) as run_count,
     from stg_layers
     inner join stg_runs using (dataset, run_id)
-    where is_random
+    where stg_runs.is_random
     group by all
 ),
 
@@ -108,9 +101,8 @@ untrained as (
 )
 
 select
-    summed.dataset, model_id, run_id, is_random,
-    summed.layer, summed.facet_origin, summed.category,
-    neuron_count, tested_count, thin_count,
+    dataset, model_id, run_id, is_random, layer, facet_origin, category, neuron_count,
+    tested_count, thin_count,
     multimodal_80_count, multimodal_90_count, multimodal_95_count,
     permuted_80_count, permuted_90_count, permuted_95_count,
     coalesce(run_count, 0) as untrained_run_count,
@@ -118,16 +110,5 @@ select
     coalesce(random_90_count, 0) / run_count::double as untrained_90_count,
     coalesce(random_95_count, 0) / run_count::double as untrained_95_count,
 from summed
-left join untrained_runs
-    on
-        summed.dataset = untrained_runs.dataset
-        and summed.layer = untrained_runs.layer
-        and summed.unit_count = untrained_runs.unit_count
-        and not summed.is_random
-left join untrained
-    on
-        untrained_runs.dataset = untrained.dataset
-        and untrained_runs.layer = untrained.layer
-        and untrained_runs.unit_count = untrained.unit_count
-        and summed.facet_origin = untrained.facet_origin
-        and summed.category = untrained.category;
+left join untrained_runs using (dataset, layer, unit_count, is_random)
+left join untrained using (dataset, layer, unit_count, facet_origin, category);

@@ -90,12 +90,17 @@ ranked as (
     from choices
 ),
 
-corrected as (
-    select
-        *,
-        benjamini_hochberg_q(step, p_value, pool) as q_value,
-        benjamini_hochberg_q(step, p_value, pool) <= label_max_q as is_significant,
+corrected as materialized (
+    select *, benjamini_hochberg_q(step, p_value, pool) as q_value,
     from ranked
+),
+
+verdicts as (
+    select
+        dataset, run_id, layer, unit,
+        concept as enrichment_concept,
+        q_value <= label_max_q and is_circular as is_told,
+    from corrected
     cross join settings
 ),
 
@@ -103,12 +108,24 @@ runners_up as (
     -- The best other name: one word may stand in two categories.
     select
         dataset, run_id, layer, unit,
-        arg_min(others.concept, others.candidate_rank) as runner_up,
-        arg_min(others.auroc, others.candidate_rank) as runner_up_score,
-    from label_candidates as others
+        arg_min(other.concept, other.candidate_rank) as runner_up,
+        arg_min(other.auroc, other.candidate_rank) as runner_up_score,
+    from label_candidates as other
     inner join choices using (dataset, run_id, layer, unit)
-    where others.concept <> choices.concept
+    where other.concept <> choices.concept
     group by all
+),
+
+labels as (
+    select
+        dataset, run_id, layer, unit, concept, category, origin, auroc as score, z,
+        q_value, positive_count, top_count, top_size, lift, runner_up, runner_up_score,
+        auroc - runner_up_score as margin,
+        true as is_labelled,
+    from corrected
+    cross join settings
+    left join runners_up using (dataset, run_id, layer, unit)
+    where q_value <= label_max_q and not is_circular
 ),
 
 names as (
@@ -147,48 +164,37 @@ by_soft_wpmi as (
 
 evidence as (
     select
-        *,
-        coalesce(is_significant and not corrected.is_circular, false) as is_labelled,
-        coalesce(is_significant and corrected.is_circular, false) as is_told,
+        * replace (
+            coalesce(is_labelled, false) as is_labelled,
+            coalesce(is_told, false) as is_told
+        ),
     from units
-    left join corrected using (dataset, run_id, layer, unit)
+    left join verdicts using (dataset, run_id, layer, unit)
+    left join labels using (dataset, run_id, layer, unit)
     left join active using (dataset, run_id, layer, unit)
     left join nearest using (dataset, run_id, layer, unit)
-    left join runners_up using (dataset, run_id, layer, unit)
     left join by_auroc using (dataset, run_id, layer, unit)
     left join by_soft_wpmi using (dataset, run_id, layer, unit)
 )
 
 select
-    dataset, model_id, run_id, layer, unit,
-    if(is_labelled, concept, null) as concept,
-    if(is_labelled, category, null) as category,
-    if(is_labelled, origin, null) as origin,
-    if(is_labelled, auroc, null) as score,
-    if(is_labelled, z, null) as z,
-    if(is_labelled, q_value, null) as q_value,
-    if(is_labelled, positive_count, null) as positive_count,
-    if(is_labelled, top_count, null) as top_count,
-    if(is_labelled, top_size, null) as top_size,
-    if(is_labelled, lift, null) as lift,
-    if(is_labelled, runner_up, null) as runner_up,
-    if(is_labelled, runner_up_score, null) as runner_up_score,
-    if(is_labelled, auroc - runner_up_score, null) as margin,
-    if(
-        is_labelled,
-        1 + coalesce(auroc_concept = evidence.concept, false)::bigint
-        + coalesce(soft_wpmi_concept = evidence.concept, false)::bigint,
-        null
-    ) as agreement,
-    evidence.concept as enrichment_concept,
-    auroc_concept, soft_wpmi_concept, is_labelled,
+    dataset, model_id, run_id, layer, unit, concept, category, origin, score, z,
+    q_value, positive_count, top_count, top_size, lift, runner_up, runner_up_score,
+    margin,
+    case
+        when is_labelled
+            then
+                1 + coalesce(auroc_concept = concept, false)::bigint
+                + coalesce(soft_wpmi_concept = concept, false)::bigint
+    end as agreement,
+    enrichment_concept, auroc_concept, soft_wpmi_concept, is_labelled,
     is_told as is_circular,
     case
         when is_labelled then null
         when is_told then 'circular'
         when is_active is null then 'no activity'
         when has_concepts is null then 'no concept in top examples'
-        when evidence.concept is null then 'no concept stands out'
+        when enrichment_concept is null then 'no concept stands out'
         else 'not significant'
     end as reason,
 from evidence;

@@ -39,16 +39,13 @@ labelled as (
 ),
 
 labelled_bins as (
-    select
-        dataset, model_id, run_id, layer, unit, labeller, sd_bin,
-        count(*) as sample_count,
+    select dataset, run_id, layer, unit, labeller, sd_bin, count(*) as sample_count,
     from labelled
     group by all
 ),
 
 labelled_categories as (
-    select distinct
-        dataset, run_id, layer, unit, labeller, category,
+    select distinct dataset, run_id, layer, unit, labeller, category,
     from labelled
 ),
 
@@ -61,10 +58,7 @@ labelled_hits as (
 ),
 
 human as (
-    select
-        *,
-        'human' as origin,
-        null::varchar as concept,
+    select *, 'human' as origin,
     from labelled_bins
     inner join labelled_categories using (dataset, run_id, layer, unit, labeller)
     left join labelled_hits
@@ -87,8 +81,7 @@ judged_images as (
 ),
 
 judged as (
-    select
-        dataset, model_id, run_id, layer, unit, origin, sd_bin, example_id,
+    select dataset, run_id, layer, unit, origin, sd_bin, example_id,
     from neuron_samples
     inner join judged_images using (dataset, example_id)
     inner join stg_examples using (dataset, example_id)
@@ -96,32 +89,44 @@ judged as (
 ),
 
 judged_bins as (
-    select
-        dataset, model_id, run_id, layer, unit, origin, sd_bin,
-        count(*) as sample_count,
+    select dataset, run_id, layer, unit, origin, sd_bin, count(*) as sample_count,
     from judged
     group by all
 ),
 
--- What an image shows: every category, and the concepts that are a label of the run.
+-- What is asked of a bin: every category of its origin, and its neuron's own label. No
+-- concept is '' up to the end, so that it can be joined on.
+categories as (
+    select distinct dataset, run_id, origin, '' as concept, category,
+    from run_concepts
+),
+
 labels as (
-    select
-        dataset, run_id, layer, unit, concept, category,
+    select dataset, run_id, layer, unit, concept, category,
     from neuron_labels
     where is_labelled
 ),
 
+asked as (
+    select *
+    from judged_bins
+    inner join categories using (dataset, run_id, origin)
+    union all by name
+    select *
+    from judged_bins
+    inner join labels using (dataset, run_id, layer, unit)
+    semi join run_concepts using (dataset, run_id, origin, concept, category)
+),
+
 shown_categories as (
-    select distinct
-        dataset, run_id, example_id, origin, category,
+    select distinct dataset, run_id, example_id, origin, '' as concept, category,
     from run_concepts
     where half = 'testing'
 ),
 
 hits as (
     select
-        dataset, run_id, layer, unit, origin, null::varchar as concept, category,
-        sd_bin,
+        dataset, run_id, layer, unit, origin, concept, category, sd_bin,
         count(*) as hit_count,
     from judged
     inner join shown_categories using (dataset, run_id, example_id, origin)
@@ -137,54 +142,14 @@ hits as (
     group by all
 ),
 
--- What is asked of a neuron: every category of the origin, and its own label's concept.
-origin_concepts as (
-    select distinct
-        dataset, run_id, origin, concept, category,
-    from run_concepts
-),
-
-origin_categories as (
-    select distinct
-        dataset, run_id, origin, null::varchar as concept, category,
-    from origin_concepts
-),
-
-asked as (
-    select *
-    from judged_bins
-    inner join origin_categories using (dataset, run_id, origin)
-    union all by name
-    select *
-    from judged_bins
-    inner join labels using (dataset, run_id, layer, unit)
-    semi join origin_concepts using (dataset, run_id, origin, concept, category)
-),
-
-computed as (
-    select
-        asked.*,
-        null::varchar as labeller,
-        hit_count,
+counted as (
+    select * replace (nullif(concept, '') as concept)
     from asked
     left join hits
-        on
-            asked.dataset = hits.dataset
-            and asked.run_id = hits.run_id
-            and asked.layer = hits.layer
-            and asked.unit = hits.unit
-            and asked.origin = hits.origin
-            and asked.concept is not distinct from hits.concept
-            and asked.category = hits.category
-            and asked.sd_bin = hits.sd_bin
-),
-
-counted as (
-    select *
-    from human
+        using (dataset, run_id, layer, unit, origin, concept, category, sd_bin)
     union all by name
     select *
-    from computed
+    from human
 ),
 
 final as (
@@ -193,7 +158,7 @@ final as (
 )
 
 select
-    dataset, final.model_id, run_id, layer, unit, origin,
+    dataset, stg_layers.model_id, run_id, layer, unit, origin,
     is_circular(tower, origin) as is_circular,
     labeller, concept, category, axis, sd_bin,
     sd_bin_offset + sd_bin * sd_bin_width as bin_left_sd,
