@@ -41,12 +41,14 @@ class SqlWorld:
             changes: Of the default settings.
         """
         self.con = duckdb.connect(":memory:", config={"threads": threads})
+        self.tables: list[str] = []
         chosen = [view for view in load_views() if view.name in views]
         assert {view.name for view in chosen} == set(views)
         read = {name for view in chosen for name in view.reads} | set(tables)
         for name in sorted(read - set(views) - {"settings"}):
             columns = [_with_default(c, kind) for c, kind in columns_of(name).items()]
             self.con.execute(f"create table {name} ({', '.join(columns)})")
+            self.tables.append(name)
         create_table(self.con, *_small(LabelSettings(**changes))["settings"])
         for statements in load_statements():
             self.con.execute(statements)
@@ -55,13 +57,39 @@ class SqlWorld:
         for view in reversed(chosen):  # so each expands empty ones only, three times faster
             self.con.execute(f"create or replace view {view.name} as\n{view.body}")
 
+    def empty(self, **changes: Any) -> None:
+        """Leave no row in a table, and the settings as for a new world."""
+        self.con.execute("".join(f"delete from {name};" for name in self.tables))
+        self.con.execute("drop table settings")
+        create_table(self.con, *_small(LabelSettings(**changes))["settings"])
+
     def insert(self, table: str, rows: Iterable[dict[str, Any]], **shared: Any) -> None:
         """See the function."""
         insert(self.con, table, rows, **shared)
 
+    def add(self, table: str, names: str, *rows: Any, **shared: Any) -> None:
+        """Insert rows that are tuples of the columns named, or single values of the one."""
+        columns = names.split()
+        told = [row if isinstance(row, tuple) else (row,) for row in rows]
+        insert(self.con, table, [dict(zip(columns, row, strict=True)) for row in told], **shared)
+
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows that a query finds."""
         return self.con.execute(query, parameters).fetchall()
+
+
+def empty_world(
+    views: tuple[str, ...], tables: tuple[str, ...] = (), threads: int = 2, **changes: Any
+) -> SqlWorld:
+    """A world without rows: the one that was asked for before, emptied, which takes a tenth of the time."""
+    world = _world(views, tables, threads)
+    world.empty(**changes)
+    return world
+
+
+@cache
+def _world(views: tuple[str, ...], tables: tuple[str, ...], threads: int) -> SqlWorld:
+    return SqlWorld(views, tables, threads)
 
 
 @cache
