@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -38,10 +38,11 @@ from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.presence import Presence, read_whole_manifest
 from pipeline.tables.schema import TABLES
 
-PENDING_BATCHES = 4
-"""Batches that may wait for the writer before the model waits too (bounded memory)."""
+PENDING_BATCHES = 16
+"""Batches, without their pixels, that may wait for the writer before the model waits too: what a GPU
+encodes while a shard is written."""
 
-TABLE_THREADS = 4
+TABLE_THREADS = 8
 """Files that are written side by side where the model runs on a GPU and leaves the cores free."""
 
 
@@ -198,6 +199,7 @@ class ShardWork:
 
     def take(self, pending: Pending | None, batch: Batch) -> None:
         """Hand a batch to the writer's thread; wait if that is too far behind."""
+        batch = replace(batch, images=torch.empty(0))
         self._waiting.append(self._thread.submit(self._write, pending, batch))
         while self._waiting and (len(self._waiting) > PENDING_BATCHES or self._waiting[0].done()):
             self._waiting.popleft().result()

@@ -40,7 +40,7 @@ class Pending:
         is_finite: torch.Tensor,
         pooled: dict[str, torch.Tensor],
     ) -> None:
-        self.batch = batch
+        self._ids = torch.tensor([e.example_id for e in batch.examples], dtype=torch.int64)
         self._copies = start_copies([embeddings, is_finite])
         stays = embeddings.device.type == "cuda"
         self._pooled = pooled if stays else {name: t.cpu() for name, t in pooled.items()}
@@ -53,8 +53,7 @@ class Pending:
             self._event.synchronize()
             # Pinned memory is scarce: what waits to be written is kept in ordinary memory.
             embeddings, is_finite = embeddings.clone(), is_finite.clone()
-        ids = torch.tensor([e.example_id for e in self.batch.examples], dtype=torch.int64)
-        return Results(ids, self._pooled, embeddings, is_finite)
+        return Results(self._ids, self._pooled, embeddings, is_finite)
 
 
 class Encoder:
