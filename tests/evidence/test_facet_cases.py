@@ -30,7 +30,8 @@ def planted_world(**changes) -> FacetWorld:
     for unit in range(4):
         world.add_candidate(unit, "berry", 5.0)
         world.add_candidate(unit, "other", 1.0)
-    world.insert("neuron_labels", [("d", "r", "l", 0, "berry", "thing", "stimulus")])
+    label = (0, "berry", "thing", "stimulus")
+    world.add("neuron_labels", "unit concept category origin", label)
     return world
 
 
@@ -135,14 +136,13 @@ def test_languages_of_texts():
     for n in range(120):
         example = world.add_image(None, "testing", ("Japan",) if n % 4 == 0 else (), origin="texts")
         shown.append(n % 4 == 0)
-        world.insert("text_tokens", [("d", example, "en"), ("d", example, "en")])
+        world.add("text_tokens", "base_language", "en", "en", example_id=example)
         if n < 60:
-            world.insert("text_tokens", [("d", example, "ja")])
+            world.add("text_tokens", "base_language", "ja", example_id=example)
         if n % 4 == 0:
-            texts = [("d", example, "en", "Japan", "thing")] * 2
-            if n % 8 == 0 and n < 60:
-                texts.append(("d", example, "ja", "Japan", "thing"))
-            world.insert("text_concepts", texts)
+            languages = ["en", "en", "ja"] if n % 8 == 0 and n < 60 else ["en", "en"]
+            thing = {"example_id": example, "concept": "Japan", "category": "thing"}
+            world.add("text_concepts", "base_language", *languages, **thing)
     noise = np.random.default_rng(10).uniform(0.1, 1, (1, 120))
     noise[0] += 5 * np.array(shown)
     world.add_activations(noise)

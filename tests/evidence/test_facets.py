@@ -169,10 +169,7 @@ def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
     assert random_world(5).compute(block_bytes=1) == whole  # one unit at a time
     assert random_world(5).compute(block_bytes=4 * 161 * 2) == whole
     shuffled = random_world(5)
-    for table in ("stg_activations", "run_concepts", "stg_stimuli", "neuron_concepts"):
-        shuffled.con.execute(
-            f"create or replace table {table} as from {table} order by hash(columns(*)::varchar)"
-        )
+    shuffled.world.shuffle("stg_activations", "run_concepts", "stg_stimuli", "neuron_concepts")
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import duckdb
 import pytest
+from sql_world import empty_world
 
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.layer_axes import AXES, read_axis, say_strength
-from pipeline.warehouse.views import find_view
-
-PLACE = "dataset varchar, model_id varchar, run_id varchar, layer varchar"
 
 
 def open_layers(*layers):
     """Layers (name, is_rectified, [(mean, sd), ...]) and the views over them."""
-    con = duckdb.connect(config={"threads": 1})
-    con.execute(f"create table stg_layers ({PLACE}, is_rectified boolean)")
-    con.execute(f"create table neuron_stats ({PLACE}, unit integer, mean double, sd double)")
-    con.execute(
-        f"create table activations ({PLACE}, unit integer, example_id bigint, activation float)"
-    )
+    world = empty_world(("layer_axes", "example_top_neurons"), threads=1)
     for name, is_rectified, neurons in layers:
-        place = ("d", "m", "r", name)
-        con.execute("insert into stg_layers values (?, ?, ?, ?, ?)", (*place, is_rectified))
-        for unit, moments in enumerate(neurons):
-            con.execute(
-                "insert into neuron_stats values (?, ?, ?, ?, ?, ?, ?)", (*place, unit, *moments)
-            )
-    for name in ("layer_axes", "example_top_neurons"):
-        con.execute(f"create view {name} as {find_view(name).body}")
-    return con
+        world.add("stg_layers", "layer is_rectified", (name, is_rectified))
+        units = [(unit, *moments) for unit, moments in enumerate(neurons)]
+        world.add("neuron_stats", "unit mean sd", *units, layer=name)
+    return world
 
 
 @pytest.mark.parametrize(
@@ -45,27 +32,25 @@ def open_layers(*layers):
     ],
 )
 def test_the_axis_follows_from_what_the_layer_is_and_where_it_rests(is_rectified, neurons, axis):
-    con = open_layers(("l", is_rectified, neurons))
-    assert con.execute("select axis from layer_axes").fetchall() == [(axis,)]
+    world = open_layers(("l", is_rectified, neurons))
+    assert world.rows("select axis from layer_axes") == [(axis,)]
 
 
 def test_a_layer_of_constant_neurons_has_none():
-    con = open_layers(("l", True, [(1.0, 0.0)]))
-    assert con.execute("from layer_axes").fetchall() == []
-    assert read_axis(con, Neuron("d", "r", "l", 0)) == "sd"
+    world = open_layers(("l", True, [(1.0, 0.0)]))
+    assert world.rows("from layer_axes") == []
+    assert read_axis(world.con, Neuron("d", "r", "l", 0)) == "sd"
 
 
 def test_neurons_of_an_image_are_ranked_each_on_its_own_axis():
     """From zero, a neuron that is always near 2.73 would win every image."""
-    con = open_layers(("relu", True, [(0.0, 1.0)]), ("text", False, [(2.73, 0.05), (0.0, 1.0)]))
-    con.execute(
-        "insert into activations values ('d','m','r','relu',0,7,3.0), ('d','m','r','text',0,7,2.78), "
-        "('d','m','r','text',1,7,-1)"
-    )
-    rows = con.execute(
+    world = open_layers(("relu", True, [(0.0, 1.0)]), ("text", False, [(2.73, 0.05), (0.0, 1.0)]))
+    answers = [("relu", 0, 3.0), ("text", 0, 2.78), ("text", 1, -1.0)]
+    world.add("activations", "layer unit activation", *answers, example_id=7)
+    rows = world.rows(
         "select layer, unit, axis, round(activation_sd, 2), round(activation_z, 2) "
         "from example_top_neurons where example_id = 7 order by neuron_rank"
-    ).fetchall()
+    )
     assert rows == [
         ("relu", 0, "sd", 3.0, 3.0),
         ("text", 0, "z", 55.6, 1.0),

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sql_world import SqlWorld, empty_world
 
 from pipeline.base.storage import FORMAT
 from pipeline.extract.sketch import HISTOGRAM_BINS, MOMENTS, Partials, sketch
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.views import find_view, load_statements
 
 KINDS = {
     "normal": lambda rng, n: rng.normal(size=n),
@@ -29,39 +28,25 @@ KINDS = {
 }
 
 
-def open_partials(values: np.ndarray[Any, Any], shards: np.ndarray[Any, Any]) -> Any:
+def open_partials(values: np.ndarray[Any, Any], shards: np.ndarray[Any, Any]) -> SqlWorld:
     """``neuron_stats`` over the sketches of shards, of one layer; values are ``[U, N]``."""
-    con = duckdb.connect(config={"threads": 1})
-    for name in ("shard_stats", "shard_histograms"):
-        table = TABLES[name]
-        columns = [f"{part} varchar" for part in table.partitions]
-        columns += [f"{column.name} {column.duckdb}" for column in table.columns]
-        con.execute(f"create table raw_{name} ({', '.join(columns)})")
-    con.execute("create table stg_runs as select 'd' as dataset, 'r' as run_id, 'm' as model_id")
-    con.execute("".join(load_statements()))
-    for name in ("stg_neuron_moments", "neuron_histograms", "neuron_stats"):
-        con.execute(f"create view {name} as {find_view(name).body}")
+    views = ("stg_neuron_moments", "neuron_histograms", "neuron_stats")
+    world = empty_world(views, threads=1)
+    world.add("stg_runs", "run_id", "r")
     for shard in np.unique(shards):
         inside = np.ascontiguousarray(values[:, shards == shard])
         ids, again = torch.arange(inside.shape[1]), torch.zeros(inside.shape[1], dtype=torch.bool)
-        place_shard(con, int(shard), sketch(torch.from_numpy(inside), ids, again, 5, False))
-    return con
+        place_shard(world, int(shard), sketch(torch.from_numpy(inside), ids, again, 5, False))
+    return world
 
 
-def place_shard(con: Any, shard: int, partials: Partials) -> None:
-    names = ", ".join(MOMENTS)
-    marks = ", ".join("?" * len(MOMENTS))
-    con.executemany(
-        f"insert into raw_shard_stats (dataset, run_id, layer, unit, shard_ordinal, {names}) "
-        f"values ('d', 'r', 'l', ?, {shard}, {marks})",
-        [(unit, *column) for unit, column in enumerate(partials.moments.T.tolist())],
-    )
+def place_shard(world: SqlWorld, shard: int, partials: Partials) -> None:
+    moments = [(unit, *column) for unit, column in enumerate(partials.moments.T.tolist())]
+    world.add("raw_shard_stats", f"unit {' '.join(MOMENTS)}", *moments, shard_ordinal=shard)
     units, bins = partials.histogram.numpy().nonzero()
     counts = partials.histogram.numpy()[units, bins]
     rows = zip(units.tolist(), (bins - HISTOGRAM_BINS).tolist(), counts.tolist(), strict=True)
-    con.executemany(
-        f"insert into raw_shard_histograms values ('d', 'r', 'l', ?, {shard}, ?, ?)", list(rows)
-    )
+    world.add("raw_shard_histograms", "unit bin example_count", *rows, shard_ordinal=shard)
 
 
 def sparsity(row: np.ndarray[Any, Any]) -> float | None:
@@ -84,10 +69,10 @@ def sparsity(row: np.ndarray[Any, Any]) -> float | None:
 def test_moments_equal_scipy_however_the_shards_are_cut(seed, count, shard_count, dtype):
     rng = np.random.default_rng(seed)
     values = np.stack([make(rng, count) for make in KINDS.values()]).astype(dtype)
-    con = open_partials(values, rng.integers(0, shard_count, count))
-    rows = con.execute(
+    world = open_partials(values, rng.integers(0, shard_count, count))
+    rows = world.rows(
         "select mean, sd, skewness, kurtosis, sparsity from neuron_stats order by unit"
-    ).fetchall()
+    )
     for row, (mean, sd, skewness, kurtosis, sparse) in zip(
         values.astype(np.float64), rows, strict=True
     ):
@@ -109,34 +94,29 @@ def test_selective_neurons_stand_out():
     """By each of the three, the neuron that answers to one image comes first."""
     rng = np.random.default_rng(0)
     values = np.stack([make(rng, 400) for make in KINDS.values()]).astype(np.float16)
-    con = open_partials(values, rng.integers(0, 3, 400))
-    selective = list(KINDS).index("one image")
-    (figures,) = con.execute(
-        "select skewness, kurtosis, sparsity from neuron_stats where unit = $unit",
-        {"unit": selective},
-    ).fetchall()
+    world = open_partials(values, rng.integers(0, 3, 400))
+    rows = world.rows("select skewness, kurtosis, sparsity from neuron_stats order by unit")
+    told = dict(zip(KINDS, rows, strict=True))
+    figures = told["one image"]
     assert figures[2] == pytest.approx(1)
     assert figures[0] == pytest.approx(398 / 399**0.5)
     for place in ("far from zero", "at the end of float16"):
-        (least,) = con.execute(
-            "select sparsity from neuron_stats where unit = $unit",
-            {"unit": list(KINDS).index(place)},
-        ).fetchall()[0]
-        assert least < 0.001
+        assert told[place][2] < 0.001
 
 
 def test_a_shard_that_knows_no_central_moments_leaves_the_neuron_without():
     """As a run that was begun by an earlier version and is finished by this one."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(2, 90)).astype(np.float16)
-    con = open_partials(values, np.arange(90) % 3)
-    (before,) = con.execute("select list(sd order by unit) from neuron_stats").fetchall()[0]
+    world = open_partials(values, np.arange(90) % 3)
+    ((before,),) = world.rows("select list(sd order by unit) from neuron_stats")
     later = [column.name for column in TABLES["shard_stats"].columns if column.since == FORMAT]
     assert later == list(MOMENTS[8:])
     unknown = ", ".join(f"{name} = null" for name in later)
-    con.execute(f"update raw_shard_stats set {unknown} where unit = 0 and shard_ordinal = 1")
-    rows = con.execute("select sd, skewness, kurtosis, sparsity from neuron_stats order by unit")
-    first, second = rows.fetchall()
+    harm = f"update raw_shard_stats set {unknown} where unit = 0 and shard_ordinal = 1"
+    world.con.execute(harm)
+    query = "select sd, skewness, kurtosis, sparsity from neuron_stats order by unit"
+    first, second = world.rows(query)
     assert first[1:] == (None, None, None)
     assert first[0] == pytest.approx(before[0], rel=1e-9)
     assert None not in second

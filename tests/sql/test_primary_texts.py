@@ -6,11 +6,11 @@ import json
 import random
 import string
 
-import duckdb
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import ingest_paths, make_image, write_tar
+from sql_world import empty_world
 
 from pipeline.base.storage import Store
 from pipeline.extract.plan import TEXT_ORDER, primary_texts
@@ -19,7 +19,6 @@ from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.images import read_primary_texts
-from pipeline.warehouse.views import find_view, load_statements
 
 LANGUAGES = ("en", "en-GB", "simple", "und", "de", "ja", "enm", "e", "eo")
 
@@ -71,14 +70,9 @@ def test_extraction_and_the_view_choose_by_the_same_rule(rows, seed, tmp_path_fa
     read = primary_texts(store, "dataset=d", Shard(0, "s", "s.tar", 0))
     assert read == {example: entry[-1] for example, entry in expected.items()}
 
-    with duckdb.connect() as con:
-        con.execute("".join(load_statements()))
-        con.register("given_texts", texts)
-        con.execute("create view stg_texts as select 'd' as dataset, * from given_texts")
-        body = find_view("primary_texts").body
-        got = con.execute(
-            f"select example_id, language, text_kind, text_rank, text from ({body})"
-        ).fetchall()
+    world = empty_world(("primary_texts",))
+    world.insert("stg_texts", rows)
+    got = world.rows("select example_id, language, text_kind, text_rank, text from primary_texts")
     assert {example: tuple(entry) for example, *entry in got} == expected
 
 

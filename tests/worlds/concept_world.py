@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
 import numpy as np
-from sql_world import SqlWorld, insert
+from sql_world import SqlWorld, empty_world, insert
 
 VIEWS = (
     "stg_distinct_images",
@@ -32,8 +33,13 @@ SETTINGS: dict[str, Any] = {
 
 
 def open_world(**changes: Any) -> duckdb.DuckDBPyConnection:
-    """The views over empty tables."""
-    return SqlWorld(VIEWS, tables=("stg_runs",), **SETTINGS | changes).con
+    """The views over empty tables; it is the one that was given before, emptied."""
+    return empty_world(VIEWS, ("stg_runs",), **SETTINGS | changes).con
+
+
+def open_own_world(**changes: Any) -> duckdb.DuckDBPyConnection:
+    """The same, to stand beside another or to be changed."""
+    return SqlWorld(VIEWS, ("stg_runs",), **SETTINGS | changes).con
 
 
 def fill(
@@ -111,6 +117,40 @@ def fill(
     else:
         table = {"texts": "example_concepts", "stimulus": "stg_stimuli"}[origin]
         insert(con, table, shown, dataset=dataset)
+
+
+def labelled_world(
+    origin: str = "texts",
+    opened: Callable[..., duckdb.DuckDBPyConnection] = open_world,
+    **changes: Any,
+) -> duckdb.DuckDBPyConnection:
+    """400 images in two like halves: ten cats, ten dogs in each; five of the cats are big.
+
+    Units: 0 cats; 1 nothing nameable; 2 noise; 3 dead; 4 inhibited by dogs, else constant; 5 dogs a
+    little; 6 cats of the screening half alone.
+    """
+    rng = np.random.default_rng(5)
+    kinds = ["cat"] * 10 + ["dog"] * 10 + [""] * 180
+    shows = [({k} if k else set()) | ({"big"} if n < 5 else set()) for n, k in enumerate(kinds)]
+    shows, halves = shows * 2, ["screening"] * 200 + ["testing"] * 200
+    is_cat = np.array(["cat" in s for s in shows])
+    is_dog = np.array(["dog" in s for s in shows])
+    is_screening = np.array([h == "screening" for h in halves])
+    noise = rng.random((7, 400))
+    values = np.stack(
+        [
+            noise[0] + 5 * is_cat,
+            noise[1] * (~is_cat & ~is_dog),
+            noise[2],
+            np.zeros(400),
+            np.where(is_dog, -1.0, 0.0),
+            np.where(is_dog, 2 + noise[5], np.maximum(noise[5] - 0.9, 0)),
+            noise[6] + 5 * (is_cat & is_screening),
+        ]
+    )
+    con = opened(**{"label_top_k": 40, **changes})
+    fill(con, values, shows, halves, keep="positive", origin=origin)
+    return con
 
 
 def fetch(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:

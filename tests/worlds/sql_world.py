@@ -73,6 +73,13 @@ class SqlWorld:
         told = [row if isinstance(row, tuple) else (row,) for row in rows]
         insert(self.con, table, [dict(zip(columns, row, strict=True)) for row in told], **shared)
 
+    def shuffle(self, *tables: str) -> None:
+        """Put the rows of these tables, or of all, in an order that tells nothing."""
+        for table in tables or self.tables:
+            order = "order by hash(columns(*)::varchar)"
+            self.con.execute(f"create or replace temp table shuffled as from {table} {order}")
+            self.con.execute(f"delete from {table}; insert into {table} from shuffled")
+
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows that a query finds."""
         return self.con.execute(query, parameters).fetchall()
@@ -119,6 +126,13 @@ def insert(
         whole = shared | row
         alike.setdefault(tuple(whole), []).append(whole)
     for names, group in alike.items():
+        if len(group) < 3:
+            marks = ", ".join("?" * len(names))
+            rows_given = [[*row.values()] for row in group]
+            con.executemany(
+                f"insert into {table} ({', '.join(names)}) values ({marks})", rows_given
+            )
+            continue
         frame = pa.table({name: [row[name] for row in group] for name in names})
         con.register("rows_to_insert", frame)
         con.execute(f"insert into {table} by name from rows_to_insert")
