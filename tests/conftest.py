@@ -50,6 +50,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in long)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Of several processes each takes whole files, and one of them all flows: they share a server."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Rooms(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "flows" if "/flows/" in nodeid else super()._split_scope(nodeid)
+
+    return Rooms(config, log)
+
+
 @pytest.fixture(autouse=True)
 def open_clip_lines() -> Iterator[list[str]]:
     """What open_clip warns of in a log line is an error, as its warnings are."""

@@ -8,7 +8,7 @@ from making import make_record, write_tar
 from textures import make_texture, make_warehouse
 
 from pipeline.base.progress import NoProgress
-from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, LabelSettings
 from pipeline.evidence.matrix import (
     example_ids,
     iter_blocks,
@@ -25,6 +25,7 @@ from pipeline.evidence.neighbours import (
 )
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check
 from pipeline.warehouse.connect import connect
 
@@ -190,6 +191,7 @@ def test_images_of_two_datasets_are_the_same_by_their_hash(tmp_path):
     extract(
         ExtractConfig(str(place), "other", "RN-demo:random", ("visual.layer3.0",), device="cpu")
     )
+    build(place, LabelSettings(label_null_repeats=0))
     with connect(place) as connection:
         other, textures = list_layers(connection)
         here, there = shared_ids(

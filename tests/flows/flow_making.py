@@ -73,6 +73,15 @@ def task_runs(flow_run_id: Any) -> dict[str, Any]:
         return {run.name: run for run in client.read_task_runs(flow_run_filter=chosen)}
 
 
+def read_crons(deployment: str) -> list[str]:
+    """When a deployment runs by itself, as the server says."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name(deployment)
+    return [one.schedule.cron for one in found.schedules]
+
+
 def environment(server: str) -> dict[str, str]:
     """For our own child processes: the same server, our modules, no terminal tricks."""
     return {**os.environ, "PREFECT_API_URL": server, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from flow_making import background, make_config, make_warehouse, run_prefect
+from flow_making import background, make_config, make_warehouse, read_crons, run_prefect
 from waiting import LIMIT_S, wait_for
 
 pytestmark = pytest.mark.flows
@@ -16,9 +16,7 @@ def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_
     manual = ("extract/manual", "attack/manual", "stroop/manual", "build/manual", "dataset/manual")
     for name in (*manual, "dataset/nightly"):
         assert f"Deployment '{name}' successfully created" in deployed
-    nightly = run_prefect(server, "deployment", "inspect", "dataset/nightly", "--output", "json")
-    schedules = json.loads(nightly)["schedules"]
-    assert [schedule["schedule"]["cron"] for schedule in schedules] == ["0 2 * * *"]
+    assert read_crons("dataset/nightly") == ["0 2 * * *"]
 
     warehouse = make_warehouse(tmp_path, [tars / "00000.tar"])
     parameters = json.dumps({"config": vars(make_config(warehouse))})
@@ -49,9 +47,5 @@ def test_flows_serve_runs_the_nightly_job(server: str, tars: Path, tmp_path: Pat
             "--watch-timeout",
             str(LIMIT_S),
         )
-        inspected = run_prefect(
-            server, "deployment", "inspect", "dataset/nightly", "--output", "json"
-        )
-    schedules = json.loads(inspected)["schedules"]
-    assert [schedule["schedule"]["cron"] for schedule in schedules] == ["30 3 * * *"]
+        assert read_crons("dataset/nightly") == ["30 3 * * *"]
     assert (tmp_path / "warehouse/summaries/d-r.md").exists()
