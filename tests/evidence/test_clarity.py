@@ -43,6 +43,7 @@ def test_images_that_are_all_the_same_are_one_group():
     assert np.nan_to_num(silhouette).tolist() == [0] * 8
 
 
+@pytest.mark.slow
 def test_a_run_of_a_single_image_can_be_built(tmp_path):
     tars = write_textures(tmp_path / "tars", shard_count=1, per_shard=1)
     place = str(tmp_path / "warehouse")

@@ -42,6 +42,7 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("duplicates", ["near", "exact"])
+@pytest.mark.slow
 def test_shuffled_captions_label_nothing_if_copies_are_one_image(
     tar: str, tmp_path: Path, duplicates: str
 ) -> None:

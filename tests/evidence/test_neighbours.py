@@ -180,6 +180,7 @@ def test_samples_are_of_distinct_images_and_always_the_same(tiny_warehouse):
         assert sorted(hashes[i] for i in some.tolist()) == first
 
 
+@pytest.mark.slow
 def test_images_of_two_datasets_are_the_same_by_their_hash(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     samples = [

@@ -29,6 +29,8 @@ from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

@@ -69,6 +69,7 @@ def scored(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_the_mart_equals_the_formula_on_each_half(scored):
     with connect(scored) as con:
         names, texts = zip(

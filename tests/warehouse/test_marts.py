@@ -87,6 +87,7 @@ def test_views_script_gives_the_same_without_us(tiny_warehouse):
     assert f"[({labels[0][0]},)]" in run.stdout
 
 
+@pytest.mark.slow
 def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(tmp_path, caplog):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     build(place, QUICK)
