@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from damaging import double_activations
+from damaging import copy_of, double_activations
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
@@ -23,10 +23,10 @@ def _halves(connection):
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_ranks_are_scipys_within_halves_compacted_or_not(tmp_path, compacted):
+def test_ranks_are_scipys_within_halves_compacted_or_not(tiny_warehouse, tmp_path, compacted):
     from scipy.stats import rankdata
 
-    place = make_warehouse(tmp_path)
+    place = copy_of(tiny_warehouse, tmp_path)
     columns = "layer, unit, example_id, activation"
     with connect(place) as connection:
         before = connection.execute(f"select {columns} from activations order by all").fetchall()
