@@ -106,7 +106,16 @@ def test_in_a_browser(pages, tmp_path):
         ascending = browser.ask(units)
         assert ascending == sorted(ascending) and len(set(ascending)) > 2
         browser.ask("document.querySelectorAll('#all th button')[1].click()")
-        assert browser.ask(units) == sorted(ascending, reverse=True)
+        descending = browser.ask(units)
+        assert descending == sorted(descending, reverse=True) and descending[0] > ascending[-1]
+        browser.ask("document.getElementById('more').click()")
+        assert len(browser.ask(units)) == 2 * len(ascending) == 600
+        browser.ask(
+            "document.getElementById('only').value = ' 99 ', "
+            "document.getElementById('only').dispatchEvent(new Event('input'))"
+        )
+        assert set(browser.ask(units)) == {99}, "found among all, also those not drawn before"
+        assert browser.ask("document.getElementById('count').textContent").startswith("3 of 3")
         assert browser.ask("document.querySelectorAll('#all th')[1].ariaSort") == "descending"
         browser.call(
             "Emulation.setDeviceMetricsOverride",

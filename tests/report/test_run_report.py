@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html import unescape
 from urllib.parse import unquote
 
 import pytest
@@ -14,7 +16,7 @@ from pipeline.base.storage import Store
 from pipeline.report import words
 from pipeline.report.gather_report import gather_report
 from pipeline.report.run_report import Baselines, DoubtfulList, Multimodality, ReportNeuron
-from pipeline.report.run_report_html import render_report
+from pipeline.report.run_report_html import FIRST_LINES, render_report
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_run
 
@@ -193,3 +195,31 @@ def test_a_run_without_labels_and_tars_that_are_gone(world):
     assert (report.convincing, report.doubtful, report.categories) == ((), (), ())
     told = assert_self_contained(render_report(report)).text
     assert told.count("No neuron is labelled.") == 3
+
+
+def test_a_list_of_many_neurons_is_light_and_holds_every_one(world):
+    con, store = world
+    report = gather_report(con, store, *the_run(con))
+    one = next(row for row in report.neurons if row.is_labelled)
+    evil = replace(one, concept=EVIL, unit=40_000)
+    many = tuple(replace(row, unit=number) for number, row in enumerate(report.neurons * 350))
+    neurons = (*many[:35_000], evil)
+    cards = {(evil.layer, evil.unit): "cards/evil.html", (many[0].layer, 0): "cards/0.html"}
+    page = render_report(replace(report, neurons=neurons), cards)
+    without = render_report(replace(report, neurons=neurons[:FIRST_LINES]), cards)
+    assert len(page) - len(without) < 35_000 * 45, "bytes for each line that the script draws"
+    assert page.count("<tr><td>") == without.count("<tr><td>") == FIRST_LINES
+    assert 'id="rest"' not in without
+    (rest,) = re.findall(r'<pre id="rest" hidden>(.*?)</pre>', page, re.DOTALL)
+    head, *lines = unescape(rest).split("\n")
+    names, rows = head.split("\t"), [line.split("\t") for line in lines]
+    assert len(rows) == len(neurons) - FIRST_LINES
+    for row, neuron in zip(rows, neurons[FIRST_LINES:], strict=True):
+        layer, unit, label, category, *figures = row
+        assert (names[int(layer)], int(unit)) == (neuron.layer, neuron.unit)
+        expected = neuron.concept if neuron.is_labelled else f"none: {neuron.reason}"
+        assert names[int(label)] == show(expected)
+        assert names[int(category)] == (neuron.category or "")
+        assert len(figures) == (5 if neuron is evil else 4 if neuron.is_labelled else 0)
+    assert rows[-1][-1] == "cards/evil.html"
+    Page(page)  # EVIL opens no element
