@@ -31,4 +31,5 @@ inner join raw_class_sets using (dataset, run_id, class_set)
 where
     score_count <> len(classes)
     or named_count <> score_count
-    or not abs(probability_sum - 1) <= 0.0001;  -- not: NaN is a violation too
+    -- not: NaN is a violation too
+    or not abs(probability_sum - 1) <= 0.0001;

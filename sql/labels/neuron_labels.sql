@@ -35,10 +35,7 @@
 -- z                   double   SD     its Mann-Whitney z
 -- q_value             double   0..1   believe all labels with a q up to this one's, and
 --                                     about this share of them is false
--- positive_count
--- top_count           bigint   count  of the top examples, those that show it
--- top_size            bigint   count  testing: examples at the top of the neuron
--- lift
+-- positive_count, top_count, top_size, lift
 -- runner_up           varchar         next best concept; null if there is none
 -- runner_up_score     double   0..1   its AUROC on the testing half
 -- margin              double   -1..1  score - runner_up_score; null if none
