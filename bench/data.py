@@ -262,7 +262,7 @@ def _run_record(output: LayerOutput) -> dict[str, Any]:
                 "store": output.store,
             }
         ],
-        "config": {},
+        "config": {"model": model["model_id"]},
         "versions": {},
         "created_at": "2026-01-01T00:00:00+00:00",
     }
