@@ -19,7 +19,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -47,6 +47,10 @@ SMALLEST_STD = 1e-6
 """A pixel is divided by the standard deviation."""
 
 
+ModelConfig = dict[str, Any]
+"""``model_cfg``: open_clip's own description of an architecture, whatever its version knows."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What weights were trained with."""
@@ -67,7 +71,7 @@ class Setup:
 class Blueprint:
     """What to build: open_clip's configuration of a model, and what it is set up with."""
 
-    config: dict[str, Any]
+    config: ModelConfig
     """``model_cfg``, with the ``quick_gelu`` of the setup."""
     setup: Setup
 
@@ -222,13 +226,13 @@ def _words(quick_gelu: bool) -> str:
     return "QuickGELU" if quick_gelu else "GELU"
 
 
-def _config(arch: str) -> dict[str, Any]:
-    found: dict[str, Any] = open_clip.get_model_config(arch)
+def _config(arch: str) -> ModelConfig:
+    found: ModelConfig = open_clip.get_model_config(arch)
     return found
 
 
 def _blueprint(
-    config: dict[str, Any], quick_gelu: bool, image: dict[str, Any] | Setup, said_by: str
+    config: ModelConfig, quick_gelu: bool, image: Mapping[str, Any] | Setup, said_by: str
 ) -> Blueprint:
     if isinstance(image, Setup):
         spec = image.image
@@ -275,7 +279,7 @@ def _resolve_sidecar(name: ModelId, sidecar: Path) -> Blueprint:
     where = f"{CONFIG_FILE} beside {name.file!r}"
     blueprint = resolve_config(read_config(sidecar, where), where)
     here, there = _comparable(_config(name.arch)), _comparable(blueprint.config)
-    if differs := sorted(key for key in here | there if here.get(key) != there.get(key)):
+    if differs := sorted(key for key in {**here, **there} if here.get(key) != there.get(key)):
         key = differs[0]
         raise ModelError(
             f"{where} describes another architecture than "
@@ -286,10 +290,10 @@ def _resolve_sidecar(name: ModelId, sidecar: Path) -> Blueprint:
     return blueprint
 
 
-def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+def _comparable(config: ModelConfig) -> Mapping[str, object]:
     """An architecture as one flat mapping with its defaults: equal for equal networks."""
     kinds = {"vision_cfg": CLIPVisionCfg, "text_cfg": CLIPTextCfg, "multimodal_cfg": MultimodalCfg}
-    flat: dict[str, Any] = {"custom_text": False}
+    flat: dict[str, object] = {"custom_text": False}
     for key, value in config.items():
         if key in kinds:
             filled = kinds[key](**value)

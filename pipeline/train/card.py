@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Any
 
 from pipeline.base.settings import TrainConfig
 from pipeline.train.packages import FONTS_VERSION, TRAINING_FONTS, TRAINING_SETS
+from pipeline.train.report import Figures
 
 TEMPLATE = Path(__file__).with_name("card.md")
 
@@ -45,19 +45,20 @@ _GOALS = {
 }
 
 
-def write_card(figures: dict[str, Any], config: TrainConfig, seconds: float, path: Path) -> None:
-    """Write the card from the figures of :func:`pipeline.train.report.measure`."""
+def write_card(
+    figures: Figures, untrained: Figures, config: TrainConfig, seconds: float, path: Path
+) -> None:
+    """Write the card from the figures of the model, and of the same architecture untrained."""
     from pipeline.train.evaluate import FINAL_FONTS
 
-    untrained = figures["untrained"]
     rows = [
-        f"| {text} | {figures[name]:.1%} | {untrained[name]:.1%} | "
+        f"| {text} | {figures.accuracies[name]:.1%} | {untrained.accuracies[name]:.1%} | "
         f"{'' if goal is None else f'{goal:.0%}'} |"
         for name, (text, goal) in _GOALS.items()
     ]
-    categories = figures["planted_above_095_by_category"]
+    categories = figures.neurons.planted_above_095_by_category
     values = {
-        **figures,
+        **figures.flat,
         "sets": ", ".join(
             f"`@iconify-json/{name}` {version} ({LICENCES[name]})"
             for name, version in TRAINING_SETS.items()
@@ -77,13 +78,13 @@ def write_card(figures: dict[str, Any], config: TrainConfig, seconds: float, pat
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "final_fonts": ", ".join(FINAL_FONTS),
-        "untrained_above": untrained["planted_above_095"],
-        "untrained_free": untrained["free_above_095"],
+        "untrained_above": untrained.neurons.planted_above_095,
+        "untrained_free": untrained.neurons.free_above_095,
         "rows": "\n".join(rows),
         "emotions": categories.get("emotion", 0),
         "regions": categories.get("region", 0),
         "controls": "; ".join(
-            f"{name} {value}" for name, value in figures["control_word_response"].items()
+            f"{name} {value}" for name, value in figures.neurons.control_word_response.items()
         ),
     }
     text = TEMPLATE.read_text(encoding="utf-8").format(**values)

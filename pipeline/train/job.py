@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,8 +19,8 @@ from pipeline.train.card import write_card
 from pipeline.train.evaluate import held_out_fonts
 from pipeline.train.objective import BOTH, plan_channels, write_planted
 from pipeline.train.packages import fetch_training_fonts, fetch_training_sets
-from pipeline.train.report import measure
-from pipeline.train.run import LANGUAGES, train
+from pipeline.train.report import Figures, measure
+from pipeline.train.run import LANGUAGES, Architecture, train
 from pipeline.train.ship import nano_architecture, write_model, write_tokenizer
 
 FONTS_PER_WORD = 20
@@ -35,8 +34,7 @@ class Shipped:
 
     folder: Path
     """Holds the weights, open_clip's configuration, the tokenizer, planted.csv, results.json and the card."""
-    figures: dict[str, Any]
-    """See :func:`pipeline.train.report.measure`."""
+    figures: Figures
 
 
 def train_nano(
@@ -74,7 +72,7 @@ def ship(
     model: torch.nn.Module,
     concepts: Sequence[NanoConcept],
     config: TrainConfig,
-    architecture: dict[str, Any],
+    architecture: Architecture,
     result: Path,
     seconds: float,
 ) -> Shipped:
@@ -91,14 +89,13 @@ def ship(
     torch.manual_seed(config.seed)
     blank = open_clip.CLIP(**architecture).eval().requires_grad_(False)
     untrained = measure(blank, tokenizer, concepts, planted)
-    untrained.pop("planted_channels")
-    good = set(figures.pop("planted_channels"))
+    good = figures.neurons.planted_channels
     asserted = [p.facets == BOTH and p.channel in good for p in planted]
     write_planted(planted, asserted, result / "planted.csv")
     write_model(model, architecture, result)
-    figures["untrained"] = untrained
-    (result / "results.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    write_card(figures, config, seconds, result / "MODEL_CARD.md")
+    results = figures.flat | {"untrained": untrained.flat}
+    (result / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_card(figures, untrained, config, seconds, result / "MODEL_CARD.md")
     return Shipped(result, figures)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -30,14 +31,56 @@ THRESHOLD = 0.95
 PERMUTATIONS = 5
 
 
+@dataclass(frozen=True)
+class NeuronFigures:
+    """How many neurons tell their concept; ``095`` is an AUROC above `THRESHOLD` on pictures and on words."""
+
+    planted_concepts: int
+    """Planted for a concept, as picture and as word."""
+    planted_above_095: int
+    half_of_top10_pictures_and_english: int
+    """Of these, five of the ten top images show it: among pictures and English words."""
+    half_of_top10_all_forms: int
+    """And among all held-out images."""
+    planted_above_095_by_category: dict[str, int]
+    planted_channels: list[int]
+    """Those above; they are asserted in ``planted.csv``."""
+    free_channels: int
+    free_above_095: int
+    """Free channels that tell any concept."""
+    free_above_095_permuted: float
+    """The same with permuted labels."""
+    control_word_response: dict[str, float]
+    """Mean peaks of the channels planted for one form alone."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the card says of one model."""
+
+    concepts: int
+    """Classes."""
+    accuracies: dict[str, float]
+    """Top-1, 0..1, by test set; and with strips over pictures, see `_attack`."""
+    neurons: NeuronFigures
+
+    @property
+    def flat(self) -> dict[str, object]:
+        """As in ``results.json``; the card's template names them so."""
+        neurons = asdict(self.neurons)
+        del neurons["planted_channels"]
+        chance = round(1 / self.concepts, 4)
+        return {"concepts": self.concepts, "chance": chance, **self.accuracies, **neurons}
+
+
 def measure(
     model: Any,
     tokenizer: Callable[[list[str]], torch.Tensor],
     concepts: Sequence[NanoConcept],
     planted: Sequence[Planted],
     final: bool = True,
-) -> dict[str, Any]:
-    """All figures as one flat, rounded dictionary; shares are 0..1.
+) -> Figures:
+    """All figures, rounded.
 
     Args:
         model: An open_clip ResNet in evaluation mode.
@@ -49,7 +92,6 @@ def measure(
     encode = make_encoder(model)
     classes = encode_names(model, tokenizer, concepts)
     fonts = [held_out_fonts()[name] for name in (FINAL_FONTS if final else DEV_FONTS)]
-    figures: dict[str, Any] = {"concepts": len(concepts), "chance": round(1 / len(concepts), 4)}
     sets = {"zero_shot_glyphs": draw_set(concepts, load_glyphs())}
     if final:
         sets["zero_shot_openmoji"] = draw_set(concepts, load_openmoji())
@@ -59,11 +101,13 @@ def measure(
         sets[f"words_{language}"] = write_set(concepts, language, fonts, anywhere=False)
     sets["words_en_anywhere"] = write_set(concepts, "en", fonts, anywhere=True)
     encoded = {name: encode(images.images) for name, images in sets.items()}
-    for name, images in sets.items():
-        figures[name] = round(accuracy(encoded[name][0], classes, images.concept), 4)
+    accuracies = {
+        name: round(accuracy(encoded[name][0], classes, images.concept), 4)
+        for name, images in sets.items()
+    }
     pictures = "zero_shot_openmoji" if final else "zero_shot_glyphs"
-    figures |= _attack(encode, classes, sets[pictures], concepts, fonts[0])
-    figures |= _neurons(
+    accuracies |= _attack(encode, classes, sets[pictures], concepts, fonts[0])
+    neurons = _neurons(
         planted,
         concepts,
         (encoded[pictures][1], encoded["words_en"][1]),
@@ -73,7 +117,7 @@ def measure(
             torch.cat([images.concept for images in sets.values()]),
         ),
     )
-    return figures
+    return Figures(len(concepts), accuracies, neurons)
 
 
 def _attack(
@@ -99,7 +143,7 @@ def _neurons(
     peaks: tuple[torch.Tensor, torch.Tensor],
     owners: tuple[torch.Tensor, torch.Tensor],
     everything: tuple[torch.Tensor, torch.Tensor],
-) -> dict[str, Any]:
+) -> NeuronFigures:
     by_picture = planted_aurocs(planted, concepts, peaks[0], owners[0])
     by_word = planted_aurocs(planted, concepts, peaks[1], owners[1])
     both = [c for c in by_picture if by_picture[c] > THRESHOLD and by_word.get(c, 0) > THRESHOLD]
@@ -129,18 +173,18 @@ def _neurons(
         )
         for _ in range(PERMUTATIONS)
     ]
-    return {
-        "planted_concepts": len([p for p in planted if p.scope == "concept" and p.facets == BOTH]),
-        "planted_above_095": len(both),
-        "half_of_top10_pictures_and_english": count_shown(torch.cat(peaks), torch.cat(owners)),
-        "half_of_top10_all_forms": count_shown(*everything),
-        "planted_above_095_by_category": dict(sorted(counts.items())),
-        "planted_channels": both,
-        "free_channels": len(free),
-        "free_above_095": count_free(peaks, owners, free, len(concepts)),
-        "free_above_095_permuted": round(sum(shuffled) / len(shuffled), 1),
-        "control_word_response": _controls(planted, peaks, owners, index),
-    }
+    return NeuronFigures(
+        planted_concepts=len([p for p in planted if p.scope == "concept" and p.facets == BOTH]),
+        planted_above_095=len(both),
+        half_of_top10_pictures_and_english=count_shown(torch.cat(peaks), torch.cat(owners)),
+        half_of_top10_all_forms=count_shown(*everything),
+        planted_above_095_by_category=dict(sorted(counts.items())),
+        planted_channels=both,
+        free_channels=len(free),
+        free_above_095=count_free(peaks, owners, free, len(concepts)),
+        free_above_095_permuted=round(sum(shuffled) / len(shuffled), 1),
+        control_word_response=_controls(planted, peaks, owners, index),
+    )
 
 
 def _controls(

@@ -30,6 +30,9 @@ from pipeline.train.objective import (
     plant,
 )
 
+Architecture = dict[str, Any]
+"""The arguments of ``open_clip.CLIP``."""
+
 LANGUAGES = ("en", "es", "fr", "de")
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
@@ -42,7 +45,7 @@ def train(
     concepts: Sequence[NanoConcept],
     pictures: PictureAtlas,
     words: WordAtlas,
-    architecture: dict[str, Any],
+    architecture: Architecture,
     bpe_path: Path,
     progress: ProgressCallback | None = None,
 ) -> Any:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from pipeline.train.run import MEAN, STD
+from pipeline.train.run import MEAN, STD, Architecture
 
 MERGE_COUNT = 7_600
 """CLIP's byte pair merges that nano keeps: the first, which are the commonest."""
@@ -26,8 +25,8 @@ def write_tokenizer(path: Path) -> int:
     return int(SimpleTokenizer(str(path)).vocab_size)
 
 
-def nano_architecture(vocabulary: int) -> dict[str, Any]:
-    """The arguments of ``open_clip.CLIP``: 4.6 million parameters, images of 64 pixels."""
+def nano_architecture(vocabulary: int) -> Architecture:
+    """4.6 million parameters, images of 64 pixels."""
     return {
         "embed_dim": 256,
         "vision_cfg": {"layers": [1, 1, 1, 1], "width": 24, "image_size": 64, "patch_size": None},
@@ -41,7 +40,7 @@ def nano_architecture(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def write_model(model: torch.nn.Module, architecture: dict[str, Any], folder: Path) -> Path:
+def write_model(model: torch.nn.Module, architecture: Architecture, folder: Path) -> Path:
     """Write ``open_clip_config.json`` and float16 ``open_clip_model.safetensors``."""
     from safetensors.torch import save_file
 
