@@ -17,6 +17,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,13 @@ def read_checkpoint(path: str) -> Checkpoint:
 
 def _load_torch(path: str, is_zip: bool) -> Any:
     """``weights_only=True``, and what may lie beside weights: never code."""
-    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
+    load = partial(torch.load, map_location="cpu", weights_only=True)
     with torch.serialization.safe_globals(list(_harmless())), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # it reads it, or we tell
         if is_zip and not path.endswith(".safetensors"):  # torch takes that ending at its word
-            return torch.load(path, mmap=True, **options)  # an optimizer's state is not read
+            return load(path, mmap=True)  # an optimizer's state is not read
         with Path(path).open("rb") as file:
-            return torch.load(file, **options)
+            return load(file)
 
 
 def _harmless() -> Iterator[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class ImageSpec:
         return cls.from_preprocess(get_model_preprocess_cfg(model))
 
     @classmethod
-    def from_preprocess(cls, fields: dict[str, Any]) -> ImageSpec:
+    def from_preprocess(cls, fields: Mapping[str, Any]) -> ImageSpec:
         """Read it from the fields of open_clip's ``PreprocessCfg``."""
         cfg = PreprocessCfg(**fields)
         height, width = cfg.size if isinstance(cfg.size, (tuple, list)) else (cfg.size, cfg.size)

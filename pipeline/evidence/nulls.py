@@ -164,7 +164,7 @@ def _read_run(
     """Both halves of a run, and which of its neurons and concepts are circular together."""
     place = {"dataset": dataset, "run_id": run_id}
 
-    def read(sql: str) -> dict[str, Any]:
+    def read(sql: str) -> dict[str, np.ndarray[Any, Any]]:
         return dict(connection.execute(sql, place).fetchnumpy())
 
     neurons = read(

@@ -130,18 +130,12 @@ def _keep_notes(
     """What the source said of a shard, from what was written of it."""
     if manifest.get("source", dataset.source) == "img2dataset":
         return read_notes(shard)
-    rejects = [
-        SourceReject(row["position"], row["shard_key"], row["reason"], row["detail"])
-        for row in _source_rows(store, folder, "rejects", manifest, lost)
-    ]
+    of, columns = (store, folder, manifest, lost), ("position", "shard_key", "reason", "detail")
+    rejects = [SourceReject(*row) for row in _source_rows(*of, "rejects", columns)]
     notices = [
-        SourceNotice(
-            row["position"],
-            row["shard_key"],
-            Notice(row["reason"], row["detail"], row["notice_count"]),
-        )
-        for row in _source_rows(store, folder, "notices", manifest, lost)
-        if row["position"] is not None
+        SourceNotice(position, key, Notice(*told))
+        for position, key, *told in _source_rows(*of, "notices", (*columns, "notice_count"))
+        if position is not None
     ]
     return SourceNotes(
         rejects=tuple(rejects),
@@ -155,16 +149,23 @@ def _keep_notes(
 
 
 def _source_rows(
-    store: Store, folder: str, table: str, manifest: ShardManifest, lost: list[str]
-) -> list[dict[str, Any]]:
+    store: Store,
+    folder: str,
+    manifest: ShardManifest,
+    lost: list[str],
+    table: str,
+    columns: tuple[str, ...],
+) -> list[tuple[Any, ...]]:
+    """Columns of what the source told."""
     if table in lost:
         return []
     path = shard_file(folder, table, manifest["ordinal"])
     if not store.exists(path):
         return []
     with store.open(path) as file:
-        rows: list[dict[str, Any]] = pq.ParquetFile(file).read().to_pylist()
-    return [row for row in rows if row["stage"] == "source"]
+        read = pq.ParquetFile(file).read(columns=["stage", *columns])
+    rows = zip(*(read[name].to_pylist() for name in ("stage", *columns)), strict=True)
+    return [row[1:] for row in rows if row[0] == "source"]
 
 
 def _is_done(manifest: ShardManifest) -> bool:

@@ -207,7 +207,7 @@ class _ShardFiller:
                 if image is not None:
                     self._take(item)
                     sample = self._sample(item, image)
-                    place = (self.example_count, sample["__key__"])
+                    place = (self.example_count, str(sample["__key__"]))
                     self.notices += [SourceNotice(*place, notice) for notice in item.notices]
                     self.example_count += 1
                     tar.write(sample)
@@ -228,7 +228,7 @@ class _ShardFiller:
         self.item_count += 1
         _add_to_digest(self.digest, item)
 
-    def _sample(self, item: SourceExample, image: bytes) -> dict[str, Any]:
+    def _sample(self, item: SourceExample, image: bytes) -> dict[str, str | bytes]:
         key = clean_key(item.key)
         number = 2
         while key in self.keys:
@@ -236,7 +236,7 @@ class _ShardFiller:
             number += 1
         self.keys.add(key)
         texts = [dict(text) for text in drop_repeats(item.texts)]
-        record: dict[str, Any] = {"key": key, "url": item.url, "texts": texts}
+        record: dict[str, object] = {"key": key, "url": item.url, "texts": texts}
         if item.stimulus is not None:
             record["stimulus"] = dict(item.stimulus)
         data = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")

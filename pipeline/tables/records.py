@@ -173,7 +173,7 @@ def _misfit_fields(value: Any, shape: Any, where: str) -> str:
 
 
 @cache
-def _fields(shape: Any) -> dict[str, Any]:
+def _fields(shape: Any) -> Mapping[str, object]:
     return get_type_hints(shape, include_extras=True)
 
 

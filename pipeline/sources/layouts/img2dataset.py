@@ -10,7 +10,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.base.errors import ShardError, SourceError, StorageError
 from pipeline.base.folders import list_folder
@@ -65,7 +65,7 @@ def read_notes(shard: Shard) -> SourceNotes:
     except SourceError as error:
         return SourceNotes(problem=("source_unreadable", str(error)))
     rejects = _read_rejects(rows)
-    statuses = Counter(str(row["status"]) for row in rows)
+    statuses = Counter(str(row.status) for row in rows)
     listed = {
         "count": statuses.total(),
         "successes": statuses["success"],
@@ -83,15 +83,15 @@ def read_notes(shard: Shard) -> SourceNotes:
     return SourceNotes(rejects, sample_count=stats["successes"], problem=problem)
 
 
-def _read_rejects(rows: list[dict[str, Any]], success: str = "success") -> tuple[SourceReject, ...]:
+def _read_rejects(rows: list[_Row], success: str = "success") -> tuple[SourceReject, ...]:
     """A reject for each row that is no success; for ``success``, the reason of those that are."""
     rejects = []
     for position, row in enumerate(rows):
-        status = str(row["status"])
+        status = str(row.status)
         reason = success if status == "success" else status
         if reason != "success":
-            key = None if row["key"] is None else str(row["key"])
-            detail = f"{row.get('error_message') or reason}: {drop_credentials(str(row['url']))}"
+            key = None if row.key is None else str(row.key)
+            detail = f"{row.error_message or reason}: {drop_credentials(str(row.url))}"
             rejects.append(SourceReject(position, key, reason, detail))
     return tuple(rejects)
 
@@ -181,7 +181,16 @@ def _read_stats(tar: str) -> dict[str, int]:
         ) from error
 
 
-def _read_rows(tar: str) -> list[dict[str, Any]]:
+class _Row(NamedTuple):
+    """A line of the Parquet file beside a tar: one URL, and what became of it. Any kind may stand there."""
+
+    key: object
+    url: object
+    status: object
+    error_message: object = None
+
+
+def _read_rows(tar: str) -> list[_Row]:
     import io
 
     import pyarrow as pa
@@ -195,9 +204,8 @@ def _read_rows(tar: str) -> list[dict[str, Any]]:
         missing = [name for name in ("key", "url", "status") if name not in there]
         if missing:
             raise ValueError(f"it has no column {missing[0]}, only {', '.join(there)}")
-        wanted = [name for name in ("key", "url", "status", "error_message") if name in there]
-        rows: list[dict[str, Any]] = file.read(columns=wanted).to_pylist()
-        return rows
+        wanted = [name for name in _Row._fields if name in there]
+        return [_Row(**row) for row in file.read(columns=wanted).to_pylist()]
     except (pa.ArrowException, ValueError, OSError) as error:
         raise SourceError(
             f"{path} is not a Parquet file of img2dataset: {error}.",

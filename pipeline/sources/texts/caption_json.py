@@ -115,7 +115,7 @@ def _read_coco(
 
 def _read_columns(columns: Mapping[str, Any]) -> list[Mapping[str, Any] | str] | None:
     """Columns, each a list or an object by row, as ``DataFrame.to_json`` writes them."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, object]] = {}
     for name, column in columns.items():
         cells = dict(enumerate(column)) if isinstance(column, list) else column
         for place, cell in cells.items() if isinstance(cells, Mapping) else ():

@@ -96,7 +96,7 @@ def _read_text(
         yield clean, read_language(language)
 
 
-def _read_literal(text: str) -> list[Any] | dict[str, Any] | None:
+def _read_literal(text: str) -> list[object] | dict[object, object] | None:
     """What a text holds that another program wrote from a list or an object: JSON or Python."""
     if text[0] + text[-1] not in ("[]", "{}") or len(text) > _LITERAL_LENGTH:
         return None

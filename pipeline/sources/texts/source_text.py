@@ -62,7 +62,7 @@ def drop_repeats(texts: Sequence[SourceText]) -> list[SourceText]:
     return list(kept.values())
 
 
-def parse_record(data: bytes | None, notices: Notices, what: str = ".json") -> dict[str, Any]:
+def parse_record(data: bytes | None, notices: Notices, what: str = ".json") -> Mapping[str, Any]:
     """The JSON member of a sample; an empty record if it has none or cannot be read.
 
     JSON that is no object, such as a list of texts, is taken for the caption.
