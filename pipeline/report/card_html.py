@@ -6,7 +6,7 @@ from functools import partial
 
 from markupsafe import Markup
 
-from pipeline.report import words
+from pipeline.report import label_words, words
 from pipeline.report.card import Card
 from pipeline.report.figures import (
     draw_histogram,
@@ -31,6 +31,7 @@ def render_card(card: Card) -> str:
         {
             "card": card,
             "words": words,
+            "label_words": label_words,
             "axes": AXES,
             "distribution": _distribution(card),
             "stride": _stride(card),

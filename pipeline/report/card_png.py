@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.report import words
+from pipeline.report import label_words, words
 from pipeline.report.card import Card, Group
 from pipeline.report.figures import (
     BLUE,
@@ -163,7 +163,7 @@ def _header(card: Card) -> Block:
 
 
 def _evidence(card: Card) -> Block:
-    facts, methods = words.label_facts(card.label), words.label_methods(card.label)
+    facts, methods = label_words.label_facts(card.label), label_words.label_methods(card.label)
     half = MARGIN_PX + CONTENT_PX // 2 + 20
 
     def draw(canvas: Canvas, y: float) -> None:
@@ -177,7 +177,7 @@ def _evidence(card: Card) -> Block:
             level = y + 58 + number * LINE_PX
             canvas.write(MARGIN_PX, level, name, color=FAINT)
             canvas.write(MARGIN_PX + 190, level, shorten(value, 68), fontweight="semibold")
-        told = words.describe_agreement(card.label)
+        told = label_words.describe_agreement(card.label)
         canvas.write(half, y + 30, told, fontsize=12, fontweight="semibold")
         for number, method in enumerate(methods):
             level = y + 58 + number * LINE_PX

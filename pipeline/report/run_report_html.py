@@ -9,7 +9,7 @@ from functools import partial
 from markupsafe import Markup, escape
 
 from pipeline.base.display import show
-from pipeline.report import words
+from pipeline.report import report_words, words
 from pipeline.report.figures import BLUE, FAINT, ORANGE, RULE, draw_bars
 from pipeline.report.pages import render_page
 from pipeline.report.run_report import Baselines, Multimodality, NeuronFacts, Report
@@ -51,6 +51,7 @@ def render_report(report: Report, cards: Mapping[tuple[str, int], str] | None = 
             "rest": _pack(lines[FIRST_LINES:]),
             "cards": cards or {},
             "words": words,
+            "report_words": report_words,
             "categories": _bars([(name, count, str(count)) for name, count in report.categories]),
             "reasons": _bars([(name, count, str(count)) for name, count in report.reasons]),
             "labelled": _labelled(report.baselines),

@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from pipeline.report.card import Card, Group, HalleBerry, Label, Stratum
-from pipeline.report.run_report import Baselines
+from pipeline.report.card import Card, Group, HalleBerry, Stratum
 from pipeline.report.thumbnails import Picture
 from pipeline.warehouse.layer_axes import AXES
-
-
-@dataclass(frozen=True)
-class Method:
-    """One of the three methods that choose a concept on the screening half."""
-
-    name: str
-    choice: str
-    """Its own choice, or why there is none."""
-    is_agreeing: bool | None
-    """Whether that is the label; null without a label or without a choice."""
-
-
-WEAK_SCORE = 0.7
-"""Labels whose mean AUROC is below this are said to be weak."""
 
 TITLES = {
     "top": "What excites it most",
@@ -129,59 +112,6 @@ def card_notes(card: Card) -> list[str]:
             "The pipeline is not told."
         )
     return notes
-
-
-def label_facts(label: Label) -> list[tuple[str, str]]:
-    """The evidence for a label, or what there is without one: names and values."""
-    if not label.is_labelled:
-        if label.tested_score is None:
-            return []
-        return [
-            ("Best candidate", str(label.enrichment_concept)),
-            ("Its AUROC, testing half", describe_number(label.tested_score)),
-            ("p of its enrichment there", describe_q(label.tested_p_value)),
-        ]
-    runner_up = "none"
-    if label.runner_up is not None:
-        runner_up = f"{label.runner_up}, AUROC {describe_number(label.runner_up_score)}"
-    lift = "" if label.lift is None else f", {label.lift:.1f} times as often as elsewhere"
-    top_count = label.top_count or 0
-    return [
-        ("AUROC, testing half", describe_number(label.score)),
-        ("z (Mann-Whitney)", describe_number(label.z, ".1f")),
-        ("q of its enrichment", describe_q(label.q_value)),
-        ("Images that show it", f"{label.positive_count} of the testing half"),
-        ("Among its top images", f"{top_count} of {label.top_size}{lift}"),
-        ("Runner-up", runner_up),
-        ("Margin over it", describe_number(label.margin, "+.3f")),
-    ]
-
-
-def label_methods(label: Label) -> list[Method]:
-    """The three methods and what each chose."""
-    return [
-        _method("Enrichment among its top images", label.enrichment_concept, label),
-        _method("AUROC over all images", label.auroc_concept, label),
-        _method(
-            "soft-WPMI, by CLIP's similarity",
-            label.soft_wpmi_concept,
-            label,
-            "none" if label.has_similarity else "not run (neurons similarity)",
-        ),
-    ]
-
-
-def _method(name: str, choice: str | None, label: Label, none: str = "none") -> Method:
-    if choice is None:
-        return Method(name, none, None)
-    return Method(name, choice, choice == label.concept if label.is_labelled else None)
-
-
-def describe_agreement(label: Label) -> str:
-    """How many methods agree."""
-    if not label.is_labelled:
-        return "What each of three methods would choose (screening half)"
-    return f"{label.agreement} of 3 methods choose it (screening half)"
 
 
 def describe_stats(card: Card) -> str:
@@ -329,41 +259,3 @@ def describe_contrasting(card: Card) -> str:
             "nearest to its top images in the model's embedding, at or below its median activation"
         )
     return "None computed: neurons build does, for neurons with top images."
-
-
-def describe_chance(baselines: Baselines, is_random: bool) -> list[str]:
-    """How much of a run's labels is to be believed; beside its most convincing neurons."""
-    lines = []
-    labelled, chance = baselines.labelled_count, baselines.chance_count
-    if is_random:
-        lines.append(
-            "The model's weights are random: it has learned nothing, and no neuron stands for a "
-            "concept. What is labelled answers to colours, shapes and ink that go with one."
-        )
-    if not labelled:
-        return lines
-    expected = (
-        f"Of its {labelled:,} labels about {describe_count(chance)} are to be expected by chance"
-    )
-    if 2 * chance >= labelled:
-        lines.append(
-            f"{expected}: half of them or more. Believe none of these by its numbers alone, not even "
-            "the most convincing: they are the luckiest of many."
-        )
-    else:
-        lines.append(
-            f"{expected}; these are the best of them, and look better than a new one would."
-        )
-    score, constant = baselines.label_score, baselines.constant_score
-    if score is not None and score < WEAK_SCORE:
-        beside = "" if constant is None else f"; one constant label reaches {constant:.3f}"
-        lines.append(
-            f"They are weak: on average an image of its concept excites a labelled neuron more than "
-            f"another in {score:.0%} of pairs (chance: 50%{beside})."
-        )
-    return lines
-
-
-def describe_count(value: float) -> str:
-    """An expected number, for a person."""
-    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"

@@ -15,7 +15,7 @@ from report_world import (
 )
 
 from pipeline.base.display import show
-from pipeline.report import card_png, words
+from pipeline.report import card_png, label_words, words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.thumbnails import THUMBNAIL_PX
@@ -106,7 +106,7 @@ def test_a_page_says_what_the_picture_says_and_trusts_no_name():
     assert " ".join(show(EVIL).split()) in page.text
     for told in ("0.987", "8.2", "1.5e-12", "31 of the testing half", "17 of 24, 12.5 times"):
         assert told in page.text
-    for name, value in words.label_facts(card.label):
+    for name, value in label_words.label_facts(card.label):
         assert " ".join(name.split()) in page.text
         assert " ".join(value.split()) in page.text
     assert html.count(">differs<") == 1

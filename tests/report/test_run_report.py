@@ -13,7 +13,7 @@ from report_world import EVIL, Page, assert_self_contained, make_picture
 from pipeline.base.display import show
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import Store
-from pipeline.report import words
+from pipeline.report import report_words
 from pipeline.report.gather_report import gather_report
 from pipeline.report.run_report import Baselines, DoubtfulList, Multimodality, ReportNeuron
 from pipeline.report.run_report_html import FIRST_LINES, render_report
@@ -134,7 +134,7 @@ def test_how_many_labels_are_chance_is_told_beside_the_most_convincing():
         figures = Baselines(
             *(1000, labelled, 0, labelled / 1000, 100, 0.0, 0.05, chance, score, "dog", 0.6)
         )
-        return " ".join(words.describe_chance(figures, is_random))
+        return " ".join(report_words.describe_chance(figures, is_random))
 
     assert told(500, 25.0) == (
         "Of its 500 labels about 25 are to be expected by chance; these are the best of them, and "
