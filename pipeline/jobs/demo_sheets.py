@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.base.storage import Store
 from pipeline.report.grid import GridCell, GridRow, draw_grid
@@ -110,7 +110,7 @@ _ATTACKS = f"""
 def forms_sheet(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
-    run: dict[str, Any],
+    run: Mapping[str, str],
     neurons: Sequence[DemoNeuron],
 ) -> Image.Image:
     """One row a neuron: the image that excites it most among each form, whatever that image shows.
@@ -150,7 +150,7 @@ _CONTROLS = {"clean": "as it is", "blank": "empty strip", "right_word": "the rig
 
 
 def attack_sheet(
-    connection: duckdb.DuckDBPyConnection, store: Store, run: dict[str, Any], count: int = 5
+    connection: duckdb.DuckDBPyConnection, store: Store, run: Mapping[str, str], count: int = 5
 ) -> Image.Image:
     """Some attacked images: clean, the strip blank, with the right word, and with each text.
 
