@@ -124,6 +124,6 @@ def top(
     """Show the examples that excite (or inhibit) a neuron most."""
     from pipeline.search.top import show_top
 
-    where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
+    named = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     asked = Answers(k=k, polarity=polarity)
-    show_top(warehouse, where, asked.k, asked.polarity, sheet)
+    show_top(warehouse, named, asked.k, asked.polarity, sheet)

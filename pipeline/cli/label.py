@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +24,7 @@ from pipeline.cli.neuron_arguments import (
 from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, field_option
 
 if TYPE_CHECKING:
-    from pipeline.labelling.files import Sheet
+    pass
 
 label = typer.Typer(
     name="label",
@@ -68,9 +68,9 @@ def export(
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 
-    where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
+    named = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
     with connect(warehouse) as connection:
-        neuron = find_neuron(connection, **where)
+        neuron = find_neuron(connection, *named)
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"labels-{neuron.layer}-{neuron.unit}")
         done = export_sheet(
             connection,
@@ -137,10 +137,17 @@ def import_(
     from pipeline.warehouse.find import find_neuron
 
     labels = read_labels(source, sheet)
-    asked = {"layer": layer, "unit": unit, "run": run, "dataset": dataset}
-    where = _told_by_sheet(asked, labels.sheet, labels.path)
+    if labels.sheet is not None:
+        told = labels.sheet.neuron
+        layer, unit = told.layer if layer is None else layer, told.unit if unit is None else unit
+        run, dataset = run or told.run_id, dataset or told.dataset
+    if layer is None or unit is None:
+        raise ConfigError(
+            f"{labels.path} has labels by example_id, and says of which neuron in no place.",
+            "Add --layer LAYER --unit UNIT.",
+        )
     with connect(warehouse) as connection:
-        neuron = find_neuron(connection, **where)
+        neuron = find_neuron(connection, layer, unit, run, dataset)
         done = import_labels(connection, Store(warehouse), neuron, labels, labeller)
     say(
         f"{labels.path}: {done.read_count} read = {done.imported_count} imported + "
@@ -153,17 +160,3 @@ def import_(
         say(
             f"  {done.unbinned_count} are in no bin: the run does not store activations at or below zero"
         )
-
-
-def _told_by_sheet(asked: dict[str, Any], sheet: Sheet | None, path: Path) -> dict[str, Any]:
-    """Arguments of ``find_neuron``: what the options say, else what the sheet says."""
-    if sheet is not None:
-        of = sheet.neuron
-        told = {"layer": of.layer, "unit": of.unit, "run": of.run_id, "dataset": of.dataset}
-        return told | {name: value for name, value in asked.items() if value is not None}
-    if asked["layer"] is None or asked["unit"] is None:
-        raise ConfigError(
-            f"{path} has labels by example_id, and says of which neuron in no place.",
-            "Add --layer LAYER --unit UNIT.",
-        )
-    return asked

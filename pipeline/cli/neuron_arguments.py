@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
 from pipeline.base.errors import ConfigError
 from pipeline.cli.complete import complete_layer
+from pipeline.warehouse.find import NamedNeuron
 
 Layer = Annotated[
     str | None,
@@ -28,6 +29,8 @@ UnitOption = Annotated[
     int | None, typer.Option("--unit", help="Index of the neuron in its layer, as UNIT.")
 ]
 
+Said = TypeVar("Said")
+
 
 def which_neuron(
     layer: str | None,
@@ -36,8 +39,8 @@ def which_neuron(
     unit_option: int | None,
     run: str | None,
     dataset: str | None,
-) -> dict[str, Any]:
-    """The arguments of ``find.find_neuron``, from either way of saying them.
+) -> NamedNeuron:
+    """The neuron that is named, from either way of saying it.
 
     Raises:
         ConfigError: The layer or the unit is not said, or said twice.
@@ -45,21 +48,23 @@ def which_neuron(
     if layer_option is not None and unit is None and unit_option is None and layer is not None:
         unit = _whole_number(layer)  # --layer LAYER UNIT
         layer = None
-    chosen: dict[str, Any] = {"run": run, "dataset": dataset}
-    for name, argument, option in (("layer", layer, layer_option), ("unit", unit, unit_option)):
-        if argument is not None and option is not None:
-            raise ConfigError(
-                f"The {name} is said twice: {argument!r} and --{name} {option!r}.",
-                "Give one of them.",
-            )
-        chosen[name] = option if argument is None else argument
-    missing = [name for name in ("layer", "unit") if chosen[name] is None]
-    if missing:
+    layer, unit = _one("layer", layer, layer_option), _one("unit", unit, unit_option)
+    if layer is None or unit is None:
+        missing = [name for name, said in (("layer", layer), ("unit", unit)) if said is None]
         raise ConfigError(
             f"The neuron's {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not said.",
             "Name it as LAYER UNIT, for example goh2021 29, or with --layer and --unit.",
         )
-    return chosen
+    return NamedNeuron(layer, unit, run, dataset)
+
+
+def _one(name: str, argument: Said | None, option: Said | None) -> Said | None:
+    if argument is not None and option is not None:
+        raise ConfigError(
+            f"The {name} is said twice: {argument!r} and --{name} {option!r}.",
+            "Give one of them.",
+        )
+    return option if argument is None else argument
 
 
 def _whole_number(text: str) -> int:

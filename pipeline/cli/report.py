@@ -48,8 +48,8 @@ def card(
     """
     from pipeline.report.write import write_card
 
-    where = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
-    say(*write_card(warehouse, where, out))
+    named = which_neuron(layer, unit, layer_option, unit_option, run, dataset)
+    say(*write_card(warehouse, named, out))
 
 
 def report(

@@ -65,8 +65,8 @@ def like(
     """
     from pipeline.search.like import find_like
 
-    where = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
-    _print(find_like(warehouse, where, Answers(k=k).k))
+    named = neuron_arguments.which_neuron(layer, unit, layer_option, unit_option, run, dataset)
+    _print(find_like(warehouse, named, Answers(k=k).k))
 
 
 @settings_as_options("concept")

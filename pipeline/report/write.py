@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from pipeline.base.errors import ConfigError
@@ -16,16 +14,16 @@ from pipeline.report.gather import gather_card
 from pipeline.report.gather_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import Neuron, find_neuron, find_run
+from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron, find_run
 from pipeline.warehouse.stale import tell_stale
 
 
-def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str, str]:
+def write_card(warehouse: str, named: NamedNeuron, out: Path) -> tuple[str, str]:
     """Write a neuron's card; the file's suffix says in which form. Returns two lines for a person.
 
     Args:
         warehouse: Folder or URL.
-        where: The arguments of ``find.find_neuron``.
+        named: The neuron.
         out: A ``.png`` or an ``.html``.
 
     Raises:
@@ -35,7 +33,7 @@ def write_card(warehouse: str, where: Mapping[str, Any], out: Path) -> tuple[str
     form = _form(out, ".png", ".html")
     with connect(warehouse) as connection:
         tell_stale(connection, ("neuron_labels", "top_examples", "neuron_concepts"))
-        neuron = find_neuron(connection, **where)
+        neuron = find_neuron(connection, *named)
         card = gather_card(connection, Store(warehouse), neuron)
     if form == ".png":
         picture = draw_card(card)

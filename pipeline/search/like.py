@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipeline.search.find import Found, read_labels
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.find import NamedNeuron, find_neuron
 from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MIN_SHARED = 10
 """Fewest images that two runs must share: a correlation over fewer says nothing."""
 
 
-def find_like(warehouse: str, where: dict[str, Any], k: int) -> Iterator[Found]:
+def find_like(warehouse: str, named: NamedNeuron, k: int) -> Iterator[Found]:
     """The nearest neurons by correlation of activations, a table for each layer of each run.
 
     The neuron's own layer comes first, then its run, its dataset, and other datasets, whose images
@@ -28,7 +28,7 @@ def find_like(warehouse: str, where: dict[str, Any], k: int) -> Iterator[Found]:
 
     Args:
         warehouse: Folder or URL.
-        where: The arguments of `find_neuron`.
+        named: The neuron.
         k: Neurons in each table.
 
     Raises:
@@ -38,7 +38,7 @@ def find_like(warehouse: str, where: dict[str, Any], k: int) -> Iterator[Found]:
 
     with connect(warehouse) as connection:
         tell_stale(connection, ("neuron_labels",))
-        neuron = find_neuron(connection, **where)
+        neuron = find_neuron(connection, *named)
         key = (neuron.dataset, neuron.run_id, neuron.layer)
         layers = list_layers(connection)
         mine = next(one for one in layers if (one.dataset, one.run_id, one.layer) == key)

@@ -12,7 +12,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
 from pipeline.report.contact_sheet import draw_sheet, save_sheet
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import Neuron, find_neuron
+from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
 from pipeline.warehouse.layer_axes import read_axis, say_strength
 from pipeline.warehouse.stale import tell_stale
@@ -63,14 +63,12 @@ class Top:
     """Why there are no more, for a person; empty if there are as many as were asked for."""
 
 
-def show_top(
-    warehouse: str, where: dict[str, Any], k: int, polarity: str, sheet: Path | None
-) -> None:
+def show_top(warehouse: str, named: NamedNeuron, k: int, polarity: str, sheet: Path | None) -> None:
     """Print the strongest examples of one neuron, and draw them if asked; only that reads the tars.
 
     Args:
         warehouse: Folder or URL.
-        where: The arguments of `find_neuron`.
+        named: The neuron.
         k: How many.
         polarity: ``positive`` or ``negative``.
         sheet: A PNG to draw; None draws nothing.
@@ -81,7 +79,7 @@ def show_top(
     """
     with connect(warehouse) as connection:
         tell_stale(connection, ("top_examples", "neuron_labels"))
-        neuron = find_neuron(connection, **where)
+        neuron = find_neuron(connection, *named)
         axis = read_axis(connection, neuron)
         top = find_top(connection, neuron, k, polarity)
         title = f"{neuron.layer}  unit {neuron.unit}  {polarity}"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-
-import duckdb
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.base.errors import WarehouseError
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ class FoundLayer:
     layer: str
     """Its canonical name."""
     unit_count: int
+
+
+class NamedNeuron(NamedTuple):
+    """A neuron as a person names it: what `find_neuron` takes."""
+
+    layer: str
+    """Canonical name; or the path or a preset, if it names one layer."""
+    unit: int
+    run: str | None = None
+    """Needed if several runs have that layer."""
+    dataset: str | None = None
+    """Needed if runs of several datasets have the same name and layer."""
 
 
 @dataclass(frozen=True)

@@ -206,11 +206,12 @@ def test_images_of_two_datasets_are_the_same_by_their_hash(tmp_path):
             assert known["textures", a] == known["other", b]
         # The same model on the same images: each neuron is its own nearest.
         from pipeline.search.like import find_like
+        from pipeline.warehouse.find import NamedNeuron
 
         values = dense(connection, textures, here)
         unit = int(np.argmax((values > 0).mean(axis=1)))
-        where = {"layer": "visual.layer3.0", "unit": unit, "dataset": "textures"}
-        heading, own, across = list(find_like(str(place), where, 3))
+        named = NamedNeuron("visual.layer3.0", unit, dataset="textures")
+        heading, own, across = list(find_like(str(place), named, 3))
         assert f"unit {unit}," in heading.title
         assert unit not in [row[0] for row in own.rows]
         assert "Over 18 images" in across.notes[0]

@@ -11,6 +11,7 @@ from pipeline.search.like import find_like
 from pipeline.search.sum import find_neuron_sum
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.find import NamedNeuron
 
 LAYER3 = "visual.layer3.0:output:max"
 
@@ -115,7 +116,7 @@ def test_a_model_that_is_not_the_runs_is_refused(tiny_warehouse, told):
 def test_like_answers_the_same_from_the_mart_and_from_the_activations(
     tiny_warehouse, monkeypatch, with_marts
 ):
-    where = {"layer": "visual.layer3.0", "unit": 7}
+    where = NamedNeuron("visual.layer3.0", 7)
     expected = list(find_like(str(tiny_warehouse), where, 5))
     assert [len(table.rows) for table in expected] == [0, 5, 5, 5]
     if not with_marts:
@@ -183,9 +184,9 @@ def test_a_sum_is_of_one_run(tmp_path, told):
         "sum", "cat", "--warehouse", place, code=2
     )
     # Without a build all is computed when it is asked for; with one, across both runs.
-    before = list(find_like(str(place), {"layer": "visual.layer3.0", "unit": 7}, 5))
+    before = list(find_like(str(place), NamedNeuron("visual.layer3.0", 7), 5))
     build(place, LabelSettings(label_null_repeats=0))
-    after = list(find_like(str(place), {"layer": "visual.layer3.0", "unit": 7}, 5))
+    after = list(find_like(str(place), NamedNeuron("visual.layer3.0", 7), 5))
     assert [[row[0] for row in table.rows] for table in before] == [
         [row[0] for row in table.rows] for table in after
     ]

@@ -13,7 +13,7 @@ from pipeline.cli.app import app
 from pipeline.cli.neuron_arguments import which_neuron
 from pipeline.search.top import find_top
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import find_neuron
+from pipeline.warehouse.find import NamedNeuron, find_neuron
 
 POSITIVE = "visual.layer3.0"
 """Stores what is above zero."""
@@ -115,9 +115,7 @@ def test_the_table_needs_no_tars_and_the_picture_says_that_it_does(tiny_warehous
      ("7", None, "a:b", None)],
 )  # fmt: skip
 def test_a_neuron_is_named_by_arguments_or_options(called):
-    assert which_neuron(*called, "r", None) == {
-        "layer": "a:b", "unit": 7, "run": "r", "dataset": None
-    }  # fmt: skip
+    assert which_neuron(*called, "r", None) == NamedNeuron("a:b", 7, run="r", dataset=None)
 
 
 @pytest.mark.parametrize(
