@@ -25,6 +25,9 @@ from pipeline.base.settings import (
     LabelSettings,
 )
 
+Table = dict[str, Any]
+"""A table as TOML has it, before it is checked."""
+
 
 def load_config(
     path: str | Path, warehouse: str | None = None, fallback: str | None = None
@@ -56,7 +59,7 @@ def load_config(
             + (", or give --warehouse." if missing == "warehouse" else "."),
         )
     base = {"warehouse": place, "dataset": dataset}
-    whole: dict[str, Any] = {**base, "labels": _read_labels(data, path)}
+    whole: Table = {**base, "labels": _read_labels(data, path)}
     whole |= {name: data[name] for name in ("similarity", "similarity_templates") if name in data}
     if "ingest" in data:
         where = f"{path} [ingest]"
@@ -74,18 +77,18 @@ def load_config(
     return make_settings(PipelineConfig, whole, f"{path}")
 
 
-def _read_extract(values: dict[str, Any], where: str) -> ExtractConfig:
+def _read_extract(values: Table, where: str) -> ExtractConfig:
     return make_settings(ExtractConfig, values, where)
 
 
-def _read_probe(values: dict[str, Any], where: str) -> ProbeConfig:
+def _read_probe(values: Table, where: str) -> ProbeConfig:
     extract, choice = _split(values, (ExtractConfig, ClassChoice), where)
     return ProbeConfig(
         make_settings(ExtractConfig, extract, where), make_settings(ClassChoice, choice, where)
     )
 
 
-def _read_stimuli(values: dict[str, Any], where: str) -> StimuliConfig:
+def _read_stimuli(values: Table, where: str) -> StimuliConfig:
     kinds = get_type_hints(StimuliConfig)
     for name in values.keys() & kinds.keys():
         kind = next((one for one in get_args(kinds[name]) if _is_settings(one)), None)
@@ -101,7 +104,7 @@ def _is_settings(kind: Any) -> bool:
 
 def _split(
     data: Any, kinds: tuple[type[Settings], type[Settings]], where: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[Table, Table]:
     """What one table says of two kinds of settings."""
     table = _table(data, where)
     known = [{field.name for field in list_fields(kind)} for kind in kinds]
@@ -110,7 +113,7 @@ def _split(
     return one, two
 
 
-def _table(data: Any, where: str) -> dict[str, Any]:
+def _table(data: Any, where: str) -> Table:
     if not isinstance(data, dict):
         raise ConfigError(f"{where} is {data!r}.", "It must be a table: lines of NAME = VALUE.")
     return data
@@ -121,7 +124,7 @@ def _read_labels(data: Mapping[str, Any], path: str | Path) -> LabelSettings:
     return make_settings(LabelSettings, _table(data.get("labels", {}), where), where)
 
 
-def _read_toml(path: str | Path) -> dict[str, Any]:
+def _read_toml(path: str | Path) -> Table:
     """The file as TOML has it, with names at its top that we know and places that are texts."""
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -158,7 +161,7 @@ def change_labels(labels: LabelSettings, changes: Sequence[str]) -> LabelSetting
     Raises:
         ConfigError: There is no such setting, or it cannot have that value.
     """
-    values: dict[str, Any] = {}
+    values: Table = {}
     for change in changes:
         name, sign, text = (part.strip() for part in change.partition("="))
         if not sign or not text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,9 +22,6 @@ from pipeline.cli.neuron_arguments import (
     which_neuron,
 )
 from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, field_option
-
-if TYPE_CHECKING:
-    pass
 
 label = typer.Typer(
     name="label",

@@ -60,10 +60,9 @@ class Canvas:
         """One line of text whose middle is at y."""
         drawn, fonts = make_drawable(text)
         place = (x / WIDTH_PX, 1 - y / self.height_px)
-        options: dict[str, Any] = (
-            {"fontsize": TEXT_PT + 0.5, "va": "center_baseline"} | more | fonts
-        )
-        self.figure.text(*place, drawn, **options)
+        more.setdefault("fontsize", TEXT_PT + 0.5)
+        more.setdefault("va", "center_baseline")
+        self.figure.text(*place, drawn, **(more | fonts))
 
     def add_axes(self, x: float, y: float, width: float, height: float) -> Axes:
         """Axes whose top left corner is at (x, y)."""

@@ -275,12 +275,16 @@ def draw_probabilities(axes: Axes, points: Sequence[Probability], axis: str = "s
         )
         drawn, fonts = make_drawable(shorten(name, 60))
         place = (0.012, 1.03 + 0.075 * (len(names) - 1 - number))
-        options: dict[str, Any] = {
-            "fontsize": TEXT_PT,
-            "fontweight": "semibold",
-            "va": "bottom",
-        } | fonts
-        axes.annotate(drawn, place, xycoords="axes fraction", color=colour, **options)
+        fonts = {"fontweight": "semibold"} | fonts
+        axes.annotate(
+            drawn,
+            place,
+            xycoords="axes fraction",
+            color=colour,
+            fontsize=TEXT_PT,
+            va="bottom",
+            **fonts,
+        )
         if number == 0:
             for point, centre in zip(series, x, strict=True):
                 write(

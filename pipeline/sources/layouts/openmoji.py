@@ -27,6 +27,9 @@ from pipeline.base.settings import Count
 from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample
 
+EmojiEntry = dict[str, Any]
+"""What the package ``emoji`` knows of one: its names by language, among others."""
+
 JPEG_QUALITY = 90
 """Quality of the rendered JPEG files."""
 
@@ -125,7 +128,7 @@ def _draw(file: Traversable, size_px: int) -> bytes:
     return render_jpeg(file.read_text(encoding="utf-8"), size_px)
 
 
-def load_emoji_names() -> dict[str, dict[str, Any]]:
+def load_emoji_names() -> dict[str, EmojiEntry]:
     """CLDR short names by emoji without variation selectors, e.g. ``names['😀']['es']``.
 
     The names are as the package ``emoji`` holds them: between colons, underscores for spaces.
@@ -133,7 +136,7 @@ def load_emoji_names() -> dict[str, dict[str, Any]]:
     import emoji
 
     emoji.config.load_language()
-    names: dict[str, dict[str, Any]] = {}
+    names: dict[str, EmojiEntry] = {}
     for text, entry in emoji.EMOJI_DATA.items():
         plain = text.replace(_VARIATION_SELECTOR, "")
         if entry["status"] == _FULLY_QUALIFIED:
@@ -143,7 +146,7 @@ def load_emoji_names() -> dict[str, dict[str, Any]]:
     return names
 
 
-def _captions(code: str, entry: dict[str, Any], language: str) -> list[str]:
+def _captions(code: str, entry: EmojiEntry, language: str) -> list[str]:
     """The names of one drawing in one language, without repetition."""
     found = [_readable(entry[language])] if language in entry else []
     territory = _territory(code)
