@@ -10,11 +10,12 @@ from pipeline.base.errors import NeuronsError
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.storage import Store
 from pipeline.sources.copies.duplicates import find_duplicates
-from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
+from pipeline.sources.index import index_shard
 from pipeline.sources.ingest import lock_dataset
 from pipeline.sources.layouts.img2dataset import read_notes
 from pipeline.sources.notices import Notice
 from pipeline.sources.restore import restore_dataset
+from pipeline.sources.source_notes import SourceNotes, SourceNotice, SourceReject
 from pipeline.sources.writer import describe_manifest
 from pipeline.tables.audit import Damage
 from pipeline.tables.datasets import (

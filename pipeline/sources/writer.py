@@ -22,9 +22,10 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
 from pipeline.sources.header import sniff_extension
-from pipeline.sources.index import SourceNotes, SourceNotice, SourceReject, index_shard
+from pipeline.sources.index import index_shard
 from pipeline.sources.notices import Notice, PassedOver
 from pipeline.sources.register import is_done, open_dataset, register_shards
+from pipeline.sources.source_notes import SourceNotes, SourceNotice, SourceReject
 from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts.source_text import SourceText, drop_repeats
 from pipeline.tables.datasets import Dataset, dataset_folder, shard_file

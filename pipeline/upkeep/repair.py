@@ -8,17 +8,15 @@ knew is named, and everything else is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from pipeline.base.errors import NeuronsError, WarehouseError
+from pipeline.base.errors import NeuronsError
 from pipeline.base.fields import make_settings
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
-from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
+from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import Damage, audit_warehouse
 from pipeline.tables.datasets import read_manifest, shard_file
@@ -26,56 +24,9 @@ from pipeline.tables.manifests import BuildRecord, ShardManifest
 from pipeline.tables.presence import mark_undone
 from pipeline.tables.record_list import KINDS, Record, read_good
 from pipeline.tables.records import UPDATE
-from pipeline.tables.runs import (
-    ClassSetRecord,
-    RunRecord,
-    SimilarityRecord,
-    has_run,
-    read_run,
-    run_path,
-)
+from pipeline.tables.runs import RunRecord, has_run, read_run, run_path
 from pipeline.upkeep.build import build
-from pipeline.upkeep.compact import compact
-
-Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord)
-
-
-@dataclass
-class RepairSummary:
-    """What a repair did."""
-
-    damage_count: int = 0
-    done: list[str] = field(default_factory=list)
-    """What was made again."""
-    left: list[str] = field(default_factory=list)
-    """What could not be, and why."""
-
-
-@dataclass(frozen=True)
-class _Repair:
-    """One repair: where, and what goes before the recorded configuration."""
-
-    store: Store
-    model: str
-    device: str
-    progress: ProgressCallback
-    summary: RepairSummary
-
-    def model_of(self, run: RunRecord) -> str:
-        """The run's model, as it is named today."""
-        return self.model or run["config"]["model"]
-
-    def device_of(self, run: RunRecord) -> str:
-        """Where it runs."""
-        return self.device or run["config"].get("device", "auto")
-
-    def attempt(self, what: str, step: Callable[[], str]) -> None:
-        """One step and what it did, if anything; an error of ours is told, and the others go on."""
-        try:
-            if did := step():
-                self.summary.done.append(f"{what}: {did}")
-        except NeuronsError as error:
-            self.summary.left.append(f"{what}: {error}")
+from pipeline.upkeep.repair_steps import STEPS, Repair, RepairSummary, compact_run
 
 
 def repair(
@@ -96,7 +47,7 @@ def repair(
     """
     store, progress = Store(warehouse), progress or NoProgress()
     summary = RepairSummary()
-    work = _Repair(store, model, device, progress, summary)
+    work = Repair(store, model, device, progress, summary)
     damages = _find_damages(work, dataset)
     summary.damage_count = len(damages)
     restored = [damage for damage in damages if _restore_copy(work, damage)]
@@ -108,17 +59,17 @@ def repair(
     for folder, found in runs.items():
         _repair_run(work, folder, found)
     for record, found in _by_record(damages).items():
-        if record.kind in _STEPS:
-            _STEPS[record.kind](work, record, found)
+        if record.kind in STEPS:
+            STEPS[record.kind](work, record, found)
     for folder in runs:
         if store.exists(f"{folder}/compact.json"):  # of the shards as they were
-            work.attempt(f"compaction of {folder}", partial(_compact, work, folder))
+            work.attempt(f"compaction of {folder}", partial(compact_run, work, folder))
     if summary.damage_count and store.exists("marts/build.json"):
         _rebuild(work, damages)
     return summary
 
 
-def _find_damages(work: _Repair, dataset: str | None) -> list[Damage]:
+def _find_damages(work: Repair, dataset: str | None) -> list[Damage]:
     """What an audit finds; nothing in a dataset or a run of which a newer version of ours wrote a record."""
     damages = audit_warehouse(work.store, True, dataset, work.progress).damages
     newer = [damage for damage in damages if damage.is_newer]
@@ -133,7 +84,7 @@ def _find_damages(work: _Repair, dataset: str | None) -> list[Damage]:
     ]
 
 
-def _restore_copy(work: _Repair, damage: Damage) -> bool:
+def _restore_copy(work: Repair, damage: Damage) -> bool:
     """Write a damaged record again from its copy, or a damaged copy from its record."""
     store, record = work.store, damage.record
     if not damage.is_of_record:
@@ -149,7 +100,7 @@ def _restore_copy(work: _Repair, damage: Damage) -> bool:
     return True
 
 
-def _repair_datasets(work: _Repair, damages: list[Damage]) -> None:
+def _repair_datasets(work: Repair, damages: list[Damage]) -> None:
     from pipeline.sources.reindex import repair_dataset
 
     wrong = [d for d in damages if d.record.kind in ("dataset", "index")]
@@ -164,7 +115,7 @@ def _repair_datasets(work: _Repair, damages: list[Damage]) -> None:
         work.summary.left += left
 
 
-def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
+def _repair_run(work: Repair, folder: str, damages: list[Damage]) -> None:
     """Mark the damaged shards of a run as not done, and extract them again."""
     store = work.store
     name = f"run {folder.partition('/run_id=')[2]}"
@@ -191,14 +142,14 @@ def _repair_run(work: _Repair, folder: str, damages: list[Damage]) -> None:
         work.attempt(name, lambda: _extract(work, folder, record, ordinals))
 
 
-def _tell_lost_run(work: _Repair, folder: str, name: str) -> None:
+def _tell_lost_run(work: Repair, folder: str, name: str) -> None:
     work.summary.left.append(
         f"{name}: {run_path(folder)} and its copy are gone or damaged, and with them its configuration. "
         "Move them away and run the same neurons extract again: it keeps the shards that are done"
     )
 
 
-def _extract(work: _Repair, folder: str, record: RunRecord, ordinals: list[int]) -> str:
+def _extract(work: Repair, folder: str, record: RunRecord, ordinals: list[int]) -> str:
     from pipeline.extract.run import extract
 
     known = {one.name for one in fields(ExtractConfig)}
@@ -211,115 +162,7 @@ def _extract(work: _Repair, folder: str, record: RunRecord, ordinals: list[int])
     return f"{made} of {len(ordinals)} shards extracted again, {done.written_count} examples"
 
 
-def _drop_files(
-    work: _Repair, record: Record, damages: list[Damage], shape: type[Scores], known: str, cure: str
-) -> Scores:
-    """Take damaged files of scores out of their record and away; what the record says.
-
-    Args:
-        work: The repair.
-        record: The record.
-        damages: What is damaged of it.
-        shape: What it says.
-        known: What it alone knows, for the message if it is lost.
-        cure: What makes it anew then.
-
-    Raises:
-        WarehouseError: The record itself is lost.
-    """
-    store = work.store
-    with hold_lock(store, f"{record.path}.lock"):
-        value = read_good(store, record.path, shape)[0]
-        if value is None:
-            raise WarehouseError(
-                f"{record.path} and its copy are damaged, and with them {known}.",
-                f"Move them away and {cure}.",
-            )
-        bad = {damage.path for damage in damages}
-        files = [file for file in value["files"] if file["path"] not in bad]
-        store.write_record(record.path, {**value, "files": files}, with_copy=True)
-        for path in bad - {record.path, record.path + COPY}:
-            store.delete(path)
-    return value
-
-
-def _repair_similarity(work: _Repair, record: Record, damages: list[Damage]) -> None:
-    from pipeline.evidence.concept_scores import score_concepts
-
-    def step() -> str:
-        lost = ("which concepts were scored", "run neurons similarity again")
-        identity = _drop_files(work, record, damages, SimilarityRecord, *lost)["identity"]
-        run = read_run(work.store, record.folder)
-        config = SimilarityConfig(
-            work.store.url,
-            record.dataset,
-            run["run_id"],
-            work.model_of(run),
-            tuple(identity["templates"]),
-            work.device_of(run),
-        )
-        done = score_concepts(config, identity["concepts"], work.progress)
-        return f"{done.shard_count - done.skipped_shard_count} shards scored again"
-
-    work.attempt(f"similarity of {record.folder}", step)
-
-
-def _repair_class_set(work: _Repair, record: Record, damages: list[Damage]) -> None:
-    from pipeline.evidence.classify import classify
-
-    def step() -> str:
-        lost = ("the classes and templates", "classify again: neurons similarity, attack or stroop")
-        value = _drop_files(work, record, damages, ClassSetRecord, *lost)
-        run = read_run(work.store, record.folder)
-        config = ClassifyConfig(
-            work.store.url,
-            record.dataset,
-            run["run_id"],
-            work.model_of(run),
-            tuple(value["identity"]["classes"]),
-            tuple(value["identity"]["templates"]),
-            value["class_set"],
-            work.device_of(run),
-        )
-        done = classify(config, work.progress)
-        return f"{done.shard_count - done.skipped_shard_count} shards scored again"
-
-    work.attempt(f"class set {record.path.rsplit('/', 1)[-1]} of {record.folder}", step)
-
-
-def _repair_compact(work: _Repair, record: Record, damages: list[Damage]) -> None:
-    store = work.store
-
-    def step() -> str:
-        with hold_lock(store, f"{record.folder}/compact.lock"):
-            for damage in damages:
-                store.delete(damage.path)
-            store.delete(record.path)  # until it is there again, the shards answer
-        return _compact(work, record.folder)
-
-    work.attempt(f"compaction of {record.folder}", step)
-
-
-def _compact(work: _Repair, folder: str) -> str:
-    done = compact(work.store.url, folder.partition("/run_id=")[2], work.progress)
-    return f"{done.row_count} rows compacted again" if done.run_count else ""
-
-
-def _repair_labels(work: _Repair, record: Record, damages: list[Damage]) -> None:
-    """Nobody can make people's labels again: put them where no view reads them, and say so."""
-    store = work.store
-    aside = sorted({damage.path for damage in damages} | {record.path, record.path + COPY})
-    with hold_lock(store, f"{record.path.removesuffix('.json')}.lock"):
-        for path in aside:
-            if store.exists(path):
-                store.fs.mv(store.path(path), store.path(f"{path}.damaged"))
-    work.summary.left.append(
-        f"{record.path}: labels that a person gave cannot be made again. They lie beside it as "
-        "*.damaged; import them again with neurons label import, if you have the file"
-    )
-
-
-def _rebuild(work: _Repair, damages: list[Damage]) -> None:
+def _rebuild(work: Repair, damages: list[Damage]) -> None:
     if any(damage.record.kind == "marts" for damage in damages):
         with hold_lock(work.store, "marts/build.lock"):
             for damage in damages:
@@ -329,7 +172,7 @@ def _rebuild(work: _Repair, damages: list[Damage]) -> None:
     work.attempt("marts", lambda: _build(work))
 
 
-def _forget_build(work: _Repair) -> None:
+def _forget_build(work: Repair) -> None:
     """Without the record of its files a build is made anew, with the same settings if they are known."""
     value = read_good(work.store, "marts/build.json", BuildRecord)[0]
     if value is None:
@@ -338,17 +181,9 @@ def _forget_build(work: _Repair) -> None:
         work.store.write_record("marts/build.json", {**value, "fingerprint": ""})
 
 
-def _build(work: _Repair) -> str:
+def _build(work: Repair) -> str:
     done = build(work.store.url, progress=work.progress)
     return "nothing had changed" if done.was_current else f"{len(done.row_counts)} built again"
-
-
-_STEPS: dict[str, Callable[[_Repair, Record, list[Damage]], None]] = {
-    "similarity": _repair_similarity,
-    "class set": _repair_class_set,
-    "compact": _repair_compact,
-    "labels": _repair_labels,
-}
 
 
 def _by_record(damages: list[Damage]) -> dict[Record, list[Damage]]:

@@ -20,9 +20,9 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.secrets import drop_credentials
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.sources.index import SourceNotes, SourceReject
 from pipeline.sources.layouts.shard_lists import expand_shards, find_tars, shard_size
 from pipeline.sources.layouts.webdataset import ingest_tars
+from pipeline.sources.source_notes import SourceNotes, SourceReject
 from pipeline.tables.datasets import Shard
 
 _MISSING = "tar_missing"

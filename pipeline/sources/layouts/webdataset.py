@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import IngestConfig
 from pipeline.base.storage import Store
-from pipeline.sources.index import SourceNotes, index_shard
+from pipeline.sources.index import index_shard
 from pipeline.sources.layouts.shard_lists import expand_shards, shard_size
 from pipeline.sources.register import is_done, open_dataset, register_shards
+from pipeline.sources.source_notes import SourceNotes
 from pipeline.sources.writer import describe_manifest
 from pipeline.tables.datasets import Shard, dataset_folder
 from pipeline.tables.presence import Presence, read_whole_manifest

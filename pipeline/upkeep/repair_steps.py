@@ -1,0 +1,174 @@
+"""Making again what was made from a run: scores, compactions; and what is done about people's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pipeline.base.errors import NeuronsError, WarehouseError
+from pipeline.base.locks import hold_lock
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import ClassifyConfig, SimilarityConfig
+from pipeline.base.storage import COPY, Store
+from pipeline.tables.audit import Damage
+from pipeline.tables.record_list import Record, read_good
+from pipeline.tables.runs import ClassSetRecord, RunRecord, SimilarityRecord, read_run
+from pipeline.upkeep.compact import compact
+
+Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord)
+
+
+@dataclass
+class RepairSummary:
+    """What a repair did."""
+
+    damage_count: int = 0
+    done: list[str] = field(default_factory=list)
+    """What was made again."""
+    left: list[str] = field(default_factory=list)
+    """What could not be, and why."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One repair: where, and what goes before the recorded configuration."""
+
+    store: Store
+    model: str
+    device: str
+    progress: ProgressCallback
+    summary: RepairSummary
+
+    def model_of(self, run: RunRecord) -> str:
+        """The run's model, as it is named today."""
+        return self.model or run["config"]["model"]
+
+    def device_of(self, run: RunRecord) -> str:
+        """Where it runs."""
+        return self.device or run["config"].get("device", "auto")
+
+    def attempt(self, what: str, step: Callable[[], str]) -> None:
+        """One step and what it did, if anything; an error of ours is told, and the others go on."""
+        try:
+            if did := step():
+                self.summary.done.append(f"{what}: {did}")
+        except NeuronsError as error:
+            self.summary.left.append(f"{what}: {error}")
+
+
+def _drop_files(
+    work: Repair, record: Record, damages: list[Damage], shape: type[Scores], known: str, cure: str
+) -> Scores:
+    """Take damaged files of scores out of their record and away; what the record says.
+
+    Args:
+        work: The repair.
+        record: The record.
+        damages: What is damaged of it.
+        shape: What it says.
+        known: What it alone knows, for the message if it is lost.
+        cure: What makes it anew then.
+
+    Raises:
+        WarehouseError: The record itself is lost.
+    """
+    store = work.store
+    with hold_lock(store, f"{record.path}.lock"):
+        value = read_good(store, record.path, shape)[0]
+        if value is None:
+            raise WarehouseError(
+                f"{record.path} and its copy are damaged, and with them {known}.",
+                f"Move them away and {cure}.",
+            )
+        bad = {damage.path for damage in damages}
+        files = [file for file in value["files"] if file["path"] not in bad]
+        store.write_record(record.path, {**value, "files": files}, with_copy=True)
+        for path in bad - {record.path, record.path + COPY}:
+            store.delete(path)
+    return value
+
+
+def _repair_similarity(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.evidence.concept_scores import score_concepts
+
+    def step() -> str:
+        lost = ("which concepts were scored", "run neurons similarity again")
+        identity = _drop_files(work, record, damages, SimilarityRecord, *lost)["identity"]
+        run = read_run(work.store, record.folder)
+        config = SimilarityConfig(
+            work.store.url,
+            record.dataset,
+            run["run_id"],
+            work.model_of(run),
+            tuple(identity["templates"]),
+            work.device_of(run),
+        )
+        done = score_concepts(config, identity["concepts"], work.progress)
+        return f"{done.shard_count - done.skipped_shard_count} shards scored again"
+
+    work.attempt(f"similarity of {record.folder}", step)
+
+
+def _repair_class_set(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.evidence.classify import classify
+
+    def step() -> str:
+        lost = ("the classes and templates", "classify again: neurons similarity, attack or stroop")
+        value = _drop_files(work, record, damages, ClassSetRecord, *lost)
+        run = read_run(work.store, record.folder)
+        config = ClassifyConfig(
+            work.store.url,
+            record.dataset,
+            run["run_id"],
+            work.model_of(run),
+            tuple(value["identity"]["classes"]),
+            tuple(value["identity"]["templates"]),
+            value["class_set"],
+            work.device_of(run),
+        )
+        done = classify(config, work.progress)
+        return f"{done.shard_count - done.skipped_shard_count} shards scored again"
+
+    work.attempt(f"class set {record.path.rsplit('/', 1)[-1]} of {record.folder}", step)
+
+
+def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
+    store = work.store
+
+    def step() -> str:
+        with hold_lock(store, f"{record.folder}/compact.lock"):
+            for damage in damages:
+                store.delete(damage.path)
+            store.delete(record.path)  # until it is there again, the shards answer
+        return compact_run(work, record.folder)
+
+    work.attempt(f"compaction of {record.folder}", step)
+
+
+def compact_run(work: Repair, folder: str) -> str:
+    """Compact the run in a folder again; what was done, if anything."""
+    done = compact(work.store.url, folder.partition("/run_id=")[2], work.progress)
+    return f"{done.row_count} rows compacted again" if done.run_count else ""
+
+
+def _repair_labels(work: Repair, record: Record, damages: list[Damage]) -> None:
+    """Nobody can make people's labels again: put them where no view reads them, and say so."""
+    store = work.store
+    aside = sorted({damage.path for damage in damages} | {record.path, record.path + COPY})
+    with hold_lock(store, f"{record.path.removesuffix('.json')}.lock"):
+        for path in aside:
+            if store.exists(path):
+                store.fs.mv(store.path(path), store.path(f"{path}.damaged"))
+    work.summary.left.append(
+        f"{record.path}: labels that a person gave cannot be made again. They lie beside it as "
+        "*.damaged; import them again with neurons label import, if you have the file"
+    )
+
+
+STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
+    "similarity": _repair_similarity,
+    "class set": _repair_class_set,
+    "compact": _repair_compact,
+    "labels": _repair_labels,
+}
