@@ -109,7 +109,9 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
     if origin is list and isinstance(value, list):
         items = (_misfit(item, arguments[0], f"{where}[{n}]") for n, item in enumerate(value))
         return next(filter(None, items), "")
-    if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
+    if origin is tuple and isinstance(value, list):
+        if len(value) != len(arguments):
+            return f"{where.lstrip('.')} has {len(value)} items, expected {len(arguments)}"
         items = (
             _misfit(item, kind, f"{where}[{n}]")
             for n, (item, kind) in enumerate(zip(value, arguments, strict=True))
@@ -182,5 +184,11 @@ def _name(value: Any) -> str:
 
 
 def _words(kind: Any) -> str:
-    words = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+    words = {
+        dict: "an object",
+        list: "a list",
+        tuple: "a list",
+        str: "a text",
+        int: "a whole number",
+    }
     return words.get(kind, "a number" if kind is float else "null or another kind")

@@ -72,6 +72,15 @@ def test_fields_that_nobody_knows_are_passed_over(tmp_path):
         (MANIFEST | {"ordinal": True}, "ordinal is true, expected a whole number"),
         (MANIFEST | {"error": 3}, "error is a whole number, expected a text"),
         (MANIFEST | {"seconds": {"read": "long"}}, "seconds.read is a text, expected a number"),
+        (
+            MANIFEST | {"passed_over": [["other_file", "x"]]},
+            "passed_over\\[0\\] has 2 items, expected 3",
+        ),
+        (
+            MANIFEST | {"passed_over": [["a", "x", "1"]]},
+            "passed_over\\[0\\]\\[2\\] is a text, expected a whole",
+        ),
+        (MANIFEST | {"passed_over": ["a"]}, "passed_over\\[0\\] is a text, expected a list"),
         (MANIFEST | {"format": FORMAT + 1}, "made by a newer version"),
     ],
 )
