@@ -10,7 +10,7 @@ import torch
 
 from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
-from pipeline.tables.schema import EXAMPLE_ID_BITS
+from pipeline.tables.columns import EXAMPLE_ID_BITS
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline.base.errors import ExampleError
 from pipeline.sources.texts.captions import clean_text
-from pipeline.tables.schema import STIMULUS_COLUMNS
+from pipeline.tables.index_tables import STIMULUS_COLUMNS
 
 Stimulus = Mapping[str, str | float | None]
-"""Columns of ``schema.STIMULUS_COLUMNS`` by name; absent ones are null."""
+"""Columns of ``index_tables.STIMULUS_COLUMNS`` by name; absent ones are null."""
 
 REQUIRED = ("stimulus", "facet")
 """What every stimulus states."""
@@ -25,7 +25,7 @@ def read_stimulus(record: Mapping[str, Any]) -> tuple[str | float | None, ...] |
     A record without a list ``texts`` is of another's making: what it calls a stimulus is not ours.
 
     Returns:
-        One value for each of ``schema.STIMULUS_COLUMNS``, or None if the sample is no stimulus.
+        One value for each of ``index_tables.STIMULUS_COLUMNS``, or None if the sample is no stimulus.
 
     Raises:
         ExampleError: ``bad_json`` for a member that is no object, lacks stimulus or facet, or has a

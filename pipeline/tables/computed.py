@@ -6,7 +6,7 @@ that SQL alone makes.
 
 from __future__ import annotations
 
-from pipeline.tables.schema import EXAMPLE_ID, PARTITIONS, Column, Table
+from pipeline.tables.columns import EXAMPLE_ID, PARTITIONS, Column, Table
 
 _NEURON = (
     *(PARTITIONS[name] for name in ("dataset", "run_id", "layer")),

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pipeline.base.errors import ConfigError, ShardError, SourceError, WarehouseError
 from pipeline.base.places import is_url
 from pipeline.base.storage import Store, partition
+from pipeline.tables.columns import EXAMPLE_ID_BITS
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardEntry, ShardManifest
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import RunRecord
-from pipeline.tables.schema import EXAMPLE_ID_BITS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -19,8 +19,8 @@ from typing import IO, Any, cast
 from pipeline.base.errors import DamagedShardError, ExampleError, StorageError
 from pipeline.base.names import find_hidden, is_image_name
 from pipeline.base.places import is_url, local_path, open_place
+from pipeline.tables.columns import EXAMPLE_ID_BITS
 from pipeline.tables.samples import Member, Sample, part_images, split_name
-from pipeline.tables.schema import EXAMPLE_ID_BITS
 
 MAX_SAMPLES = 1 << EXAMPLE_ID_BITS
 """Samples that a shard may hold, so that example_id stays unique."""

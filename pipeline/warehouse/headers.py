@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.tables.columns import PARTITIONS
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.schema import PARTITIONS, TABLES
+from pipeline.tables.schema import TABLES
 
 
 @dataclass(frozen=True)

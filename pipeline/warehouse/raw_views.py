@@ -9,8 +9,9 @@ import duckdb
 
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.faults import faults_told
+from pipeline.tables.columns import Table
 from pipeline.tables.manifests import FileEntry
-from pipeline.tables.schema import TABLES, Table
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.headers import View

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.storage import FORMAT
-from pipeline.tables.schema import TABLES, Column
+from pipeline.tables.columns import Column
+from pipeline.tables.schema import TABLES
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.raw_views import raw_view
 
