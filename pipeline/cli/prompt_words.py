@@ -91,7 +91,7 @@ class SqlCompleter(Completer):
         )
         return [(name, meaning) for name, meaning in rows if _NAME.fullmatch(name)]
 
-    def _ask(self, query: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def _ask(self, query: str, values: dict[str, list[str]] | None = None) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values or {}).fetchall()
         except duckdb.Error:  # a transaction that must be rolled back first: nothing to offer

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.base.errors import ConfigError
 from pipeline.base.stimulus_settings import PatchStyle
+from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts.source_text import SourceText
 from pipeline.sources.writer import SourceExample
 from pipeline.stimuli.fonts import Font
@@ -146,7 +147,7 @@ def _example(
 ) -> SourceExample:
     is_attack = control == "attack"
     written = attack.text if attack else None
-    fields: dict[str, Any] = {
+    fields: Stimulus = {
         "stimulus": "typographic",
         "concept": base.concept,
         "category": base.category,

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.base.errors import ConfigError, ExampleError, SourceError
 from pipeline.base.stimulus_settings import Language, WordOptions
 from pipeline.nano.concepts import load_concepts
+from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts.languages import normalise_language
 from pipeline.sources.texts.source_text import make_text
 from pipeline.sources.writer import SourceExample, make_reject
@@ -175,7 +176,7 @@ def _write(
     is_fixed = options.placement in SPOTS
     spot = SPOTS[options.placement] if is_fixed else (rng.random(), rng.random())
     font_size_px = _fit(word.text, font, options.size_px, share, rotation)
-    fields: dict[str, Any] = {
+    fields: Stimulus = {
         "stimulus": "word",
         "concept": word.concept,
         "category": word.category,
