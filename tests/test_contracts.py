@@ -186,3 +186,37 @@ def test_everything_public_is_exported():
     assert sorted(pipeline.__all__) == ["__version__", "connect", "load_clip"]
     for name in pipeline.__all__:
         assert hasattr(pipeline, name)
+
+
+OF_OTHERS = {
+    "flows/artifacts.py": "cells of a table, for Prefect",
+    "flows/classify.py": "rows of a table, for Prefect",
+    "flows/extract.py": "parameters of a task, from Prefect",
+    "flows/retries.py": "arguments of Prefect's task",
+    "pipeline/base/fields.py": "pydantic's own switch",
+    "pipeline/base/job_file.py": "TOML before it is checked",
+    "pipeline/base/settings.py": "options of a source, before it is known which",
+    "pipeline/cli/options.py": "arguments of a command, from Typer",
+    "pipeline/clip/hooks.py": "arguments of a module of torch",
+    "pipeline/clip/setup.py": "open_clip's description of an architecture",
+    "pipeline/clip/torchscript.py": "what pickle hands to __setstate__",
+    "pipeline/clip/unit_axes.py": "arguments of an operation of torch",
+    "pipeline/extract/partial_tables.py": "arguments of pyarrow's writer",
+    "pipeline/labelling/sheet.py": "the key of a sheet, as JSON",
+    "pipeline/report/fonts.py": "arguments of matplotlib's text",
+    "pipeline/sources/layouts/openmoji.py": "an entry of the package emoji",
+    "pipeline/stimuli/words.py": "rows of a person's CSV",
+    "pipeline/train/run.py": "arguments of open_clip.CLIP",
+    "pipeline/warehouse/files.py": "what fsspec says of a file",
+}
+"""Where ``dict[str, Any]`` stands, and whose it is."""
+
+
+def test_a_record_of_ours_has_named_fields():
+    found = {
+        str(path.relative_to(ROOT))
+        for room in ("pipeline", "flows")
+        for path in (ROOT / room).rglob("*.py")
+        if "dict[str, Any]" in path.read_text(encoding="utf-8")
+    }
+    assert sorted(found - OF_OTHERS.keys()) == []
