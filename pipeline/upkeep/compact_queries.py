@@ -1,0 +1,90 @@
+"""The rows of one block of a compaction, sorted and ranked, and their statistics."""
+
+from __future__ import annotations
+
+# Absent activations are zero or below (a run that stores 'positive'), so ranks from the top are
+# known from the stored rows alone: among n images the mid-rank from below is n + 1 minus the
+# mid-rank from above.
+SORTED = """
+create or replace temp table sorted as
+with
+
+universe as (
+    select
+        stg_run_examples.example_id,
+        case when not stg_run_examples.is_duplicate then stg_examples.half end as half,
+    from stg_run_examples
+    inner join stg_examples
+        on
+            stg_run_examples.dataset = stg_examples.dataset
+            and stg_run_examples.example_id = stg_examples.example_id
+    where stg_run_examples.dataset = $dataset and stg_run_examples.run_id = $run_id
+),
+
+half_sizes as (
+    select universe.half, count(*) as half_size
+    from universe
+    group by universe.half
+),
+
+block as (
+    select
+        stg_activations.unit,
+        stg_activations.example_id,
+        stg_activations.activation,
+        universe.half,
+    from stg_activations
+    inner join universe on stg_activations.example_id = universe.example_id
+    where
+        stg_activations.dataset = $dataset and stg_activations.run_id = $run_id
+        and stg_activations.layer = $layer
+        and stg_activations.unit >= $first_unit and stg_activations.unit < $end_unit
+),
+
+ranked as (
+    select
+        block.unit,
+        block.example_id,
+        block.activation,
+        block.half,
+        rank() over (
+            partition by block.unit, block.half order by block.activation desc
+        ) as first_place,
+        count(*) over (partition by block.unit, block.half, block.activation) as tie_count,
+    from block
+)
+
+select
+    ranked.unit,
+    ranked.example_id,
+    ranked.activation,
+    ranked.half,
+    ranked.tie_count,
+    case
+        when ranked.half is not null
+            then 2 * (half_sizes.half_size + 1)
+            - (2 * ranked.first_place + ranked.tie_count - 1)
+    end as rank2,
+from ranked
+inner join half_sizes on ranked.half is not distinct from half_sizes.half
+"""
+
+ROWS = """
+select unit::uinteger as unit, example_id, activation, rank2
+from sorted
+order by unit, activation desc, example_id
+"""
+
+# Each of t equal values adds t^2 - 1: together t^3 - t.
+STATS = """
+select
+    unit::uinteger as unit,
+    half,
+    count(*) as stored_count,
+    sum(tie_count::double * tie_count - 1) as tie_sum,
+    sum(activation::double) as activation_sum,
+from sorted
+where half is not null
+group by unit, half
+order by unit, half
+"""
