@@ -202,7 +202,6 @@ OF_OTHERS = {
     "pipeline/clip/torchscript.py": "what pickle hands to __setstate__",
     "pipeline/clip/unit_axes.py": "arguments of an operation of torch",
     "pipeline/extract/partial_tables.py": "arguments of pyarrow's writer",
-    "pipeline/labelling/sheet.py": "the key of a sheet, as JSON",
     "pipeline/report/fonts.py": "arguments of matplotlib's text",
     "pipeline/sources/layouts/openmoji.py": "an entry of the package emoji",
     "pipeline/stimuli/words.py": "rows of a person's CSV",

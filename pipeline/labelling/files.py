@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from pipeline.base.errors import SourceError, WarehouseError
 from pipeline.tables.records import check_shape
@@ -124,6 +124,9 @@ class SheetItem(TypedDict):
     """One image of a sheet."""
 
     item: int
+    """Its number, from 1."""
+    image: NotRequired[str]
+    """Its file in the sheet's folder."""
     example_id: int
 
 
@@ -135,6 +138,9 @@ class SheetKey(TypedDict):
     run_id: str
     layer: str
     unit: int
+    seed: NotRequired[int]
+    per_bin: NotRequired[int]
+    """How it was drawn: `settings.SheetOptions`."""
     items: list[SheetItem]
 
 

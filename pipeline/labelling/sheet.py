@@ -16,7 +16,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.base.display import show
 from pipeline.base.errors import ConfigError, WarehouseError
@@ -27,7 +27,7 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.question_settings import SheetOptions
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
-from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE
+from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE, SheetKey
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
@@ -136,48 +136,52 @@ def export_sheet(
         raise _explain_none(connection, neuron)
     example_ids = sorted(example_id for each in bins for example_id in each.example_ids)
     random.Random(f"{seed} {neuron.layer} {neuron.unit}").shuffle(example_ids)
-    record = {**neuron.parameters, "seed": seed, "per_bin": per_bin, "example_ids": example_ids}
-    sheet = digest(record)
+    drawn = {"seed": seed, "per_bin": per_bin, "example_ids": example_ids}
+    key: SheetKey = {
+        "sheet": digest({**neuron.parameters, **drawn}),
+        "dataset": neuron.dataset,
+        "run_id": neuron.run_id,
+        "layer": neuron.layer,
+        "unit": neuron.unit,
+        "seed": seed,
+        "per_bin": per_bin,
+        "items": [],
+    }
     with new_folder(out, SHEET_FILE) as folder:
-        count = _write_sheet(
-            connection, store, folder, {"sheet": sheet, **record}, progress or NoProgress()
-        )
-    return SheetSummary(sheet, out, count, len(bins))
+        _write_sheet(connection, store, folder, key, example_ids, progress or NoProgress())
+    return SheetSummary(key["sheet"], out, len(key["items"]), len(bins))
 
 
 def _write_sheet(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
     folder: Path,
-    record: dict[str, Any],
+    key: SheetKey,
+    example_ids: Sequence[int],
     progress: ProgressCallback,
-) -> int:
-    """Write all files of a sheet into an empty folder. Returns the number of images.
+) -> None:
+    """Write all files of a sheet into an empty folder.
 
     Args:
         connection: Of ``pipeline.connect``.
         store: The warehouse.
         folder: Where to.
-        record: What the sheet is of: its id, the neuron, and the examples in their order.
+        key: What the sheet is of; its items are put in.
+        example_ids: The examples in their order.
         progress: Told of each image.
     """
-    sheet, example_ids = record["sheet"], record["example_ids"]
-    items = _write_images(connection, store, record["dataset"], example_ids, folder, progress)
+    sheet = key["sheet"]
+    items = _write_images(connection, store, key["dataset"], example_ids, folder, progress)
     figures = "\n".join(_figure(number, *item) for number, item in enumerate(items, 1))
     page = Path(__file__).with_name("sheet.html").read_text(encoding="utf-8")
-    key = {
-        **{name: value for name, value in record.items() if name != "example_ids"},
-        "items": [
-            {"item": number, "image": image, "example_id": example_id}
-            for number, ((image, _), example_id) in enumerate(
-                zip(items, example_ids, strict=True), 1
-            )
-        ],
-    }
+    key["items"] = [
+        {"item": number, "image": image, "example_id": example_id}
+        for number, ((image, _), example_id) in enumerate(zip(items, example_ids, strict=True), 1)
+    ]
     page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
     used = "".join(
         f'<option value="{html.escape(show(label), quote=True)}">'
-        for label in _used_labels(connection, record["dataset"])
+        for label in _used_labels(connection, key["dataset"])
     )
     # Words of users last: nothing is looked for in them.
     page = page.replace("@@FIGURES@@", figures).replace("@@USED@@", used)
@@ -187,7 +191,6 @@ def _write_sheet(
         writer.writerow(SHEET_COLUMNS)
         writer.writerows((sheet, n, image, "", "") for n, (image, _) in enumerate(items, 1))
     (folder / SHEET_FILE).write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
-    return len(items)
 
 
 def _write_images(
