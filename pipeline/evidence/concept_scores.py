@@ -32,7 +32,14 @@ from pipeline.evidence.classify import (
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import ConceptIdentity, SimilarityRecord, has_run, named_paths, read_run
+from pipeline.tables.runs import (
+    ConceptIdentity,
+    SimilarityRecord,
+    has_run,
+    named_model,
+    named_paths,
+    read_run,
+)
 from pipeline.tables.schema import TABLES
 
 MIN_STORED = 0.05
@@ -77,7 +84,7 @@ def score_concepts(
             f"Make it first: neurons extract --dataset {config.dataset}",
         )
     run = read_run(store, folder)
-    model = config.model or run["config"]["model"]
+    model = config.model or named_model(run)
     identity: ConceptIdentity = {
         "concepts": list(concepts),
         "templates": list(config.templates),

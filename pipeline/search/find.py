@@ -12,7 +12,7 @@ from pipeline.base.errors import ConfigError, ModelError
 from pipeline.base.question_settings import FindWay, Search
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import run_folder
-from pipeline.tables.runs import read_run
+from pipeline.tables.runs import named_model, read_run
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_layers, find_runs
 from pipeline.warehouse.stale import tell_stale
@@ -202,7 +202,7 @@ def _direction(search: Search, run: FoundRun) -> TextDirection:
     from pipeline.evidence.texts import find_direction, load_run_model
 
     record = read_run(Store(search.warehouse or ""), run_folder(run.dataset, run.run_id))
-    model = search.model or record["config"]["model"]
+    model = search.model or named_model(record)
     clip = load_run_model(model, record["identity"], search.device)
     return find_direction(clip, search.text, search.templates)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import Store
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.records import Moment, Sealed, Small, read_record
@@ -76,8 +77,8 @@ class RunConfig(TypedDict):
     """The `settings.ExtractConfig` that a run was opened with: what is asked for by name; the rest may be
     that of another version."""
 
-    model: str
-    """As it was named, with the path of a checkpoint."""
+    model: NotRequired[str]
+    """As it was named, with the path of a checkpoint; see `named_model`."""
     layers: NotRequired[list[str]]
     """Paths, or a preset."""
     device: NotRequired[str]
@@ -132,6 +133,20 @@ def read_run(store: Store, folder: str) -> RunRecord:
         StorageError: It is not there.
     """
     return read_record(store, run_path(folder), RunRecord)
+
+
+def named_model(run: RunRecord) -> str:
+    """The model of a run as it was named when the run was opened.
+
+    Raises:
+        WarehouseError: The record does not say.
+    """
+    if model := run["config"].get("model"):
+        return model
+    raise WarehouseError(
+        f"The record of run {run['run_id']!r} does not say what its model was called.",
+        "Name it: --model MODEL",
+    )
 
 
 class CompactRecord(Sealed):

@@ -13,7 +13,7 @@ from pipeline.base.settings import ClassifyConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import Damage
 from pipeline.tables.record_list import Record, read_good
-from pipeline.tables.runs import ClassSetRecord, RunRecord, SimilarityRecord, read_run
+from pipeline.tables.runs import ClassSetRecord, RunRecord, SimilarityRecord, named_model, read_run
 from pipeline.upkeep.compact import compact
 
 Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord)
@@ -42,7 +42,7 @@ class Repair:
 
     def model_of(self, run: RunRecord) -> str:
         """The run's model, as it is named today."""
-        return self.model or run["config"]["model"]
+        return self.model or named_model(run)
 
     def device_of(self, run: RunRecord) -> str:
         """Where it runs."""

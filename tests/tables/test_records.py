@@ -13,7 +13,7 @@ from pipeline.base.errors import StorageError, WarehouseError
 from pipeline.base.storage import FORMAT, Store
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import HumanLabelsRecord
+from pipeline.tables.runs import HumanLabelsRecord, named_model
 
 FILE = {
     "table": "texts",
@@ -116,3 +116,9 @@ def test_a_text_that_looks_like_a_checksum_changes_nothing(tmp_path):
     assert find_seal_problem((tmp_path / "l.json").read_bytes()) == ""
     assert read_record(Store(tmp_path), "l.json", HumanLabelsRecord)["layer"] == labels["layer"]
     assert json.loads((tmp_path / "l.json").read_text())["labeller"] == labels["labeller"]
+
+
+def test_a_run_that_does_not_name_its_model_asks_for_it():
+    assert named_model({"run_id": "r", "config": {"model": "nano"}}) == "nano"
+    with pytest.raises(WarehouseError, match=r"run 'r' does not say .*\n.*--model"):
+        named_model({"run_id": "r", "config": {}})
