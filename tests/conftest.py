@@ -41,13 +41,13 @@ class _Lines(logging.Handler):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long tests first: one that begins last would leave the other processor idle."""
-    long = {
-        item.path
-        for item in items
-        if item.get_closest_marker("flows") or item.get_closest_marker("slow")
-    }
-    items.sort(key=lambda item: item.path not in long)
+    """Flows first, then files with long tests: one that begins last would leave the other processor idle."""
+    ranks = {item.path: 2 for item in items}
+    for item in items:
+        for rank, mark in enumerate(("flows", "slow")):
+            if item.get_closest_marker(mark):
+                ranks[item.path] = min(rank, ranks[item.path])
+    items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -19,6 +19,8 @@ from pipeline.base.settings import (
 from pipeline.base.steps import Here
 from pipeline.jobs.job import run_job
 
+pytestmark = pytest.mark.slow
+
 
 class Told(Here):
     """Does steps here, as another process would get them, and remembers which."""

@@ -30,6 +30,7 @@ def both_ways(tiny_warehouse):
         yield {True: built, False: computed}
 
 
+@pytest.mark.slow  # without marts each of them is computed, as in a build
 @pytest.mark.parametrize("name", [name for name in MATERIALISED if name not in DERIVED])
 def test_a_mart_is_what_its_view_would_answer(both_ways, name):
     def answer(use_marts):
