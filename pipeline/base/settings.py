@@ -73,7 +73,7 @@ class ExtractConfig(Settings):
     batch_size: Count = 64
     """How many images go into one forward pass; results agree for every value to one float16 step."""
     workers: Annotated[int, Ge(0)] = 0
-    """How many threads decode images; 0 means one for each core."""
+    """How many threads decode images; 0 means one for each core, but 8 at most (4 if the device decodes)."""
     preprocess: Literal["fast", "exact", "device"] = "fast"
     """How images are decoded and resized: ``fast``, libjpeg and an antialiased resize of uint8; ``exact``,
     open_clip's own transform with Pillow; ``device``, JPEGs by the GPU's own decoder, many times faster and a
