@@ -36,12 +36,6 @@ origins as (
     where candidate_rank = 1 and dimension = 'facet'
 ),
 
-chosen as (
-    select *
-    from facet_candidates
-    where candidate_rank = 1
-),
-
 indices as (
     select *
     from surrogate_indices
@@ -54,11 +48,12 @@ neurons as (
         *,
         unnest([category, 'all']) as counted_as,
     from origins
-    inner join chosen using (dataset, run_id, layer)
+    inner join facet_candidates using (dataset, run_id, layer)
     left join indices
         using (
             dataset, run_id, layer, unit, candidate_rank, category, facet_origin
         )
+    where candidate_rank = 1
 ),
 
 summed as (
