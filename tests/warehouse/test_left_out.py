@@ -157,9 +157,12 @@ def test_what_cannot_be_read_is_left_out_and_told(
         assert about_a(getattr(inventory, rows)) == about_a(getattr(whole, rows)) != []
 
 
-def about_a(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def about_a(rows: list[Any]) -> list[Any]:
+    """What speaks of dataset ``a``: rows of the inventory, or entries of its files."""
     return [
-        row for row in rows if "a" in (row.get("dataset"), row.get("path", "").split("/")[0][8:])
+        row
+        for row in rows
+        if (row["path"].startswith("dataset=a/") if isinstance(row, dict) else row.dataset == "a")
     ]
 
 
