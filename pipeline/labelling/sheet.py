@@ -22,14 +22,13 @@ from pipeline.base.display import show
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.outputs import new_folder
 from pipeline.base.page_policy import page_policy
-from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.question_settings import SheetOptions
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
 from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE, SheetKey
 from pipeline.warehouse.find import Neuron
-from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
+from pipeline.warehouse.images import find_places, make_thumbnail, read_image
 
 if TYPE_CHECKING:
     import duckdb
@@ -202,23 +201,21 @@ def _write_images(
     progress: ProgressCallback,
 ) -> list[tuple[str, bytes]]:
     """Write each image as it is in its tar. Returns file name and JPEG thumbnail of each, in order."""
-    rows = connection.execute(
-        f"""
-        select examples.example_id, {IMAGE_COLUMNS}, mime_type
-        from examples
-        inner join shards using (dataset, shard_ordinal)
-        where examples.dataset = $dataset and list_contains($ids::bigint[], examples.example_id)
+    places = find_places(connection, dataset, example_ids)
+    kinds = connection.execute(
+        """
+        select example_id, mime_type from examples
+        where dataset = $dataset and list_contains($ids::bigint[], example_id)
         """,
         {"dataset": dataset, "ids": list(example_ids)},
     ).fetchall()
-    places = {example_id: (place, mime) for example_id, *place, mime in rows}
+    mimes = dict(kinds)
     items = []
     progress.start("sheet", len(example_ids))
     try:
         (folder / "images").mkdir()
         for number, example_id in enumerate(example_ids, 1):
-            place, mime = places[example_id]
-            data = read_image(store, *place)
+            mime, data = mimes[example_id], read_image(store, *places[example_id])
             suffix = _SUFFIXES.get(mime, f".{mime.rsplit('/', 1)[1]}")
             name = f"images/{number:04d}{suffix}"
             (folder / name).write_bytes(data)
@@ -231,10 +228,8 @@ def _write_images(
 
 def _thumbnail(data: bytes) -> bytes:
     """A JPEG of at most 256 px a side, on white, without the file's metadata."""
-    upright = open_upright(data)
-    upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     file = io.BytesIO()
-    put_on_paper(upright, upright.size).save(file, "JPEG", quality=85)
+    make_thumbnail(data, THUMBNAIL_PX, is_square=False).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.base.display import show
 from pipeline.base.outputs import new_file
-from pipeline.base.pixels import open_upright, put_on_paper
+from pipeline.warehouse.images import make_thumbnail
 
 THUMBNAIL_PX = 112
 MARGIN_PX = 8
@@ -43,7 +43,7 @@ def draw_sheet(heads: Sequence[str], images: Sequence[tuple[bytes, str]]) -> Ima
     for number, (data, caption) in enumerate(images):
         row, column = divmod(number, COLUMNS)
         x, y = MARGIN_PX + column * step_px, top_px + row * row_px
-        sheet.paste(thumbnail(data, THUMBNAIL_PX), (x, y))
+        sheet.paste(make_thumbnail(data, THUMBNAIL_PX), (x, y))
         draw.rectangle((x - 1, y - 1, x + THUMBNAIL_PX, y + THUMBNAIL_PX), outline=RULE)
         told = cut(drawable(caption), small, THUMBNAIL_PX)
         draw.text((x, y + THUMBNAIL_PX + 3), told, FAINT, small)
@@ -68,13 +68,6 @@ def cut(text: str, font: Any, width_px: int) -> str:
 def drawable(text: str) -> str:
     """The bundled font has Latin letters only; others would be boxes."""
     return "".join(c if ord(c) < 0x250 else "?" for c in show(text))
-
-
-def thumbnail(data: bytes, side_px: int) -> Image.Image:
-    """An image file as a square, upright and centred on white."""
-    upright = open_upright(data)
-    upright.thumbnail((side_px, side_px))
-    return put_on_paper(upright, (side_px, side_px))
 
 
 def save_sheet(sheet: Image.Image, path: str | Path) -> None:

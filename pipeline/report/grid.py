@@ -18,8 +18,8 @@ from pipeline.report.contact_sheet import (
     cut,
     drawable,
     load_font,
-    thumbnail,
 )
+from pipeline.warehouse.images import make_thumbnail
 
 RIGHT, WRONG = "#00734f", "#c81e1e"
 BAND = "#f1f3f5"
@@ -101,7 +101,7 @@ def _draw_cell(
     if cell is None:
         draw.rectangle(frame, BAND)
         return
-    picture = thumbnail(cell.image, IMAGE_PX)
+    picture = make_thumbnail(cell.image, IMAGE_PX)
     sheet.paste(picture, (x + PAD_PX, y + PAD_PX))
     for left, top, right, bottom in cell.boxes:
         spot = (left * IMAGE_PX - 1, top * IMAGE_PX - 1, right * IMAGE_PX, bottom * IMAGE_PX)

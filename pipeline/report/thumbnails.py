@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.storage import Store
-from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
+from pipeline.warehouse.images import (
+    find_places,
+    make_thumbnail,
+    read_primary_texts,
+    show_image,
+)
 from pipeline.warehouse.layer_axes import say_strength
 
 if TYPE_CHECKING:
@@ -51,18 +55,17 @@ class Picture:
         return say_strength(self.strength, self.axis)
 
 
-_IMAGES = f"""
+_NAMES = """
 with wanted as (
     select unnest($ids::bigint[]) as example_id
 )
 
 select
-    examples.example_id, {IMAGE_COLUMNS},
+    examples.example_id,
     coalesce(stimuli.text, stimuli.concept, examples.shard_key) as name,
     coalesce(', ' || stimuli.facet, '') as form,
 from examples
 inner join wanted using (example_id)
-inner join shards using (dataset, shard_ordinal)
 left join stimuli using (dataset, example_id)
 where examples.dataset = $dataset
 order by examples.example_id
@@ -72,7 +75,7 @@ order by examples.example_id
 def read_pictures(
     connection: duckdb.DuckDBPyConnection, store: Store, dataset: str, ids: Iterable[int]
 ) -> Mapping[int, Picture]:
-    """Thumbnails of the images of a dataset, by their id.
+    """Thumbnails of the images of a dataset, by their id; of a tar that is gone, a card that names it.
 
     Args:
         connection: Of ``pipeline.connect``.
@@ -81,26 +84,21 @@ def read_pictures(
         ids: Which examples; each is read once.
 
     Raises:
-        WarehouseError: A tar is gone, or has changed.
+        WarehouseError: A tar has changed.
     """
     wanted = sorted(set(ids))
-    rows = connection.execute(_IMAGES, {"dataset": dataset, "ids": wanted}).fetchall()
+    rows = connection.execute(_NAMES, {"dataset": dataset, "ids": wanted}).fetchall()
     texts = read_primary_texts(connection, dataset, wanted)
+    places = find_places(connection, dataset, wanted)
     return {
         example_id: Picture(
             example_id,
-            make_thumbnail(read_image(store, *place)),
+            make_thumbnail(show_image(store, *places[example_id]), THUMBNAIL_PX, is_filled=True),
             texts.get(example_id, name) + form,
             text=texts.get(example_id),
         )
-        for example_id, *place, name, form in rows
+        for example_id, name, form in rows
     }
-
-
-def make_thumbnail(data: bytes) -> Image.Image:
-    """A square thumbnail of an image file, upright, centred on white, RGB."""
-    size = (THUMBNAIL_PX, THUMBNAIL_PX)
-    return put_on_paper(ImageOps.contain(open_upright(data), size, Image.Resampling.LANCZOS), size)
 
 
 def encode_webp(image: Image.Image) -> bytes:

@@ -13,7 +13,7 @@ from pipeline.base.storage import Store
 from pipeline.report.contact_sheet import draw_sheet, save_sheet
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron
-from pipeline.warehouse.images import IMAGE_COLUMNS, read_image, read_primary_texts
+from pipeline.warehouse.images import find_places, read_primary_texts, show_image
 from pipeline.warehouse.layer_axes import read_axis, say_strength
 from pipeline.warehouse.stale import tell_stale
 
@@ -186,17 +186,8 @@ def _read_images(
     axis: str,
 ) -> list[tuple[bytes, str]]:
     """Files of the first images, best first, with their captions."""
-    found = connection.execute(
-        f"""
-        select examples.example_id, {IMAGE_COLUMNS}
-        from examples
-        inner join shards using (dataset, shard_ordinal)
-        where dataset = $dataset and list_contains($ids::bigint[], examples.example_id)
-        """,
-        {"dataset": dataset, "ids": [row[3] for row in rows[:SHEET_IMAGES]]},
-    ).fetchall()
-    places = {example_id: place for example_id, *place in found}
+    places = find_places(connection, dataset, [row[3] for row in rows[:SHEET_IMAGES]])
     return [
-        (read_image(store, *places[example_id]), f"{rank}: {say_strength(strength, axis)}")
+        (show_image(store, *places[example_id]), f"{rank}: {say_strength(strength, axis)}")
         for rank, _, strength, example_id, *_ in rows[:SHEET_IMAGES]
     ]

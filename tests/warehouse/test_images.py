@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from making import make_image
+from PIL import Image
 
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import LabelSettings
@@ -17,7 +19,7 @@ from pipeline.base.storage import Store
 from pipeline.cli.app import main
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
+from pipeline.warehouse.images import IMAGE_COLUMNS, make_thumbnail, read_image, show_image
 
 LAYER = "visual.layer4.0.act3"
 PICTURES = {
@@ -108,12 +110,36 @@ def test_an_image_is_one_range_read_away(tiny_warehouse: Path, tmp_path: Path) -
         read_image(store, str(cut), offset, size, sha256)
     with pytest.raises(WarehouseError, match=r"gone\.tar cannot be read"):
         read_image(store, str(tmp_path / "gone.tar"), offset, size, sha256)
+    assert show_image(store, url, offset, size, sha256) == data
+    with pytest.raises(WarehouseError, match="has changed"):
+        show_image(store, str(cut), offset, size, sha256)
+    cards = [show_image(store, str(tmp_path / f"{n}.tar"), offset, size, sha256) for n in "ab"]
+    assert cards[0] != cards[1], "each names its tar"
+    for card in cards:
+        assert make_thumbnail(card, 112).getpixel((1, 1)) == (228, 232, 236)
+
+
+@pytest.mark.parametrize(
+    ("form", "size"),
+    [({}, (20, 20)), ({"is_square": False}, (10, 20)), ({"is_filled": True}, (40, 40))],
+)
+def test_a_thumbnail_is_upright_on_white_and_no_larger_than_asked(form, size) -> None:
+    file = io.BytesIO()
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    Image.new("RGB", (20, 10), "#c02020").save(file, "PNG", exif=turned)
+    side = 40 if "is_filled" in form else 20
+    small = make_thumbnail(file.getvalue(), side, **form)
+    assert small.size == size and small.mode == "RGB"
+    middle = small.getpixel((small.width // 2, small.height // 2))
+    assert middle == (192, 32, 32)
+    assert (small.getpixel((0, small.height // 2)) == (255, 255, 255)) == (size[0] == size[1])
 
 
 def test_every_picture_is_read_in_one_place() -> None:
     """Who selects where an image lies also selects its hash."""
     root = Path(__file__).parents[2] / "pipeline"
-    apart = {"images.py", "schema.py", "wit.py", "wit_images.py", "plan.py", "stream.py"}
+    apart = {"images.py", "schema.py", "wit.py", "wit_images.py", "plan.py", "stream.py", "move.py"}
     for file in root.rglob("*.py"):
         if file.name not in apart:
             assert "image_offset" not in file.read_text(encoding="utf-8"), file
