@@ -45,7 +45,10 @@ def info(
         bool, typer.Option("--json", help="Print it as JSON, sizes in bytes.")
     ] = False,
 ) -> None:
-    """Show what is in the warehouse: datasets, runs, their sizes by table, what is stale, what can go."""
+    """Show what is in the warehouse, and how large it is.
+
+    Datasets and runs with their sizes by table, what is out of date, and what can go.
+    """
     from dataclasses import asdict
 
     from pipeline.base.storage import Store
@@ -132,7 +135,10 @@ def vacuum(
         bool, typer.Option("--dry-run", help="Only list what would be removed.")
     ] = False,
 ) -> None:
-    """Remove what belongs to nothing any more: half-written and superseded files, marts of old builds."""
+    """Remove files that belong to nothing any more.
+
+    Half-written and superseded files, and what old builds wrote.
+    """
     from pipeline.base.storage import Store
     from pipeline.upkeep.vacuum import vacuum as run_vacuum
 
