@@ -146,9 +146,16 @@ def check_folder(store: Store, folder: str, record: DatasetRecord) -> None:
     """Every record names files by the dataset's own name, so its folder cannot have another.
 
     Raises:
-        WarehouseError: The folder was renamed.
+        WarehouseError: The folder was renamed, or the record's name can be no folder's.
     """
-    _check_name(store, folder, dataset_folder(record["dataset"]), "dataset")
+    try:
+        named = dataset_folder(record["dataset"])
+    except ConfigError as error:
+        raise WarehouseError(
+            f"{store.uri(folder)}/dataset.json is not what we write there: {error.message}",
+            "Something else changed it: neurons check says what is damaged, neurons repair makes it again.",
+        ) from error
+    _check_name(store, folder, named, "dataset")
 
 
 def check_file_folder(store: Store, folder: str, file: FileEntry) -> None:

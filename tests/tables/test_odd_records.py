@@ -210,3 +210,8 @@ def test_a_damaged_cache_blocks_no_query(
     if value == "[]":
         with connect(tmp_path / "warehouse") as connection:
             assert connection.execute("select count(*) from examples").fetchall() == [(2,)]
+
+
+def test_a_record_of_a_name_that_can_be_no_folders_is_named(records):
+    (file,) = (file for file in records if file.name == "dataset.json")
+    try_one(records, file, records[file] | {"dataset": "../../etc/passwd"})
