@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import json
 import logging
 import re
 import sys
@@ -109,6 +110,13 @@ def _escape_json(match: re.Match[str]) -> str:
 def say(*lines: object) -> None:
     """Print lines to standard output, each as `show` makes it."""
     sys.stdout.write("".join(f"{show(line)}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON, indented."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    sys.stdout.write(f"{show_json(text)}\n")
     sys.stdout.flush()
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 
-from pipeline.base.display import say, show_bytes, show_json
+from pipeline.base.display import say, say_json, show_bytes
 from pipeline.base.progress import choose_progress
 from pipeline.cli.complete import complete_dataset, complete_run
 from pipeline.cli.options import OneDataset, Warehouse, examples
@@ -56,7 +55,7 @@ def info(
 
     usage = measure_usage(Store(warehouse))
     if as_json:
-        sys.stdout.write(show_json(json.dumps(asdict(usage), ensure_ascii=False, indent=1)) + "\n")
+        say_json(asdict(usage))
         return
 
     def tell_sizes(of: DatasetUsage | RunUsage, indent: str) -> None:

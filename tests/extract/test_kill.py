@@ -138,7 +138,7 @@ def test_kill_at_any_moment(processes: Processes, fresh: Path, unbroken: dict[st
         assert read_views(fresh) == seen
         assert seen[0] > done and seen[1] > rows  # nothing that was done is lost
         done, rows = seen
-    assert half_written >= 2
+    assert half_written  # a stop before a folder is synced finds none
     assert done < SHARD_COUNT
     process = processes.start(fresh)
     process.join()

@@ -169,7 +169,8 @@ def test_the_command_says_that_neurons_are_trained(plain_demo):
 
 
 def test_a_second_run_does_nothing(demo):
-    done = [line for line in demo.job.lines if "shards were done already" in line]
+    told = [str(each) for each in demo.job.told]
+    done = [line for line in told if "shards were done already" in line]
     assert done and all(re.search(r"\b(\d+) of \1 shards were done already", line) for line in done)
 
 
