@@ -18,6 +18,8 @@ from waiting import LIMIT_S
 
 from pipeline.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 NEURONS = [sys.executable, "-m", "pipeline.cli"]
 
 

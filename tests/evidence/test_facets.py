@@ -164,6 +164,7 @@ def test_surrogate_aurocs_are_those_of_their_images():
         assert row["surrogate_aurocs"] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
     whole = random_world(5).compute()
     assert random_world(5).compute(block_bytes=1) == whole  # one unit at a time
@@ -178,6 +179,7 @@ def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_surrogates_that_do_not_fit_in_memory_are_drawn_again(monkeypatch):
     from pipeline.evidence import facets
 

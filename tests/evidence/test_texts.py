@@ -95,6 +95,7 @@ def test_the_score_is_what_a_channel_adds_to_the_embedding(model, monkeypatch):
         assert cosines[unit] == pytest.approx(float(expected), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_planted_neurons_of_nano_are_found_by_its_weights_alone():
     clip = load_clip("nano")
     first = 0
@@ -109,6 +110,7 @@ def test_planted_neurons_of_nano_are_found_by_its_weights_alone():
     assert first >= 0.85 * len(planted)
 
 
+@pytest.mark.slow
 def test_a_tower_without_an_attention_pool_says_so():
     clip = load_clip("ViT-S-32-alt:random")
     with pytest.raises(ModelError, match=r"no attention pool(.|\n)*--by similarity"):

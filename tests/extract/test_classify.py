@@ -17,6 +17,8 @@ from pipeline.clip.model import load_clip
 from pipeline.clip.zero_shot import embed_classes, score_classes
 from pipeline.evidence.classify import ClassifySummary, classify
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("flag", "cat", "trash can")
 TEMPLATES = ("a photo of a {}.", "{}")
 

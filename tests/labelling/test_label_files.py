@@ -12,6 +12,8 @@ from pipeline.labelling.read_back import import_labels
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_import_replaces_the_first_of_the_same_labeller(place, tmp_path):
     sheet = tmp_path / "sheet"

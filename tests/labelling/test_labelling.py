@@ -19,6 +19,8 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import IMAGE_COLUMNS, read_image
 
+pytestmark = pytest.mark.slow
+
 
 def test_from_export_to_probabilities(place, tmp_path):
     sheet = tmp_path / "sheet"

@@ -51,6 +51,7 @@ def test_every_section_is_drawn_and_its_pictures_are_pasted():
     assert y + 24 == picture.height
 
 
+@pytest.mark.slow
 def test_a_picture_changes_with_each_number_that_it_shows():
     card = make_card()
     before = np.asarray(draw_card(card))

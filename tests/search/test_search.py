@@ -13,6 +13,8 @@ from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron
 
+pytestmark = pytest.mark.slow
+
 LAYER3 = "visual.layer3.0:output:max"
 
 

@@ -8,6 +8,7 @@ from scipy.stats import false_discovery_control
 from sql_world import insert
 
 
+@pytest.mark.slow
 def test_labels_of_a_text_tower_are_circular_and_do_not_count():
     """It read the very texts that tell the concepts; the image tower's q do not change beside it."""
     query = "select unit, concept, q_value from neuron_labels where layer = 'l' order by unit"

@@ -51,6 +51,7 @@ def mann_whitney_z(positives, others):
     return norm.ppf(two_sided)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @example(seed=1, kind="sparse", keep="positive")
 @example(seed=2, kind="constant", keep="positive")

@@ -88,6 +88,7 @@ def test_inhibition_is_found_with_its_direction():
     assert found["q_value"] < 0.01
 
 
+@pytest.mark.slow
 def test_settings_decide_what_is_a_label():
     query = "select unit from neuron_labels where is_labelled order by unit"
 

@@ -90,6 +90,7 @@ def smallest_thresholds(row, ids, shards, twice, origin, sd, width, offset):
     return sd_bins, found
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1 << 32),

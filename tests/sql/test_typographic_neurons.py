@@ -31,6 +31,7 @@ def neuron_case(seed, count, sparse):
     return probe, stored, before, after
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 30), st.booleans())
 def test_neurons_equal_numpy_and_scipy(seed, count, sparse):

@@ -43,6 +43,7 @@ def test_a_good_warehouse_has_no_damage(full_warehouse):
     assert audit.read_count > 30
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_is_named_wherever_it_is(full_warehouse):
     """Every kind of Parquet file and JSON, at places spread over the file, one bit at a time."""
     moments, kinds = random.Random(0), {}

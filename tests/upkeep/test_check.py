@@ -23,6 +23,8 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.views import load_views
 
+pytestmark = pytest.mark.slow
+
 
 def test_checks_pass_on_a_good_warehouse(tiny_warehouse):
     results = check(tiny_warehouse)

@@ -14,6 +14,8 @@ from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
 
+pytestmark = pytest.mark.slow
+
 
 def _halves(connection):
     """example_id -> half of distinct images; None for a repeated one."""

@@ -18,6 +18,8 @@ from pipeline.upkeep.delete import delete, find_target
 from pipeline.upkeep.vacuum import find_leftovers, vacuum
 from pipeline.warehouse.connect import connect
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def warehouse(full_warehouse: Path, tmp_path: Path) -> Path:

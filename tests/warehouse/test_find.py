@@ -117,6 +117,7 @@ def test_a_beginning_of_several_runs_lists_them():
     )
 
 
+@pytest.mark.slow
 def test_every_command_that_names_a_run_takes_a_beginning(tiny_warehouse, told, tmp_path):
     with connect(tiny_warehouse) as con:
         run = find_run(con)

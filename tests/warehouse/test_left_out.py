@@ -220,6 +220,7 @@ def test_questions_of_all_others_are_answered(place: Path, what: str, way: str, 
             compact(str(place), one.run_id)
 
 
+@pytest.mark.slow
 def test_a_build_holds_what_can_be_read_and_knows_when_more_can(place: Path) -> None:
     away = place / "dataset=b"
     spoil(place, "dataset", "renamed")

@@ -18,6 +18,8 @@ from pipeline.cli.query import run_query
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.stale import rests_on, tell_stale
 
+pytestmark = pytest.mark.slow
+
 LAYER_FILES = "dataset=*/run_id=*/manifests/00000.json"
 
 
