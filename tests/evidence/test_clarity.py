@@ -24,6 +24,8 @@ from pipeline.sources.ingest import ingest
 from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
+pytestmark = pytest.mark.slow
+
 
 def unit_rows(values):
     return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)

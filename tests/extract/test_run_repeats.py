@@ -32,6 +32,8 @@ from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 
+pytestmark = pytest.mark.slow
+
 
 def float16_steps(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     """Largest difference in steps of float16, where a step is no finer than 2^-10 of the scale."""

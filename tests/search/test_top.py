@@ -15,6 +15,8 @@ from pipeline.search.top import find_top
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, find_neuron
 
+pytestmark = pytest.mark.slow
+
 POSITIVE = "visual.layer3.0"
 """Stores what is above zero."""
 ALL = "transformer.resblocks.1.mlp.gelu"
