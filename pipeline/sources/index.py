@@ -322,7 +322,8 @@ def _tell_unread(sample: Sample, notices: Notices) -> None:
             notices.add(TEXT_UNREADABLE, member.problem.detail)
     for extension, member in sample.repeated:
         if is_text_name(extension):
-            notices.add(TEXT_NOT_USED, f"member {member.name!r} comes twice; the first is read")
+            told = sample.tell_repeated(extension, member)
+            notices.add(TEXT_NOT_USED, f"{told}; the first is read")
 
 
 def _find_image(sample: Sample) -> Member:

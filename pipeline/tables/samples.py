@@ -41,6 +41,13 @@ class Sample:
     repeated: list[tuple[str, Member]] = field(default_factory=list)
     """Members whose extension an earlier one of the sample has already; they are not read."""
 
+    def tell_repeated(self, extension: str, member: Member) -> str:
+        """Of which member one of `repeated` is the second; names that differ in case alone are one."""
+        first = self.members.get(extension, member)
+        if first.name == member.name:
+            return f"member {member.name!r} comes twice"
+        return f"members {first.name!r} and {member.name!r} are one name but for case"
+
     @property
     def images(self) -> list[str]:
         """Extensions of its images: first the one that is the example, see `part_images`."""
@@ -170,7 +177,7 @@ def _find_error(sample: Sample, seen: set[str]) -> ExampleError | None:
         return ExampleError("duplicate_key", what)
     for extension, member in sample.repeated:
         if is_image_name(extension):
-            return ExampleError("duplicate_member", f"member {member.name!r} comes twice")
+            return ExampleError("duplicate_member", sample.tell_repeated(extension, member))
     return None
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from making import ingest_paths, make_image, read_manifests, read_rows, write_members
 
@@ -162,6 +162,7 @@ NAMES = st.builds(
 
 
 @settings(max_examples=25)
+@example(["a.jpg", "a.JPG", "b.txt", "b.TXT"])
 @given(st.lists(NAMES, min_size=1, max_size=14))
 def test_every_image_and_text_is_used_or_told(names: list[str]) -> None:
     members = [
