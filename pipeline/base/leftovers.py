@@ -12,7 +12,8 @@ from collections.abc import Collection
 from pipeline.base.locks import Lock
 from pipeline.base.storage import Store
 
-_HALF_WRITTEN = re.compile(r".*\.tmp-[0-9a-f]{8}\Z")
+HALF_WRITTEN = re.compile(r".*\.tmp-[0-9a-f]{8}\Z")
+"""The path of a file that a step was writing."""
 
 
 def clear_half_written(store: Store, lock: Lock, *folders: str, prefix: str = "") -> None:
@@ -26,7 +27,7 @@ def clear_half_written(store: Store, lock: Lock, *folders: str, prefix: str = ""
     """
     for folder in folders if lock.is_exclusive else ():
         for name in store.list(folder):
-            if name.startswith(prefix) and _HALF_WRITTEN.match(name):
+            if name.startswith(prefix) and HALF_WRITTEN.match(name):
                 store.delete(f"{folder}/{name}".lstrip("/"))
 
 
@@ -39,7 +40,7 @@ def clear_half_written_below(store: Store, lock: Lock, folder: str, but: str = "
         if not (but and name.startswith(but)):
             inner = f"{folder}/{name}"
             for rel in store.list_temporary(inner):
-                if _HALF_WRITTEN.match(rel):
+                if HALF_WRITTEN.match(rel):
                     store.delete(rel)
 
 

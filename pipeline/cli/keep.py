@@ -87,7 +87,7 @@ def info(
 
 
 def delete_run(
-    run: Annotated[str, typer.Argument(help="Id of the run.", autocompletion=complete_run)],
+    run: Annotated[str, typer.Argument(help="Id of the run, whole.", autocompletion=complete_run)],
     warehouse: Warehouse,
     dataset: OneDataset = None,
     yes: Yes = False,
@@ -148,7 +148,9 @@ def vacuum(
     if dry_run:
         say(f"{len(done.kept)} files, {size}, would be removed")
         return
-    say(f"{len(done.removed)} files, {size}, removed; {len(done.kept)} left where somebody works")
+    say(f"{len(done.removed)} files, {size}, removed")
+    if done.kept:
+        say(f"{len(done.kept)} left: somebody works there, or they are too young to tell")
 
 
 def move_shards(

@@ -22,7 +22,7 @@ def beside(device: torch.device) -> Iterator[None]:
         return
     streams = _local.__dict__.setdefault("streams", {})
     if device not in streams:
-        streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch has no types there
     with torch.cuda.stream(streams[device]):
         try:
             yield

@@ -87,7 +87,7 @@ def delete(store: Store, target: Target) -> None:
 
     Locally its folder is moved out of sight by one rename, then removed; what a killed process leaves of
     it is for ``neurons vacuum``. On object storage its records go first: a killed process leaves
-    files that nothing names, and the same command removes the rest.
+    files that nothing names, which the same command or ``neurons vacuum`` removes.
 
     Raises:
         WarehouseError: A process works on it.
@@ -95,7 +95,8 @@ def delete(store: Store, target: Target) -> None:
     with all_locked(store, target.folder):
         if not store.is_local:
             for record in list_records(store, target.folder.split("/")[0].partition("=")[2]):
-                if record.folder.startswith(target.folder) and record.kind in ("run", "dataset"):
+                is_inside = f"{record.folder}/".startswith(f"{target.folder}/")
+                if is_inside and record.kind in ("run", "dataset"):
                     store.delete(record.path + COPY)
                     store.delete(record.path)
             store.fs.rm(store.path(target.folder), recursive=True)
@@ -114,7 +115,8 @@ def all_locked(store: Store, folder: str) -> Iterator[None]:
     Raises:
         WarehouseError: Somebody else holds one.
     """
-    own = {f"{folder}/ingest.lock", f"{folder}/run.lock", "marts/build.lock"}
+    first = "run.lock" if "/run_id=" in folder else "ingest.lock"
+    own = {"marts/build.lock"} | ({f"{folder}/{first}"} if folder != "marts" else set())
     locks = own | {rel for rel, _ in store.walk(folder) if rel.endswith(".lock")}
     with ExitStack() as held:
         for rel in sorted(locks):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base.errors import SourceError
 from pipeline.base.locks import hold_lock
-from pipeline.base.places import open_place
+from pipeline.base.places import is_url, local_path, open_place
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import (
@@ -62,10 +62,11 @@ def move_shards(
         SourceError: No tar lies below ``old``, or one at its new place is not the same.
     """
     progress = progress or NoProgress()
+    old, new = _spell_out(old), _spell_out(new)
     moved = []
     for name in [dataset] if dataset else list_datasets(store):
         with hold_lock(store, f"{dataset_folder(name)}/ingest.lock"):
-            moved.append(_move(store, name, old.rstrip("/"), new.rstrip("/"), progress))
+            moved.append(_move(store, name, old, new, progress))
     if not any(each.shard_count for each in moved):
         raise SourceError(
             f"No tar of {dataset or 'any dataset'} in {store.url} lies below {old}.",
@@ -99,6 +100,11 @@ def _move(store: Store, name: str, old: str, new: str, progress: ProgressCallbac
         if manifest is not None and "url" in manifest:
             write_manifest(store, folder, {**manifest, "url": shard.url})
     return Moved(name, len(todo))
+
+
+def _spell_out(place: str) -> str:
+    """As places of tars are written down: a URL, or absolute."""
+    return (place if is_url(place) else local_path(place)).rstrip("/")
 
 
 def _url(manifest: ShardManifest | None) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from pipeline.base.errors import WarehouseError
+from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.audit import files_of_record
@@ -23,7 +24,6 @@ from pipeline.upkeep.delete import DELETED, all_locked
 OLD = timedelta(days=1)
 """Where there are no locks, younger files may be another process's: they stay."""
 
-_HALF_WRITTEN = re.compile(r".*\.tmp-[0-9a-f]{8}\Z")
 _OURS = re.compile(r"(dataset=[^/]+/(?:run_id=[^/]+/)?)([a-z_]+)/(?:.*/)?[^/]+\.parquet\Z")
 _MARTS = re.compile(r"(marts/[0-9a-f]+)/[^/]+\.parquet\Z")
 
@@ -97,7 +97,7 @@ def _judge(
     folder = "/".join(
         part for part in rel.split("/")[:2] if part.startswith(("dataset=", "run_id="))
     )
-    if _HALF_WRITTEN.match(rel):
+    if HALF_WRITTEN.match(rel):
         return Leftover(rel, size, "half-written", folder or "marts")
     if rel in named or top in unknown:
         return None

@@ -104,6 +104,24 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(warehouse: Path, monkeypatch
     assert not list(warehouse.glob("deleted-*"))
 
 
+def test_in_a_bucket_a_run_whose_name_goes_on_is_another_run(warehouse: Path) -> None:
+    """Without renames records go one by one: only those of this very run."""
+    run = only_run(warehouse)
+    store = Store("memory://delete-bucket")
+    store.fs.put(str(warehouse), store.root, recursive=True)
+    folder = f"dataset=textures/run_id={run}"
+    for rel, _ in list(store.walk(folder)):
+        store.fs.cp_file(store.path(rel), store.path(rel.replace(folder, f"{folder}-more")))
+    target = find_target(store, "run", run)
+    kept = {rel for rel, _ in store.walk("") if not rel.startswith(f"{folder}/")}
+    assert any(rel == f"{folder}-more/run.json" for rel in kept)
+    try:
+        delete(store, target)
+        assert {rel for rel, _ in store.walk("")} == kept
+    finally:
+        store.fs.rm(store.root, recursive=True)
+
+
 def test_a_run_that_lost_its_record_can_be_deleted(warehouse: Path, told) -> None:
     run = only_run(warehouse)
     for name in ("run.json", "run.json.copy"):
