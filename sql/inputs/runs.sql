@@ -30,18 +30,17 @@ counts as (
         dataset, run_id,
         count(*) filter (where status = 'done') as shard_count,
         count(*) filter (where status = 'failed') as failed_shard_count,
-        coalesce(sum(read_count), 0)::bigint as read_count,
-        coalesce(sum(written_count), 0)::bigint as written_count,
-        coalesce(sum(rejected_count), 0)::bigint as rejected_count,
-        coalesce(sum(written_count - canonical_count), 0)::bigint as duplicate_count,
-        coalesce(sum(read_s), 0) as read_s,
-        coalesce(sum(decode_s), 0) as decode_s,
-        coalesce(sum(forward_s), 0) as forward_s,
-        coalesce(sum(write_s), 0) as write_s,
-        coalesce(sum(wall_s), 0) as wall_s,
-        coalesce(sum(file_bytes), 0)::bigint as file_bytes,
-    from stg_runs
-    left join stg_run_shards using (dataset, run_id)
+        sum(read_count) as read_count,
+        sum(written_count) as written_count,
+        sum(rejected_count) as rejected_count,
+        sum(written_count - canonical_count) as duplicate_count,
+        sum(read_s) as read_s,
+        sum(decode_s) as decode_s,
+        sum(forward_s) as forward_s,
+        sum(write_s) as write_s,
+        sum(wall_s) as wall_s,
+        sum(file_bytes) as file_bytes,
+    from stg_run_shards
     group by all
 )
 
@@ -49,10 +48,21 @@ select
     dataset, run_id, model_id, weights_sha256, is_random, image_activation,
     text_activation, image_height_px, image_width_px, image_mean, image_std,
     interpolation, resize_mode, preprocess, precision, activation_dtype, top_k, layers,
-    versions, is_compacted, created_at, shard_count, failed_shard_count,
-    dataset_shard_count - shard_count - failed_shard_count as pending_shard_count,
-    read_count, written_count, rejected_count, duplicate_count, read_s, decode_s,
-    forward_s, write_s, wall_s, file_bytes,
+    versions, is_compacted, created_at,
+    coalesce(shard_count, 0) as shard_count,
+    coalesce(failed_shard_count, 0) as failed_shard_count,
+    dataset_shard_count - coalesce(shard_count + failed_shard_count, 0)
+        as pending_shard_count,
+    coalesce(read_count, 0)::bigint as read_count,
+    coalesce(written_count, 0)::bigint as written_count,
+    coalesce(rejected_count, 0)::bigint as rejected_count,
+    coalesce(duplicate_count, 0)::bigint as duplicate_count,
+    coalesce(read_s, 0) as read_s,
+    coalesce(decode_s, 0) as decode_s,
+    coalesce(forward_s, 0) as forward_s,
+    coalesce(write_s, 0) as write_s,
+    coalesce(wall_s, 0) as wall_s,
+    coalesce(file_bytes, 0)::bigint as file_bytes,
 from stg_runs
 inner join datasets using (dataset)
-inner join counts using (dataset, run_id);
+left join counts using (dataset, run_id);

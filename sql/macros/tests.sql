@@ -86,11 +86,11 @@ create or replace macro wilson_low(hits, trials) as
             0.0::double,
             (
                 hits::double
-                + 1.9207294103470627
-                - 1.959963984540054
-                * sqrt(hits::double * (trials - hits) / trials + 0.9603647051735313)
+                + 1.920729410347063
+                - 1.9599639845400543
+                * sqrt(hits::double * (trials - hits) / trials + 0.9603647051735315)
             )
-            / (trials::double + 3.8414588206941254)
+            / (trials::double + 3.841458820694126)
         )
     end;
 

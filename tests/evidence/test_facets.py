@@ -8,17 +8,14 @@ import torch
 from facet_world import FacetWorld
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kstest, mannwhitneyu, rankdata
+from rounding import SINGLE
+from rounding import auroc as exact_auroc
+from scipy.stats import kstest, rankdata
 
 from pipeline.evidence.facets import auroc_of, rank_twice, surrogate_sums
 from pipeline.evidence.strata import SURROGATES, Half, Stratum
 
 FORMS = ("photo", "line drawing", "rendered word")
-
-
-def direct_auroc(positives: np.ndarray, others: np.ndarray) -> float:
-    """SciPy's U over the number of pairs."""
-    return mannwhitneyu(positives, others).statistic / (len(positives) * len(others))
 
 
 @settings(max_examples=80)
@@ -140,8 +137,8 @@ def test_aurocs_within_strata_are_those_of_the_raw_activations(kind):
                 assert row[f"{prefix}auroc"] is None
                 continue
             auroc = row[f"{prefix}auroc"]
-            assert auroc == pytest.approx(direct_auroc(values[truth], values[~truth]), abs=1e-12)
-            assert auroc == pytest.approx(sklearn.roc_auc_score(truth, values), abs=1e-12)
+            assert auroc == exact_auroc(values[truth], values[~truth])
+            assert auroc == pytest.approx(sklearn.roc_auc_score(truth, values))
     assert world.rows("select count(*) from check_facets") == [(0,)]
 
 
@@ -159,9 +156,10 @@ def test_surrogate_aurocs_are_those_of_their_images():
         draws = stratum(len(here), row["positive_count"], row["stratum"]).draw()
         values = np.array([raw.get((row["unit"], i), 0.0) for i in here])
         expected = [
-            direct_auroc(values[places], np.delete(values, places)) for places in draws.astype(int)
+            exact_auroc(values[places], np.delete(values, places)).rounded(unit=SINGLE)
+            for places in draws.astype(int)
         ]
-        assert row["surrogate_aurocs"] == pytest.approx(expected, abs=1e-6)
+        assert row["surrogate_aurocs"] == expected
 
 
 @pytest.mark.slow

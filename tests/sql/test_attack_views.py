@@ -1,16 +1,41 @@
-"""What attacks do: given rows, expected rows; Wilson's interval equal to that of statsmodels."""
+"""What attacks do: given rows, expected rows; Wilson's interval equal to exact arithmetic."""
+
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from probe_world import VIEWS, Probe, attack_one, wilson
+from rounding import Near, near
+
+Z = Fraction("1.95996398454005423552459443052")  # 97.5 % of a standard normal lie below it
+
+
+def exact_wilson(hits: int, trials: int) -> tuple[Near, Near]:
+    """The interval of Wilson 1927; its constants are rounded, and zero hits are said to be zero."""
+
+    def low(hits: int) -> Near:
+        if not hits:
+            return near(0)
+        z, square = Near(Z).rounded(), Near(Z * Z).rounded()
+        spread = near(hits * (trials - hits)) / trials + square / 4
+        return (hits + square / 2 - z * spread.sqrt()) / (trials + square)
+
+    return low(hits), 1 - low(trials - hits)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 1_000_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_equals_statsmodels(case):
+def test_wilson_equals_exact_arithmetic(case):
     (got,) = Probe().rows("select wilson_low($1, $2), wilson_high($1, $2)", *case)
-    assert got == pytest.approx(wilson(*case), abs=1e-12)
+    assert got == exact_wilson(*case)
+
+
+@pytest.mark.parametrize("case", [(0, 1), (1, 4), (7, 7), (300, 1_000_000)])
+def test_what_exact_arithmetic_gives_is_what_statsmodels_calls_so(case):
+    assert [float(end.exact) for end in exact_wilson(*case)] == pytest.approx(
+        wilson(*case), abs=1e-12
+    )
 
 
 def test_wilson_at_its_ends():

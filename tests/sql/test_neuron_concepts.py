@@ -1,17 +1,26 @@
-"""Neuron and concept: ranks and enrichments by SQL equal SciPy and scikit-learn."""
+"""Neuron and concept: ranks and enrichments by SQL equal exact arithmetic, which SciPy's approaches."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from concept_world import fetch, fill, open_world
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy.special import log_ndtr
-from scipy.stats import false_discovery_control, hypergeom, mannwhitneyu
+from rounding import (
+    Near,
+    auroc,
+    benjamini_hochberg,
+    hypergeometric_log_tail,
+    near,
+    normal_log_tail,
+    total,
+)
+from scipy.stats import false_discovery_control, hypergeom, mannwhitneyu, rankdata
 from sklearn.metrics import roc_auc_score
 from sql_world import insert
-from statsmodels.stats.multitest import multipletests
 
 KINDS = ("continuous", "tied", "signed", "sparse", "constant")
 
@@ -42,13 +51,21 @@ def random_world(seed, kind, keep, count=40, units=3):
 
 
 def mann_whitney_z(positives, others):
-    """z of SciPy's asymptotic test, signed."""
-    two_sided = mannwhitneyu(
-        positives, others, method="asymptotic", use_continuity=False, alternative="less"
-    ).pvalue
-    from scipy.stats import norm
+    """With the correction for ties; of sums of half ranks, which are exact."""
+    n1, n = len(positives), len(positives) + len(others)
+    twice = int(2 * rankdata(np.concatenate([positives, others]))[:n1].sum())
+    ties = sum(
+        int(t) ** 3 - int(t) for t in np.unique([*positives, *others], return_counts=True)[1]
+    )
+    spread = near(n1 * (n - n1)) / 12 * (n + 1 - near(ties) / (n * (n - 1)))
+    return near(Fraction(twice - n1 * (n + 1), 2)) / spread.sqrt()
 
-    return norm.ppf(two_sided)
+
+def two_sided_log_p(z):
+    """``ln`` of it; 0 if all are tied."""
+    if z is None:
+        return near(0)
+    return (normal_log_tail(Near(abs(z.exact), z.error)) + near(2).ln()).at_most(0)
 
 
 @pytest.mark.slow
@@ -60,7 +77,7 @@ def mann_whitney_z(positives, others):
     kind=st.sampled_from(KINDS),
     keep=st.sampled_from(["all", "positive"]),
 )
-def test_auroc_z_and_q_equal_scikit_learn_and_scipy(seed, kind, keep):
+def test_auroc_z_and_q_equal_exact_arithmetic(seed, kind, keep):
     values, seen, shows, halves, duplicates = random_world(seed, kind, keep)
     con = open_world(concept_min_count=2)
     fill(con, values, shows, halves, duplicates, keep)
@@ -82,37 +99,50 @@ def test_auroc_z_and_q_equal_scikit_learn_and_scipy(seed, kind, keep):
         unit, concept = row["unit"], row["concept"]
         for half, prefix in (("testing", ""), ("screening", "screening_")):
             mark, x = marked[half, concept], seen[unit][index[half]]
-            assert row[f"{prefix}auroc"] == pytest.approx(roc_auc_score(mark, x), abs=1e-12)
+            assert row[f"{prefix}auroc"] == auroc(x[mark], x[~mark])
             assert row[f"{prefix}positive_count"] == mark.sum()
-            if len(set(x)) == 1:
-                assert row[f"{prefix}z"] is None
-            else:
-                z = mann_whitney_z(x[mark], x[~mark])
-                assert row[f"{prefix}z"] == pytest.approx(z, rel=1e-6, abs=1e-6)
+            z = mann_whitney_z(x[mark], x[~mark]) if len(set(x)) > 1 else None
+            assert row[f"{prefix}z"] == z
+            if half == "testing":
+                log_p = two_sided_log_p(z)
         mark, x = marked["testing", concept], seen[unit][index["testing"]]
         assert row["other_count"] == (~mark).sum()
-        if row["z"] is not None:
-            test = mannwhitneyu(x[mark], x[~mark], method="asymptotic", use_continuity=False)
-            assert row["p_value"] == pytest.approx(test.pvalue, rel=1e-9)
-            log10_p = (log_ndtr(-abs(row["z"])) + np.log(2)) / np.log(10)
-            assert row["log10_p"] == pytest.approx(min(log10_p, 0), rel=1e-9, abs=1e-12)
-        else:
-            assert row["p_value"] == 1
+        assert row["p_value"] == log_p.exp()
+        assert row["log10_p"] == log_p / near(10).ln()
         assert row["direction"] == ("positive" if row["auroc"] >= 0.5 else "negative")
-        sd = values.astype(np.float32)[unit].std()
+        sd = float(values.astype(np.float32)[unit].std())  # as `fill` gives it
         if sd > 0:
-            difference = (x[mark].mean() - x[~mark].mean()) / sd
-            assert row["mean_difference_sd"] == pytest.approx(difference, rel=1e-5, abs=1e-6)
+            positive, stored = total(x[mark]), total(x)
+            others = stored - positive
+            difference = positive / int(mark.sum()) - others / int((~mark).sum())
+            assert row["mean_difference_sd"] == difference / sd
         else:
             assert row["mean_difference_sd"] is None
-    if rows:
-        q = multipletests([row["p_value"] for row in rows], method="fdr_bh")[1]
-        assert [row["q_value"] for row in rows] == pytest.approx(q.tolist(), rel=1e-9)
+    q = benjamini_hochberg([row["p_value"] for row in rows])
+    assert [row["q_value"] for row in rows] == q
+
+
+def test_what_exact_arithmetic_gives_is_what_others_call_so():
+    rng = np.random.default_rng(0)
+    for kind in ("continuous", "tied", "sparse"):
+        x, y = random_activations(rng, kind, 2, 40)
+        test = mannwhitneyu(x, y, method="asymptotic", use_continuity=False)
+        assert float(two_sided_log_p(mann_whitney_z(x, y)).exp().exact) == pytest.approx(
+            test.pvalue
+        )
+        score = roc_auc_score(np.repeat([True, False], 40), np.concatenate([x, y]))
+        assert float(auroc(x, y).exact) == pytest.approx(score)
+    p = rng.random(50) ** 3
+    q = [float(q.exact) for q in benjamini_hochberg(p.tolist())]
+    assert q == pytest.approx(false_discovery_control(p))
+    for case in [(40, 7, 12, 3), (40, 30, 20, 14), (2000, 90, 50, 9)]:
+        p = hypergeom.sf(case[-1] - 1, *case[:-1])
+        assert float(hypergeometric_log_tail(*case).exp().exact) == pytest.approx(p)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), top_k=st.integers(1, 12))
-def test_enrichment_of_each_half_equals_scipy(seed, top_k):
+def test_enrichment_of_each_half_equals_exact_arithmetic(seed, top_k):
     values, _, shows, halves, duplicates = random_world(seed, "tied", "all")
     con = open_world(concept_min_count=1, label_top_k=top_k)
     fill(con, values, shows, halves, duplicates)
@@ -121,7 +151,7 @@ def test_enrichment_of_each_half_equals_scipy(seed, top_k):
     base = {(h, c): sum(halves[n] == h and c in shows[n] for n in distinct)
             for h in sizes for c in "abcd"}  # fmt: skip
     tested = [c for c in "abcd" if all(1 <= base[h, c] < sizes[h] for h in sizes)]
-    expected, p_values = {}, {}
+    expected, tested_keys = {}, []
     for polarity, sign in (("positive", -1), ("negative", 1)):
         for unit in range(3):
             best = sorted(distinct, key=lambda n, u=unit, s=sign: (s * values[u, n], n))[:top_k]
@@ -131,29 +161,33 @@ def test_enrichment_of_each_half_equals_scipy(seed, top_k):
                 for half in ("testing", "screening"):
                     top = [n for n in best if halves[n] == half]
                     hits = sum(concept in shows[n] for n in top)
-                    p = hypergeom.sf(hits - 1, sizes[half], base[half, concept], len(top))
-                    row += [len(top), hits, min(1.0, p)]
+                    log_p = hypergeometric_log_tail(
+                        sizes[half], base[half, concept], len(top), hits
+                    )
+                    row += [len(top), hits, log_p]
                 key = (unit, polarity, concept)
-                p_values[key] = row[2]
+                tested_keys.append(key)
                 if row[1] or row[4]:
                     expected[key] = row
     rows = fetch(con, "select * from neuron_enrichments")
     assert {(r["unit"], r["polarity"], r["concept"]) for r in rows} == set(expected)
     for polarity in ("positive", "negative"):
-        keys = [key for key in p_values if key[1] == polarity]
-        q = dict(zip(keys, false_discovery_control([p_values[k] for k in keys]), strict=True)) \
-            if keys else {}  # fmt: skip
-        for row in (r for r in rows if r["polarity"] == polarity):
+        of_polarity = [row for row in rows if row["polarity"] == polarity]
+        untold = sum(key[1] == polarity for key in tested_keys) - len(
+            of_polarity
+        )  # no hits: p is 1
+        q = benjamini_hochberg([row["p_value"] for row in of_polarity] + [1.0] * untold)
+        for row, expected_q in zip(of_polarity, q, strict=False):
             key = (row["unit"], polarity, row["concept"])
-            size, hits, p, screening_size, screening_hits, screening_p = expected[key]
+            size, hits, log_p, screening_size, screening_hits, screening_log_p = expected[key]
             assert (row["top_size"], row["top_count"]) == (size, hits)
             assert (row["screening_top_size"], row["screening_top_count"]) == (
                 screening_size,
                 screening_hits,
             )
-            assert row["p_value"] == pytest.approx(p, rel=1e-9)
-            assert 10 ** row["screening_log10_p"] == pytest.approx(screening_p, rel=1e-9)
-            assert row["q_value"] == pytest.approx(q[key], rel=1e-9)
+            assert row["p_value"] == log_p.exp()
+            assert row["screening_log10_p"] == screening_log_p / near(10).ln()
+            assert row["q_value"] == expected_q
             assert (row["base_size"], row["base_count"]) == (
                 sizes["testing"],
                 base["testing", row["concept"]],

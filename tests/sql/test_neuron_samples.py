@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounding import near
 from sql_world import empty_world
 
 from pipeline.extract.reservoir import SAMPLES_PER_BIN
@@ -159,11 +160,13 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
                 expected[int(ids[i])] = (int(sd_bin), float(row[i]), rank, share)
         assert len(got) == len(expected)
         for sd_bin, example_id, value, value_sd, z, left, right, rank, share in got:
-            assert expected[example_id] == (sd_bin, value, rank, pytest.approx(share))
-            assert value_sd == pytest.approx(value / sd)
-            assert z == pytest.approx((value - row.mean()) / sd)
-            assert left - 1e-9 <= (z if axis == "z" else value_sd) <= right + 1e-9
-            assert right - left == pytest.approx(width)
+            assert expected[example_id] == (sd_bin, value, rank, share)
+            assert value_sd == value / sd
+            assert z == (value - row.mean()) / sd
+            assert left == near(offset) + near(width) * sd_bin
+            assert right == near(offset) + near(width) * (sd_bin + 1)
+            place = (near(z if axis == "z" else value_sd) - offset) / width
+            assert sd_bin - place.error <= place.exact < sd_bin + 1 + place.error
 
 
 @settings(deadline=None)
