@@ -25,6 +25,8 @@ from pipeline.extract.plan import Example, ShardPlan, reject
 
 CHUNK_EXAMPLES = 16
 CHUNK_BYTES = 32 << 20
+BATCHES_AHEAD = 1
+"""Assembled by a thread of their own while another one is in the model."""
 
 
 class Decoder(Protocol):
@@ -34,7 +36,10 @@ class Decoder(Protocol):
         """One file, in one of many threads; raises :class:`ExampleError` for a bad one."""
 
     def assemble(self, items: Sequence[Any]) -> tuple[torch.Tensor, list[ExampleError | None]]:
-        """What :meth:`decode` gave for a batch -> ``[N, 3, H, W]`` of the good ones, and each one's error."""
+        """What :meth:`decode` gave for a batch -> ``[N, 3, H, W]`` of the good ones, and each one's error.
+
+        Called by one thread, beside the one that runs the model.
+        """
 
 
 @dataclass
@@ -53,6 +58,25 @@ class _Decoded:
     """With an :class:`ExampleError` in place of a bad one."""
     read_s: float
     decode_s: float
+
+
+@dataclass
+class _Assembled:
+    images: torch.Tensor
+    errors: list[ExampleError | None]
+    seconds: float
+
+
+@dataclass
+class _Group:
+    """What will be a :class:`Batch`."""
+
+    plan: ShardPlan
+    items: list[tuple[Example, Any]]
+    """As :meth:`Decoder.decode` gave them."""
+    is_last: bool
+    assembled: Future[_Assembled] | None = None
+    """None if there are no items."""
 
 
 def _chunks(plan: ShardPlan) -> Iterator[list[Example]]:
@@ -119,40 +143,60 @@ def stream_batches(
         workers: Threads.
     """
     threads = torch.get_num_threads()
-    with ThreadPoolExecutor(workers, "decode", initializer=start_decode_thread) as pool:
-        # A window of work under way: enough for every thread, and for two batches ahead.
-        window = 2 * workers + -(-2 * batch_size // CHUNK_EXAMPLES)
-        waiting: deque[tuple[ShardPlan, Future[_Decoded] | None]] = deque()
-        source = _jobs(plans)
+    with (
+        ThreadPoolExecutor(workers, "decode", initializer=start_decode_thread) as pool,
+        ThreadPoolExecutor(1, "assemble", initializer=start_decode_thread) as assembler,
+    ):
+        ahead: deque[_Group] = deque()
         try:
-            exhausted = False
-            held: list[tuple[Example, Any]] = []
-            while True:
-                while not exhausted and len(waiting) < window:
-                    job = next(source, None)
-                    if job is None:
-                        exhausted = True
-                    elif job[1] is None:
-                        waiting.append((job[0], None))
-                    else:
-                        future = pool.submit(_read_and_decode, job[0], job[1], decoder)
-                        waiting.append((job[0], future))
-                if not waiting:
-                    return
-                plan, done = waiting.popleft()
-                if done is None:
-                    yield _batch(decoder, plan, held, is_last=True)
-                    held = []
-                    continue
-                held += _collect(plan, done)
-                while len(held) > batch_size:  # keep one back: the last batch is known by its end
-                    yield _batch(decoder, plan, held[:batch_size], is_last=False)
-                    held = held[batch_size:]
+            for group in _groups(plans, decoder, batch_size, workers, pool):
+                if group.items:
+                    group.assembled = assembler.submit(_assemble, decoder, group.items)
+                ahead.append(group)
+                if len(ahead) > BATCHES_AHEAD:
+                    yield _batch(ahead.popleft())
+            while ahead:
+                yield _batch(ahead.popleft())
         finally:
-            for _, late in waiting:
-                if late is not None:
-                    late.cancel()
+            for late in (pool, assembler):
+                late.shutdown(wait=False, cancel_futures=True)
             torch.set_num_threads(threads)  # threads that start later take the last number set
+
+
+def _groups(
+    plans: Iterator[ShardPlan],
+    decoder: Decoder,
+    batch_size: int,
+    workers: int,
+    pool: ThreadPoolExecutor,
+) -> Iterator[_Group]:
+    """What will be batches, in order."""
+    # A window of work under way: enough for every thread, and for two batches ahead.
+    window = 2 * workers + -(-2 * batch_size // CHUNK_EXAMPLES)
+    waiting: deque[tuple[ShardPlan, Future[_Decoded] | None]] = deque()
+    source = _jobs(plans)
+    exhausted = False
+    held: list[tuple[Example, Any]] = []
+    while True:
+        while not exhausted and len(waiting) < window:
+            job = next(source, None)
+            if job is None:
+                exhausted = True
+                break
+            plan, chunk = job
+            future = pool.submit(_read_and_decode, plan, chunk, decoder) if chunk else None
+            waiting.append((plan, future))
+        if not waiting:
+            return
+        plan, done = waiting.popleft()
+        if done is None:
+            yield _Group(plan, held, is_last=True)
+            held = []
+            continue
+        held += _collect(plan, done)
+        while len(held) > batch_size:  # keep one back: the last batch is known by its end
+            yield _Group(plan, held[:batch_size], is_last=False)
+            held = held[batch_size:]
 
 
 def _jobs(plans: Iterator[ShardPlan]) -> Iterator[tuple[ShardPlan, list[Example] | None]]:
@@ -182,21 +226,25 @@ def _collect(plan: ShardPlan, done: Future[_Decoded]) -> list[tuple[Example, Any
     return good
 
 
-def _batch(
-    decoder: Decoder, plan: ShardPlan, held: list[tuple[Example, Any]], is_last: bool
-) -> Batch:
-    if not held:
-        return Batch(plan, [], torch.zeros(0, 3, 1, 1), is_last)
+def _assemble(decoder: Decoder, items: list[tuple[Example, Any]]) -> _Assembled:
     began = time.perf_counter()
-    images, errors = decoder.assemble([item for _, item in held])
-    plan.seconds["decode"] += time.perf_counter() - began
+    images, errors = decoder.assemble([item for _, item in items])
+    return _Assembled(images, errors, time.perf_counter() - began)
+
+
+def _batch(group: _Group) -> Batch:
+    plan = group.plan
+    if group.assembled is None:
+        return Batch(plan, [], torch.zeros(0, 3, 1, 1), group.is_last)
+    done = group.assembled.result()
+    plan.seconds["decode"] += done.seconds
     good = []
-    for (example, _), error in zip(held, errors, strict=True):
+    for (example, _), error in zip(group.items, done.errors, strict=True):
         if error is None:
             good.append(example)
         else:
             _refuse(plan, example, error)
-    return Batch(plan, good, images, is_last)
+    return Batch(plan, good, done.images, group.is_last)
 
 
 def _refuse(plan: ShardPlan, example: Example, error: ExampleError) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from making import ingest_paths, make_record, write_members, write_tar
 from running import ingest_shards, make_picture, make_pictures
 
-from pipeline.base.errors import ShardError
+from pipeline.base.errors import ExampleError, ShardError
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
@@ -83,6 +83,38 @@ def test_what_is_read_ahead_is_bounded(dataset: Path) -> None:
     before = threading.active_count()
     batches.close()  # as an error in the model does
     assert threading.active_count() < before
+
+
+class Watched:
+    """A decoder that notes which batches it assembled; it refuses every seventh example."""
+
+    def __init__(self) -> None:
+        self.assembled: list[int] = []
+        self.second = threading.Event()
+
+    def decode(self, data: bytes) -> torch.Tensor:
+        return decode(data)
+
+    def assemble(self, items: Sequence[Any]) -> tuple[torch.Tensor, list[ExampleError | None]]:
+        self.assembled.append(len(items))
+        if len(self.assembled) == 2:
+            self.second.set()
+        bad = ExampleError("image_damaged", "as a device says it")
+        errors = [bad if i % 7 == 6 else None for i in range(len(items))]
+        good = [item for item, error in zip(items, errors, strict=True) if error is None]
+        return torch.stack(good), errors
+
+
+def test_the_next_batch_is_assembled_while_one_is_in_the_model(dataset: Path) -> None:
+    watched, plans = Watched(), plan_all(dataset)[:1]
+    batches = stream_batches(iter(plans), watched, 8, 1)
+    taken = [next(batches)]  # and the model has it
+    assert watched.second.wait(timeout=60), "nobody assembles ahead"
+    taken += batches
+    assert watched.assembled == [8, 8, 7]
+    assert [len(batch.examples) for batch in taken] == [len(b.images) for b in taken] == [7, 7, 6]
+    assert [reject.position for reject in plans[0].rejects] == [6, 14, 22]
+    assert {reject.reason for reject in plans[0].rejects} == {"image_damaged"}
 
 
 def test_members_in_any_order(tmp_path: Path) -> None:
