@@ -27,8 +27,8 @@ def connect(
     """Open a warehouse: a DuckDB connection with all views, safe beside an extraction.
 
     Views and columns say what they mean: ``from duckdb_columns() select column_name, comment``.
-    It reads the warehouse and no other file, and writes none; tables, views and macros of its own,
-    in memory, are free.
+    It reads the warehouse and no other file, and writes none there; tables, views and macros of its
+    own, in memory, are free.
 
     Args:
         warehouse: Folder or URL.
@@ -44,7 +44,7 @@ def connect(
     from pipeline.warehouse.stale import tell_stale
     from pipeline.warehouse.views import MATERIALISED
 
-    connection = connect(warehouse, settings, unrestricted=unrestricted, comments=True)
+    connection = connect(warehouse, settings, unrestricted=unrestricted)
     tell_stale(connection, MATERIALISED)
     return connection
 

@@ -117,7 +117,7 @@ def test_headers_agree_with_the_database(tiny_warehouse):
 
 
 def test_headers_become_comments_also_on_materialised_views(tiny_warehouse):
-    with connect(tiny_warehouse, comments=True) as connection:
+    with connect(tiny_warehouse) as connection:
         for name in ("top_examples", "activations"):
             (comment,) = connection.execute(
                 "select comment from duckdb_views() where view_name = $name", {"name": name}

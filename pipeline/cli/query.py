@@ -51,7 +51,7 @@ def run_query(
         raise ConfigError("Parquet cannot be printed.", "Say where it goes: --out FILE.parquet")
     if not query.strip(" \n\t;"):
         raise ConfigError("The query is empty.", "Try: neurons sql 'from neuron_labels limit 5'")
-    with connect(warehouse, comments=True) as connection:
+    with connect(warehouse) as connection:
         tell_stale(connection, views_of_query(connection, query), stale)
         answer(connection, warehouse, query, form, out)
 

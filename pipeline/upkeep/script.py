@@ -35,7 +35,7 @@ def write_views_script(inventory: Inventory, settings: LabelSettings, folder: st
     out.append(f"create or replace table lexicon as from {lexicon};")
     for table in TABLES.values():
         if table.name != "compact":
-            out.append(raw_view(inventory, table, str) + ";")
+            out.append(raw_view(inventory, table) + ";")
     for name in DERIVED:
         file = quote(f"{folder}/{name}.parquet")
         out.append(f"create or replace view raw_{name} as\nfrom read_parquet({file});")

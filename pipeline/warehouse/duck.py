@@ -19,7 +19,10 @@ OPEN: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
 
 
 def open_duckdb(
-    store: Store | None = None, memory_limit: str = MEMORY_LIMIT, database: str = ":memory:"
+    store: Store | None = None,
+    memory_limit: str = MEMORY_LIMIT,
+    database: str = ":memory:",
+    files: WarehouseFiles | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection whose queries spill within bounds, never into the current folder.
 
@@ -29,6 +32,7 @@ def open_duckdb(
         store: The warehouse; its files are ``warehouse://PATH``. None: no warehouse.
         memory_limit: Beyond it, queries spill.
         database: A file; in memory by default.
+        files: The warehouse's, if the caller gives names to some.
     """
     folder = spill_folder(store)
     bound = max_spill(folder)
@@ -52,7 +56,7 @@ def open_duckdb(
     if are_few():
         connection.execute(FRUGAL)
     if store is not None:
-        connection.register_filesystem(WarehouseFiles(store))
+        connection.register_filesystem(files or WarehouseFiles(store))
         if not store.is_local:
             connection.register_filesystem(store.fs)
     OPEN.add(connection)

@@ -11,14 +11,18 @@ import datetime
 import glob
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fsspec.spec import AbstractFileSystem
 
 from pipeline.base.storage import Store
+from pipeline.tables.manifests import FileEntry
 
 PREFIX = "warehouse://"
+_NAMED = "files of/"
+"""What the names of many files begin with: see `WarehouseFiles.name`. No file of a warehouse is called so."""
 _NEVER_WRITTEN = "a warehouse is read here, never written"
 
 
@@ -32,7 +36,10 @@ def warehouse_uri(rel: str) -> str:
 
 
 class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """Read-only files under the root of a store."""
+    """Read-only files under the root of a store.
+
+    Files that manifests name are known with their sizes: an object store is not asked for these.
+    """
 
     protocol = "warehouse"
     cachable = False
@@ -40,6 +47,13 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
+        self._named: dict[str, Sequence[FileEntry]] = {}
+        self._sizes: dict[str, int] = {}
+
+    def name(self, name: str, files: Sequence[FileEntry]) -> str:
+        """Give many files one name, as DuckDB reads them: a query that is short whatever their number."""
+        self._named[_NAMED + name] = files
+        return PREFIX + _NAMED + name
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -60,7 +74,14 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         if mode.strip("bt") != "r":
             raise ForbiddenError(f"{path}: {_NEVER_WRITTEN}.")
         place = self._place(path)
-        return _LocalFile(place) if self._store.is_local else self._store.fs.open(place, "rb")
+        if self._store.is_local:
+            return _LocalFile(place)
+        return self._store.fs.open(place, "rb", size=self._known_size(path))
+
+    def _known_size(self, path: str) -> int | None:
+        """As its manifest says it."""
+        size = self._sizes.get(self._strip_protocol(path), -1)
+        return None if size < 0 else size
 
     def exists(self, path: str, **_: Any) -> bool:
         """Whether there is such a file."""
@@ -75,20 +96,25 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
     def size(self, path: str) -> int:
         """Bytes of a file."""
         place = self._place(path)
-        return (
-            Path(place).stat().st_size if self._store.is_local else int(self._store.fs.size(place))
-        )
+        if self._store.is_local:
+            return Path(place).stat().st_size
+        return int(self._known_size(path) or self._store.fs.size(place))
 
     def modified(self, path: str) -> Any:
         """When a file was last changed."""
         place = self._place(path)
         if self._store.is_local:
             return datetime.datetime.fromtimestamp(Path(place).stat().st_mtime, datetime.UTC)
+        if self._known_size(path):
+            return datetime.datetime.fromtimestamp(0, datetime.UTC)  # never written a second time
         return self._store.fs.modified(place)
 
     def glob(self, path: str, **_: Any) -> list[str]:
-        """The files that a pattern names; a name without a pattern is not looked up."""
+        """The files that a name of many or a pattern stands for; any other name is not looked up."""
         rel = self._strip_protocol(path)
+        if (files := self._named.get(rel)) is not None:
+            self._sizes.update((file["path"], file["bytes"]) for file in files)
+            return [warehouse_uri(file["path"]) for file in files]
         if not glob.has_magic(rel):
             return [path]
         self._place(path)

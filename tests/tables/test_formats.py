@@ -31,7 +31,7 @@ def test_a_column_that_came_later_is_null_for_earlier_files_alone():
         {"table": "texts", "path": f"dataset=d/texts/{n:05d}.parquet", "format": written}
         for n, written in enumerate((1, FORMAT, 1))
     ]
-    sql = raw_view(_Files(files), table, lambda rel: rel)
+    sql = raw_view(_Files(files), table)
     first, second = sql.split("union all by name")
     assert "null::integer as mood" in first
     assert first.count("00000.parquet") == first.count("00002.parquet") == 1

@@ -36,7 +36,8 @@ def test_a_mart_is_what_its_view_would_answer(both_ways, name):
     def answer(use_marts):
         connection = both_ways[use_marts]
         (sql,) = connection.execute(
-            "select sql from duckdb_views() where view_name = $name", {"name": name}
+            "select macro_definition from duckdb_functions() where function_name = $name",
+            {"name": f"source_{name}"},
         ).fetchall()[0]
         assert ("marts/" in sql) == use_marts
         return connection.execute(f"from {name} order by all").fetchall()

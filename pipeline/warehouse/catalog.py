@@ -1,0 +1,178 @@
+"""What every connection has alike: views with their comments, macros, the lexicon, small tables without rows.
+
+DuckDB resolves all that a view reads when the view is made: a second for all of them. So they are made
+once, into a database file in the user's cache folder, and a connection copies that, which resolves
+nothing: some hundredths of a second.
+
+What differs from one connection to the next, the files that a view is over, stands in no view. Such a
+view (`SOURCES`) reads a table macro of its name; a connection says what that is, see `define`, and it is
+resolved when it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from contextlib import suppress
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import duckdb
+
+from pipeline.base.settings import LabelSettings
+from pipeline.base.storage import Store
+from pipeline.concepts.lexicon import load_lexicon
+from pipeline.tables.computed import DERIVED
+from pipeline.tables.schema import TABLES
+from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.headers import View
+from pipeline.warehouse.raw_views import empty_of, no_rows, quote
+from pipeline.warehouse.small_tables import create_table, small_tables
+from pipeline.warehouse.views import MATERIALISED, load_statements, load_views, sql_folder
+
+_RAW = tuple(f"raw_{name}" for name in (*TABLES, *DERIVED) if name != "compact")
+
+SOURCES = (*_RAW, *(name for name in MATERIALISED if name not in DERIVED))
+"""Views that read what a connection defines: over files, and marts."""
+
+_KEPT = 4
+"""Catalogs of other versions that stay in the cache."""
+
+
+def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give an empty database all of it. No source is defined yet: see `define`.
+
+    The cache is never needed: one that is missing or damaged is made again, and where it cannot be written
+    the catalog is made in the connection itself.
+    """
+    file = _cache_folder() / f"catalog-{_digest()}.duckdb"
+    for is_new in (False, True):
+        if is_new and not _write(file):
+            break
+        if _is_ours(file) and _copy(connection, file):
+            return
+    _create(connection)
+
+
+def define(connection: duckdb.DuckDBPyConnection, *selects: tuple[str, str]) -> None:
+    """Say what some of `SOURCES` are in this connection; nothing is resolved, and no file opened.
+
+    Args:
+        connection: Of `load_catalog`.
+        selects: The name of a view, and SQL with its columns.
+    """
+    made = (f"create or replace macro source_{name}() as table\n{sql}" for name, sql in selects)
+    connection.execute("begin;\n" + ";\n".join([*made, "commit"]))
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
+    """Copy the catalog from a file; whether it is whole."""
+    try:
+        connection.execute(f"attach {quote(str(file))} as catalog_file (read_only)")
+    except duckdb.Error:
+        return False
+    connection.execute("begin")
+    try:
+        connection.execute("copy from database catalog_file to memory")
+        connection.execute("commit")
+    except duckdb.Error:
+        connection.execute("rollback")
+        return False
+    finally:
+        connection.execute("detach catalog_file")
+    return True
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make all of it."""
+    for name, rows, columns in small_tables(Inventory(Store(".")), LabelSettings()):
+        create_table(connection, name, rows if name == "facet_prompts" else (), columns)
+    connection.register("lexicon_file", load_lexicon())
+    connection.execute("create table lexicon as from lexicon_file")
+    connection.unregister("lexicon_file")
+    views = {view.name: view for view in load_views()}
+    tables = {f"raw_{table.name}": table for table in (*TABLES.values(), *DERIVED.values())}
+    empty = {name: no_rows(table) for name, table in tables.items()}
+    empty |= {name: empty_of(view) for name, view in views.items()}
+    define(connection, *((name, empty[name]) for name in SOURCES))
+    connection.execute("begin")
+    for name in _RAW:
+        connection.execute(f"create view {name} as from source_{name}()")
+    for statements in load_statements():
+        connection.execute(statements)
+    # DuckDB expands all that a view reads when the view is created, so from the bottom up the cost multiplies.
+    # With empty ones in place, from the top down each expands only these.
+    for view in views.values():
+        connection.execute(f"create view {view.name} as {empty[view.name]}")
+    for view in reversed(views.values()):
+        body = f"from source_{view.name}()" if view.name in SOURCES else view.body
+        connection.execute(f"create or replace view {view.name} as\n{body}")
+    connection.execute(";\n".join(map(_comments, views.values())))
+    for name in SOURCES:
+        connection.execute(f"drop macro table source_{name}")
+    connection.execute("commit")
+
+
+def _comments(view: View) -> str:
+    """SQL that says in the database what a view and its columns mean."""
+    text = quote(f"{view.purpose} Grain: {view.grain}.")
+    statements = [f"comment on view {view.name} is {text}"]
+    for column in view.columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        where = f"{view.name}.{column.name}"
+        statements.append(f"comment on column {where} is {quote(column.meaning + unit)}")
+    return ";\n".join(statements)
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("neurons", appauthor=False)
+
+
+def _write(file: Path) -> bool:
+    """Make the catalog as a file, by rename; whether that was possible."""
+    temporary = file.with_name(f"{file.name}.tmp-{uuid.uuid4().hex[:8]}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _drop_old(file.parent)
+        with duckdb.connect(str(temporary)) as connection:
+            _create(connection)
+        temporary.replace(file)
+    except (OSError, duckdb.Error):
+        return False
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+def _drop_old(folder: Path) -> None:
+    """Leave the newest catalogs of other versions, and nothing that a killed process left."""
+    files = sorted(folder.glob("catalog-*.duckdb*"), key=lambda file: -file.stat().st_mtime)
+    for file in files[_KEPT:]:
+        with suppress(OSError):
+            file.unlink()
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether nobody else can have written it: it says what our views answer."""
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
+@cache
+def _digest() -> str:
+    """Changes whenever what is in the catalog does."""
+    here = Path(__file__).parent
+    code = [*here.glob("*.py"), *here.parent.glob("tables/*.py"), *here.parent.glob("concepts/*.*")]
+    files = sorted([*code, *sql_folder().glob("*/*.sql")])
+    found = hashlib.sha256(f"{duckdb.__version__} {metadata.version('duckdb')}".encode())
+    for file in files:
+        found.update(f"{file.name}\n".encode() + file.read_bytes())
+    return found.hexdigest()[:16]

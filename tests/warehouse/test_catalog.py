@@ -1,0 +1,105 @@
+"""The catalog is made once and copied; without a cache, or with a damaged one, the answers are the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.warehouse import catalog
+from pipeline.warehouse.connect import connect
+from pipeline.warehouse.views import load_views
+
+ALL = """
+select view_name, comment from duckdb_views() where not internal
+union all select table_name || '.' || column_name || ' ' || data_type, comment
+from duckdb_columns() where not internal
+union all select 'words', count(*)::varchar from lexicon
+union all select 'prompts', count(*)::varchar from facet_prompts
+union all select function_name, macro_definition from duckdb_functions() where not internal
+order by all
+"""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def ask(place: Path) -> list[tuple[object, ...]]:
+    with connect(place) as connection:
+        return connection.execute(ALL).fetchall()
+
+
+@pytest.fixture(scope="module")
+def known(tiny_warehouse: Path) -> list[tuple[object, ...]]:
+    return ask(tiny_warehouse)
+
+
+def test_it_is_made_once_and_then_copied(
+    tiny_warehouse: Path, known: object, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(tiny_warehouse) == known
+    (file,) = cache.rglob("*.*")
+    before = file.stat().st_mtime_ns
+    monkeypatch.setattr(catalog, "_create", lambda connection: pytest.fail("it is there"))
+    assert ask(tiny_warehouse) == known
+    assert file.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("keep", [100, 300_000])
+def test_a_damaged_one_is_made_again(
+    tiny_warehouse: Path, known: object, cache: Path, keep: int
+) -> None:
+    ask(tiny_warehouse)
+    (file,) = cache.rglob("*.*")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:keep] + b"\7" * (len(whole) - keep))
+    assert ask(tiny_warehouse) == known
+    assert ask(tiny_warehouse) == known
+    assert file.stat().st_size == len(whole)
+
+
+def test_it_is_not_needed(tiny_warehouse: Path, known: object, cache: Path) -> None:
+    cache.write_text("a file where the folder would be")
+    assert ask(tiny_warehouse) == known
+
+
+def test_what_others_could_have_written_is_not_used(
+    tiny_warehouse: Path, known: object, cache: Path
+) -> None:
+    ask(tiny_warehouse)
+    (file,) = cache.rglob("*.*")
+    file.unlink()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create view neuron_labels as select 'planted' as concept")
+    file.chmod(0o666)
+    assert ask(tiny_warehouse) == known
+
+
+def test_many_processes_open_at_once(tiny_warehouse: Path, cache: Path) -> None:
+    code = (
+        "import sys; from pipeline.warehouse.connect import connect; "
+        "print(connect(sys.argv[1]).execute('select count(*) from runs').fetchall())"
+    )
+    command = [sys.executable, "-c", code, str(tiny_warehouse)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate()[0] for process in running]
+    assert len(set(said)) == 1 and said[0].startswith("[(")
+    assert [file.suffix for file in cache.rglob("*.*")] == [".duckdb"]
+
+
+def test_no_view_holds_a_file(tiny_warehouse: Path) -> None:
+    """Whatever the number of shards, the text of what DuckDB resolves stays as it is."""
+    with connect(tiny_warehouse, use_marts=False) as connection:
+        texts = connection.execute(
+            "select sql from duckdb_views() where not internal "
+            "union all select macro_definition from duckdb_functions() where not internal"
+        ).fetchall()
+    assert len(texts) > len(load_views())
+    assert not [text for (text,) in texts if ".parquet" in text and "marts/" not in text]
