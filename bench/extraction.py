@@ -21,11 +21,12 @@ from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip, load_clip
-from pipeline.extract.commit import RunSummary
+from pipeline.extract.account import RunSummary
 from pipeline.extract.encode import Encoder, Pending
 from pipeline.extract.open import choose_outputs
 from pipeline.extract.plan import ShardPlan, plan_shard
-from pipeline.extract.run import choose_decoder, extract, worker_count
+from pipeline.extract.run import choose_decoder, extract
+from pipeline.extract.seat import worker_count
 from pipeline.extract.stream import stream_batches
 from pipeline.tables.datasets import read_dataset
 

@@ -11,7 +11,8 @@ from bench.data import SMALL_SIZES, Shards, ingest_shards
 from bench.timing import Report, Row
 from pipeline.base.progress import NoProgress
 from pipeline.base.settings import ExtractConfig
-from pipeline.extract.run import RunSummary, extract
+from pipeline.extract.account import RunSummary
+from pipeline.extract.run import extract
 from pipeline.warehouse.connect import connect
 
 COUNTS = "select count(*), count(distinct example_id) from image_embeddings"

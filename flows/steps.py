@@ -16,7 +16,7 @@ from pipeline.base.settings import ExtractConfig
 from pipeline.base.steps import Result, Step
 
 if TYPE_CHECKING:
-    from pipeline.extract.commit import RunSummary
+    from pipeline.extract.account import RunSummary
 
 
 @task(name="step", **TASK_OPTIONS)
@@ -65,7 +65,7 @@ class Tasks:
         Outcome("", failures=self.failures).raise_failures()
 
     def _extract(self, config: ExtractConfig) -> RunSummary:
-        from pipeline.extract.commit import RunSummary
+        from pipeline.extract.account import RunSummary
 
         found = run_extract(config, self._shards_per_task, self._tasks_at_once)
         self.failures += found.failures

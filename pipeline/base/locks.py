@@ -48,13 +48,14 @@ class Lock:
             self._file.release()
 
 
-def take_lock(store: Store, rel: str, wait: bool = True) -> Lock | None:
+def take_lock(store: Store, rel: str, wait: bool = True, say_what: bool = True) -> Lock | None:
     """Take the lock of a step or a shard.
 
     Args:
         store: The warehouse.
         rel: The lock file, relative to it.
         wait: Until its holder is done, or dead; if not, give up at once.
+        say_what: Tell a person if that takes long.
 
     Returns:
         The lock, or None if another process or thread holds it. Where there are no locks, one that
@@ -72,7 +73,7 @@ def take_lock(store: Store, rel: str, wait: bool = True) -> Lock | None:
         # everybody up for ever.
         lock = FileLock(path, thread_local=False, fallback_to_soft=False)
         try:
-            return Lock(lock) if _acquire(lock, path, wait) else None
+            return Lock(lock) if _acquire(lock, path, wait, say_what) else None
         except OSError as error:
             if error.errno not in _HAS_NO_LOCKS:
                 raise
@@ -99,12 +100,13 @@ def hold_lock(store: Store, rel: str) -> Iterator[Lock]:
         lock.release()
 
 
-def _acquire(lock: FileLock, path: Path, wait: bool) -> bool:
+def _acquire(lock: FileLock, path: Path, wait: bool, say_what: bool) -> bool:
     try:
         lock.acquire(timeout=SAY_AFTER_S if wait else 0)
     except Timeout:
         if not wait:
             return False
-        warn_once(f"Waiting for another process, which holds {path}.")
+        if say_what:
+            warn_once(f"Waiting for another process, which holds {path}.")
         lock.acquire(timeout=-1)
     return True

@@ -66,7 +66,11 @@ class ExtractConfig(Settings):
     run: str = ""
     """Name of the run; if not given, a hash of all that decides its result."""
     device: str = "auto"
-    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""
+    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present, and
+    ``cuda:all`` is one process for each GPU."""
+    processes: Annotated[int, Ge(0)] = 0
+    """How many processes do the shards, on one device or on all GPUs in turn; each has its share of the
+    cores. 0 means one, or one for each GPU."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the forward pass: ``float32``, or ``bfloat16`` and ``float16`` by autocast on a GPU, which
     change the results a little."""

@@ -6,6 +6,9 @@ import torch
 
 from pipeline.base.errors import DeviceError
 
+ALL_GPUS = "cuda:all"
+"""All GPUs of the machine, for several processes; to one process it is the first."""
+
 
 def choose_device(device: str) -> torch.device:
     """The torch device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
@@ -18,10 +21,10 @@ def choose_device(device: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        chosen = torch.device(device)
+        chosen = torch.device("cuda" if device == ALL_GPUS else device)
     except RuntimeError as error:
         raise DeviceError(
-            f"{device!r} is not a device.", "Use cpu, cuda, cuda:1, mps or auto."
+            f"{device!r} is not a device.", "Use cpu, cuda, cuda:1, cuda:all, mps or auto."
         ) from error
     present = {
         "cpu": True,

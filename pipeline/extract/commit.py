@@ -7,23 +7,24 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import torch
 
-from pipeline.base.errors import NeuronsError, ShardError, StorageError
+from pipeline.base.errors import ShardError, StorageError
 from pipeline.base.locks import take_lock
-from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
+from pipeline.extract.account import Told
 from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.device import beside, bound_memory
 from pipeline.extract.encode import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.open import Run
 from pipeline.extract.plan import Reject, ShardPlan, plan_shard, read_duplicates, reject
+from pipeline.extract.seat import Seat
 from pipeline.extract.stream import Batch
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import (
@@ -53,22 +54,6 @@ _TABLES = (
 """What an extraction writes; other steps write beside it."""
 
 
-@dataclass
-class RunSummary:
-    """What an extraction did, and what it found done already."""
-
-    run_id: str
-    dataset: str
-    shard_count: int = 0
-    skipped_shard_count: int = 0
-    read_count: int = 0
-    written_count: int = 0
-    rejected_count: int = 0
-    bytes_written: int = 0
-    seconds: float = 0.0
-    manifests: list[ShardManifest] = field(default_factory=list)
-
-
 class ShardWork:
     """The shards of one extraction: which are left, their writers, their manifests."""
 
@@ -77,14 +62,13 @@ class ShardWork:
         store: Store,
         run: Run,
         config: ExtractConfig,
-        summary: RunSummary,
-        progress: ProgressCallback,
+        account: Told,
         device: torch.device,
+        seat: Seat | None = None,
     ) -> None:
         self.store, self.run, self.config = store, run, config
-        self.summary, self.progress = summary, progress
-        self.failures: list[NeuronsError] = []
-        self._locks = ShardLocks(store, run.folder)
+        self.account = account
+        self._locks = ShardLocks(store, run.folder, seat)
         self._writers: dict[int, ShardWriter] = {}
         self._thread = ThreadPoolExecutor(1, "writer", initializer=start_decode_thread)
         self._device = device
@@ -94,8 +78,7 @@ class ShardWork:
         self._waiting: deque[Future[None]] = deque()
         self._todo: dict[int, Shard] = {}
         self._leftovers: tuple[str, ...] = ()
-        self._example_count = 0
-        self._began = self._last_commit = time.perf_counter()
+        self._last_commit = time.perf_counter()
 
     def __enter__(self) -> ShardWork:
         return self
@@ -109,21 +92,22 @@ class ShardWork:
             if self._table_threads is not None:
                 self._table_threads.shutdown(wait=True, cancel_futures=True)
             self._locks.release_all()
-            self.progress.finish()
+            self.account.finish()
 
     def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
         """Look up what is done already and how many examples are left."""
         self._mark_lost(shards)
         self._todo = {shard.ordinal: shard for shard in shards if not self._is_done(shard)}
-        self.summary.skipped_shard_count = len(shards) - len(self._todo)
         found = self.store.list_temporary(self.run.folder)
         places = tuple(f"{self.run.folder}/{name}/" for name in (*_TABLES, "manifests"))
         self._leftovers = tuple(rel for rel in found if rel.startswith(places))
         folder = dataset_folder(dataset.name)
+        example_count = 0
         for shard in self._todo.values():
             manifest = read_manifest(self.store, folder, shard.ordinal)
-            self._example_count += manifest["written_count"] if manifest else 0
-        self.progress.start("extract", self._example_count)
+            example_count += manifest["written_count"] if manifest else 0
+        skipped = len(shards) - len(self._todo)
+        self.account.begin(self.run.run_id, dataset.name, len(shards), skipped, example_count)
 
     def _mark_lost(self, shards: Sequence[Shard]) -> None:
         """Shards that were done and whose files are gone, or of another size, are to be done again."""
@@ -141,7 +125,11 @@ class ShardWork:
 
     def left(self) -> list[Shard]:
         """Shards that neither we nor another process has done."""
-        self._todo = {n: shard for n, shard in self._todo.items() if not self._is_done(shard)}
+        self._todo = {
+            n: shard
+            for n, shard in self._todo.items()
+            if not self._locks.is_settled(shard) and not self._is_done(shard)
+        }
         return list(self._todo.values())
 
     def drain(self) -> None:
@@ -227,7 +215,7 @@ class ShardWork:
                         plan.rejects.append(reject(plan, example, "forward", "not_finite", detail))
                 results = results.only_finite()
             writer.add(results)
-            self.progress.advance(len(batch.examples))
+            self.account.advance(len(batch.examples))
         if batch.is_last:
             self._refuse_too_many_rejects(plan, writer)
             files = writer.finish() if plan.error is None else []
@@ -287,9 +275,7 @@ class ShardWork:
         }
         write_manifest(self.store, self.run.folder, manifest)
         self._locks.release(plan.shard)
-        self._tell(manifest)
-        if plan.error is not None:
-            self.failures.append(plan.error)
+        self.account.add(manifest, plan.error)
 
     def _seconds(self, plan: ShardPlan) -> dict[str, float]:
         """Time by stage (threads and their overlap added up), and by the clock since the last one."""
@@ -298,27 +284,6 @@ class ShardWork:
         now = time.perf_counter()
         seconds["wall"], self._last_commit = now - self._last_commit, now
         return {name: round(value, 3) for name, value in seconds.items()}
-
-    def _tell(self, manifest: ShardManifest) -> None:
-        summary = self.summary
-        summary.manifests.append(manifest)
-        summary.read_count += manifest["read_count"]
-        summary.written_count += manifest["written_count"]
-        summary.rejected_count += manifest["rejected_count"]
-        summary.bytes_written += sum(f["bytes"] for f in manifest["files"])
-        elapsed = time.perf_counter() - self._began
-        rate = summary.read_count / elapsed
-        left = max(0, self._example_count - summary.read_count)
-        spent = ", ".join(f"{name} {s:.1f} s" for name, s in manifest["seconds"].items())
-        note = (
-            f"{manifest['shard']} {manifest['status']}: {manifest['written_count']} written, "
-            f"{manifest['rejected_count']} rejected, {rate:.0f} images/s ({spent}), "
-            + (f"ETA {left / rate:.0f} s" if rate else "ETA unknown")
-        )
-        if len(summary.manifests) == 1 and left and summary.written_count:
-            per_image = summary.bytes_written / max(1, summary.written_count)
-            note += f"; the rest will take about {per_image * left / 1e6:.0f} MB of disk"
-        self.progress.advance(0, note)
 
 
 def start_table_threads(device: torch.device) -> ThreadPoolExecutor | None:

@@ -14,7 +14,8 @@ from pipeline.clip.model import describe_model, load_clip
 from pipeline.extract.encode import Encoder
 from pipeline.extract.open import identify_run
 from pipeline.extract.plan import plan_shard, read_duplicates
-from pipeline.extract.run import choose_decoder, worker_count
+from pipeline.extract.run import choose_decoder
+from pipeline.extract.seat import worker_count
 from pipeline.extract.stream import stream_batches
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest

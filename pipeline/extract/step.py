@@ -10,7 +10,7 @@ from pipeline.base.settings import ExtractConfig
 from pipeline.base.steps import Step
 
 if TYPE_CHECKING:
-    from pipeline.extract.commit import RunSummary
+    from pipeline.extract.account import RunSummary
 
 
 def extract_step(config: ExtractConfig) -> Step[RunSummary]:

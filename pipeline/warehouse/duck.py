@@ -18,6 +18,15 @@ OPEN: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
 """All connections that are open: Ctrl-C stops their queries."""
 
 
+_shares: dict[str, str | int] = {}
+"""What `bound_threads` has set, as DuckDB's configuration."""
+
+
+def bound_threads(count: int) -> None:
+    """Let each connection that is opened from now on use so many cores, where others share the machine."""
+    _shares["threads"] = count
+
+
 def open_duckdb(
     store: Store | None = None,
     memory_limit: str = MEMORY_LIMIT,
@@ -43,6 +52,7 @@ def open_duckdb(
             "temp_directory": str(folder),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
+            **_shares,
         },
     )
     hold_root(folder.parent)

@@ -15,7 +15,8 @@ from making import ingest_paths, make_record, write_tar
 from PIL import Image
 
 from pipeline.base.settings import ExtractConfig
-from pipeline.extract.run import RunSummary, extract
+from pipeline.extract.account import RunSummary
+from pipeline.extract.run import extract
 
 MODEL = "RN-demo:random"
 LAYER = "visual.layer2.0.act3:input:max"
