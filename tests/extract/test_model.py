@@ -93,7 +93,7 @@ def test_devices() -> None:
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(DeviceError, match="'gpu' is not a device") as caught:
         choose_device("gpu")
-    assert "cpu, cuda, cuda:1, mps or auto" in caught.value.hint
+    assert "cpu, cuda, cuda:1, cuda:all, mps or auto" in caught.value.hint
     with pytest.raises(DeviceError, match="'cuda:99' is not available"):
         choose_device("cuda:99")
 
