@@ -71,9 +71,8 @@ def choose_floors(moments: torch.Tensor) -> torch.Tensor:
         moments: Float64 ``[13, U]`` of `Partials`.
     """
     count = moments[0].clamp(min=1)
-    variance = moments[5] / count - (moments[4] / count) ** 2
     # The last bits of the sums depend on the order: exact powers of two must not.
-    half_sd = variance.clamp(min=0).sqrt() / 2 * (1 + 1e-9)
+    half_sd = (moments[8] / count).sqrt() / 2 * (1 + 1e-9)
     exponents = torch.frexp(half_sd).exponent.long() + 14
     return exponents.clamp(0, OCTAVES - 1) * (half_sd > 0)
 

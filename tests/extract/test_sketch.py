@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moments import merged, moments_of
 
 from pipeline.extract.reservoir import SAMPLES_PER_BIN, Samples, priorities
 from pipeline.extract.sketch import (
@@ -97,28 +98,28 @@ def assert_samples(samples: Samples, values: Array, ids: Array, all_values: Arra
 
 
 def assert_partials(
-    partials: Partials, values: Array, ids: Array, twice: Array, k: int, only_signed: bool
+    partials: Partials,
+    values: Array,
+    ids: Array,
+    twice: Array,
+    k: int,
+    only_signed: bool,
+    owner: Array | None = None,
 ) -> None:
+    """Owner: int ``[N]``, the part that each example was in, if these are merged partials of parts."""
     wide = values.astype(np.float64)
     moments = partials.moments.numpy()
     assert (moments[0] == values.shape[1]).all()
     assert (moments[1] == twice.sum()).all()
     assert (moments[2] == (wide == 0).sum(1)).all()
     assert (moments[3] == (wide > 0).sum(1)).all()
-    scale = np.abs(wide).sum(1, initial=0)
-    assert (np.abs(moments[4] - wide.sum(1)) <= 1e-12 * scale).all()
-    np.testing.assert_allclose(moments[5], (wide**2).sum(1), rtol=1e-12)
-    away = wide - wide.mean(1, keepdims=True) if values.shape[1] else wide
-    rounding = 1e-15 * (np.abs(wide).max(1, initial=0) + 1e-200)  # of the means themselves
-    for row, power in ((8, 2), (9, 3), (10, 4)):
-        absolute = (np.abs(away) ** power).sum(1)
-        moved = rounding * values.shape[1] ** (1 / power)  # Minkowski: each by that much
-        slack = (absolute ** (1 / power) + moved) ** (power - 1) * moved
-        assert (
-            np.abs(moments[row] - (away**power).sum(1)) <= 1e-11 * absolute + power * slack
-        ).all()
-    np.testing.assert_allclose(moments[11], np.maximum(wide, 0).sum(1), rtol=1e-12)
-    np.testing.assert_allclose(moments[12], (np.maximum(wide, 0) ** 2).sum(1), rtol=1e-12)
+    for unit, row in enumerate(values):
+        exact = moments_of(row)
+        if owner is not None:
+            exact = merged([moments_of(row[owner == part]) for part in np.unique(owner)])
+        sums = (exact.plain, exact.squares, *exact.central.values())
+        positive = (exact.positive, exact.positive_squares)
+        assert moments[[4, 5, 8, 9, 10, 11, 12], unit].tolist() == [*sums, *positive]
     if values.shape[1]:
         assert (moments[6] == wide.min(1)).all()
         assert (moments[7] == wide.max(1)).all()
@@ -177,11 +178,11 @@ def test_partials_equal_numpy_and_any_split_merges_to_the_whole(
         )
         for n in rng.permutation(cuts + 1)
     ]
-    merged = merge(parts, k)
-    assert_partials(merged, values, ids, twice, k, only_signed)
-    assert torch.equal(merged.histogram, whole.histogram)
+    union = merge(parts, k)
+    assert_partials(union, values, ids, twice, k, only_signed, owner)
+    assert torch.equal(union.histogram, whole.histogram)
     for row in (0, 1, 2, 3, 6, 7):
-        assert torch.equal(merged.moments[row], whole.moments[row])
+        assert torch.equal(union.moments[row], whole.moments[row])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

@@ -1,4 +1,4 @@
-"""Moments of a neuron: SQL over the partials of shards equals SciPy over all activations."""
+"""Moments of a neuron: SQL over the partials of shards equals exact arithmetic over all activations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import scipy.stats
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from moments import Moments, merged, moments_of
+from rounding import Near, near
 from sql_world import SqlWorld, empty_world
 
 from pipeline.base.storage import FORMAT
@@ -49,13 +51,20 @@ def place_shard(world: SqlWorld, shard: int, partials: Partials) -> None:
     world.add("raw_shard_histograms", "unit bin example_count", *rows, shard_ordinal=shard)
 
 
-def sparsity(row: np.ndarray[Any, Any]) -> float | None:
+def sparsity(moments: Moments) -> Near | None:
     """Vinje & Gallant 2000."""
-    response = np.maximum(row, 0)
-    if not response.any() or len(row) < 2:
+    count = moments.count
+    if not moments.positive.exact or count < 2:
         return None
-    share = response.mean() ** 2 / (response**2).mean()
-    return float((1 - share) / (1 - 1 / len(row)))
+    response = moments.positive / count
+    share = response.power(2) / (moments.positive_squares / count)
+    return (1 - share).at_least(0) / (1 - near(1) / count)
+
+
+def shape(moments: Moments) -> tuple[Near, Near]:
+    """Skewness and excess kurtosis."""
+    variance, third, fourth = (sum_ / moments.count for sum_ in moments.central.values())
+    return third / variance.power(1.5), fourth / variance.power(2) - 3
 
 
 @settings(max_examples=25, deadline=None)
@@ -66,28 +75,35 @@ def sparsity(row: np.ndarray[Any, Any]) -> float | None:
     shard_count=st.integers(1, 5),
     dtype=st.sampled_from([np.float16, np.float32]),
 )
-def test_moments_equal_scipy_however_the_shards_are_cut(seed, count, shard_count, dtype):
+def test_moments_equal_exact_arithmetic_however_the_shards_are_cut(seed, count, shard_count, dtype):
     rng = np.random.default_rng(seed)
     values = np.stack([make(rng, count) for make in KINDS.values()]).astype(dtype)
-    world = open_partials(values, rng.integers(0, shard_count, count))
+    shards = rng.integers(0, shard_count, count)
+    world = open_partials(values, shards)
     rows = world.rows(
         "select mean, sd, skewness, kurtosis, sparsity from neuron_stats order by unit"
     )
-    for row, (mean, sd, skewness, kurtosis, sparse) in zip(
-        values.astype(np.float64), rows, strict=True
-    ):
-        assert mean == pytest.approx(row.mean(), rel=1e-12, abs=1e-12)
-        assert sd == pytest.approx(0 if np.ptp(row) == 0 else row.std(), rel=1e-9)
-        assert sparse == (
-            None if sparsity(row) is None else pytest.approx(sparsity(row), rel=1e-7, abs=1e-12)
-        )
-        if np.ptp(row) == 0:
-            assert (skewness, kurtosis) == (None, None)
-            continue
-        away = row - row.mean()  # SciPy refuses data that are nearly constant
-        scale = np.abs(away).max()
-        assert skewness == pytest.approx(scipy.stats.skew(away / scale), rel=1e-7, abs=1e-7)
-        assert kurtosis == pytest.approx(scipy.stats.kurtosis(away / scale), rel=1e-7, abs=1e-7)
+    for row, (mean, sd, skewness, kurtosis, sparse) in zip(values, rows, strict=True):
+        whole = moments_of(row)
+        exact = merged([moments_of(row[shards == shard]) for shard in np.unique(shards)])
+        assert [each.exact for each in exact.central.values()] == [
+            each.exact for each in whole.central.values()
+        ]
+        assert mean == exact.mean
+        assert sparse == sparsity(exact)
+        if (row == row[0]).all():
+            assert (sd, skewness, kurtosis) == (0, None, None)
+        else:
+            assert sd == (exact.central[2] / count).sqrt()
+            assert (skewness, kurtosis) == shape(exact)
+
+
+@pytest.mark.parametrize("kind", ["normal", "rectified", "one image"])
+def test_what_exact_arithmetic_gives_is_what_scipy_calls_so(kind):
+    row = KINDS[kind](np.random.default_rng(0), 300).astype(np.float32)
+    told = [float(figure.exact) for figure in shape(moments_of(row))]
+    wide = row.astype(np.float64)
+    assert told == pytest.approx([scipy.stats.skew(wide), scipy.stats.kurtosis(wide)])
 
 
 def test_selective_neurons_stand_out():

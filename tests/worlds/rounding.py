@@ -110,6 +110,10 @@ class Near:
         """The smaller of the two."""
         return Near(min(self.exact, Fraction(bound)), self.error)
 
+    def at_least(self, bound: Fraction | int) -> Near:
+        """The larger of the two."""
+        return Near(max(self.exact, Fraction(bound)), self.error)
+
     def __eq__(self, got: object) -> bool:
         if not isinstance(got, (int, float, np.number)) or not math.isfinite(got):
             return False
