@@ -171,7 +171,7 @@ def normal_log_tail(z: Near) -> Near:
 
 def hypergeometric_log_tail(population: int, marked: int, drawn: int, hits: int) -> Near:
     """``ln P(X >= hits)``, from binomials, as the macro of that name: hits are possible."""
-    tail = _tail(population, marked, drawn, hits)
+    tail = hypergeometric_tail(population, marked, drawn, hits)
     few, many = sorted((marked, drawn))
     if tail == 1:
         return Near(Fraction(0))
@@ -200,7 +200,8 @@ def _mass(population: int, marked: int, drawn: int, hits: int) -> Fraction:
     return Fraction(ways, math.comb(population, drawn))
 
 
-def _tail(population: int, marked: int, drawn: int, hits: int) -> Fraction:
+def hypergeometric_tail(population: int, marked: int, drawn: int, hits: int) -> Fraction:
+    """P(X >= hits), if hits are possible."""
     first, last = max(hits, marked + drawn - population, 0), min(marked, drawn)
     ways, term = 0, math.comb(marked, first) * math.comb(population - marked, drawn - first)
     for x in range(first, last + 1):
