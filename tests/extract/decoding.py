@@ -13,6 +13,7 @@ from pipeline.base.pixels import load_rgb, read_orientation
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import (
+    _crop_or_pad,
     decode_exact,
     decode_fast,
     normalise,
@@ -59,14 +60,19 @@ def reference(image: Image.Image, spec: ImageSpec = SPEC) -> torch.Tensor:
     return spec.transform(image.convert("RGB"))
 
 
-def weights(before: int, after: int, interpolation: str) -> np.ndarray:
-    """float64 [after, before]: an antialiased resize of one axis, as Pillow and torch define it."""
+def kernel_of(before: int, after: int, interpolation: str) -> np.ndarray:
+    """float64 [after, before]: the filter of an antialiased resize of one axis, at its pixels."""
     scale = before / after
     places = (np.arange(before) + 0.5 - (np.arange(after)[:, None] + 0.5) * scale) / max(scale, 1)
     x = np.abs(places)
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     cubic = np.where(x < 1, near, np.where(x < 2, far, 0))
-    kernel = np.maximum(1 - x, 0) if interpolation == "bilinear" else cubic
+    return np.maximum(1 - x, 0) if interpolation == "bilinear" else cubic
+
+
+def weights(before: int, after: int, interpolation: str) -> np.ndarray:
+    """float64 [after, before]: an antialiased resize of one axis, as Pillow and torch define it."""
+    kernel = kernel_of(before, after, interpolation)
     return kernel / kernel.sum(1, keepdims=True)
 
 
@@ -94,6 +100,65 @@ def levels_apart(data: bytes, spec: ImageSpec) -> int:
         overshoot = max(0.0, first.max() - 255, -first.min())
         wrongs.append(np.abs(second).sum(1).max() * (0.5 + e + overshoot) + 0.5 + e)
     return int(2 * max(wrongs))
+
+
+def assert_within(
+    result: torch.Tensor, pixels: torch.Tensor, spec: ImageSpec, padded: int, bits_16: bool = False
+) -> None:
+    """Every level is one that rounding allows, of two passes with one rounding each, along and then down.
+
+    What the exact sum of a pass is, and how far a computed one may be from it, leaves one level or, close
+    to a half, two; from those of the first pass the second goes on.
+
+    Args:
+        result: uint8 ``[3, height, width]``, after crop or padding.
+        pixels: uint8 ``[3, H, W]``, before.
+        spec: What was asked for.
+        padded: Pixels of an axis with zeros behind it, of images that are resized together.
+        bits_16: Weights may be of 16 bits, as torch's on the CPU; else they are float32.
+    """
+    height, width = pixels.shape[1:]
+    new_height, new_width = spec.resized(height, width)
+    kind = "bicubic" if spec.resizes_bicubic else "bilinear"
+    low = high = pixels.numpy().astype(np.float64)
+    for before, after in ((width, new_width), (height, new_height)):
+        kernel = kernel_of(before, after, kind)
+        matrix = kernel / kernel.sum(1, keepdims=True)
+        wrong = _wrong_sum(kernel, max(padded, before), bits_16)
+        positive, negative = np.maximum(matrix, 0).T, np.minimum(matrix, 0).T
+        low, high = (
+            low @ positive + high @ negative - wrong,
+            high @ positive + low @ negative + wrong,
+        )
+        low, high = (np.floor(level + 0.5).clip(0, 255).swapaxes(1, 2) for level in (low, high))
+    assert (high - low).max() < 255
+    least, most = (
+        _crop_or_pad(torch.from_numpy(level).to(torch.uint8), spec) for level in (low, high)
+    )
+    assert ((least <= result) & (result <= most)).all()
+
+
+def _wrong_sum(kernel: np.ndarray, padded: int, bits_16: bool) -> np.ndarray:
+    """How far a computed sum of weighted levels may be from the exact one: of each place, ``[after]``.
+
+    In float32 with roundoff u: how far a pixel is from a place is wrong by 3 roundings of at most the size
+    of the image, divided by how much the filter is widened, and 4 of itself; the kernel is at most 1.39
+    as steep (a cubic at 5/9), and its polynomial, whose terms are 4 at most and are multiplied by 2 at
+    most twice, adds 100 u. Two of it that should be zero may not be. Their sum, which all are divided
+    by, is wrong by what they are, and by the adding; then weighted levels are added.
+    16 bits hold a weight to half of a step: the largest weight takes at least 2^15 - 1/2 of them.
+    """
+    u = 2.0**-24
+    after, before = kernel.shape
+    taps, total, size = (kernel != 0).sum(1) + 2, kernel.sum(1), np.abs(kernel).sum(1)
+    each = 1.39 * (3 * u * before / max(before / after, 1) + 4 * u) + 100 * u
+    lengths = size / total
+    wrong = (taps * each * (1 + lengths) + padded * u * size * lengths) / total + 2 * u * lengths
+    wrong = 1.01 * 255 * (wrong + padded * u * lengths) + 256 * u
+    if bits_16:
+        largest = np.abs(kernel / total[:, None]).max()
+        wrong = wrong + 255 * taps * max(largest / (2**15 - 0.5), 2.0**-23)
+    return wrong
 
 
 def assert_close(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from decoding import assert_within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -46,6 +47,16 @@ def save(image: Image.Image, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def pixels_of(data: bytes) -> torch.Tensor:
+    (pixels,) = decode_jpegs([torch.frombuffer(bytearray(data), dtype=torch.uint8)])
+    return pixels
+
+
+def assert_one_of(result: torch.Tensor, data: bytes, spec: ImageSpec = SQUARE) -> None:
+    """What float32 may make of a file, beside others of up to 300 pixels."""
+    assert_within(result, pixels_of(data), spec, 300)
+
+
 def assemble(files: Sequence[bytes], spec: ImageSpec = SQUARE) -> torch.Tensor:
     decoder = make_decoder(spec)
     images, errors = decoder.assemble([decoder.decode(data) for data in files])
@@ -65,16 +76,16 @@ def assemble(files: Sequence[bytes], spec: ImageSpec = SQUARE) -> torch.Tensor:
     ],
 )
 def test_it_is_what_the_fast_way_gives(spec: ImageSpec) -> None:
-    """Within one grey level for each of the two passes: torch keeps weights in 16 bits."""
+    """As near as weights of 32 and of 16 bits let two passes be."""
     sizes = [(90, 61), (61, 90), (33, 200), (32, 32), (20, 11), (300, 150), (31, 33)]
     files = [save(make_photo(*size, seed=n)) for n, size in enumerate(sizes)]
     fast = torch.stack([decode_fast(data, spec, MAX_PIXELS) for data in files])
     ours = assemble(files, spec)
     assert ours.dtype == torch.uint8 and ours.shape == (len(files), 3, *spec.size_px)
     assert ours.is_contiguous(memory_format=torch.channels_last)
-    apart = (ours.int() - fast.int()).abs()
-    assert apart.max() <= 2
-    assert (apart > 0).float().mean() < 0.02
+    for data, one, other in zip(files, ours, fast, strict=True):
+        assert_one_of(one, data, spec)
+        assert_within(other, pixels_of(data), spec, 0, bits_16=True)
 
 
 @settings(max_examples=40)
@@ -90,8 +101,8 @@ def test_companions_change_nothing(sizes: list[tuple[int, int]], mode: str, how:
     images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in sizes]
     together = resize_together(images, spec)
     for image, result in zip(images, together, strict=True):
-        # sums in another order may fall on the other side of a half
-        assert (resize_together([image], spec)[0].int() - result.int()).abs().max() <= 1
+        for each in (result, resize_together([image], spec)[0]):  # but for sums close to a half
+            assert_within(each, image, spec, 70)
 
 
 def test_what_the_device_would_see_differently_is_decoded_by_the_cores() -> None:
@@ -117,7 +128,10 @@ def test_what_the_device_would_see_differently_is_decoded_by_the_cores() -> None
     mixed = [plain, *others.values(), save(photo.convert("L"))]
     images = assemble(mixed)
     for image, data in zip(images, mixed, strict=True):
-        assert (image.int() - decode_fast(data, SQUARE, MAX_PIXELS).int()).abs().max() <= 2
+        if isinstance(decoder.decode(data), Jpeg):
+            assert_one_of(image, data)
+        else:
+            assert torch.equal(image, decode_fast(data, SQUARE, MAX_PIXELS))
 
 
 def reason(data: bytes) -> str:
@@ -165,12 +179,14 @@ def test_one_bad_file_spoils_no_other() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few or many at a time, the result is the same."""
+    """Few or many at a time, the result is the same, but for sums close to a half."""
     sizes = [(90, 61), (33, 200), (200, 33), (64, 64), (61, 90)]
     files = [save(make_photo(*size, seed=n)) for n, size in enumerate(sizes)]
-    whole = assemble(files)
+    images = [*assemble(files)]
     monkeypatch.setattr(decode_device, "GROUP_BYTES", 1)
-    assert (assemble(files).int() - whole.int()).abs().max() <= 1
+    images += assemble(files)
+    for image, data in zip(images, 2 * files, strict=True):
+        assert_one_of(image, data)
 
 
 def test_only_cuda_decodes() -> None:
