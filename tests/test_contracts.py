@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 import re
@@ -219,3 +220,35 @@ def test_a_record_of_ours_has_named_fields():
         if "dict[str, Any]" in path.read_text(encoding="utf-8")
     }
     assert sorted(found - OF_OTHERS.keys()) == []
+
+
+LOOSE = {"approx", "assert_allclose", "allclose", "isclose"}
+
+
+def loose_ends(path):
+    """Tolerances that were chosen, in properties of a file and in functions that they call there."""
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = {f.name: f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef)}
+    names = [
+        n for n, f in functions.items() if any("given(" in ast.unparse(d) for d in f.decorator_list)
+    ]
+    for name in names:  # grows
+        nodes = list(ast.walk(functions[name]))
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if called in functions and called not in names:
+                names.append(called)
+            if called in LOOSE or ast.unparse(call.func) == "torch.testing.assert_close":
+                yield f"{path.name}:{call.lineno} {called}"
+        for claim in (node for node in nodes if isinstance(node, ast.Assert)):
+            for part in ast.walk(claim):
+                value = getattr(part, "value", None)
+                if isinstance(value, float) and 0 < abs(value) < 1e-3:
+                    yield f"{path.name}:{claim.lineno} {value}"
+
+
+def test_properties_hold_within_derived_bounds():
+    """A number that is true of what was tried is not yet true of all: ``tests/worlds/rounding.py``."""
+    files = [p for p in (ROOT / "tests").rglob("test_*.py") if "@given" in p.read_text("utf-8")]
+    assert len(files) > 20
+    assert [end for path in files for end in loose_ends(path)] == []

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.base.errors import ExampleError
-from pipeline.base.pixels import load_rgb, read_orientation
+from pipeline.base.pixels import UPRIGHT, load_rgb, read_orientation
 from pipeline.base.settings import MAX_PIXELS
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.extract.decode import (
@@ -23,7 +23,6 @@ from pipeline.extract.image_file import open_header
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 SPEC = ImageSpec((64, 64), MEAN, STD)
-GREY_LEVEL = 1 / 255 / np.array(STD)  # in normalised units, of each channel: about 0.015
 WAYS = [decode_fast, decode_exact]
 
 
@@ -85,13 +84,9 @@ def levels_apart(data: bytes, spec: ImageSpec) -> int:
     the exact value, whichever axis comes first, and two ways are within twice that. Without overshoot
     that is 2.4 at most, two whole levels.
     """
-    image = open_header(data, 10**9)
-    pixels = np.asarray(load_rgb(image, data), np.float64)
-    if read_orientation(image) >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+    pixels = upright(data).transpose(1, 2, 0)
     height, width = spec.resized(*pixels.shape[:2])
-    cubic = spec.resize_mode == "shortest" and spec.size_px[0] != spec.size_px[1]
-    kind = "bicubic" if cubic else spec.interpolation
+    kind = "bicubic" if spec.resizes_bicubic else "bilinear"
     down, along = weights(len(pixels), height, kind), weights(pixels.shape[1], width, kind)
     e = max(255 * (np.abs(w) > 0).sum(1).max() * np.abs(w).max() / 2**15 for w in (down, along))
     firsts = np.einsum("yh,hwc->ywc", down, pixels), np.einsum("xw,hwc->hxc", along, pixels)
@@ -102,40 +97,52 @@ def levels_apart(data: bytes, spec: ImageSpec) -> int:
     return int(2 * max(wrongs))
 
 
-def assert_within(
-    result: torch.Tensor, pixels: torch.Tensor, spec: ImageSpec, padded: int, bits_16: bool = False
-) -> None:
-    """Every level is one that rounding allows, of two passes with one rounding each, along and then down.
+def upright(data: bytes) -> np.ndarray:
+    """Levels ``[3, H, W]`` of a file, float64."""
+    image = open_header(data, 10**9)
+    rgb = load_rgb(image, data)
+    step = UPRIGHT.get(read_orientation(image))
+    return np.asarray(rgb if step is None else rgb.transpose(step), np.float64).transpose(2, 0, 1)
 
-    What the exact sum of a pass is, and how far a computed one may be from it, leaves one level or, close
-    to a half, two; from those of the first pass the second goes on.
+
+def is_within(
+    result: torch.Tensor,
+    pixels: np.ndarray,
+    spec: ImageSpec,
+    padded: int = 0,
+    bits_16: bool = False,
+    down_first: bool = False,
+) -> bool:
+    """Whether every level is one that rounding allows, of two passes, along and then down.
+
+    The exact sum of a pass, and how far a computed one may be from it, leave one level or, close to a
+    half, two; from those of the first pass the second goes on.
 
     Args:
-        result: uint8 ``[3, height, width]``, after crop or padding.
-        pixels: uint8 ``[3, H, W]``, before.
+        result: Whole levels ``[3, height, width]``, after crop or padding.
+        pixels: Levels ``[3, H, W]``, before.
         spec: What was asked for.
         padded: Pixels of an axis with zeros behind it, of images that are resized together.
         bits_16: Weights may be of 16 bits, as torch's on the CPU; else they are float32.
+        down_first: The other way round.
     """
-    height, width = pixels.shape[1:]
-    new_height, new_width = spec.resized(height, width)
     kind = "bicubic" if spec.resizes_bicubic else "bilinear"
-    low = high = pixels.numpy().astype(np.float64)
-    for before, after in ((width, new_width), (height, new_height)):
+    axes = list(zip(pixels.shape[1:], spec.resized(*pixels.shape[1:]), strict=True))
+    low = high = pixels if down_first else pixels.swapaxes(1, 2)
+    for before, after in axes if down_first else axes[::-1]:  # of each pass, the axis in the middle
         kernel = kernel_of(before, after, kind)
         matrix = kernel / kernel.sum(1, keepdims=True)
-        wrong = _wrong_sum(kernel, max(padded, before), bits_16)
-        positive, negative = np.maximum(matrix, 0).T, np.minimum(matrix, 0).T
+        wrong = _wrong_sum(kernel, max(padded, before), bits_16)[:, None]
+        positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
         low, high = (
-            low @ positive + high @ negative - wrong,
-            high @ positive + low @ negative + wrong,
+            positive @ low + negative @ high - wrong,
+            positive @ high + negative @ low + wrong,
         )
         low, high = (np.floor(level + 0.5).clip(0, 255).swapaxes(1, 2) for level in (low, high))
-    assert (high - low).max() < 255
-    least, most = (
-        _crop_or_pad(torch.from_numpy(level).to(torch.uint8), spec) for level in (low, high)
-    )
-    assert ((least <= result) & (result <= most)).all()
+    if not down_first:
+        low, high = low.swapaxes(1, 2), high.swapaxes(1, 2)
+    least, most = (_crop_or_pad(torch.tensor(x, dtype=torch.uint8), spec) for x in (low, high))
+    return bool(((least <= result) & (result <= most)).all())
 
 
 def _wrong_sum(kernel: np.ndarray, padded: int, bits_16: bool) -> np.ndarray:
@@ -164,14 +171,17 @@ def _wrong_sum(kernel: np.ndarray, padded: int, bits_16: bool) -> np.ndarray:
 def assert_close(
     one: torch.Tensor, other: torch.Tensor, data: bytes, spec: ImageSpec = SPEC
 ) -> None:
-    """As close as two ways to resize can be shown to be."""
+    """As close to exact arithmetic, and to each other, as two ways to resize can be shown to be."""
     assert one.shape == other.shape
-    levels = (one - other).abs().numpy() / GREY_LEVEL[:, None, None]
-    apart = levels_apart(data, spec)
-    assert levels.max() <= apart + 0.01
-    if apart == 2 and levels.size > 1000:
-        # four roundings, each wrong by 1 / 12 in the mean square: E |d| <= sqrt(4 / 12)
-        assert levels.mean() <= 0.58
+    mean, sd = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
+    levels = [((way * sd + mean) * 255).round() for way in (one, other)]
+    assert (levels[0] - levels[1]).abs().max() <= levels_apart(data, spec)
+    for way in (
+        levels
+    ):  # Pillow goes first along what is cheaper, and ours resizes an image as it is stored
+        assert any(
+            is_within(way, upright(data), spec, bits_16=True, down_first=d) for d in (False, True)
+        )
 
 
 def reason(way: Any, data: bytes, max_pixels: int = MAX_PIXELS, spec: ImageSpec = SPEC) -> str:

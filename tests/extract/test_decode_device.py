@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from decoding import assert_within
+from decoding import is_within, upright
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -47,16 +47,6 @@ def save(image: Image.Image, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def pixels_of(data: bytes) -> torch.Tensor:
-    (pixels,) = decode_jpegs([torch.frombuffer(bytearray(data), dtype=torch.uint8)])
-    return pixels
-
-
-def assert_one_of(result: torch.Tensor, data: bytes, spec: ImageSpec = SQUARE) -> None:
-    """What float32 may make of a file, beside others of up to 300 pixels."""
-    assert_within(result, pixels_of(data), spec, 300)
-
-
 def assemble(files: Sequence[bytes], spec: ImageSpec = SQUARE) -> torch.Tensor:
     decoder = make_decoder(spec)
     images, errors = decoder.assemble([decoder.decode(data) for data in files])
@@ -84,8 +74,9 @@ def test_it_is_what_the_fast_way_gives(spec: ImageSpec) -> None:
     assert ours.dtype == torch.uint8 and ours.shape == (len(files), 3, *spec.size_px)
     assert ours.is_contiguous(memory_format=torch.channels_last)
     for data, one, other in zip(files, ours, fast, strict=True):
-        assert_one_of(one, data, spec)
-        assert_within(other, pixels_of(data), spec, 0, bits_16=True)
+        pixels = upright(data)
+        assert is_within(one, pixels, spec, padded=300)
+        assert is_within(other, pixels, spec, bits_16=True)
 
 
 @settings(max_examples=40)
@@ -102,7 +93,7 @@ def test_companions_change_nothing(sizes: list[tuple[int, int]], mode: str, how:
     together = resize_together(images, spec)
     for image, result in zip(images, together, strict=True):
         for each in (result, resize_together([image], spec)[0]):  # but for sums close to a half
-            assert_within(each, image, spec, 70)
+            assert is_within(each, image.numpy().astype(float), spec, padded=70)
 
 
 def test_what_the_device_would_see_differently_is_decoded_by_the_cores() -> None:
@@ -129,7 +120,7 @@ def test_what_the_device_would_see_differently_is_decoded_by_the_cores() -> None
     images = assemble(mixed)
     for image, data in zip(images, mixed, strict=True):
         if isinstance(decoder.decode(data), Jpeg):
-            assert_one_of(image, data)
+            assert is_within(image, upright(data), SQUARE, padded=60)
         else:
             assert torch.equal(image, decode_fast(data, SQUARE, MAX_PIXELS))
 
@@ -186,7 +177,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_device, "GROUP_BYTES", 1)
     images += assemble(files)
     for image, data in zip(images, 2 * files, strict=True):
-        assert_one_of(image, data)
+        assert is_within(image, upright(data), SQUARE, padded=200)
 
 
 def test_only_cuda_decodes() -> None:
