@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from pipeline.base.display import print_table, say
+from pipeline.base.display import complain, print_table, say
 from pipeline.base.fields import find_field
 from pipeline.base.progress import choose_progress
+from pipeline.base.ranks import find_rank
 from pipeline.base.settings import (
     ExtractConfig,
     FolderOptions,
@@ -131,6 +133,20 @@ def extract(
         bool,
         typer.Option("--dry-run", help="Estimate time and disk space from some images, then stop."),
     ] = False,
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            help="Which of several processes this is, from 0: it does every n-th shard. If not given: what "
+            "torchrun, SLURM or Kubernetes says (RANK, SLURM_PROCID, JOB_COMPLETION_INDEX)."
+        ),
+    ] = None,
+    world_size: Annotated[
+        int | None,
+        typer.Option(
+            help="How many processes there are; 1 takes all shards. If not given: what torchrun or SLURM says "
+            "(WORLD_SIZE, SLURM_NTASKS)."
+        ),
+    ] = None,
 ) -> None:
     """Run a model over a dataset and write activations. Repeat it to resume."""
     if dry_run:
@@ -138,9 +154,20 @@ def extract(
 
         say(*str(estimate(config)).splitlines())
         return
+    from pipeline.base.storage import Store
     from pipeline.extract.run import extract as run_extract
+    from pipeline.tables.datasets import read_dataset
 
-    done = run_extract(config, choose_progress())
+    ours = find_rank(os.environ, rank, world_size)
+    ordinals = None
+    if ours is not None:
+        shards = read_dataset(Store(config.warehouse), config.dataset).shards
+        ordinals = [shard.ordinal for shard in ours.share(shards)]
+        complain(
+            f"Rank {ours.rank} of {ours.world_size} ({ours.said_by}): {len(ordinals)} of the "
+            f"{len(shards)} shards. --world-size 1 takes all."
+        )
+    done = run_extract(config, choose_progress(), ordinals)
     rate = done.read_count / done.seconds if done.seconds else 0.0
     say(
         f"run {done.run_id}: {done.read_count} read = {done.written_count} written + "
