@@ -35,17 +35,20 @@ def connect(
         settings: Parameters of the labelling views; those of the last build if None.
         unrestricted: Everything that DuckDB can do: read and write any file, attach, set options.
 
-    A dataset or a run that cannot be read is left out, with a warning that says what to do.
+    A dataset or a run that cannot be read is left out, with a warning that says what to do; so is said which
+    runs keep no activations, or a share.
 
     Raises:
         WarehouseError: There is no dataset, or none that can be read.
     """
     from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.not_kept import MADE_FROM_ALL, tell_not_kept
     from pipeline.warehouse.stale import tell_stale
     from pipeline.warehouse.views import MATERIALISED
 
     connection = connect(warehouse, settings, unrestricted=unrestricted)
     tell_stale(connection, MATERIALISED)
+    tell_not_kept(connection, MADE_FROM_ALL)
     return connection
 
 

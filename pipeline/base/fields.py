@@ -12,6 +12,7 @@ import difflib
 import inspect
 import math
 import os
+import re
 import sys
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -30,7 +31,7 @@ from typing import (
     get_type_hints,
 )
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, MinLen, Predicate
 
 from pipeline.base.errors import ConfigError
 
@@ -52,6 +53,17 @@ class Settings:
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+class Spelled(Predicate):
+    """A bound of a text: how it is spelled."""
+
+    def __init__(self, pattern: str, words: str) -> None:
+        """The whole text fits a regular expression; and what it must be, for a person."""
+        super().__init__(lambda text: re.fullmatch(pattern, text) is not None)
+        object.__setattr__(self, "words", words)
+
+    words: str
 
 
 @dataclass(frozen=True)
@@ -234,6 +246,8 @@ def _holds(bound: Any, value: Any) -> bool:
         return bool(value <= cast(Any, bound.le))
     if isinstance(bound, MinLen):
         return len(value) >= bound.min_length
+    if isinstance(bound, Spelled):
+        return bool(bound.func(value))
     raise TypeError(f"no rule for the bound {bound!r}")
 
 
@@ -246,6 +260,8 @@ def _describe(kind: Any) -> str:
     if origin is Annotated:
         bounds = _say_bounds(parts[1:])
         least = next((b.min_length for b in parts[1:] if isinstance(b, MinLen)), 0)
+        if spelled := next((b for b in parts[1:] if isinstance(b, Spelled)), None):
+            return spelled.words
         return (
             _describe(parts[0])
             + (f", {bounds}" if bounds else "")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from pipeline.base.fields import Settings
+from pipeline.base.fields import Settings, Spelled
 
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels; larger ones are rejected from their header alone."""
@@ -23,6 +23,13 @@ MAX_REJECT_FRAC = 0.25
 
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
+Stored = Annotated[
+    str,
+    Spelled(
+        r"auto|positive|all|none|top:0?\.(?=\d*[1-9])\d{1,6}",
+        "auto, positive, all, none, or top:FRAC with a share between 0 and 1, as top:0.01",
+    ),
+]
 
 SourceName = Literal["img2dataset", "wit", "wit-base", "folder", "webdataset", "openmoji"]
 LabelOrigin = Literal["stimulus", "texts", "similarity"]
@@ -86,9 +93,10 @@ class ExtractConfig(Settings):
     """Images with more pixels than this are rejected from their header, before they cost memory."""
     max_reject_frac: Share = MAX_REJECT_FRAC
     """Largest share of rejected examples that a shard may have before it fails as a whole."""
-    store: Literal["auto", "positive", "all"] = "auto"
+    store: Stored = "auto"
     """Which activations are stored: ``positive`` keeps those above zero, ``all`` keeps all, ``auto`` decides by
-    layer."""
+    layer, ``top:0.01`` keeps the strongest hundredth of each neuron in each shard, ``none`` keeps none;
+    statistics, top examples and samples are kept in any case."""
     activation_dtype: Literal["float16", "float32"] = "float16"
     """Number type that activations are stored as."""
     top_k: Count = 100

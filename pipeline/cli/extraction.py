@@ -108,6 +108,7 @@ def layers(
     """
     from pipeline.clip.layers import PRESETS, list_layers
     from pipeline.clip.model import describe_model, load_clip
+    from pipeline.extract.kept import choose_kept
 
     clip = load_clip(model)
     rows = (
@@ -117,7 +118,7 @@ def layers(
             layer.kind,
             layer.unit_count,
             f"{layer.spec.point}:{layer.spec.pooling}",
-            "positive" if layer.is_rectified else "all",
+            choose_kept("auto", layer.is_rectified),
         )
         for layer in list_layers(clip)
     )

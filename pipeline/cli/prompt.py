@@ -28,6 +28,7 @@ from pipeline.cli.prompt_words import SqlCompleter
 from pipeline.cli.query import answer
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.interrupts import lend_signals, watch_questions
+from pipeline.warehouse.not_kept import tell_not_kept
 from pipeline.warehouse.stale import STALE_VARIABLE, tell_stale, views_of_query, why_stale
 
 HELP = (
@@ -70,8 +71,10 @@ def open_prompt(warehouse: str, form: str, out: Path | None, stale: str | None) 
             )
 
         def reply(query: str) -> None:
+            asked = views_of_query(connection, query)
             if must_stop:
-                tell_stale(connection, views_of_query(connection, query), "stop")
+                tell_stale(connection, asked, "stop")
+            tell_not_kept(connection, asked)
             answer(connection, warehouse, query, form, None)
 
         converse(make_session(connection), reply)

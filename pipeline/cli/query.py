@@ -24,6 +24,7 @@ from pipeline.base.faults import explain_fault, first_line
 from pipeline.base.outputs import new_file
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.files import ForbiddenError
+from pipeline.warehouse.not_kept import tell_not_kept
 from pipeline.warehouse.stale import tell_stale, views_of_query
 
 _ROW_GROUP = 122_880
@@ -52,7 +53,9 @@ def run_query(
     if not query.strip(" \n\t;"):
         raise ConfigError("The query is empty.", "Try: neurons sql 'from neuron_labels limit 5'")
     with connect(warehouse) as connection:
-        tell_stale(connection, views_of_query(connection, query), stale)
+        asked = views_of_query(connection, query)
+        tell_stale(connection, asked, stale)
+        tell_not_kept(connection, asked)
         answer(connection, warehouse, query, form, out)
 
 

@@ -25,6 +25,7 @@ from pipeline.evidence.matrix import (
     RunLayer,
     iter_blocks,
     list_layers,
+    list_whole_layers,
     load_embeddings,
     read_embeddings,
     sample_ids,
@@ -243,7 +244,7 @@ def compute_contrasting_examples(
     Low is at or below the neuron's (lower) median over the images looked at, which is 0 for a neuron
     that is at rest for half of them. Its top examples are never among them.
     """
-    for layer in list_layers(connection):
+    for layer in list_whole_layers(connection):
         ids = sample_ids(connection, layer.dataset, layer.run_id, CONTRAST_IMAGES)
         top, means = {}, {}
         for item in iter_top_examples(connection, layer):

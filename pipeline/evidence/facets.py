@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.evidence.matrix import Block, RunLayer, example_ids, iter_blocks, list_layers
+from pipeline.evidence.matrix import Block, RunLayer, example_ids, iter_blocks, list_whole_layers
 from pipeline.evidence.strata import SURROGATES, Stratum, gather_strata, read_pairs, read_strata
 from pipeline.tables.computed import DERIVED
 
@@ -124,7 +124,7 @@ def compute_facet_aurocs(
     strata: dict[int, Stratum] = {}
     draws, ids = _Draws(), np.empty(0, np.int64)
     with gather_strata(connection):
-        for layer in list_layers(connection):
+        for layer in list_whole_layers(connection):
             pairs = read_pairs(connection, layer)
             if not len(pairs["unit"]):
                 continue

@@ -30,6 +30,8 @@ class RunLayer:
     unit_count: int
     tower: str = "visual"
     """``visual`` or ``text``: a text tower reads the texts that tell what an image shows."""
+    is_cut: bool = False
+    """A share of each neuron's activations is stored, or none; else what is not stored is zero or below."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,20 @@ def list_layers(
     """The layers of all runs, or of one, in order of dataset, run and layer."""
     rows = connection.execute(
         """
-        select dataset, run_id, model_id, layer, unit_count, tower from stg_layers
+        select dataset, run_id, model_id, layer, unit_count, tower, is_cut from stg_layers
         where coalesce(dataset = $dataset, true) and coalesce(run_id = $run_id, true)
         order by dataset, run_id, layer
         """,
         {"dataset": dataset, "run_id": run_id},
     ).fetchall()
     return [RunLayer(*row) for row in rows]
+
+
+def list_whole_layers(
+    connection: duckdb.DuckDBPyConnection, dataset: str | None = None, run_id: str | None = None
+) -> list[RunLayer]:
+    """Those of `list_layers` whose activations can be computed with: what is absent counts as 0."""
+    return [layer for layer in list_layers(connection, dataset, run_id) if not layer.is_cut]
 
 
 def example_ids(

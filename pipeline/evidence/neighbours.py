@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.evidence.matrix import RunLayer, iter_blocks, list_layers, shared_ids
+from pipeline.evidence.matrix import RunLayer, iter_blocks, list_whole_layers, shared_ids
 from pipeline.tables.computed import DERIVED
 
 NEIGHBOURS = 10
@@ -182,7 +182,7 @@ def compute_neuron_neighbours(
         budget: Products of two activations; see `BUDGET`.
         max_bytes: Size of a block; two of them are held.
     """
-    layers = list_layers(connection)
+    layers = list_whole_layers(connection)
     pairs = [
         pair
         for pair in combinations_with_replacement(layers, 2)

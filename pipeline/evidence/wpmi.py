@@ -20,7 +20,7 @@ from pipeline.evidence.matrix import (
     RunLayer,
     example_ids,
     iter_blocks,
-    list_layers,
+    list_whole_layers,
     load_embeddings,
 )
 from pipeline.extract.ranking import order_keys
@@ -85,7 +85,7 @@ def compute_soft_wpmi(
     A neuron that is never above zero on either half has no row: its top images say nothing. If fewer
     than 100 images excite it, images at rest fill up its top set, by example_id.
     """
-    for layer in list_layers(connection):
+    for layer in list_whole_layers(connection):
         names, concepts = _read_concepts(connection, layer)
         if not names:
             continue

@@ -164,6 +164,7 @@ class ShardWork:
                 self.config.top_k,
                 self._memory_budget,
                 self._table_threads,
+                len(plan.examples),
             )
             yield plan
 

@@ -16,6 +16,7 @@ from pipeline.base.settings import ExtractConfig, digest
 from pipeline.base.storage import Store
 from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
+from pipeline.extract.kept import choose_kept
 from pipeline.extract.results import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, run_folder
 from pipeline.tables.runs import RunConfig, RunIdentity, RunRecord, has_run, read_run, run_path
@@ -51,9 +52,8 @@ def choose_outputs(config: ExtractConfig, clip: Clip) -> tuple[LayerOutput, ...]
     """
     outputs = []
     for layer in resolve_layers(clip, config.layers):
-        auto = "positive" if layer.is_rectified else "all"
-        keep = auto if config.store == "auto" else config.store
-        outputs.append(LayerOutput(layer, keep, DTYPES[config.activation_dtype]))
+        kept = choose_kept(config.store, layer.is_rectified)
+        outputs.append(LayerOutput(layer, kept, DTYPES[config.activation_dtype]))
     return tuple(outputs)
 
 

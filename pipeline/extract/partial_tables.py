@@ -10,8 +10,9 @@ import pyarrow as pa
 import torch
 
 from pipeline.extract.primitives import find_true
+from pipeline.extract.ranking import ranks_within
 from pipeline.extract.reservoir import BIN_COUNT, OCTAVES, Samples
-from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, Top, ranks_within
+from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, Top
 from pipeline.tables.schema import TABLES
 
 SAMPLES_PER_ROW_GROUP = 1 << 15

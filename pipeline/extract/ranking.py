@@ -89,3 +89,10 @@ def find_extremes(
         rows, taken = take_first(starts, kept)
         found[polarity] = (rows, ((ends.flatten().index_select(0, taken) & low_bits) ^ flip).long())
     return found
+
+
+def ranks_within(unit: torch.Tensor) -> torch.Tensor:
+    """Position of each entry within its run of equal values, from 0; ``unit`` is sorted, on the CPU."""
+    counts = torch.bincount(unit)
+    starts = counts.cumsum(0) - counts
+    return torch.arange(len(unit)) - starts.index_select(0, unit)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.clip.hooks import Layer
+from pipeline.extract.kept import is_one_sided
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
@@ -17,8 +18,13 @@ class LayerOutput:
 
     layer: Layer
     store: str
-    """``positive`` or ``all``."""
+    """``positive``, ``all``, ``none`` or ``top:FRAC``; see `kept`."""
     dtype: torch.dtype
+
+    @property
+    def is_one_sided(self) -> bool:
+        """See `kept.is_one_sided`."""
+        return is_one_sided(self.store, self.layer.is_rectified)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.extract.device import to_host
-from pipeline.extract.ranking import find_extremes, order_values
+from pipeline.extract.ranking import find_extremes, order_values, ranks_within
 from pipeline.extract.reservoir import (
     Samples,
     bins_of,
@@ -252,10 +252,3 @@ def _merge_moments(parts: torch.Tensor) -> torch.Tensor:
     merged[9] += (3 * away * squares + count * away**3).sum(0)
     merged[10] += (4 * away * cubes + 6 * away**2 * squares + count * away**4).sum(0)
     return merged
-
-
-def ranks_within(unit: torch.Tensor) -> torch.Tensor:
-    """Position of each entry within its run of equal values, from 0; ``unit`` is sorted."""
-    counts = torch.bincount(unit)
-    starts = counts.cumsum(0) - counts
-    return torch.arange(len(unit)) - starts.index_select(0, unit)

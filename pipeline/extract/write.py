@@ -15,12 +15,21 @@ import torch
 
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store, partition
-from pipeline.extract.activation_file import write_activations
+from pipeline.extract.activation_file import write_activations, write_strongest
 from pipeline.extract.device import beside
+from pipeline.extract.kept import (
+    NONE,
+    Kept,
+    count_kept,
+    find_strongest,
+    is_share,
+    merge_strongest,
+)
 from pipeline.extract.partial_tables import PartialTable, partial_tables
 from pipeline.extract.ranking import are_finite
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import Partials, merge, sketch
+from pipeline.tables.columns import EXAMPLE_ID_BITS
 from pipeline.tables.datasets import Shard, shard_file
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
@@ -42,6 +51,7 @@ class ShardWriter:
         top_k: Rows of ``shard_top`` for each neuron and polarity.
         memory_budget: Bytes of activations to hold before a part is written.
         threads: Where layers and tables are written side by side; one after the other if None.
+        most_examples: Examples that the shard has at most: some may yet be rejected.
     """
 
     store: Store
@@ -52,6 +62,7 @@ class ShardWriter:
     top_k: int
     memory_budget: int
     threads: ThreadPoolExecutor | None = None
+    most_examples: int = 1 << EXAMPLE_ID_BITS
     files: list[FileEntry] = field(default_factory=list)
     added_count: int = 0
     canonical_count: int = 0
@@ -64,6 +75,7 @@ class ShardWriter:
         self._held_bytes = 0
         self._parts = 0
         self._partials: dict[str, list[Partials]] = {o.layer.name: [] for o in self.outputs}
+        self._strongest: dict[str, list[Kept]] = {o.layer.name: [] for o in self.outputs}
 
     def add(self, results: Results) -> None:
         """Take one batch. Examples of a shard come in ascending order of example_id.
@@ -90,6 +102,8 @@ class ShardWriter:
     def finish(self) -> list[FileEntry]:
         """Write what is left and the partials. Returns the files, for the manifest."""
         self._write_part(is_whole=self._parts == 0)
+        shares = [output for output in self.outputs if is_share(output.store)]
+        self.files += self._each(self._write_share, shares)
         self.files += self._each(self._write_partials, self._partial_tables())
         for output in self.outputs:
             self._drop_leftover_parts(f"activations/{partition(layer=output.layer.name)}")
@@ -113,7 +127,7 @@ class ShardWriter:
         for output, (entry, partials) in zip(
             self.outputs, self._each(work, self.outputs), strict=True
         ):
-            self.files.append(entry)
+            self.files += entry
             self._partials[output.layer.name].append(partials)
         vectors = [r.embeddings for r in held]
         embeddings = torch.cat(vectors) if vectors else torch.zeros(0, 1, dtype=torch.float16)
@@ -138,18 +152,34 @@ class ShardWriter:
         is_duplicate: torch.Tensor,
         is_whole: bool,
         output: LayerOutput,
-    ) -> tuple[FileEntry, Partials]:
-        """A layer's activations of a part, into a file, and their partials."""
+    ) -> tuple[list[FileEntry], Partials]:
+        """A layer's activations of a part, into a file if they are kept so, and their partials."""
         name = output.layer.name
         columns = [r.pooled[name].T for r in held]
         empty = torch.zeros(output.layer.unit_count, 0, dtype=output.dtype)
         with beside(columns[0].device if columns else empty.device):
             values = torch.cat(columns, dim=1) if columns else empty  # unit-major, contiguous
             there = (values, ids.to(values.device), is_duplicate.to(values.device))
-            part = sketch(*there, self.top_k, output.store == "positive", is_whole).to_host()
+            part = sketch(*there, self.top_k, output.is_one_sided, is_whole).to_host()
+            if is_share(output.store):  # of the whole shard: its file is written when that is known
+                most = count_kept(output.store, self.most_examples)
+                strongest = find_strongest(values, ids, most, output.is_one_sided)
+                self._strongest[name].append(strongest)
+            if output.store == NONE or is_share(output.store):
+                return [], part
             rel = self._part_file(f"activations/{partition(layer=name)}")
             rows, written = write_activations(self.store, rel, values, ids, output.store)
-        return make_entry("activations", rel, rows, written, name), part
+        return [make_entry("activations", rel, rows, written, name)], part
+
+    def _write_share(self, output: LayerOutput) -> FileEntry:
+        """A layer's strongest activations of the shard."""
+        name = output.layer.name
+        kept = merge_strongest(
+            self._strongest.pop(name), count_kept(output.store, self.added_count)
+        )
+        rel = self._part_file(f"activations/{partition(layer=name)}", 0)
+        rows, written = write_strongest(self.store, rel, output.layer.unit_count, kept)
+        return make_entry("activations", rel, rows, written, name)
 
     def _partial_tables(self) -> Iterator[tuple[str, PartialTable]]:
         """Layer by layer, so that the tables of one are held at a time, unless threads ask for more."""

@@ -141,8 +141,9 @@ def _find_examples(
         ),
 
         least as (
-            select coalesce(min(activation_min) >= 0, false) as is_never_negative
+            select coalesce(min(activation_min) >= 0, false) and not any_value(is_cut) as is_never_negative
             from stg_neuron_moments
+            inner join stg_layers using (dataset, run_id, layer)
             where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
         )
 

@@ -56,6 +56,10 @@ class Label:
     """Hypergeometric p of its enrichment there, which decides about the label."""
     has_similarity: bool
     """Whether soft-WPMI could choose: the run's own similarity was computed, and marts built."""
+    store: str
+    """What the run keeps of the layer, as in ``layers``."""
+    is_cut: bool
+    """Too little for any method but enrichment."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,12 @@ select
         select 1 from raw_soft_wpmi
         where raw_soft_wpmi.dataset = $dataset and raw_soft_wpmi.run_id = $run_id
     ) as has_similarity,
+    layers.store, layers.is_cut,
 from neuron_labels
+inner join layers
+    on
+        neuron_labels.dataset = layers.dataset and neuron_labels.run_id = layers.run_id
+        and neuron_labels.layer = layers.layer
 left join label_candidates as tested
     on
         neuron_labels.dataset = tested.dataset and neuron_labels.run_id = tested.run_id

@@ -23,6 +23,7 @@ from pipeline.report.run_report import (
     RunFacts,
 )
 from pipeline.report.thumbnails import Picture, read_pictures
+from pipeline.warehouse.not_kept import explain_cut
 from pipeline.warehouse.views import load_views
 
 if TYPE_CHECKING:
@@ -137,6 +138,12 @@ def _warnings(ask: Asker, run: RunFacts, coverage: Coverage, baselines: Baseline
             f"The run is not whole: {run.pending_shard_count} shards are pending, "
             f"{run.failed_shard_count} failed."
         )
+    cut = ask.connection.execute(
+        "select distinct store from layers where dataset = $dataset and run_id = $run_id and is_cut "
+        "order by store",
+        ask.where,
+    ).fetchall()
+    found += [explain_cut(store) for (store,) in cut]
     if not coverage.text_image_count:
         found.append("No image has any text, so texts name no concept.")
     permuted, promised = baselines.permuted_frac, baselines.max_q * baselines.labelled_frac

@@ -113,11 +113,11 @@ qualify
         partition by concept, category
         order by
             agreement desc, multimodality_index desc nulls last, score desc,
-            clarity desc nulls last, layer, unit
+            if(score is null, q_value, 0), clarity desc nulls last, layer, unit
     ) = 1
 order by
-    agreement desc, multimodality_index desc nulls last, score desc, clarity desc nulls last,
-    layer, unit
+    agreement desc, multimodality_index desc nulls last, score desc,
+    if(score is null, q_value, 0), clarity desc nulls last, layer, unit
 limit $count
 """
 

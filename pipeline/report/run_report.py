@@ -159,12 +159,12 @@ class Evidence:
     unit: int
     concept: str
     category: str
-    score: float
+    score: float | None
     q_value: float
     runner_up: str | None
     margin: float | None
     """Of the score, over the runner-up."""
-    agreement: int
+    agreement: int | None
     """Methods that choose it."""
     multimodality_index: float | None
     """Of the Halle Berry test: over forms that are known, else over forms that are guessed."""

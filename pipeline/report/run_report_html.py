@@ -71,7 +71,7 @@ def _line(row: NeuronFacts, cards: Mapping[tuple[str, int], str]) -> _Line:
         words.describe_number(row.score),
         words.describe_q(row.q_value),
         words.describe_number(row.margin, "+.3f"),
-        str(row.agreement),
+        "–" if row.agreement is None else str(row.agreement),
     )
     return _Line(row.layer, row.unit, row.concept or "", row.category or "", figures, card)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipeline.report.card import Card, Group, HalleBerry, Stratum
 from pipeline.report.thumbnails import Picture
 from pipeline.warehouse.layer_axes import AXES
+from pipeline.warehouse.not_kept import explain_cut
 
 TITLES = {
     "top": "What excites it most",
@@ -106,6 +107,8 @@ def card_notes(card: Card) -> list[str]:
     notes = []
     if card.is_random:
         notes.append("The model's weights are random: what is here shows the machinery alone.")
+    if card.label.is_cut:
+        notes.append(explain_cut(card.label.store))
     if card.planted:
         notes.append(
             f"A planted neuron: nano's training supervised it to stand for {card.planted}. "

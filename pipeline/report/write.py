@@ -15,6 +15,7 @@ from pipeline.report.gather_report import gather_report
 from pipeline.report.run_report_html import render_report
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron, find_run
+from pipeline.warehouse.not_kept import tell_not_kept
 from pipeline.warehouse.stale import tell_stale
 
 
@@ -34,6 +35,7 @@ def write_card(warehouse: str, named: NamedNeuron, out: Path) -> tuple[str, str]
     with connect(warehouse) as connection:
         tell_stale(connection, ("neuron_labels", "top_examples", "neuron_concepts"))
         neuron = find_neuron(connection, *named)
+        tell_not_kept(connection, ("neuron_labels",), neuron.dataset, neuron.run_id)
         card = gather_card(connection, Store(warehouse), neuron)
     if form == ".png":
         picture = draw_card(card)
@@ -68,6 +70,7 @@ def write_report(
     with connect(warehouse) as connection:
         tell_stale(connection, ("neuron_labels", "neuron_facets", "label_baselines"))
         found = find_run(connection, dataset, run)
+        tell_not_kept(connection, ("neuron_facets",), found.dataset, found.run_id)
         store = Store(warehouse)
         report = gather_report(connection, store, found.dataset, found.run_id)
         cards = {}

@@ -15,6 +15,7 @@ from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import named_model, read_run
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_layers, find_runs
+from pipeline.warehouse.not_kept import refuse_not_kept, tell_not_kept
 from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def find_neurons(search: Search) -> Iterator[Found]:
     with connect(search.warehouse) as connection:
         tell_stale(connection, ("neuron_concepts", "neuron_labels"))
         runs = find_runs(connection, search.dataset, search.run, search.layer)
+        for run in runs:
+            tell_not_kept(connection, ("neuron_labels",), run.dataset, run.run_id)
         if "concepts" in ways:
             yield from _by_concepts(connection, search, runs)
         for model in dict.fromkeys(run.model for run in runs):  # loads each model once
@@ -68,6 +71,27 @@ def find_neurons(search: Search) -> Iterator[Found]:
                         yield _by_similarity(connection, search, run, direction)
                 if "weights" in ways:
                     yield _by_weights(connection, search, some, direction)
+
+
+def choose_whole_layers(
+    connection: duckdb.DuckDBPyConnection, run: FoundRun, layer: str | None, what: str
+) -> list[RunLayer]:
+    """Those of `choose_layers` that keep what excites their neurons.
+
+    Args:
+        connection: Of ``connect.connect``.
+        run: The run.
+        layer: Name, path or preset.
+        what: What takes all activations, for the message.
+
+    Raises:
+        WarehouseError: None does; or as of `find_layers`.
+    """
+    layers = choose_layers(connection, run, layer)
+    whole = [one for one in layers if not one.is_cut]
+    if not whole:
+        refuse_not_kept(connection, run.dataset, run.run_id, layers[0].layer, what)
+    return whole
 
 
 def choose_layers(
@@ -162,18 +186,21 @@ def _by_concepts(
                 ) as label,
             from neuron_concepts as pairs
             where
-                dataset = $dataset and run_id = $run_id and direction = $polarity
-                and not is_circular
+                dataset = $dataset and run_id = $run_id and not is_circular
+                -- not tested by AUROC: by enrichment among what excites it
+                and if(direction is null, top_count > 0 and $polarity = 'positive', direction = $polarity)
                 and list_contains($concepts, [concept, category])
                 and list_contains($layers, layer)
             qualify
                 row_number() over (
                     partition by origin
                     order by
-                        if(direction = 'positive', -auroc, auroc), layer, unit, concept, category
+                        if(direction = 'positive', -auroc, auroc), top_log10_p,
+                        layer, unit, concept, category
                 ) <= $k
             order by
-                origin, if(direction = 'positive', -auroc, auroc), layer, unit, concept, category
+                origin, if(direction = 'positive', -auroc, auroc), top_log10_p,
+                layer, unit, concept, category
             """,
             {
                 "dataset": run.dataset,
@@ -192,6 +219,8 @@ def _by_concepts(
                 f"Left out by texts and stimulus: {', '.join(circular)} of the text tower, which read "
                 "the very texts that tell a concept."
             )
+        if rows and any(row[4] is None for row in rows):
+            notes.append("By enrichment among top examples, where no AUROC was tested.")
         if not rows and len(circular) < len(layers):
             notes.append("Not tested in this run: too few of its images show it.")
         yield Found(f"{title}, {_name(run)}", columns, tuple(rows), tuple(notes))
@@ -217,7 +246,7 @@ def _by_similarity(
     ids = example_ids(connection, run.dataset, run.run_id)
     similarities = text_similarities(connection, run.dataset, run.run_id, ids, direction)
     rows: list[tuple[Any, ...]] = []
-    for layer in choose_layers(connection, run, search.layer):
+    for layer in choose_whole_layers(connection, run, search.layer, "A correlation"):
         units, correlations = correlate(connection, layer, ids, similarities)
         labels = read_labels(connection, layer)
         rows += [

@@ -10,6 +10,7 @@ import duckdb
 from pipeline.search.find import Found, read_labels
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, find_neuron
+from pipeline.warehouse.not_kept import refuse_not_kept
 from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def find_like(warehouse: str, named: NamedNeuron, k: int) -> Iterator[Found]:
         k: Neurons in each table.
 
     Raises:
-        WarehouseError: No such layer, run or unit; or several runs have that layer.
+        WarehouseError: No such layer, run or unit; several runs have that layer; or it keeps no activations.
     """
     from pipeline.evidence.matrix import list_layers
 
@@ -40,6 +41,7 @@ def find_like(warehouse: str, named: NamedNeuron, k: int) -> Iterator[Found]:
         tell_stale(connection, ("neuron_labels",))
         neuron = find_neuron(connection, *named)
         key = (neuron.dataset, neuron.run_id, neuron.layer)
+        refuse_not_kept(connection, *key, "A correlation")
         layers = list_layers(connection)
         mine = next(one for one in layers if (one.dataset, one.run_id, one.layer) == key)
         layers.sort(
@@ -69,6 +71,10 @@ def _compare(
 ) -> Found:
     place = f"{other.layer}, {other.dataset}, run {other.run_id} ({other.model_id})"
     title = f"{'In its own layer' if other == mine else 'In ' + place}"
+    if other.is_cut:
+        return Found(
+            title, notes=("Not compared: the run keeps no activations of it, or a share.",)
+        )
     count, rows = _read_mart(connection, mine, unit, other, k)
     if not rows:
         count, rows = _read_activations(connection, mine, unit, other, k)

@@ -10,7 +10,7 @@ import duckdb
 from pipeline.base.errors import WarehouseError
 from pipeline.base.question_settings import SumQuestion
 from pipeline.base.settings import LabelOrigin
-from pipeline.search.find import Found, choose_layers, match_concepts, read_labels
+from pipeline.search.find import Found, choose_whole_layers, match_concepts, read_labels
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_run
 from pipeline.warehouse.stale import tell_stale
@@ -49,7 +49,7 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
         run = find_run(connection, question.dataset, question.run, question.layer)
         concepts = _choose_concepts(connection, question.concept)
         origin, shown = _read_shown(connection, run, concepts, question.origin)
-        layers = choose_layers(connection, run, question.layer)
+        layers = choose_whole_layers(connection, run, question.layer, "A sum of neurons")
         layers = [one for one in layers if one.tower != "text" or origin == "similarity"]
         if not layers:
             raise WarehouseError(

@@ -15,6 +15,7 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron
 from pipeline.warehouse.images import find_places, read_primary_texts, show_image
 from pipeline.warehouse.layer_axes import read_axis, say_strength
+from pipeline.warehouse.not_kept import tell_not_kept
 from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def show_top(warehouse: str, named: NamedNeuron, k: int, polarity: str, sheet: P
     with connect(warehouse) as connection:
         tell_stale(connection, ("top_examples", "neuron_labels"))
         neuron = find_neuron(connection, *named)
+        tell_not_kept(connection, ("neuron_labels",), neuron.dataset, neuron.run_id)
         axis = read_axis(connection, neuron)
         top = find_top(connection, neuron, k, polarity)
         title = f"{neuron.layer}  unit {neuron.unit}  {polarity}"
@@ -154,7 +156,8 @@ def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, pola
     if not rows:
         return Top(rows, f"No example: its activation is never {beyond} zero.")
     if len(rows) == top_k and not is_whole:
-        kept = f"The run keeps the {top_k} most inhibiting of each neuron, and all are shown."
+        most = "strongest" if polarity == "positive" else "most inhibiting"
+        kept = f"The run keeps the {top_k} {most} of each neuron, and all are shown."
         return Top(rows, f"{kept} For {k}, extract again with --top-k {k} or more.")
     none_left = "the run has no other" if store == "all" else f"no other is {beyond} zero"
     return Top(rows, f"There are {len(rows)} of the {k} asked for: {none_left}.")

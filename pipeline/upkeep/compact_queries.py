@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Absent activations are zero or below (a run that stores 'positive'), so ranks from the top are
 # known from the stored rows alone: among n images the mid-rank from below is n + 1 minus the
-# mid-rank from above.
+# mid-rank from above. Of a layer that keeps a share only (is_cut) they are not.
 SORTED = """
 create or replace temp table sorted as
 with
@@ -61,7 +61,14 @@ select
     ranked.half,
     ranked.tie_count,
     case
-        when ranked.half is not null
+        when
+            ranked.half is not null
+            and (
+                select not stg_layers.is_cut from stg_layers
+                where
+                    stg_layers.dataset = $dataset and stg_layers.run_id = $run_id
+                    and stg_layers.layer = $layer
+            )
             then 2 * (half_sizes.half_size + 1)
             - (2 * ranked.first_place + ranked.tie_count - 1)
     end as rank2,

@@ -2,7 +2,7 @@
 -- grain:   one row per run, class set, attack text, its class, placement and neuron
 -- key:     dataset, run_id, class_set, attack_text, target_class, placement, layer,
 --          unit
--- reads:   typographic_pairs, stg_activations, neuron_stats
+-- reads:   typographic_pairs, stg_activations, neuron_stats, stg_layers
 -- purpose: How much each neuron moves when a word is written over an image.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030; AUROC as Mann-Whitney's U with
 --          mid-ranks
@@ -10,7 +10,8 @@
 -- A change is the activation of the attacked image less that of its clean image (or of
 -- the same patch left blank, which takes away what a patch alone does). Runs that store
 -- only activations above zero leave the rest out, and it counts as zero here: there the
--- change is that of the rectified activation. SD is the neuron's over all examples of
+-- change is that of the rectified activation. Layers that keep no activations or a
+-- share of them have no rows. SD is the neuron's over all examples of
 -- the run. flip_auroc: over the images that were not of the text's class before, how
 -- well the change against clean alone tells those that were changed to it from the
 -- others; 0.5 is chance, null if all or none were. It is computed on the images that
@@ -129,6 +130,12 @@ rank_sums as (
     group by all
 ),
 
+cut_layers as (
+    select dataset, run_id, layer,
+    from stg_layers
+    where is_cut
+),
+
 per_neuron as (
     select
         groups.*,
@@ -142,6 +149,7 @@ per_neuron as (
         flip_count + stay_count - coalesce(change_count, 0) as zero_count,
     from groups
     inner join neuron_stats using (dataset, run_id)
+    anti join cut_layers using (dataset, run_id, layer)
     left join means
         using (
             dataset, run_id, class_set, attack_text, target_class, placement, layer,

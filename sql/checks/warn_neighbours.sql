@@ -5,7 +5,8 @@
 -- purpose: Pairs of layers that the build's budget left out of neuron_neighbours.
 --
 -- neurons like computes them when it is asked. A layer whose neurons are all constant
--- is listed too: it has no neighbours. Nothing is listed before a build.
+-- is listed too: it has no neighbours. Layers that keep no activations or a share are
+-- not. Nothing is listed before a build.
 --
 -- column  type  unit  meaning
 -- dataset, run_id, layer, other_run_id, other_layer
@@ -24,7 +25,9 @@ wanted as (
         other.layer as other_layer,
     from stg_layers as layers
     inner join stg_layers as other using (dataset)
-    where (layers.run_id, layers.layer) <= (other.run_id, other.layer)
+    where
+        (layers.run_id, layers.layer) <= (other.run_id, other.layer)
+        and not layers.is_cut and not other.is_cut
 )
 
 select

@@ -9,6 +9,7 @@
 -- than one that does not, ties counting half: (R - n1 (n1 + 1) / 2) / (n1 n0), where R
 -- is the sum of the mid-ranks of the n1 images that show it. Pairs without a single
 -- stored activation are included: what a run does not store is zero or below, and tied.
+-- Layers of which that is not so (is_cut) are not tested, and have no rows.
 -- z is the normal approximation with the correction for ties; null if all are tied.
 --
 -- column                    type    unit         meaning
@@ -55,6 +56,7 @@ pair_sums as materialized (
 neurons as (
     select *, unnest(range(unit_count))::integer as unit,
     from stg_layers
+    where not is_cut
 ),
 
 testing as (

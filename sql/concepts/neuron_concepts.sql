@@ -1,7 +1,8 @@
 -- view:    neuron_concepts
 -- grain:   one row per (run, layer, unit, concept, category, origin) that is tested
 -- key:     dataset, run_id, layer, unit, concept, category, origin
--- reads:   concept_ranks, neuron_enrichments, raw_soft_wpmi, neuron_stats, stg_layers
+-- reads:   concept_ranks, neuron_enrichments, raw_soft_wpmi, neuron_stats, stg_layers,
+--          tested_concepts
 -- purpose: How much each neuron tells of each concept, by three independent methods.
 -- cite:    Oikarinen & Weng 2023, arXiv:2204.10965, section 3 (soft-WPMI)
 --
@@ -15,13 +16,18 @@
 -- the very texts that tell the concept (is_circular): such pairs say little about the
 -- model, and are corrected among themselves.
 --
+-- Layers that keep no activations or only a share (layers.is_cut) are tested
+-- by enrichment alone: their rows are the pairs in neuron_enrichments, and what needs
+-- ranks or all activations is null: not tested.
+--
 -- column                    type     unit   meaning
 -- dataset, model_id, run_id, layer, unit, concept, category, origin
 -- is_circular               boolean         told by the text that the layer read
 -- positive_count, other_count
--- auroc                     double   0..1   P(shown > not shown), ties count half
+-- auroc                     double   0..1   P(shown > not shown), ties count half; null
+--                                           if not tested, as z and those that follow
 -- direction                 varchar         positive (excites) or negative
--- z                         double   SD     Mann-Whitney; null if all are tied
+-- z                         double   SD     Mann-Whitney; null if all are tied, too
 -- p_value                   double   0..1   of z, two-sided; 1 if all are tied
 -- log10_p, q_value
 -- mean_difference_sd        double   SD     mean where shown - mean elsewhere
@@ -106,4 +112,19 @@ from corrected
 inner join neuron_stats using (dataset, run_id, layer, unit)
 left join enrichments
     using (dataset, run_id, layer, unit, concept, category, origin)
-left join raw_soft_wpmi using (dataset, run_id, layer, unit, concept);
+left join raw_soft_wpmi using (dataset, run_id, layer, unit, concept)
+union all by name
+select
+    dataset, enrichments.model_id, run_id, layer, unit, concept, category, origin,
+    is_circular(tower, origin) as is_circular,
+    base_count as positive_count,
+    base_size - base_count as other_count,
+    top_size, top_count, lift,
+    log10_p as top_log10_p,
+    screening_count as screening_positive_count,
+    screening_top_count,
+    screening_log10_p as screening_top_log10_p,
+from enrichments
+inner join stg_layers using (dataset, run_id, layer)
+inner join tested_concepts using (dataset, run_id, concept, category, origin)
+where is_cut;

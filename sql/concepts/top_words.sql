@@ -1,7 +1,7 @@
 -- view:    top_words
 -- grain:   one row per neuron and rank of a word
 -- key:     dataset, run_id, layer, unit, word_rank
--- reads:   stg_stimuli, stg_examples, stg_run_examples, stg_activations,
+-- reads:   stg_stimuli, stg_examples, stg_run_examples, stg_activations, stg_layers,
 --          neuron_stats, top_examples, settings
 -- purpose: The words whose renderings excite each neuron most, best first.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (top words of a neuron)
@@ -9,8 +9,8 @@
 -- A word is a text in a language; its renderings are the stimuli of kind word, in all
 -- fonts and places, repeated images included. The mean is over all of them: activations
 -- that a run does not store (zero or below) count as 0. Words with a mean of zero or
--- below are left out, and so are ranks beyond the setting label_top_k. Filter by layer
--- and unit.
+-- below are left out, and so are ranks beyond the setting label_top_k, and layers that
+-- keep no activations or a share. Filter by layer and unit.
 --
 -- column           type     unit         meaning
 -- dataset, model_id, run_id, layer, unit
@@ -50,12 +50,19 @@ words as (
     group by all
 ),
 
+cut_layers as (
+    select dataset, run_id, layer,
+    from stg_layers
+    where is_cut
+),
+
 sums as (
     select
         dataset, run_id, layer, unit, word, language,
         sum(activation::double) as activation_sum,
     from stg_activations
     inner join renderings using (dataset, run_id, example_id)
+    anti join cut_layers using (dataset, run_id, layer)
     group by all
 ),
 

@@ -6,8 +6,8 @@
 --
 -- column  type  unit  meaning
 -- dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
--- unit_count, is_rectified, store, presets
+-- unit_count, is_rectified, store, is_cut, presets
 select
     dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
-    unit_count, is_rectified, store, presets,
+    unit_count, is_rectified, store, is_cut, presets,
 from stg_layers;

@@ -13,6 +13,7 @@
 -- share label_max_q of them, or as many as the permutations show, if that is more. The
 -- constant label is the one concept that, given to every labelled neuron, has the best
 -- mean AUROC on the screening half; its score is on the testing half, as theirs is.
+-- Both are null where no AUROC was tested.
 --
 -- column                 type     unit   meaning
 -- dataset, model_id, run_id
@@ -69,7 +70,7 @@ constants as (
     from neuron_concepts
     inner join labelled using (dataset, run_id, layer, unit)
     cross join settings
-    where list_contains(label_origins, origin)
+    where list_contains(label_origins, origin) and auroc is not null
     group by all
 ),
 

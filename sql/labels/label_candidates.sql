@@ -9,7 +9,8 @@
 -- examples (screening_top_log10_p) goes first; ties by screening_auroc, then by name.
 -- Those that label_min_count top examples show and whose images excite the neuron more
 -- than others do (screening_auroc above 0.5) go before those that cannot be chosen. The
--- first is the choice, if it can be. Only the label_origins have a say.
+-- first is the choice, if it can be. Only the label_origins have a say. Where the AUROC
+-- was not tested (layers.is_cut), enrichment decides alone.
 --
 -- column          type     unit      meaning
 -- dataset, model_id, run_id, layer, unit
@@ -23,8 +24,8 @@ with
 told as (
     select
         neuron_concepts.*,
-        screening_top_count >= label_min_count and screening_auroc > 0.5
-            as can_be_chosen,
+        screening_top_count >= label_min_count
+        and (screening_auroc is null or screening_auroc > 0.5) as can_be_chosen,
     from neuron_concepts
     cross join settings
     where list_contains(label_origins, origin) and screening_top_count > 0

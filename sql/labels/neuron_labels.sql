@@ -22,7 +22,8 @@
 -- excitation gives labels; inhibition stands in neuron_concepts. AUROC and soft-WPMI
 -- count in agreement only where they choose: whose best concept is less than 0.001 nats
 -- (of the p of z; of soft-WPMI, which saturates at the logarithm of the number of
--- neurons) ahead of the next name has chosen none.
+-- neurons) ahead of the next name has chosen none. Of layers that keep no activations or
+-- only a share of them (layers.is_cut) enrichment alone is known: score, z, margin and what the other two methods chose are null: not tested.
 --
 -- column              type     unit   meaning
 -- dataset, model_id, run_id, layer, unit
@@ -40,7 +41,8 @@
 -- runner_up_score     double   0..1   its AUROC on the testing half
 -- margin              double   -1..1  score - runner_up_score; null if none
 -- agreement           bigint   1..3   how many of three methods chose the label on the
---                                     screening half; enrichment always did
+--                                     screening half; enrichment always did; null where
+--                                     it alone was tested
 -- enrichment_concept  varchar         choice by enrichment in the top examples
 -- auroc_concept       varchar         choice by screening_z over all, or null
 -- soft_wpmi_concept   varchar         choice by soft-WPMI over all prompts, or null
@@ -179,7 +181,7 @@ select
     q_value, positive_count, top_count, top_size, lift, runner_up, runner_up_score,
     margin,
     case
-        when is_labelled
+        when is_labelled and not is_cut
             then
                 1 + coalesce(auroc_concept = concept, false)::bigint
                 + coalesce(soft_wpmi_concept = concept, false)::bigint

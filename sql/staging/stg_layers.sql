@@ -16,9 +16,14 @@
 -- module_kind   varchar           class of the module
 -- unit_count    integer    count  neurons of the layer
 -- is_rectified  boolean           a ReLU (its input too), or never below 0
--- store         varchar           positive (only above zero is stored) or all
+-- store         varchar           positive (only above zero is stored), all, none, or
+--                                 top:FRAC (the strongest share of each shard)
+-- is_cut        boolean           store is none or top:FRAC: absent activations can be
+--                                 anything; else they are zero or below
 -- presets       varchar[]         names of the presets that mean it, as goh2021
 select
     dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
-    unit_count, is_rectified, store, presets,
+    unit_count, is_rectified, store,
+    store = 'none' or starts_with(store, 'top:') as is_cut,
+    presets,
 from raw_layers;

@@ -1,12 +1,13 @@
 -- view:    stg_ranks
 -- grain:   one row per (neuron, distinct image) whose activation the run stores
 -- key:     dataset, run_id, layer, unit, example_id
--- reads:   stg_activations, stg_run_examples, stg_examples
+-- reads:   stg_activations, stg_run_examples, stg_examples, stg_layers
 -- purpose: The rank of every stored activation within its half, compacted or not.
 --
 -- The rank is among the distinct images of the same half. Absent activations are zero
--- or below: they are tied at the bottom. In a compacted run the ranks are stored; in
--- others they are computed here, at the price of a sort.
+-- or below: they are tied at the bottom. So layers that keep a share alone (is_cut)
+-- have no ranks. In a compacted run the ranks are stored; in others they are computed
+-- here, at the price of a sort.
 --
 -- column  type    unit      meaning
 -- dataset, run_id, layer, unit, example_id, activation
@@ -22,6 +23,12 @@ distinct_images as (
     where not is_duplicate
 ),
 
+cut_layers as (
+    select dataset, run_id, layer,
+    from stg_layers
+    where is_cut
+),
+
 others as (
     select
         stg_activations.*,
@@ -34,6 +41,7 @@ others as (
         ) as tie_count,
     from stg_activations
     inner join distinct_images using (dataset, run_id, example_id)
+    anti join cut_layers using (dataset, run_id, layer)
     where not is_ranked
 )
 

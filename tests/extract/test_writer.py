@@ -1,27 +1,37 @@
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.base.errors import ActivationError
 from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer, LayerSpec
 from pipeline.extract.activation_file import write_activations
+from pipeline.extract.kept import choose_kept, count_kept
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import MOMENTS
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import Shard
 from pipeline.tables.schema import TABLES
+from pipeline.warehouse.views import sql_folder
 
 SHARD = Shard(7, "shard", "/nowhere.tar", 0)
 FIRST = SHARD.example_id(0)
+MACROS = duckdb.connect(":memory:")
+MACROS.execute((sql_folder() / "macros/kept.sql").read_text())
 
 
 def make_output(units: int, store: str = "all", dtype: torch.dtype = torch.float16) -> LayerOutput:
@@ -291,3 +301,69 @@ def test_beyond_float16_names_the_layer_and_offers_float32(tmp_path: Path) -> No
     output = make_output(2, dtype=torch.float32)
     store, files = write_shard(tmp_path, exact, output)
     assert rows_of(read(store, files, "activations"))[-1] == (1, FIRST + 1, 70_000.0)
+
+
+def strongest_rows(
+    values: torch.Tensor, share: float, is_rectified: bool
+) -> list[tuple[int, int, float]]:
+    """Each neuron's strongest share of ``[N, U]``, rounded up; of equal ones the first examples."""
+    count = math.ceil(Fraction(str(share)) * len(values))
+    rows = []
+    for unit, column in enumerate(values.T.double().tolist()):
+        order = sorted(range(len(column)), key=lambda n: (-column[n], n))[:count]
+        kept = [n for n in sorted(order) if column[n] > 0 or not is_rectified]
+        rows += [(unit, FIRST + n, column[n]) for n in kept]
+    return rows
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("is_rectified", [False, True])
+@pytest.mark.parametrize(
+    ("share", "count"), [(0.1, 43), (0.07, 100), (0.5, 7), (0.01, 3), (0.9, 0)]
+)
+def test_a_share_is_of_the_whole_shard_in_however_many_parts(
+    tmp_path: Path, share: float, count: int, is_rectified: bool, dtype: Any
+) -> None:
+    values = (draw(130, count, dtype=dtype) * 4).round() / 4  # many ties
+    layer = make_output(130, f"top:{share}", values.dtype)
+    output = replace(layer, layer=replace(layer.layer, is_rectified=is_rectified))
+    wanted = strongest_rows(values, share, is_rectified)
+    for name, budget, batch in (("one", 1 << 30, 16), ("parts", 9000, 7), ("each", 1, 1)):
+        store, files = write_shard(tmp_path / name, values, output, budget, batch)
+        kept = [file for file in files if file["table"] == "activations"]
+        assert len(kept) == 1 and kept[0]["row_count"] == len(wanted)
+        assert rows_of(read(store, files, "activations")) == wanted
+
+
+@pytest.mark.parametrize("is_rectified", [False, True])
+def test_partials_do_not_depend_on_what_is_kept(tmp_path: Path, is_rectified: bool) -> None:
+    values = draw(40, 300)
+    kept = "positive" if is_rectified else "all"
+    tables = {}
+    for store_as in (kept, "none", "top:0.2"):
+        layer = make_output(40, store_as)
+        output = replace(layer, layer=replace(layer.layer, is_rectified=is_rectified))
+        store, files = write_shard(tmp_path / store_as, values, output, duplicates=(3, 9))
+        tables[store_as] = {
+            name: read(store, files, name)
+            for name in (
+                "embeddings",
+                "shard_stats",
+                "shard_histograms",
+                "shard_top",
+                "shard_samples",
+            )
+        }
+    assert not list((tmp_path / "none/run").glob("activations/**/*.parquet"))
+    assert tables["none"] == tables["top:0.2"] == tables[kept]
+
+
+@given(st.integers(1, 999_999), st.integers(0, 1 << 20))
+def test_a_share_counts_alike_here_and_in_the_views(millionths: int, count: int) -> None:
+    """Exactly the share, rounded up, whatever floats make of the product."""
+    share = f"{millionths / 1e6:.6f}"
+    kept = choose_kept(f"top:{share}", True)
+    wanted = -(-millionths * count // 1_000_000)
+    assert count_kept(kept, count) == wanted
+    ((found,),) = MACROS.execute("select kept_count(?, ?)", [kept, count]).fetchall()
+    assert found == wanted

@@ -61,6 +61,8 @@ def make_label(**more: Any) -> Label:
         "tested_score": 0.987,
         "tested_p_value": 1e-14,
         "has_similarity": True,
+        "store": "positive",
+        "is_cut": False,
     }
     return Label(**values | more)
 
@@ -73,6 +75,8 @@ def make_unlabelled(reason: str) -> Label:
         "is_labelled": False,
         "is_circular": reason == "circular",
         "reason": reason,
+        "store": "positive",
+        "is_cut": False,
     }
     return Label(**dict.fromkeys(names) | told)
 
