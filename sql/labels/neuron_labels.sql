@@ -22,9 +22,9 @@
 -- excitation gives labels; inhibition stands in neuron_concepts. AUROC and soft-WPMI
 -- count in agreement only where they choose: whose best concept is less than 0.001 nats
 -- (of the p of z; of soft-WPMI, which saturates at the logarithm of the number of
--- neurons) ahead of the next name has chosen none. Of layers that keep no activations or
--- only a share of them (layers.is_cut) enrichment alone is known: score, z, margin and
--- what the other two methods chose are null: not tested.
+-- neurons) ahead of the next name has chosen none. Of layers that keep no activations
+-- or only a share of them (layers.is_cut) enrichment alone is known: score, z, margin
+-- and what the other two methods chose are null: not tested.
 --
 -- column              type     unit   meaning
 -- dataset, model_id, run_id, layer, unit
