@@ -36,7 +36,7 @@ from pipeline.tables.datasets import (
     write_manifest,
 )
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
-from pipeline.tables.presence import Presence, read_whole_manifest
+from pipeline.tables.presence import Presence, drop_void_merges, read_whole_manifest
 from pipeline.tables.schema import TABLES
 
 PENDING_BATCHES = 16
@@ -96,6 +96,7 @@ class ShardWork:
 
     def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
         """Look up what is done already and how many examples are left."""
+        drop_void_merges(self.store, self.run.folder)
         self._mark_lost(shards)
         self._todo = {shard.ordinal: shard for shard in shards if not self._is_done(shard)}
         found = self.store.list_temporary(self.run.folder)
@@ -114,7 +115,7 @@ class ShardWork:
         presence = Presence(self.store)
         for shard in shards:
             manifest = read_manifest(self.store, self.run.folder, shard.ordinal)
-            if manifest is None or not presence.find_lost(manifest["files"]):
+            if manifest is None or not presence.find_lost_of(self.run.folder, manifest):
                 continue
             rel = shard_file(self.run.folder, "locks", shard.ordinal, ".lock")
             lock = take_lock(self.store, rel, wait=False)

@@ -132,6 +132,10 @@ def _find_examples(
             where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
             union all
             select example_id, activation
+            from raw_merged_samples
+            where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+            union all
+            select example_id, activation
             from raw_shard_top
             where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
             union all

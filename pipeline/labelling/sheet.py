@@ -265,7 +265,7 @@ def _used_labels(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
 def _has_samples(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> bool:
     found = connection.execute(
         """
-        select count(*) from raw_shard_samples
+        select count(*) from stg_samples
         where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
         """,
         neuron.parameters,

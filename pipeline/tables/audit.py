@@ -26,10 +26,11 @@ from pipeline.tables.datasets import (
     shard_file,
 )
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardEntry, ShardManifest
+from pipeline.tables.merged import find_coverage, own_files
 from pipeline.tables.presence import Presence, list_files
 from pipeline.tables.record_list import KINDS, AnyRecord, Record, list_records, read_good
 from pipeline.tables.records import UPDATE
-from pipeline.tables.runs import RunRecord
+from pipeline.tables.runs import MergedRecord, RunRecord
 from pipeline.tables.schema import TABLES
 
 MEMORY = "checked.json"
@@ -92,13 +93,14 @@ def audit_warehouse(
         _read(store, record, audit, seals)
     _check_folders(store, audit)
     _compare_shards(audit)
+    merged = _check_merges(audit)
     known = {} if deep else _remember(store)
     presence = Presence(store)
     progress.start("check files", len(audit.values))
     try:
         for record, value in audit.values.items():
             is_known = known.get(record.path) == seals[record]
-            for file in files_of_record(store, record, value):
+            for file in files_of_record(store, record, value, merged.get(record.folder)):
                 problem = presence.find_problem(file) or _find_problem(
                     store, file, deep, is_known, audit
                 )
@@ -126,9 +128,21 @@ def find_cure(damage: Damage) -> str:
     return f"neurons repair --dataset {damage.record.dataset}"
 
 
-def files_of_record(store: Store, record: Record, value: AnyRecord) -> Iterator[FileEntry]:
-    """The files that a record names, and what belongs to it."""
+def files_of_record(
+    store: Store, record: Record, value: AnyRecord, merged: MergedRecord | None = None
+) -> Iterator[FileEntry]:
+    """The files that a record names, and what belongs to it.
+
+    Args:
+        store: The warehouse.
+        record: Which.
+        value: What it says.
+        merged: The merges of its run: files of a shard that went into one need not be there.
+    """
     manifest = cast(ShardManifest, value)
+    if record.kind == "shard":
+        yield from own_files(manifest, merged)
+        return
     if record.kind != "index" or manifest["status"] != "done":
         yield from _named_files(value)
         return
@@ -199,6 +213,27 @@ def _compare_shards(audit: Audit) -> None:
             there = f"{name} ({size} bytes)"
             problem = f"is of the shard {said}, dataset.json has {there} in its place"
             audit.damages.append(Damage(record, record.path, problem))
+
+
+def _check_merges(audit: Audit) -> dict[str, MergedRecord]:
+    """By run folder, the records of merges; a shard whose statistics are in none that holds is damaged."""
+    manifests: dict[str, list[ShardManifest]] = {}
+    merged: dict[str, MergedRecord] = {}
+    for record, value in audit.values.items():
+        if record.kind == "merged":
+            merged[record.folder] = cast(MergedRecord, value)
+        elif record.kind == "shard":
+            manifests.setdefault(record.folder, []).append(cast(ShardManifest, value))
+    lost = {
+        folder: find_coverage(manifests.get(folder, []), value).lost
+        for folder, value in merged.items()
+    }
+    for record, value in audit.values.items():
+        if record.kind == "shard" and record.folder in lost:
+            why = lost[record.folder].get(cast(ShardManifest, value)["ordinal"])
+            if why is not None:
+                audit.damages.append(Damage(record, record.path, f"has no statistics: {why}"))
+    return merged
 
 
 def _name_and_size(shards: list[ShardEntry], ordinal: int) -> tuple[str | None, int | None]:

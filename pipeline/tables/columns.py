@@ -18,7 +18,7 @@ class Column:
 
     name: str
     arrow: str
-    """Arrow type: string, int32, int64, uint16, uint32, float16, float32, float64, list<float16>,
+    """Arrow type: string, bool, int32, int64, uint16, uint32, float16, float32, float64, list<float16>,
     binary, timestamp (microseconds, UTC)."""
     unit: str
     meaning: str
@@ -33,6 +33,7 @@ class Column:
 
 _DUCKDB_TYPES = {
     "string": "varchar",
+    "bool": "boolean",
     "int16": "smallint",
     "int32": "integer",
     "int64": "bigint",
@@ -72,6 +73,7 @@ class Table:
 
         kinds = {
             "string": pa.string(),
+            "bool": pa.bool_(),
             "int16": pa.int16(),
             "int32": pa.int32(),
             "int64": pa.int64(),

@@ -25,7 +25,7 @@ class FileEntry(TypedDict):
     ordinal: NotRequired[Small]
     """Similarity and class sets: the shard that was scored; -1 is none."""
     made_from: NotRequired[str]
-    """Similarity and class sets: hash of what the file was made from."""
+    """Similarity, class sets and merges: hash of what the file was made from."""
 
 
 class ShardEntry(TypedDict):

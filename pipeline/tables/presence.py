@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.base.locks import hold_lock
 from pipeline.base.storage import Store
-from pipeline.tables.datasets import read_manifest, shard_file, write_manifest
+from pipeline.tables.datasets import read_manifest, read_manifests, shard_file, write_manifest
 from pipeline.tables.manifests import FileEntry, ShardManifest
+from pipeline.tables.merged import (
+    MERGED_LOCK,
+    find_coverage,
+    mark,
+    members_of,
+    merged_path,
+    own_files,
+    read_merged,
+    undone,
+)
+from pipeline.tables.runs import MergedRecord
 
 
 def list_files(folder: str, manifest: ShardManifest) -> list[FileEntry]:
@@ -31,6 +43,7 @@ class Presence:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._folders: dict[str, dict[str, int]] = {}
+        self._merged: dict[str, MergedRecord | None] = {}
 
     def find_problem(self, file: FileEntry) -> str:
         """What is wrong with a file as far as its size tells; empty if nothing is."""
@@ -51,18 +64,28 @@ class Presence:
                 return f"{file['path']} {problem}"
         return ""
 
+    def find_lost_of(self, folder: str, manifest: ShardManifest) -> str:
+        """The same of a shard, but for files that were merged: those need not be there."""
+        lost = self.find_lost(list_files(folder, manifest))
+        if not lost:
+            return ""
+        if folder not in self._merged:
+            self._merged[folder] = read_merged(self._store, folder)
+        needed = own_files(manifest, self._merged[folder])
+        return self.find_lost(list_files(folder, {**manifest, "files": needed}))
+
 
 def read_whole_manifest(
     store: Store, folder: str, ordinal: int, presence: Presence
 ) -> ShardManifest | None:
-    """The manifest of a shard, marked as not done if a file that it names is gone or of another size.
+    """The manifest of a shard, marked as not done if a file that it needs is gone or of another size.
 
     To be called under the lock of whoever writes the shard.
     """
     manifest = read_manifest(store, folder, ordinal)
     if manifest is None or manifest["status"] != "done":
         return manifest
-    lost = presence.find_lost(list_files(folder, manifest))
+    lost = presence.find_lost_of(folder, manifest)
     return mark_undone(store, folder, manifest, lost) if lost else manifest
 
 
@@ -71,16 +94,52 @@ def mark_undone(store: Store, folder: str, manifest: ShardManifest, why: str) ->
 
     To be called under the lock of whoever writes the shard.
     """
-    undone: ShardManifest = {
-        **manifest,
-        "status": "failed",
-        "error": f"{why}. It is to be made again: neurons repair",
-        "written_count": 0,
-        "rejected_count": manifest["read_count"],
-        "files": [],
-        "is_undone": True,
-    }
-    write_manifest(store, folder, undone)
+    write_manifest(store, folder, undone(manifest, why))
     marked = read_manifest(store, folder, manifest["ordinal"])
     assert marked is not None, "it was written just now"
     return marked
+
+
+def drop_void_merges(store: Store, folder: str) -> list[int]:
+    """Forget the merges of a run that are void, see `merged`; shards that are lost by it are to be made again.
+
+    Returns:
+        Their ordinals.
+    """
+    if read_merged(store, folder) is None:
+        return []
+    with hold_lock(store, f"{folder}/{MERGED_LOCK}"):
+        record = read_merged(store, folder)
+        coverage = find_coverage(read_manifests(store, folder), record)
+        if record is None or not coverage.void:
+            return []
+        return forget_merges(store, folder, record, {m["made_from"] for m in coverage.void})
+
+
+def forget_merges(store: Store, folder: str, record: MergedRecord, which: set[str]) -> list[int]:
+    """Take merges out of the record, after the shards that have no statistics but theirs are marked.
+
+    To be called under the lock of the merges.
+
+    Returns:
+        Ordinals of these shards.
+    """
+    lost: list[int] = []
+    for merge in record["merges"]:
+        members = members_of(merge)
+        if merge["made_from"] not in which or merge["has_parts"]:
+            continue
+        for ordinal, was in members.items():
+            with hold_lock(store, shard_file(folder, "locks", ordinal, ".lock")):
+                manifest = read_manifest(store, folder, ordinal)
+                if manifest is not None and mark(manifest) == was:
+                    why = "Its statistics were merged, and the merge does not hold any more"
+                    mark_undone(store, folder, manifest, why)
+                    lost.append(ordinal)
+    left: MergedRecord = {
+        **record,
+        "merges": [merge for merge in record["merges"] if merge["made_from"] not in which],
+        "files": [file for file in record["files"] if file.get("made_from") not in which],
+    }
+    store.write_record(merged_path(folder), left, with_copy=True)
+    return lost

@@ -17,6 +17,7 @@ from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
     HumanLabelsRecord,
+    MergedRecord,
     RunRecord,
     SimilarityRecord,
     run_path,
@@ -27,6 +28,7 @@ AnyRecord = (
     | ShardManifest
     | RunRecord
     | CompactRecord
+    | MergedRecord
     | SimilarityRecord
     | ClassSetRecord
     | HumanLabelsRecord
@@ -40,6 +42,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "run": RunRecord,
     "shard": ShardManifest,
     "compact": CompactRecord,
+    "merged": MergedRecord,
     "similarity": SimilarityRecord,
     "class set": ClassSetRecord,
     "labels": HumanLabelsRecord,
@@ -91,7 +94,8 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
         yield Record("run", run_path(folder), folder)
     for path in manifests:
         yield Record("shard", path, folder)
-    for kind, name in (("compact", "compact.json"), ("similarity", "similarity.json")):
+    for kind in ("compact", "merged", "similarity"):
+        name = f"{kind}.json"
         if name in inside or name + COPY in inside:
             yield Record(kind, f"{folder}/{name}", folder)
     for kind, place in (("class set", "class_sets"), ("labels", "human_labels")):

@@ -85,7 +85,10 @@ RUN_TABLES = (
         grain="one row per neuron and shard",
         key=("dataset", "run_id", "layer", "unit", "shard_ordinal"),
         partitions=OF_LAYER,
-        meaning="Mergeable moments over all activations of the shard, stored or not.",
+        meaning=(
+            "Mergeable moments over all activations of the shard, stored or not. Where shards were "
+            "merged, a row is of them all, under the ordinal of their first."
+        ),
         columns=(
             UNIT,
             Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
@@ -121,7 +124,10 @@ RUN_TABLES = (
         grain="one row per neuron, shard and bin that is not empty",
         key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "bin"),
         partitions=OF_LAYER,
-        meaning="Counts on fixed edges that suit any scale: four bins an octave, on both sides.",
+        meaning=(
+            "Counts on fixed edges that suit any scale: four bins an octave, on both sides. Merged as "
+            "shard_stats are."
+        ),
         columns=(
             UNIT,
             Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
@@ -139,7 +145,10 @@ RUN_TABLES = (
         grain="one row per neuron, shard, polarity and rank",
         key=("dataset", "run_id", "layer", "unit", "shard_ordinal", "polarity", "example_rank"),
         partitions=OF_LAYER,
-        meaning="The strongest and weakest examples of a shard, duplicated images left out.",
+        meaning=(
+            "The strongest and weakest examples of a shard, duplicated images left out. Merged as "
+            "shard_stats are."
+        ),
         columns=(
             UNIT,
             Column("shard_ordinal", "int32", "ordinal 0..", "which shard of the dataset"),
@@ -169,6 +178,34 @@ RUN_TABLES = (
                 "the shard's lowest of each side begins at zero, and 32 does not end",
             ),
             Column("bin_example_count", "int64", "count", "images of the shard in the bin"),
+            EXAMPLE_ID,
+            Column("activation", "float32", "model units", "activation after pooling"),
+        ),
+    ),
+    Table(
+        "merged_samples",
+        grain="one row per neuron, merge, stratum and sampled example",
+        key=(
+            "dataset",
+            "run_id",
+            "layer",
+            "unit",
+            "shard_ordinal",
+            "bin",
+            "is_lowest",
+            "example_id",
+        ),
+        partitions=OF_LAYER,
+        meaning=(
+            "shard_samples of many shards as one. Of each stratum the examples up to the smallest "
+            "priority beyond which one of them left any out, and no more than 120."
+        ),
+        columns=(
+            UNIT,
+            Column("shard_ordinal", "int32", "ordinal 0..", "the first of the shards"),
+            Column("bin", "int16", "index", "as in shard_samples"),
+            Column("is_lowest", "bool", "", "it was its shards' lowest on its side of zero"),
+            Column("bin_example_count", "int64", "count", "images of the shards in the stratum"),
             EXAMPLE_ID,
             Column("activation", "float32", "model units", "activation after pooling"),
         ),

@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import Store
 from pipeline.tables.manifests import FileEntry
-from pipeline.tables.records import Moment, Sealed, Small, read_record
+from pipeline.tables.records import FilePath, Moment, Sealed, Small, read_record
 
 
 class ModelSetup(TypedDict):
@@ -158,6 +158,43 @@ class CompactRecord(Sealed):
     form: NotRequired[str]
     previous: NotRequired[str]
     """The version before, which open connections may still read."""
+
+
+class Merge(TypedDict):
+    """Partial statistics of neighbouring shards that were merged; see `merged`."""
+
+    level: Small
+    """1: of shards, 2: of merges of level 1, and so on; of level n it spans ``width ** n`` ordinals."""
+    first: Small
+    """The first ordinal that it spans."""
+    marks: list[str]
+    """`merged.mark` of each shard that it spans, in order; empty for one that is not in it."""
+    made_from: str
+    """Hash of the marks; its files bear it in their names and entries."""
+    merged_at: Moment
+    """UTC, ISO 8601."""
+    has_parts: bool
+    """Whether the shards' own files of these tables are still kept, for connections that were opened
+    before."""
+
+
+class Retired(TypedDict):
+    """A file of a merge that went into a larger one; open connections may still read it."""
+
+    path: FilePath
+    retired_at: Moment
+
+
+class MergedRecord(Sealed):
+    """``merged.json``."""
+
+    width: Small
+    """How many shards, or merges, become one."""
+    merges: list[Merge]
+    """None spans what another one does."""
+    files: list[FileEntry]
+    """Each with the ``made_from`` of its merge."""
+    retired: list[Retired]
 
 
 class SimilarityRecord(Sealed):

@@ -19,6 +19,9 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/run.json                   the configuration, the model and the layers
     dataset=D/run_id=R/activations/layer=L/N.parquet      and shard_stats, shard_histograms, shard_top,
                                                           shard_samples
+    dataset=D/run_id=R/shard_stats/layer=L/merged-*.parquet  the same of many shards in one, and of
+                                                          shard_histograms, shard_top, merged_samples
+    dataset=D/run_id=R/merged.json                written last: which shards, and which files
     dataset=D/run_id=R/{embeddings,run_rejects}/N.parquet
     dataset=D/run_id=R/manifests/N.json           written last: shard N is done
     dataset=D/run_id=R/class_scores/class_set=C/N-*.parquet  zero-shot scores of shard N

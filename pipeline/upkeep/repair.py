@@ -21,10 +21,11 @@ from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import Damage, audit_warehouse
 from pipeline.tables.datasets import read_manifest, shard_file
 from pipeline.tables.manifests import BuildRecord, ShardManifest
-from pipeline.tables.presence import mark_undone
+from pipeline.tables.merged import MERGED_LOCK
+from pipeline.tables.presence import drop_void_merges, forget_merges, mark_undone
 from pipeline.tables.record_list import KINDS, Record, read_good
 from pipeline.tables.records import UPDATE
-from pipeline.tables.runs import RunRecord, has_run, read_run, run_path
+from pipeline.tables.runs import MergedRecord, RunRecord, has_run, read_run, run_path
 from pipeline.upkeep.build import build
 from pipeline.upkeep.repair_steps import STEPS, Repair, RepairSummary, compact_run
 
@@ -54,10 +55,15 @@ def repair(
     if restored:
         damages = _find_damages(work, dataset)  # now with their files
     _repair_datasets(work, damages)
+    _forget_merges(work, damages)
     damages = _find_damages(work, dataset) if damages else []
     runs = _by_folder(damages, ("run", "shard"))
     for folder, found in runs.items():
         _repair_run(work, folder, found)
+        if lost := drop_void_merges(
+            store, folder
+        ):  # what was merged with a shard that is another now
+            _extract_lost(work, folder, lost)
     for record, found in _by_record(damages).items():
         if record.kind in STEPS:
             STEPS[record.kind](work, record, found)
@@ -140,6 +146,34 @@ def _repair_run(work: Repair, folder: str, damages: list[Damage]) -> None:
     ordinals = [int(path.rsplit("/", 1)[-1].removesuffix(".json")) for path in paths]
     if ordinals:
         work.attempt(name, lambda: _extract(work, folder, record, ordinals))
+
+
+def _forget_merges(work: Repair, damages: list[Damage]) -> None:
+    """Forget merges of which a file, or the record, is damaged; what they stood for is read again from the
+    shards' own files, or extracted again where these are gone."""
+    store = work.store
+    for record, found in _by_record([d for d in damages if d.record.kind == "merged"]).items():
+        with hold_lock(store, f"{record.folder}/{MERGED_LOCK}"):
+            value = read_good(store, record.path, MergedRecord)[0]
+            if value is None:  # nothing is merged any more: shards whose own files are gone say so
+                for path in (record.path, record.path + COPY):
+                    store.delete(path)
+                continue
+            bad = {damage.path for damage in found}
+            which = {str(f.get("made_from")) for f in value["files"] if f["path"] in bad}
+            lost = forget_merges(store, record.folder, value, which)
+            for path in bad - {record.path, record.path + COPY}:
+                store.delete(path)
+        work.summary.done.append(
+            f"merged statistics of {record.folder}: {len(which)} merges are read from their shards again"
+            + (f", of which {len(lost)} are to be extracted again" if lost else "")
+        )
+
+
+def _extract_lost(work: Repair, folder: str, ordinals: list[int]) -> None:
+    record = read_run(work.store, folder)
+    name = f"run {folder.partition('/run_id=')[2]}"
+    work.attempt(name, lambda: _extract(work, folder, record, ordinals))
 
 
 def _tell_lost_run(work: Repair, folder: str, name: str) -> None:

@@ -14,10 +14,25 @@ from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.audit import files_of_record
-from pipeline.tables.datasets import dataset_folder
-from pipeline.tables.manifests import BuildRecord
+from pipeline.tables.datasets import dataset_folder, read_manifests
+from pipeline.tables.manifests import BuildRecord, ShardManifest
+from pipeline.tables.merged import (
+    KEEP,
+    find_coverage,
+    members_of,
+    merged_path,
+    own_files,
+    read_merged,
+)
 from pipeline.tables.record_list import Record, list_records, read_record_if_good
-from pipeline.tables.runs import ClassSetRecord, CompactRecord, SimilarityRecord, named_paths
+from pipeline.tables.runs import (
+    ClassSetRecord,
+    CompactRecord,
+    Merge,
+    MergedRecord,
+    SimilarityRecord,
+    named_paths,
+)
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep.delete import DELETED, all_locked
 
@@ -36,7 +51,7 @@ class Leftover:
     """Relative to the warehouse."""
     bytes: int
     why: str
-    """``half-written``, ``superseded``, ``old marts`` or ``deleted``."""
+    """``half-written``, ``superseded``, ``merged``, ``old marts`` or ``deleted``."""
     folder: str
     """Of the dataset or the run whose locks say whether somebody works there; empty: none."""
 
@@ -63,11 +78,20 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
     named: set[str] = set()
     marts: set[str] = set()
     unknown: set[str] = set()
+    merges: dict[str, MergedRecord] = {}
+    shards: dict[str, list[ShardManifest]] = {}
     for record in list_records(store, dataset):
         value = read_record_if_good(store, record)
         if value is None:
             unknown.add(record.folder.split("/")[0])
             continue
+        if record.kind == "shard":
+            shards.setdefault(record.folder, []).append(cast(ShardManifest, value))
+            continue
+        if record.kind == "merged":
+            merges[record.folder] = cast(MergedRecord, value)
+            retired = merges[record.folder]["retired"]
+            named |= {one["path"] for one in retired if not _is_past(store, one["retired_at"])}
         named |= {file["path"] for file in files_of_record(store, record, value)}
         if record.kind == "marts":
             build = cast(BuildRecord, value)
@@ -77,8 +101,13 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
             named |= set(_previous_compaction(store, record, version))
         elif record.kind in ("similarity", "class set"):
             named |= named_paths(cast(SimilarityRecord | ClassSetRecord, value))
+    merged: set[str] = set()
+    for folder, manifests in shards.items():
+        kept, free = _part_files(store, manifests, merges.get(folder))
+        named |= kept
+        merged |= free
     where = dataset_folder(dataset) if dataset else ""
-    found = (_judge(rel, size, named, marts, unknown) for rel, size in store.walk(where))
+    found = (_judge(rel, size, named, merged, marts, unknown) for rel, size in store.walk(where))
     return sorted((each for each in found if each), key=lambda each: each.path)
 
 
@@ -88,8 +117,38 @@ def _previous_compaction(store: Store, record: Record, version: str) -> Iterator
             yield rel
 
 
+def _part_files(
+    store: Store, manifests: list[ShardManifest], merged: MergedRecord | None
+) -> tuple[set[str], set[str]]:
+    """Files of shards that are kept, and those that were merged long enough ago to go."""
+    coverage = find_coverage(manifests, merged)
+    free = {
+        ordinal
+        for merge in coverage.merges
+        if merge["has_parts"] and _is_past(store, merge["merged_at"])
+        for ordinal in members_of(merge)
+    }
+    waiting = {
+        n
+        for merge in (merged["merges"] if merged else ())
+        if merge["has_parts"]
+        for n in members_of(merge)
+    }
+    kept: set[str] = set()
+    gone: set[str] = set()
+    for manifest in manifests:
+        own = {file["path"] for file in own_files(manifest, merged)}
+        rest = {file["path"] for file in manifest["files"]} - own
+        kept |= own
+        if manifest["ordinal"] in free:
+            gone |= rest
+        elif manifest["ordinal"] in waiting:
+            kept |= rest
+    return kept, gone
+
+
 def _judge(
-    rel: str, size: int, named: set[str], marts: set[str], unknown: set[str]
+    rel: str, size: int, named: set[str], merged: set[str], marts: set[str], unknown: set[str]
 ) -> Leftover | None:
     top = rel.split("/")[0]
     if top.startswith(DELETED):
@@ -103,6 +162,8 @@ def _judge(
         return None
     if (mart := _MARTS.match(rel)) and "marts" not in unknown and marts:
         return None if mart[1] in marts else Leftover(rel, size, "old marts", "marts")
+    if rel in merged:
+        return Leftover(rel, size, "merged", folder)
     if (ours := _OURS.match(rel)) and ours[2] in TABLES:
         return Leftover(rel, size, "superseded", folder)
     return None
@@ -128,6 +189,8 @@ def vacuum(store: Store, dry_run: bool = False) -> VacuumSummary:
                 still = {
                     each.path for each in find_leftovers(store, dataset)
                 }  # a step may have ended
+                if any(each.why == "merged" and each.path in still for each in mine):
+                    _let_parts_go(store, folder)
                 for each in mine:
                     if each.path in still and _is_old(store, each):
                         store.delete(each.path)
@@ -139,6 +202,28 @@ def vacuum(store: Store, dry_run: bool = False) -> VacuumSummary:
             kept += mine
     store.drop_empty_folders(*{each.path.split("/")[0] for each in removed})
     return VacuumSummary(tuple(removed), tuple(kept))
+
+
+def _let_parts_go(store: Store, folder: str) -> None:
+    """Say of a run's merges that what they were made from is gone, before it goes."""
+    record = read_merged(store, folder)
+    if record is None:
+        return
+    held = {m["made_from"] for m in find_coverage(read_manifests(store, folder), record).merges}
+    merges: list[Merge] = [
+        {**merge, "has_parts": False}
+        if merge["made_from"] in held and _is_past(store, merge["merged_at"])
+        else merge
+        for merge in record["merges"]
+    ]
+    changed: MergedRecord = {**record, "merges": merges}
+    store.write_record(merged_path(folder), changed, with_copy=True)
+
+
+def _is_past(store: Store, moment: str) -> bool:
+    """Whether connections that were opened before a moment are done by now."""
+    age = datetime.now(UTC) - datetime.fromisoformat(moment)
+    return age > (KEEP if store.is_local else OLD)
 
 
 def _is_old(store: Store, leftover: Leftover) -> bool:

@@ -18,6 +18,7 @@ from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.facets import FACET_CLASS_SET
 from pipeline.tables.manifests import FileEntry
+from pipeline.tables.merged import PARTIALS
 from pipeline.tables.records import Moment, Small
 from pipeline.warehouse.left_out import LeftOut, is_of_data
 from pipeline.warehouse.views import load_statements, load_views
@@ -64,6 +65,8 @@ class RunRow(NamedTuple):
     versions: str
     """JSON."""
     is_compacted: bool
+    merge_width: Small
+    """How many shards' partial statistics become one, and the order in which they are added."""
     created_at: Moment
 
 
@@ -133,6 +136,8 @@ class Inventory:
     files: list[FileEntry] = field(default_factory=list)
     compact_versions: dict[str, str] = field(default_factory=dict)
     """By run folder: what the version of a compaction of today's files is called."""
+    partial_marks: dict[str, str] = field(default_factory=dict)
+    """By run folder: changes with its shards' partial statistics, and not when they are merged."""
     datasets: list[str] = field(default_factory=list)
     """Names of those that can be read."""
     left_out: list[LeftOut] = field(default_factory=list)
@@ -148,6 +153,7 @@ class Inventory:
         self.class_sets += part.class_sets
         self.files += part.files
         self.compact_versions |= part.compact_versions
+        self.partial_marks |= part.partial_marks
         self.left_out += part.left_out
 
     def leave_out(self, folder: str, error: NeuronsError) -> None:
@@ -199,17 +205,19 @@ class Inventory:
         rest = [file for file in self.files if _marts_rest_on(file)]
         files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
         runs = [run._replace(is_compacted=False) for run in self.runs]
-        return digest([files, runs, self.run_shards, sql, _code_digests(), asdict(settings)])
+        data = [files, runs, self.run_shards, self.partial_marks]
+        return digest([*data, sql, _code_digests(), asdict(settings)])
 
 
 def _marts_rest_on(file: FileEntry) -> bool:
-    """Compaction changes no answer, and of zero-shot classes only those of the facets are used.
+    """Compaction changes no answer, nor does merging (see `Inventory.partial_marks`), and of zero-shot classes
+    only those of the facets are used.
 
     Samples, and what people say of them, are read by views that stay views.
     """
     if file["table"] == "class_scores":
         return f"class_set={FACET_CLASS_SET}/" in file["path"]
-    apart = ("activations", "compact", "compact_stats", "shard_samples", "human_labels")
+    apart = ("activations", "compact", "compact_stats", *PARTIALS, "merged_samples", "human_labels")
     return file["table"] not in apart
 
 

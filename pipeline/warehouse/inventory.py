@@ -23,6 +23,7 @@ from pipeline.tables.datasets import (
     shard_file,
 )
 from pipeline.tables.manifests import FileEntry, ShardManifest
+from pipeline.tables.merged import MERGE_WIDTH, PARTIALS, as_lost, find_coverage, mark, read_merged
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     ClassSetRecord,
@@ -146,7 +147,10 @@ def _add_run(
     record = read_run(store, folder)
     check_run_folder(store, folder, record)
     run_id = record["run_id"]
-    manifests = read_manifests(store, folder)
+    manifests, merged = read_manifests(store, folder), read_merged(store, folder)
+    coverage = find_coverage(manifests, merged)
+    manifests = [as_lost(manifest, coverage.lost) for manifest in manifests]
+    inventory.partial_marks[folder] = digest([(m["ordinal"], mark(m)) for m in manifests])
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     compact = f"{folder}/compact.json"
     compacted = read_record(store, compact, CompactRecord) if store.exists(compact) else None
@@ -181,8 +185,12 @@ def _add_run(
                 written_at=manifest["written_at"],
             )
         )
-        shown = [file for file in files if not (is_compacted and file["table"] == "activations")]
+        hidden = {"activations"} if is_compacted else set()
+        hidden |= {*PARTIALS} if manifest["ordinal"] in coverage.covered else set()
+        shown = [file for file in files if file["table"] not in hidden]
         inventory.add_files(shown, manifest.get("format", 1))
+    if merged:
+        inventory.add_files(coverage.files, merged.get("format", 1))
     if compacted and is_compacted:
         inventory.add_files(compacted["files"], compacted.get("format", 1))
     if store.exists(f"{folder}/similarity.json"):
@@ -194,11 +202,13 @@ def _add_run(
     for name in store.list(f"{folder}/human_labels", ".json"):
         labels = read_record(store, f"{folder}/human_labels/{name}", HumanLabelsRecord)
         inventory.add_files(labels["files"], labels.get("format", 1))
-    _add_run_rows(inventory, dataset, record, is_compacted)
+    _add_run_rows(
+        inventory, dataset, record, is_compacted, merged["width"] if merged else MERGE_WIDTH
+    )
 
 
 def _add_run_rows(
-    inventory: Inventory, dataset: str, record: RunRecord, is_compacted: bool
+    inventory: Inventory, dataset: str, record: RunRecord, is_compacted: bool, merge_width: int
 ) -> None:
     """What ``run.json`` says of the run and of its layers."""
     identity, model = record["identity"], record["model"]
@@ -225,6 +235,7 @@ def _add_run_rows(
             layers=identity["layers"],
             versions=json.dumps(record["versions"]),
             is_compacted=is_compacted,
+            merge_width=merge_width,
             created_at=record["created_at"],
         )
     )

@@ -1,7 +1,7 @@
 -- view:    check_samples
--- grain:   one row per neuron and shard whose samples do not add up
+-- grain:   one row per neuron and shard, or merge, whose samples do not add up
 -- key:     dataset, run_id, layer, unit, shard_ordinal
--- reads:   raw_shard_samples, raw_shard_stats
+-- reads:   raw_shard_samples, raw_merged_samples, raw_shard_stats
 -- purpose: Sampled bins that do not hold every distinct image of their shard once.
 --
 -- column        type    unit   meaning
@@ -17,6 +17,13 @@ bins as (
         max(bin_example_count) as example_count,
         count(*) as sample_count,
     from raw_shard_samples
+    group by all
+    union all by name
+    select
+        dataset, run_id, layer, unit, shard_ordinal, bin, is_lowest,
+        max(bin_example_count) as example_count,
+        count(*) as sample_count,
+    from raw_merged_samples
     group by all
 ),
 

@@ -1,7 +1,7 @@
 -- view:    neuron_samples
 -- grain:   one row per neuron and sampled example
 -- key:     dataset, run_id, layer, unit, example_id
--- reads:   raw_shard_samples, stg_runs, neuron_stats, layer_axes, top_examples,
+-- reads:   stg_samples, stg_runs, neuron_stats, layer_axes, top_examples,
 --          settings
 -- purpose: Examples drawn at random from every bin of every neuron's activation.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030; Cohen & Kaplan 2007,
@@ -40,36 +40,11 @@ neurons as (
     where sd > 0
 ),
 
-sketched as (
-    select
-        *,
-        sample_priority(example_id) as priority,
-    from raw_shard_samples
-),
-
--- A shard left out nothing below the largest priority it kept; null: nothing at all.
-shard_bins as (
-    select
-        dataset, run_id, layer, unit, shard_ordinal, bin,
-        case when count(*) < max(bin_example_count) then max(priority) end as threshold,
-    from sketched
-    group by all
-),
-
-placed as (
-    select
-        *,
-        abs(bin) = min(abs(bin)) over (
-            partition by dataset, run_id, layer, unit, shard_ordinal, sign(bin)
-        ) as is_lowest,
-    from shard_bins
-),
-
 octaves as (
     select
         dataset, run_id, layer, unit, bin, is_lowest,
-        min(threshold) as least_threshold,
-    from placed
+        max(threshold) as least_threshold,
+    from stg_samples
     where threshold is not null
     group by all
 ),
@@ -137,7 +112,7 @@ candidates as (
     select
         dataset, run_id, layer, unit, example_id, activation, priority,
         'sample' as kept_by,
-    from sketched
+    from stg_samples
     union all
     select
         dataset, run_id, layer, unit, example_id, activation,

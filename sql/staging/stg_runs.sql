@@ -25,10 +25,11 @@
 -- layers            varchar[]           layers of the run
 -- versions          varchar      JSON   versions of the libraries that made it
 -- is_compacted      boolean             whether the sorted form with ranks is in use
+-- merge_width       integer      count  shards whose partial statistics become one
 -- created_at        timestamptz  UTC    when the run was opened
 select
     dataset, run_id, model_id, weights_sha256, is_random, image_activation,
     text_activation, image_height_px, image_width_px, image_mean, image_std,
     interpolation, resize_mode, preprocess, precision, activation_dtype, top_k, layers,
-    versions, is_compacted, created_at,
+    versions, is_compacted, merge_width, created_at,
 from raw_runs;

@@ -22,24 +22,37 @@
 -- activation_z   double   SD        standard deviations from the neuron's mean
 with
 
-ranked as (
+heaps as (
     select
-        raw_shard_top.* exclude (example_rank),
-        model_id,
-        top_k,
-        row_number() over (
-            partition by dataset, run_id, layer, unit, polarity
-            order by if(polarity = 'positive', -activation, activation), example_id
-        ) as example_rank,
+        dataset, run_id, layer, unit, polarity,
+        any_value(model_id) as model_id,
+        -- the least k of a unique key, whatever the order: a row beyond the k-th so far
+        -- is refused at once
+        min(
+            {
+                'place': if(polarity = 'positive', 0 - activation, activation),
+                'example_id': example_id
+            },
+            top_k
+        ) as best,
     from raw_shard_top
     inner join stg_runs using (dataset, run_id)
+    group by all
+),
+
+ranked as (
+    select
+        dataset, model_id, run_id, layer, unit, polarity,
+        unnest(best) as one,
+        unnest(range(1, len(best) + 1)) as example_rank,
+    from heaps
 )
 
 select
-    dataset, ranked.model_id, run_id, layer, unit, polarity, example_rank, example_id,
-    activation,
+    dataset, ranked.model_id, run_id, layer, unit, polarity, example_rank,
+    one.example_id as example_id,
+    if(polarity = 'positive', 0 - one.place, one.place) as activation,
     activation / nullif(sd, 0) as activation_sd,
     (activation - mean) / nullif(sd, 0) as activation_z,
 from ranked
-inner join neuron_stats using (dataset, run_id, layer, unit)
-where example_rank <= top_k;
+inner join neuron_stats using (dataset, run_id, layer, unit);

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binomtest
 from sql_world import SqlWorld
 
-VIEWS = ("neuron_samples", "human_labels", "conditional_probabilities")
+VIEWS = ("stg_samples", "neuron_samples", "human_labels", "conditional_probabilities")
 VALUES = {1: (0.0, 0), 2: (1.0, 16), 3: (1.5, 16), 4: (2.5, 17), 5: (3.0, 17), 6: (4.1, 18)}
 """Activation and octave of each example: SD bins 0 0 0 1 1 2."""
 SHOWN = [

@@ -20,7 +20,7 @@ def priorities(ids):
 
 
 def make_world(axis="sd", **changes):
-    world = empty_world(("neuron_samples",), threads=1, **changes)
+    world = empty_world(("stg_samples", "neuron_samples"), threads=1, **changes)
     world.add("layer_axes", "axis", axis)
     return world
 
