@@ -77,11 +77,6 @@ def read_tables():
             return set()
         if node.get("type") == "BASE_TABLE":
             return {node["table_name"]} - own
-        if node.get("type") == "TABLE_FUNCTION":  # a macro of ours is given relations by name
-            arguments = (part["expression"] for part in node["function"]["arguments"])
-            given = [part.get("literal", {}).get("text") for part in arguments]
-            known = {v.name for v in views.load_views()} | RAW | SMALL
-            return {name for name in given if name in known}
         found = set()
         for part in node.get("cte_map", {}).get("map", []):
             is_recursive = part["value"]["query_node"]["type"] == "RECURSIVE_CTE_NODE"

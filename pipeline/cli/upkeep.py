@@ -123,7 +123,7 @@ def compact(
     warehouse: Warehouse,
     run: OneRun = None,
 ) -> None:
-    """Sort the activations of runs, so that questions are fast."""
+    """Sort the activations of runs, and merge the statistics of their shards, so that questions are fast."""
     from pipeline.upkeep.compact import compact as run_compact
 
     done = run_compact(warehouse, run, choose_progress())
@@ -131,3 +131,8 @@ def compact(
         f"{done.run_count} runs compacted, {done.skipped_run_count} were already: "
         f"{done.row_count} rows, {done.bytes_before / 1e6:.1f} MB -> {done.bytes_after / 1e6:.1f} MB"
     )
+    if done.merge_count:
+        say(
+            f"{done.merge_count} merges of shards' statistics; neurons vacuum takes what they were made from "
+            "once it is an hour old"
+        )

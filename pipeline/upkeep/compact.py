@@ -29,6 +29,7 @@ from pipeline.tables.records import read_record
 from pipeline.tables.runs import CompactRecord
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep import compact_queries as queries
+from pipeline.upkeep.merge import merge_run
 from pipeline.warehouse.connect import open_views, take_whole_inventory
 from pipeline.warehouse.contents import Inventory, RunRow
 from pipeline.warehouse.find import spell_out_run
@@ -47,6 +48,8 @@ class CompactSummary:
     run_count: int
     skipped_run_count: int
     """Runs that were compacted already and have no new shard since."""
+    merge_count: int
+    """Merges of partial statistics, see `merge`."""
     row_count: int
     bytes_before: int
     bytes_after: int
@@ -66,7 +69,9 @@ class _Block(NamedTuple):
 def compact(
     warehouse: str, run_id: str | None = None, progress: ProgressCallback | None = None
 ) -> CompactSummary:
-    """Compact every run of a warehouse, or one. Blocks that are done are kept if it is interrupted.
+    """Compact every run of a warehouse, or one, and merge its partial statistics.
+
+    Blocks and merges that are done are kept if it is interrupted.
 
     Raises:
         WarehouseError: No such run, or nothing extracted yet.
@@ -83,6 +88,8 @@ def compact(
         raise WarehouseError(
             f"There is no run {run_id or ''!r} in {warehouse}.", f"Runs there: {known}."
         )
+    folders = [run_folder(run.dataset, run.run_id) for run in runs]
+    merge_count = sum(merge_run(store, folder, None, progress).merge_count for folder in folders)
     todo = [run for run in runs if not run.is_compacted]
     for run in (run for run in runs if run.is_compacted):
         folder = run_folder(run.dataset, run.run_id)
@@ -97,7 +104,7 @@ def compact(
                 _clear_leftovers(store, lock, folder)
                 done = _compact_run(connection, inventory, run, progress)
             totals = [a + b for a, b in zip(totals, done, strict=True)]
-    return CompactSummary(len(todo), len(runs) - len(todo), *totals)
+    return CompactSummary(len(todo), len(runs) - len(todo), merge_count, *totals)
 
 
 def _compact_run(

@@ -2,7 +2,8 @@
 -- grain:   one row per kind of row that refers to nothing
 -- key:     table_name, refers_to
 -- reads:   raw_texts, raw_stimuli, raw_embeddings, raw_shard_top, raw_shard_samples,
---          raw_merged_samples, raw_activations, raw_duplicates, raw_examples, raw_layers
+--          raw_merged_samples, raw_activations, raw_duplicates, raw_examples,
+--          raw_layers
 -- purpose: Rows that refer to an example or a layer that is not there.
 --
 -- column      type     unit   meaning
