@@ -16,8 +16,8 @@
 -- is_lowest      boolean            it was its shards' lowest on its side of zero
 -- image_count    bigint    count    images of the run in the stratum
 -- example_id, activation
--- priority       bigint    0..2^32  the example's (macro sample_priority)
--- threshold      bigint    0..2^32  below it the stratum lacks none; null: it is whole
+-- priority       ubigint   0..2^32  the example's (macro sample_priority)
+-- threshold      ubigint   0..2^32  below it the stratum lacks none; null: it is whole
 with
 
 shard_bins as (
