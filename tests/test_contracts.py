@@ -27,7 +27,6 @@ SMALL = {
     "raw_layers",
     "raw_run_shards",
     "raw_class_sets",
-    "raw_files",
     "settings",
     "facet_prompts",
     "lexicon",

@@ -36,13 +36,19 @@ def encode_json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def seal(record: Mapping[str, object]) -> bytes:
+def seal(record: Mapping[str, object], is_compact: bool = False) -> bytes:
     """A record as JSON: its format first, and on its last line the checksum of these very bytes.
 
-    The checksum is that of the same bytes with zeros in its place.
+    The checksum is that of the same bytes with zeros in its place. If it ``is_compact``, all else stands
+    on one line.
     """
     fields = {name: value for name, value in record.items() if name not in ("format", "checksum")}
-    data = encode_json({"format": record["format"], **fields, "checksum": _BLANK.decode()})
+    whole = {"format": record["format"], **fields}
+    if is_compact:
+        text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+        data = f'{text[:-1]},\n"checksum": "{_BLANK.decode()}"\n}}\n'.encode()
+    else:
+        data = encode_json({**whole, "checksum": _BLANK.decode()})
     return data[: data.rindex(_BLANK)] + hash_bytes(data).encode() + b'"\n}\n'
 
 

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,25 @@ class Store:
         files = (item for item in found if item["type"] != "directory")
         return {str(item["name"]).rsplit("/", 1)[-1]: int(item["size"] or 0) for item in files}
 
+    def stamps(self, rel: str) -> dict[str, str]:
+        """Name -> stamp of what is directly inside a folder, by one listing; empty if it is not there.
+
+        A file that is put in place anew has another stamp: locally size, time and inode, in a bucket
+        what the listing says of its content. Empty for a folder, and where nothing can be told.
+        """
+        with system_faults_told(self.uri(rel)):
+            try:
+                if self.is_local:
+                    with os.scandir(self.path(rel)) as entries:
+                        return {entry.name: _stamp_entry(entry) for entry in entries}
+                self.fs.invalidate_cache()
+                found = self.fs.ls(self.path(rel), detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+        return {
+            str(item["name"]).rstrip("/").rsplit("/", 1)[-1]: _stamp_item(item) for item in found
+        }
+
     def walk(self, rel: str) -> Iterator[tuple[str, int]]:
         """Path and size in bytes of every file anywhere below a folder; none if it is not there."""
         self.fs.invalidate_cache()
@@ -129,14 +149,29 @@ class Store:
         with system_faults_told(self.uri(rel)), self.fs.open(self.path(rel), "rb") as file:
             yield file
 
+    def read_bytes(self, rel: str) -> bytes:
+        """Read one small file, by one request.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            StorageError: As of `open`.
+        """
+        if self.is_local:
+            with self.open(rel) as file:
+                return file.read()
+        protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else {*self.fs.protocol}
+        # s3fs would ask for the size first, to fetch large files in pieces at the same time.
+        whole = {"max_concurrency": 1} if "s3" in protocols else {}
+        with system_faults_told(self.uri(rel)):
+            return bytes(self.fs.cat_file(self.path(rel), **whole))
+
     def read_json(self, rel: str) -> Any:
         """Read one JSON file.
 
         Raises:
             StorageError: It is damaged.
         """
-        with self.open(rel) as file:
-            data = file.read()
+        data = self.read_bytes(rel)
         try:
             return json.loads(data)
         except ValueError as error:
@@ -248,6 +283,23 @@ COPY = ".copy"
 
 PAGE_CHECKSUMS = {"write_page_checksum": True}
 """What every Parquet writer of ours is given."""
+
+
+def _stamp_entry(entry: os.DirEntry[str]) -> str:
+    try:
+        found = entry.stat()
+    except OSError:
+        return ""
+    is_file = stat.S_ISREG(found.st_mode)
+    return f"{found.st_size}-{found.st_mtime_ns:x}-{found.st_ino:x}" if is_file else ""
+
+
+def _stamp_item(item: Mapping[str, Any]) -> str:
+    """What an object store says of a file's content in a listing."""
+    mark = next(
+        (item[key] for key in ("ETag", "etag", "md5Hash", "content_md5") if item.get(key)), ""
+    )
+    return f"{item['size']}-{mark}" if mark and item["type"] != "directory" else ""
 
 
 def sync_folder(folder: Path) -> None:

@@ -38,7 +38,10 @@ from pipeline.tables.datasets import (
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
 from pipeline.tables.presence import Presence, drop_void_merges, read_whole_manifest
 from pipeline.tables.schema import TABLES
+from pipeline.tables.snapshots import write_snapshot
 
+SNAPSHOT_EVERY = 256
+"""Shards of one process between two looks at whether the run's snapshot should grow."""
 PENDING_BATCHES = 16
 """Batches, without their pixels, that may wait for the writer before the model waits too: what a GPU
 encodes while a shard is written."""
@@ -79,6 +82,7 @@ class ShardWork:
         self._todo: dict[int, Shard] = {}
         self._leftovers: tuple[str, ...] = ()
         self._last_commit = time.perf_counter()
+        self._commit_count = 0
 
     def __enter__(self) -> ShardWork:
         return self
@@ -278,6 +282,9 @@ class ShardWork:
         write_manifest(self.store, self.run.folder, manifest)
         self._locks.release(plan.shard)
         self.account.add(manifest, plan.error)
+        self._commit_count += 1
+        if self._commit_count % SNAPSHOT_EVERY == 0:
+            write_snapshot(self.store, self.run.folder, growth=1 / 8)
 
     def _seconds(self, plan: ShardPlan) -> dict[str, float]:
         """Time by stage (threads and their overlap added up), and by the clock since the last one."""

@@ -29,7 +29,8 @@ from pipeline.extract.open import open_run
 from pipeline.extract.processes import extract_together
 from pipeline.extract.seat import Seat, process_count, worker_count
 from pipeline.extract.stream import Decoder, stream_batches
-from pipeline.tables.datasets import Dataset, Shard, read_dataset
+from pipeline.tables.datasets import Dataset, Shard, read_dataset, run_folder
+from pipeline.tables.snapshots import write_snapshot
 
 
 def extract(
@@ -61,6 +62,8 @@ def extract(
         extract_together(config, account, dataset, todo, count)
     else:
         extract_here(config, account, dataset, todo)
+    folder = run_folder(dataset.name, account.summary.run_id)
+    write_snapshot(Store(config.warehouse), folder, growth=0 if ordinals is None else 1 / 8)
     account.summary.seconds = time.perf_counter() - began
     account.summary.raise_failures()
     return account.summary

@@ -22,6 +22,7 @@ from pipeline.base.storage import Store
 from pipeline.sources.register import is_done
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
 from pipeline.tables.manifests import ShardManifest
+from pipeline.tables.snapshots import write_snapshot
 
 if TYPE_CHECKING:
     from pipeline.sources.writer import SourceExample
@@ -121,6 +122,7 @@ def _ingest(
 
         done = [manifest["ordinal"] for manifest in manifests if is_done(manifest)]
         duplicate_count = find_duplicates(store, config.dataset, done)
+        write_snapshot(store, folder)
     failed = [manifest for manifest in manifests if not is_done(manifest)]
     if failed:
         raise _failure(config.dataset, len(done), failed)

@@ -123,12 +123,25 @@ def read_dataset_folder(store: Store, folder: str) -> Dataset:
     """
     path = f"{folder}/dataset.json"
     if not store.exists(path):
-        raise WarehouseError(
-            f"{store.uri(path)} is gone, but shards of the dataset are indexed.",
-            "Make it again, from what their manifests say, with: "
-            f"neurons repair --dataset {folder.removeprefix('dataset=')}",
-        )
-    record = read_record(store, path, DatasetRecord)
+        raise lost_list(store, folder)
+    return make_dataset(store, folder, read_record(store, path, DatasetRecord))
+
+
+def lost_list(store: Store, folder: str) -> WarehouseError:
+    """What to say of a dataset whose list of shards is gone."""
+    return WarehouseError(
+        f"{store.uri(folder)}/dataset.json is gone, but shards of the dataset are indexed.",
+        "Make it again, from what their manifests say, with: "
+        f"neurons repair --dataset {folder.removeprefix('dataset=')}",
+    )
+
+
+def make_dataset(store: Store, folder: str, record: DatasetRecord) -> Dataset:
+    """The dataset that the record in a folder tells of.
+
+    Raises:
+        WarehouseError: The folder was renamed.
+    """
     check_folder(store, folder, record)
     duplicates = record.get("duplicates", "exact")
     return Dataset(record["dataset"], record["source"], list_shards(record), duplicates)
@@ -277,8 +290,13 @@ def list_ordinals(store: Store, folder: str, suffix: str = ".json") -> list[int]
     Only files of exactly our names: programs that keep folders alike write ``00000 (1).json`` beside.
     """
     names = store.list(f"{folder}/manifests", suffix)
-    stems = (name.removesuffix(suffix) for name in names)
-    return sorted(int(stem) for stem in stems if stem.isdecimal() and stem == f"{int(stem):05d}")
+    return sorted(int(name.removesuffix(suffix)) for name in names if is_ordinal_name(name, suffix))
+
+
+def is_ordinal_name(name: str, suffix: str = ".json") -> bool:
+    """Whether a file is called as a shard's is: its ordinal and a suffix, and exactly so."""
+    stem = name.removesuffix(suffix)
+    return stem != name and stem.isdecimal() and stem == f"{int(stem):05d}"
 
 
 def read_manifests(store: Store, folder: str) -> list[ShardManifest]:

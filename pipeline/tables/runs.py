@@ -115,9 +115,13 @@ class RunRecord(Sealed):
     """What each preset names in the model, whether or not the run reads it."""
 
 
+RUN = "run.json"
+"""What the record of a run is called, in its folder."""
+
+
 def run_path(folder: str) -> str:
     """Where the record of the run in a folder lies."""
-    return f"{folder}/run.json"
+    return f"{folder}/{RUN}"
 
 
 def has_run(store: Store, folder: str) -> bool:

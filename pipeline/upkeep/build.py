@@ -19,6 +19,7 @@ from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.manifests import BuildRecord, FileEntry, make_entry
+from pipeline.tables.snapshots import write_snapshots
 from pipeline.upkeep.script import LEXICON, write_views_script
 from pipeline.warehouse.connect import open_views, take_whole_inventory, use_mart
 from pipeline.warehouse.contents import Inventory
@@ -59,6 +60,7 @@ def build(
         clear_half_written_below(store, lock, "marts")
         for name in ("views.sql", DICTIONARY):
             clear_half_written(store, lock, "", prefix=name)
+        write_snapshots(store)
         return _build(store, settings, progress)
 
 

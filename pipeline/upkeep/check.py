@@ -14,6 +14,7 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
 from pipeline.tables.audit import Audit, audit_warehouse, find_cure
 from pipeline.tables.datasets import dataset_folder, read_dataset
+from pipeline.tables.snapshots import SNAPSHOT, find_snapshot_problem
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.headers import View
 from pipeline.warehouse.left_out import list_left_out
@@ -58,7 +59,7 @@ def check(
     if dataset is not None and not store.exists(dataset_folder(dataset)):
         read_dataset(store, dataset)  # says what there is if it is not there
     audit = audit_warehouse(store, deep, dataset, progress)
-    results = check_files(audit)
+    results = [*check_files(audit), check_snapshots(store, audit)]
     if run_violations(results):
         return results  # the views cannot be trusted, or not even opened
     views = [view for view in load_views() if view.topic == "checks"]
@@ -125,6 +126,29 @@ def check_files(audit: Audit) -> list[CheckResult]:
             unrecorded,
         ),
     ]
+
+
+def check_snapshots(store: Store, audit: Audit) -> CheckResult:
+    """Whether a snapshot says of a record what its file does not."""
+    folders: dict[str, dict[str, object]] = {}
+    for record, value in audit.values.items():
+        if record.kind != "marts":
+            name = record.path.removeprefix(f"{record.folder}/")
+            folders.setdefault(record.folder, {})[name] = value
+    wrong = {folder: find_snapshot_problem(store, folder, said) for folder, said in folders.items()}
+    rows = tuple(
+        (f"{folder}/{SNAPSHOT}", f"does not say what {name} says", "neurons repair")
+        for folder, name in wrong.items()
+        if name
+    )
+    return CheckResult(
+        "check_snapshots",
+        "Snapshots of records that say what the records do not.",
+        False,
+        len(rows),
+        ("path", "problem", "cure"),
+        rows[:20],
+    )
 
 
 def run_violations(results: Sequence[CheckResult]) -> int:

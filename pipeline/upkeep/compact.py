@@ -28,6 +28,7 @@ from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import CompactRecord
 from pipeline.tables.schema import TABLES
+from pipeline.tables.snapshots import write_snapshot
 from pipeline.upkeep import compact_queries as queries
 from pipeline.upkeep.merge import merge_run
 from pipeline.warehouse.connect import open_views, take_whole_inventory
@@ -104,6 +105,7 @@ def compact(
                 _clear_leftovers(store, lock, folder)
                 done = _compact_run(connection, inventory, run, progress)
             totals = [a + b for a, b in zip(totals, done, strict=True)]
+            write_snapshot(store, folder)
     return CompactSummary(len(todo), len(runs) - len(todo), merge_count, *totals)
 
 
@@ -117,7 +119,7 @@ def _compact_run(
     folder = run_folder(run.dataset, run.run_id)
     shards = [s for s in inventory.run_shards if (s.dataset, s.run_id) == (run.dataset, run.run_id)]
     ordinals = sorted(shard.shard_ordinal for shard in shards if shard.status == "done")
-    version = inventory.compact_versions[folder]
+    version = inventory.compact_versions[folder]()
     mine = f"{folder}/activations/"
     before = sum(f["bytes"] for f in inventory.files if f["path"].startswith(mine))
     files: list[FileEntry] = []

@@ -24,6 +24,7 @@ from pipeline.tables.datasets import (
     write_manifest,
 )
 from pipeline.tables.manifests import ShardManifest
+from pipeline.tables.snapshots import write_snapshot
 
 SAMPLED_IMAGES = 3
 """Images of each shard whose bytes are compared: the first, the last and one in the middle."""
@@ -99,6 +100,7 @@ def _move(store: Store, name: str, old: str, new: str, progress: ProgressCallbac
         manifest = manifests[shard.ordinal]
         if manifest is not None and "url" in manifest:
             write_manifest(store, folder, {**manifest, "url": shard.url})
+    write_snapshot(store, folder)
     return Moved(name, len(todo))
 
 

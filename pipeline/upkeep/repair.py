@@ -26,6 +26,12 @@ from pipeline.tables.presence import drop_void_merges, forget_merges, mark_undon
 from pipeline.tables.record_list import KINDS, Record, read_good
 from pipeline.tables.records import UPDATE
 from pipeline.tables.runs import MergedRecord, RunRecord, has_run, read_run, run_path
+from pipeline.tables.snapshots import (
+    SNAPSHOT,
+    find_snapshot_problem,
+    list_folders,
+    write_snapshot,
+)
 from pipeline.upkeep.build import build
 from pipeline.upkeep.repair_steps import STEPS, Repair, RepairSummary, compact_run
 
@@ -54,6 +60,7 @@ def repair(
     restored = [damage for damage in damages if _restore_copy(work, damage)]
     if restored:
         damages = _find_damages(work, dataset)  # now with their files
+    _drop_wrong_snapshots(work)
     _repair_datasets(work, damages)
     _forget_merges(work, damages)
     damages = _find_damages(work, dataset) if damages else []
@@ -73,6 +80,17 @@ def repair(
     if summary.damage_count and store.exists("marts/build.json"):
         _rebuild(work, damages)
     return summary
+
+
+def _drop_wrong_snapshots(work: Repair) -> None:
+    """A snapshot that does not say what the records say: without it they are read."""
+    store = work.store
+    for folder in list_folders(store):
+        if name := find_snapshot_problem(store, folder):
+            store.delete(f"{folder}/{SNAPSHOT}")
+            write_snapshot(store, folder)
+            work.summary.damage_count += 1
+            work.summary.done.append(f"{folder}/{SNAPSHOT}: said what {name} does not, made again")
 
 
 def _find_damages(work: Repair, dataset: str | None) -> list[Damage]:

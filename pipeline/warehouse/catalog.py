@@ -5,8 +5,8 @@ once, into a database file in the user's cache folder, and a connection copies t
 nothing: some hundredths of a second.
 
 What differs from one connection to the next, the files that a view is over, stands in no view. Such a
-view (`SOURCES`) reads a table macro of its name; a connection says what that is, see `define`, and it is
-resolved when it is asked for.
+view (`SOURCES`) is the query whose text a macro of its name gives; a connection makes that, see `define`,
+and DuckDB resolves it when it is asked for. (A macro that is a table itself would be resolved at once.)
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ def define(connection: duckdb.DuckDBPyConnection, *selects: tuple[str, str]) -> 
         connection: Of `load_catalog`.
         selects: The name of a view, and SQL with its columns.
     """
-    made = (f"create or replace macro source_{name}() as table\n{sql}" for name, sql in selects)
+    made = (f"create or replace macro source_{name}() as {quote(sql)}" for name, sql in selects)
     connection.execute("begin;\n" + ";\n".join([*made, "commit"]))
+
+
+def _ask(name: str) -> str:
+    return f"from query(source_{name}())"
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
@@ -99,7 +103,7 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
     define(connection, *((name, empty[name]) for name in SOURCES))
     connection.execute("begin")
     for name in _RAW:
-        connection.execute(f"create view {name} as from source_{name}()")
+        connection.execute(f"create view {name} as {_ask(name)}")
     for statements in load_statements():
         connection.execute(statements)
     # DuckDB expands all that a view reads when the view is created, so from the bottom up the cost multiplies.
@@ -107,11 +111,11 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
     for view in views.values():
         connection.execute(f"create view {view.name} as {empty[view.name]}")
     for view in reversed(views.values()):
-        body = f"from source_{view.name}()" if view.name in SOURCES else view.body
+        body = _ask(view.name) if view.name in SOURCES else view.body
         connection.execute(f"create or replace view {view.name} as\n{body}")
     connection.execute(";\n".join(map(_comments, views.values())))
     for name in SOURCES:
-        connection.execute(f"drop macro table source_{name}")
+        connection.execute(f"drop macro source_{name}")
     connection.execute("commit")
 
 

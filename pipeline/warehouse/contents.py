@@ -6,7 +6,7 @@ The fields of a row are the columns of its table, in their order: see `small_tab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -134,14 +134,16 @@ class Inventory:
     run_shards: list[RunShardRow] = field(default_factory=list)
     class_sets: list[ClassSetRow] = field(default_factory=list)
     files: list[FileEntry] = field(default_factory=list)
-    compact_versions: dict[str, str] = field(default_factory=dict)
-    """By run folder: what the version of a compaction of today's files is called."""
+    compact_versions: dict[str, Callable[[], str]] = field(default_factory=dict)
+    """By run folder: tells what the version of a compaction of today's files is called."""
     partial_marks: dict[str, str] = field(default_factory=dict)
     """By run folder: changes with its shards' partial statistics, and not when they are merged."""
     datasets: list[str] = field(default_factory=list)
     """Names of those that can be read."""
     left_out: list[LeftOut] = field(default_factory=list)
     """What cannot be read; nothing else here speaks of it."""
+    _by_table: tuple[int, int, dict[str, list[FileEntry]]] | None = None
+    """Of which list of files, how long, and these by table."""
 
     def add(self, part: Inventory) -> None:
         """Take all that another one of the same warehouse says."""
@@ -188,16 +190,22 @@ class Inventory:
 
     def files_of(self, table: str) -> list[FileEntry]:
         """Files of one table, as manifests list them; paths are relative to the warehouse."""
-        return [file for file in self.files if file["table"] == table]
+        if self._by_table is None or self._by_table[:2] != (id(self.files), len(self.files)):
+            found: dict[str, list[FileEntry]] = {}
+            for file in self.files:
+                found.setdefault(file["table"], []).append(file)
+            self._by_table = (id(self.files), len(self.files), found)
+        return self._by_table[2].get(table, [])
 
     def paths(self, table: str) -> list[str]:
         """Paths of the files of one table."""
         return [file["path"] for file in self.files_of(table)]
 
-    def add_files(self, files: Iterable[FileEntry], written: int) -> None:
+    def add_files(self, files: list[FileEntry], written: int) -> None:
         """Take the files of a record, each with the format it was written in: the record's, or its own."""
         for file in files:
-            self.files.append({**file, "format": file.get("format", written)})
+            file.setdefault("format", written)
+        self.files += files
 
     def fingerprint(self, settings: LabelSettings) -> str:
         """Changes whenever the data, the SQL or the settings do."""

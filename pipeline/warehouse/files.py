@@ -76,7 +76,11 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         place = self._place(path)
         if self._store.is_local:
             return _LocalFile(place)
-        return self._store.fs.open(place, "rb", size=self._known_size(path))
+        size = self._known_size(path)
+        file = self._store.fs.open(place, "rb", size=size)
+        if size is not None and hasattr(type(file), "details"):
+            file.details = {"name": place, "size": size, "type": "file"}  # else it asks for them
+        return file
 
     def _known_size(self, path: str) -> int | None:
         """As its manifest says it."""

@@ -46,14 +46,13 @@ def leave_out_damaged(connection: duckdb.DuckDBPyConnection, inventory: Inventor
     Raises:
         NeuronsError: Nothing can be read then; or the machine is in the way.
     """
-    is_left = False
-    for table in _tables():
-        for scan in _list_scans(inventory, table):
-            if problem := _find_problem(connection, table, scan, inventory.store.url):
-                inventory.leave_out(scan.owner, problem)
-                is_left = True
-    if is_left:
-        inventory.tell_left_out()
+    scans = [(table, scan) for table in _tables() for scan in _list_scans(inventory, table)]
+    if not scans or _are_good(connection, scans):
+        return
+    for table, scan in scans:
+        if problem := _find_problem(connection, table, scan, inventory.store.url):
+            inventory.leave_out(scan.owner, problem)
+    inventory.tell_left_out()
 
 
 def _tables() -> list[Table]:
@@ -125,12 +124,43 @@ def _scans(
 ) -> Iterator[_Scan]:
     """One scan for each run and format."""
     groups: dict[tuple[str, int], list[FileEntry]] = {}
+    group: list[FileEntry] = []
+    written, inside = -1, "/"  # of those that are looked at now: mostly the same as before
     for file in files:
-        run = "/".join(file["path"].split("/")[: len(table.partitions[:2])])
-        groups.setdefault((run, file["format"]), []).append(file)
+        if file["format"] != written or not file["path"].startswith(inside):
+            owner = "/".join(file["path"].split("/")[: len(table.partitions[:2])])
+            written, inside = file["format"], f"{owner}/"
+            group = groups.setdefault((owner, written), [])
+        group.append(file)
     for (owner, written), entries in groups.items():
         columns = f"{_columns(table, written)}{extra}"
         yield _Scan(owner, written, entries, columns, is_ranked)
+
+
+def _are_good(connection: duckdb.DuckDBPyConnection, scans: list[tuple[Table, _Scan]]) -> bool:
+    """Whether the first file of each scan can be read and has its columns: all by one query."""
+    places = [warehouse_uri(scan.entries[0]["path"]) for _, scan in scans]
+    try:
+        rows = connection.execute(
+            "select file_name, name, duckdb_type from parquet_schema($files) "
+            "where duckdb_type is not null",
+            {"files": places},
+        ).fetchall()
+    except duckdb.Error:
+        return False
+    found: dict[str, dict[str, str]] = {place: {} for place in places}
+    for place, name, kind in rows:
+        found[place].setdefault(name, _kind(kind))  # what is inside a list comes after the list
+    return all(
+        found[place].items() >= _wanted(table, scan).items()
+        for place, (table, scan) in zip(places, scans, strict=True)
+    )
+
+
+def _wanted(table: Table, scan: _Scan) -> dict[str, str]:
+    """Kinds of the columns that the files of a scan should have."""
+    wanted = {c.name: _kind(c.duckdb) for c in table.columns if c.since <= scan.written}
+    return wanted | {"rank2": _kind("bigint")} if scan.is_ranked else wanted
 
 
 def _find_problem(
@@ -144,10 +174,7 @@ def _find_problem(
     except NeuronsError as error:
         return error
     found = {name: _kind(kind) for name, kind, *_ in rows}
-    wanted = {c.name: _kind(c.duckdb) for c in table.columns if c.since <= scan.written}
-    if scan.is_ranked:
-        wanted["rank2"] = _kind("bigint")
-    for name, kind in wanted.items():
+    for name, kind in _wanted(table, scan).items():
         if found.get(name) != kind:
             was = f"of another kind ({found[name]})" if name in found else "missing"
             return WarehouseError(

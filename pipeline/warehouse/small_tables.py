@@ -39,14 +39,6 @@ def small_tables(inventory: Inventory, settings: LabelSettings) -> Iterator[Smal
     yield SmallTable("raw_layers", inventory.layers, _columns(LayerRow))
     yield SmallTable("raw_run_shards", inventory.run_shards, _columns(RunShardRow))
     yield SmallTable("raw_class_sets", inventory.class_sets, _columns(ClassSetRow))
-    yield SmallTable(
-        "raw_files",
-        [
-            (file["table"], file["path"], file.get("layer"), file["row_count"], file["bytes"])
-            for file in inventory.files
-        ],
-        '"table" varchar, path varchar, layer varchar, row_count bigint, bytes bigint',
-    )
     yield SmallTable("facet_prompts", list(FACET_PROMPTS.items()), "facet varchar, prompt varchar")
     yield SmallTable(
         "settings",
@@ -103,9 +95,16 @@ def fill_table(
 ) -> None:
     """Put rows into a table that is there; pyarrow and NumPy, a fifth of a second, are not imported."""
     if rows:
-        kinds = [column.split()[-1] for column in columns.split(", ")]
-        lists = ", ".join(f"unnest(${n}::{_TEXTS.get(k, k)}[])" for n, k in enumerate(kinds, 1))
-        connection.execute(f"insert into {name} select {lists}", [*zip(*rows, strict=True)])
+        kinds = [_TEXTS.get(kind, kind) for kind in (c.split()[-1] for c in columns.split(", "))]
+        values: list[object] = []
+        selects: list[str] = []
+        for number, (column, kind) in enumerate(
+            zip(zip(*rows, strict=True), kinds, strict=True), 1
+        ):
+            is_same = number < len(kinds) and column.count(column[0]) == len(column)
+            values.append(column[0] if is_same else column)
+            selects.append(f"${number}::{kind}" if is_same else f"unnest(${number}::{kind}[])")
+        connection.execute(f"insert into {name} select {', '.join(selects)}", values)
 
 
 _TEXTS = {"timestamptz": "varchar"}
