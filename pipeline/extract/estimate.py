@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.base.display import show_bytes
 from pipeline.base.errors import ActivationError, WarehouseError
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import describe_model, load_clip
 from pipeline.extract.encode import Encoder
+from pipeline.extract.kept import NONE
 from pipeline.extract.open import identify_run
 from pipeline.extract.plan import plan_shard, read_duplicates
+from pipeline.extract.results import Results
 from pipeline.extract.run import choose_decoder
 from pipeline.extract.seat import worker_count
+from pipeline.extract.sizes import BY_EXAMPLE, CHOICES, Sizes, measure_sizes
 from pipeline.extract.stream import stream_batches
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
@@ -25,6 +30,10 @@ SAMPLE_EXAMPLES = 512
 """Examples of the first shard that the estimate runs; at least two batches."""
 
 
+GOOD_SHARD_SIZE = 5000
+"""Images in a shard from which its partials are a small part of all that it takes."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Time and disk that a whole run will take, from its first examples."""
@@ -32,17 +41,24 @@ class Estimate:
     run_id: str
     model: str
     """How the model is set up, in some lines."""
-    shard_count: int
-    """Shards that are not done."""
-    example_count: int
-    """Examples in them."""
+    shard_sizes: tuple[int, ...]
+    """Examples in each shard that is not done."""
     sampled_count: int
     images_per_s: float
-    bytes_per_image: float
-    """Activations and embeddings."""
-    bytes_per_shard: float
-    """Partials, whatever the size of the shard."""
+    store: str
+    """As it was asked for."""
+    sizes: Sizes
     free_bytes: int | None
+
+    @property
+    def shard_count(self) -> int:
+        """Shards that are not done."""
+        return len(self.shard_sizes)
+
+    @property
+    def example_count(self) -> int:
+        """Examples in them."""
+        return sum(self.shard_sizes)
 
     @property
     def seconds(self) -> float:
@@ -52,20 +68,69 @@ class Estimate:
     @property
     def total_bytes(self) -> float:
         """Disk for all that is left."""
-        return self.example_count * self.bytes_per_image + self.shard_count * self.bytes_per_shard
+        return sum(self.bytes_of(self.store).values())
+
+    def bytes_of(self, store: str, shard_sizes: Sequence[int] | None = None) -> dict[str, float]:
+        """By table, for all that is left, if it were stored in this way, or in other shards."""
+        return self.sizes.of_shards(store, shard_sizes or self.shard_sizes)
 
     def __str__(self) -> str:
-        free = "" if self.free_bytes is None else f" ({self.free_bytes / 1e9:.1f} GB are free)"
-        short = self.free_bytes is not None and self.total_bytes > self.free_bytes
-        warning = "\nThat is MORE than is free." if short else ""
-        return (
-            f"{self.model}\n"
-            f"run {self.run_id}: {self.shard_count} shards, {self.example_count} images to do\n"
-            f"measured on {self.sampled_count}: {self.images_per_s:.0f} images/s, "
-            f"{self.bytes_per_image:.0f} bytes an image and {self.bytes_per_shard / 1e6:.1f} MB a shard\n"
-            f"estimate: {self.seconds / 60:.1f} min, {self.total_bytes / 1e9:.3f} GB of disk"
-            f"{free}{warning}"
+        free = "" if self.free_bytes is None else f" ({show_bytes(self.free_bytes)} are free)"
+        return "\n".join(
+            [
+                self.model,
+                f"run {self.run_id}: {self.shard_count} shards, {self.example_count} images to do",
+                f"measured on {self.sampled_count}: {self.images_per_s:.0f} images/s",
+                *lay_out_sizes({store: self.bytes_of(store) for store in self.sizes.by_store}),
+                f"estimate for --store {self.store}: {self.seconds / 60:.1f} min, "
+                f"{show_bytes(round(self.total_bytes))} of disk{free}",
+                *self.advice(),
+            ]
         )
+
+    def advice(self) -> list[str]:
+        """What to do about it, in sentences; nothing if all is well."""
+        found = []
+        totals = {store: sum(self.bytes_of(store).values()) for store in self.sizes.by_store}
+        if self.free_bytes is not None and totals[self.store] > self.free_bytes:
+            fitting = [store for store, size in totals.items() if size <= self.free_bytes]
+            most = max(fitting, key=lambda store: totals[store], default=None)
+            then = f"--store {most} would fit." if most else "Nothing of the above would fit."
+            found.append(f"That is MORE than is free. {then}")
+        by_table = self.bytes_of(self.store)
+        share = by_table.get("activations", 0.0) / max(1.0, totals[self.store])
+        if self.store not in (NONE, "top:0.01") and share > 0.5:
+            found.append(
+                f"{share:.0%} of it are activations. For a first look at wide layers: --store top:0.01 or "
+                "none; labels then rest on enrichment among top images alone."
+            )
+        partials = sum(size for table, size in by_table.items() if table not in BY_EXAMPLE)
+        typical = self.example_count / max(1, self.shard_count)
+        if typical < GOOD_SHARD_SIZE < self.example_count and partials > totals[self.store] / 2:
+            whole, rest = divmod(self.example_count, GOOD_SHARD_SIZE)
+            larger = self.bytes_of(self.store, [GOOD_SHARD_SIZE] * whole + [rest] * bool(rest))
+            fewer = sum(size for table, size in larger.items() if table not in BY_EXAMPLE)
+            found.append(
+                f"{show_bytes(round(partials))} of it are partials, which every shard has, of whatever size: "
+                f"in shards of {GOOD_SHARD_SIZE} images they would take {show_bytes(round(fewer))} "
+                "(neurons ingest --shard-size)."
+            )
+        return found
+
+
+def lay_out_sizes(bytes_by_store: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A table in lines: what each table takes for each choice of ``--store``."""
+    tables = dict.fromkeys(table for sizes in bytes_by_store.values() for table in sizes)
+    rows = [["--store", *bytes_by_store]]
+    for table in sorted(tables):
+        cells = (sizes.get(table) for sizes in bytes_by_store.values())
+        rows.append([table, *("-" if cell is None else show_bytes(round(cell)) for cell in cells)])
+    totals = (show_bytes(round(sum(sizes.values()))) for sizes in bytes_by_store.values())
+    rows.append(["all", *totals])
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
 
 
 def estimate(config: ExtractConfig) -> Estimate:
@@ -104,6 +169,7 @@ def estimate(config: ExtractConfig) -> Estimate:
             scratch, run.folder, left[0], run.outputs, duplicates, config.top_k, 1 << 30
         )
         decoder = choose_decoder(config, spec, clip.device)
+        held: list[Results] = []
         began = time.perf_counter()
         batches = stream_batches(iter([plan]), decoder, config.batch_size, worker_count(config))
         with encoder.hooked():
@@ -116,22 +182,21 @@ def estimate(config: ExtractConfig) -> Estimate:
                             "A run would reject each of them. Check the weights, and --precision.",
                         )
                     writer.add(results)
+                    held.append(results)
         if plan.error is not None:
             raise plan.error
-        files = writer.finish()
+        writer.finish()
         seconds = time.perf_counter() - began
     sampled = len(plan.examples)
-    by_image = [f["bytes"] for f in files if f["table"] in ("activations", "embeddings")]
-    by_shard = [f["bytes"] for f in files if f["table"] not in ("activations", "embeddings")]
+    stores = dict.fromkeys((config.store, *CHOICES))
     return Estimate(
         run_id=run.run_id,
         model=describe_model(clip),
-        shard_count=len(left),
-        example_count=sum(m["written_count"] for shard in left if (m := index[shard])),
+        shard_sizes=tuple(m["written_count"] for shard in left if (m := index[shard])),
         sampled_count=sampled,
         images_per_s=sampled / seconds,
-        bytes_per_image=sum(by_image) / max(1, sampled),
-        bytes_per_shard=sum(by_shard),
+        store=config.store,
+        sizes=measure_sizes(held, run.outputs, stores, duplicates, config.top_k),
         free_bytes=store.free_bytes(),
     )
 

@@ -41,6 +41,15 @@ class Results:
     embeddings: torch.Tensor
     is_finite: torch.Tensor
 
+    def first(self, count: int) -> Results:
+        """The first ``count`` examples, or all if there are fewer."""
+        return Results(
+            example_ids=self.example_ids[:count],
+            pooled={name: values[:count] for name, values in self.pooled.items()},
+            embeddings=self.embeddings[:count],
+            is_finite=self.is_finite[:count],
+        )
+
     def only_finite(self) -> Results:
         """Without the examples that are not finite."""
         keep = self.is_finite

@@ -46,7 +46,7 @@ def test_the_whole_job_from_the_shell(tmp_path, invoke):
     run = (*run, "--layer", "goh2021", "--batch-size", 16, "--workers", 2)
     dry, _ = invoke(*run, "--dry-run")
     assert "2 shards, 40 images to do" in dry
-    assert "GB of disk" in dry
+    assert "B of disk" in dry
     assert not list(place.glob("dataset=t/run_id=*")), "a dry run writes nothing"
     first = neurons(*run)
     assert "40 read = 40 written + 0 rejected" in first.stdout
