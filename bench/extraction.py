@@ -17,6 +17,7 @@ import webdataset as wds
 
 from bench.data import PHOTO_SIZES, SMALL_SIZES, Shards, ingest_shards
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
+from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
@@ -93,9 +94,9 @@ class Halves:
         """The whole pipeline into a new run: planned, extracted, written, committed."""
         self.extract_anew()
 
-    def extract_anew(self) -> RunSummary:
+    def extract_anew(self, progress: ProgressCallback | None = None) -> RunSummary:
         """One extraction under a name of its own."""
-        return extract(replace(self.config, run=f"bench-{next(self._runs)}"))
+        return extract(replace(self.config, run=f"bench-{next(self._runs)}"), progress)
 
 
 def _identity(value: Any) -> Any:
