@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -14,7 +12,7 @@ from bench.data import Shards
 from bench.extraction import Case, Halves
 from bench.timing import Report, Row, cpu, measure_in_turn, wall
 from pipeline.base.progress import NoProgress
-from pipeline.extract.encode import AUTOCAST
+from pipeline.extract.tower import Tower
 
 WEB_SIZES = ((500, 375), (400, 300), (640, 480), (320, 426))
 """Width and height in pixels of images as encyclopaedias and image search show them."""
@@ -22,7 +20,7 @@ WEB_SIZES = ((500, 375), (400, 300), (640, 480), (320, 426))
 
 @dataclass(frozen=True)
 class Load:
-    """One model at one precision."""
+    """One model at one precision, as it is or compiled."""
 
     model: str
     layer: str
@@ -30,6 +28,7 @@ class Load:
     batch_size: int
     shards: Shards
     preprocess: str = "fast"
+    compile: bool = False
 
 
 def loads(quick: bool) -> list[Load]:
@@ -42,7 +41,10 @@ def loads(quick: bool) -> list[Load]:
         Load("RN50x4:random", "goh2021", "float32", 128, few, "device"),
         Load("RN50x4:random", "goh2021", "bfloat16", 256, many),
         Load("RN50x4:random", "goh2021", "bfloat16", 256, many, "device"),
+        Load("RN50x4:random", "goh2021", "bfloat16", 256, many, "device", compile=True),
         Load("ViT-L-14:random", "vit-mlp", "bfloat16", 256, many, "device"),
+        Load("ViT-L-14:random", "vit-mlp", "bfloat16-weights", 256, many, "device"),
+        Load("ViT-L-14:random", "vit-mlp", "bfloat16-weights", 256, many, "device", compile=True),
         Load("ViT-B-32:random", "vit-mlp", "bfloat16", 512, many, "device"),
         Load("ViT-B-32:random", "vit-mlp-all", "bfloat16", 512, few, "device"),
     ]
@@ -66,7 +68,13 @@ class OnDevice(Halves):
     def __init__(self, load: Load, warehouse: str) -> None:
         case = Case("", load.model, load.shards, load.batch_size, "", load.layer)
         super().__init__(case, warehouse)
-        self.config = replace(self.config, precision=load.precision, preprocess=load.preprocess)
+        self.config = replace(
+            self.config,
+            precision=load.precision,
+            preprocess=load.preprocess,
+            compile=load.compile,
+        )
+        self._tower = Tower(self.clip, self.config)
         height, width = self._spec.size_px
         shape = (load.batch_size, 3, height, width)
         self._pixels = torch.randn(shape, device=self.clip.device).to(
@@ -77,14 +85,11 @@ class OnDevice(Halves):
 
     def model_alone(self) -> None:
         """As many images as there are, without hooks, copies or a writer."""
-        autocast = AUTOCAST[self.config.precision]
-        context: Any = (
-            torch.autocast(self.clip.device.type, autocast) if autocast else nullcontext()
-        )
-        with torch.inference_mode(), context:
+        whole = self.case.batch_size if self.config.compile else 0
+        with torch.inference_mode(), self._tower.arithmetic():
             for start in range(0, self.case.shards.count, self.case.batch_size):
                 left = min(self.case.batch_size, self.case.shards.count - start)
-                self.clip.model.encode_image(self._pixels[:left], normalize=True)
+                self._tower.encode(self._pixels[: max(left, whole)])
         if self.clip.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -123,8 +128,9 @@ def report_load(load: Load, rounds: int) -> Report:
             memory = f"{torch.cuda.max_memory_allocated(place) / 2**30:.1f} GiB at most"
         else:
             place_name, memory = "CPU", ""
+    precision = load.precision + (", compiled" if load.compile else "")
     how = ", ".join(
-        (load.layer, load.precision, f"decode {load.preprocess}", f"batches of {load.batch_size}")
+        (load.layer, precision, f"decode {load.preprocess}", f"batches of {load.batch_size}")
     )
     yield f"device: {load.model}, {how}, {images} JPEGs, on {place_name} {memory}".rstrip()
     for name, taken in costs.items():

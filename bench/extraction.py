@@ -80,7 +80,7 @@ class Halves:
 
     def forward(self) -> None:
         """Batches that lie in memory through the model, hooks and pooling included."""
-        encoder = Encoder(self.clip, self._outputs, self._spec, self.config.precision)
+        encoder = Encoder(self.clip, self._outputs, self._spec, self.config)
         waiting: deque[Pending] = deque()
         with encoder.hooked():
             for batch in self._batches:

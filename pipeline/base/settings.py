@@ -78,9 +78,11 @@ class ExtractConfig(Settings):
     processes: Annotated[int, Ge(0)] = 0
     """How many processes do the shards, on one device or on all GPUs in turn; each has its share of the
     cores. 0 means one, or one for each GPU."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Precision of the forward pass: ``float32``, or ``bfloat16`` and ``float16`` by autocast on a GPU, which
-    change the results a little."""
+    precision: Literal["float32", "bfloat16", "float16", "bfloat16-weights"] = "float32"
+    """Precision of the forward pass: ``float32``; on a GPU ``bfloat16`` and ``float16`` by autocast, which
+    change the results a little, or ``bfloat16-weights``, the weights too: faster, and changes more."""
+    compile: bool = False
+    """Compile the image tower (``torch.compile``): a minute at the start, then faster; last digits change."""
     batch_size: Count = 64
     """How many images go into one forward pass; results agree for every value to one float16 step."""
     workers: Annotated[int, Ge(0)] = 0

@@ -80,16 +80,19 @@ def hook_points(model: nn.Module, specs: list[LayerSpec], take: Any) -> Iterator
     handles = []
     owner = threading.get_ident()
 
+    def is_ours() -> bool:
+        return torch.compiler.is_compiling() or threading.get_ident() == owner
+
     def before(spec: LayerSpec) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if threading.get_ident() == owner:
+            if is_ours():
                 take(spec, _hooked_tensor(args, kwargs))
 
         return hook
 
     def after(spec: LayerSpec) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
-            if threading.get_ident() == owner:
+            if is_ours():
                 take(spec, _hooked_tensor(output if isinstance(output, tuple) else (output,), {}))
 
         return hook

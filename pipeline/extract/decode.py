@@ -127,10 +127,10 @@ def normalise(
             a CPU, fresh memory costs three times as much as the arithmetic.
 
     Returns:
-        float32 [N, 3, H, W], channels_last; floats come back as they are.
+        float32 [N, 3, H, W], channels_last; floats are as they were.
     """
     if batch.is_floating_point():
-        return batch
+        return batch if out is None else out.copy_(batch)
     if out is None:
         out = torch.empty(
             batch.shape, device=batch.device, memory_format=torch.channels_last, dtype=torch.float32

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import contextmanager
 
 import torch
 
+from pipeline.base.settings import ExtractConfig
 from pipeline.clip.hooks import Capture, capture_layers, end_positions
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip
@@ -16,8 +16,7 @@ from pipeline.extract.decode import normalise
 from pipeline.extract.device import mark, start_copies
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.stream import Batch
-
-AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from pipeline.extract.tower import Tower
 
 
 class Pending:
@@ -63,18 +62,19 @@ class Encoder:
         clip: The model.
         outputs: What to keep of each layer.
         spec: How pixels are normalised.
-        precision: ``float32``, or autocast to ``bfloat16`` or ``float16`` (GPU only: on a CPU it is
-            many times slower and would be a mistake).
+        config: Precision, size of a batch, and whether the image tower is compiled.
     """
 
     def __init__(
-        self, clip: Clip, outputs: tuple[LayerOutput, ...], spec: ImageSpec, precision: str
+        self,
+        clip: Clip,
+        outputs: tuple[LayerOutput, ...],
+        spec: ImageSpec,
+        config: ExtractConfig,
     ) -> None:
-        self.clip, self.outputs, self.spec = clip, outputs, spec
-        self._autocast = AUTOCAST[precision]
-        if precision == "float32" and clip.device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # it would keep 10 bits of the mantissa
-            torch.backends.cuda.matmul.allow_tf32 = False
+        self.outputs, self.spec = outputs, spec
+        self.tower = Tower(clip, config)
+        self.clip = self.tower.clip
         self.with_texts = any(output.layer.tower == "text" for output in outputs)
         self._capture: Capture | None = None
         self._buffer: torch.Tensor | None = None
@@ -88,11 +88,28 @@ class Encoder:
             self._capture = None
 
     def _normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalise into one buffer that is used again: on a CPU fresh memory costs more."""
-        if self._buffer is None or len(self._buffer) < len(images):
-            self._buffer = normalise(images, self.spec)
-            return self._buffer
-        return normalise(images, self.spec, out=self._buffer[: len(images)])
+        """Normalise into one buffer that is used again: on a CPU fresh memory costs more.
+
+        For a compiled tower all of it is given, with what was there before behind the images.
+        """
+        buffer = self._make_buffer(len(images))
+        normalise(images, self.spec, out=buffer[: len(images)])
+        return buffer
+
+    def _make_buffer(self, count: int) -> torch.Tensor:
+        size = self.tower.batch_size or count
+        if self._buffer is None or len(self._buffer) < size:
+            shape = (size, 3, *self.spec.size_px)
+            zeros = torch.zeros(shape, device=self.clip.device)
+            self._buffer = zeros.contiguous(memory_format=torch.channels_last)
+        return self._buffer[:size]
+
+    @torch.inference_mode()
+    def prepare(self) -> None:
+        """Compile now, inside :meth:`hooked`; else the first batch does."""
+        if self.tower.batch_size:
+            with self.tower.arithmetic():
+                self.tower.encode(self._make_buffer(0))
 
     @torch.inference_mode()
     def encode(self, batch: Batch) -> Pending:
@@ -101,16 +118,13 @@ class Encoder:
         capture = self._capture
         assert capture is not None, "encode() is called inside hooked()"
         model, device = self.clip.model, self.clip.device
-        context: Any = (
-            torch.autocast(device.type, self._autocast) if self._autocast else nullcontext()
-        )
+        capture.pooled.clear()  # as when it was compiled: a graph is of what it starts from
         images = batch.images
         if device.type == "cuda" and images.device.type == "cpu":
             images = images.pin_memory()
         images = images.to(device, non_blocking=True)
-        with context:
-            pixels = self._normalise(images)
-            embeddings = model.encode_image(pixels, normalize=True)
+        with self.tower.arithmetic():
+            embeddings = self.tower.encode(self._normalise(images))[: len(images)]
             if self.with_texts:
                 tokens = self.clip.tokenizer([e.text or "" for e in batch.examples]).to(device)
                 capture.ends = end_positions(self.clip, tokens)
@@ -118,7 +132,7 @@ class Encoder:
         finite = torch.isfinite(embeddings).all(1)
         pooled = {}
         for output in self.outputs:
-            values = capture.pooled[output.layer.name]
+            values = capture.pooled[output.layer.name][: len(images)]
             finite &= torch.isfinite(values).all(1)
             pooled[output.layer.name] = values.to(output.dtype)
         pending = Pending(batch, embeddings.half(), finite, pooled)

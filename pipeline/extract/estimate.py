@@ -161,7 +161,7 @@ def estimate(config: ExtractConfig) -> Estimate:
                 "All shards that are indexed are done.",
             )
         spec = ImageSpec.from_model(clip.model)
-        encoder = Encoder(clip, run.outputs, spec, config.precision)
+        encoder = Encoder(clip, run.outputs, spec, config)
         plan = plan_shard(store, dataset.name, left[0], encoder.with_texts)
         plan.examples = plan.examples[: max(SAMPLE_EXAMPLES, 2 * config.batch_size)]
         duplicates = read_duplicates(store, dataset_folder(dataset.name), left[0])
@@ -170,9 +170,10 @@ def estimate(config: ExtractConfig) -> Estimate:
         )
         decoder = choose_decoder(config, spec, clip.device)
         held: list[Results] = []
-        began = time.perf_counter()
         batches = stream_batches(iter([plan]), decoder, config.batch_size, worker_count(config))
         with encoder.hooked():
+            encoder.prepare()
+            began = time.perf_counter()
             for batch in batches:
                 if batch.examples:
                     results = encoder.encode(batch).wait()

@@ -94,7 +94,7 @@ def extract_here(
     decoder = choose_decoder(config, spec, clip.device)
     workers = worker_count(config, seat.cores if seat else None)
     run = open_run(store, config, clip)
-    encoder = Encoder(clip, run.outputs, spec, config.precision)
+    encoder = Encoder(clip, run.outputs, spec, config)
     work = ShardWork(store, run, config, account, clip.device, seat)
     with encoder.hooked(), work:
         work.begin(dataset, shards)

@@ -19,7 +19,7 @@
 -- interpolation     varchar             of the resize
 -- resize_mode       varchar             shortest, longest or squash
 -- preprocess        varchar             fast or exact
--- precision         varchar             float32, or the type of the autocast
+-- precision         varchar             of the forward pass, as it was asked for
 -- activation_dtype  varchar             type of the stored activations
 -- top_k             bigint       count  top examples kept of each neuron and shard
 -- layers            varchar[]           layers of the run

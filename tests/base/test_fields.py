@@ -229,5 +229,5 @@ def test_prefects_form_shows_the_sentences_choices_and_bounds():
     form = TypeAdapter(settings.ExtractConfig).json_schema()["properties"]
     for field in list_fields(settings.ExtractConfig):
         assert " ".join(form[field.name]["description"].split()) == field.text
-    assert form["precision"]["enum"] == ["float32", "bfloat16", "float16"]
+    assert form["precision"]["enum"] == ["float32", "bfloat16", "float16", "bfloat16-weights"]
     assert form["batch_size"]["minimum"] == 1

@@ -14,6 +14,7 @@ import torch
 from running import make_picture, read_run, run_bytes, run_extract, run_manifests
 
 from pipeline.base.errors import ActivationError
+from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer, LayerSpec
 from pipeline.clip.image_spec import ImageSpec
@@ -175,7 +176,7 @@ def test_a_batch_is_encoded_without_waiting_and_as_on_the_cpu(model: str) -> Non
         )
         spec = ImageSpec.from_model(clip.model)
         batch = make_batch(9, spec)
-        encoder = Encoder(clip, outputs, spec, "float32")
+        encoder = Encoder(clip, outputs, spec, ExtractConfig("w", "d", model, (layer,)))
         with encoder.hooked():
             encoder.encode(batch).wait()  # what is set up once may wait
             if device == "cuda":

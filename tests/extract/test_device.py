@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pipeline.base.settings import ExtractConfig
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import load_clip
@@ -48,7 +49,7 @@ def test_a_batch_is_encoded_without_asking_for_a_value(model: str) -> None:
     shard = Shard(0, "s", "s.tar", 0)
     examples = [Example(n, n, f"{n}", 0, 1, "") for n in range(3)]
     images = torch.randint(0, 256, (3, 3, *spec.size_px), dtype=torch.uint8)
-    encoder = Encoder(clip, outputs, spec, "float32")
+    encoder = Encoder(clip, outputs, spec, ExtractConfig("w", "d", model, (layer,)))
     with encoder.hooked(), Waits() as waits:
         pending = encoder.encode(Batch(ShardPlan(shard, "", []), examples, images, True))
     assert waits.count > 20 and not waits.found
