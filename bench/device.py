@@ -120,6 +120,8 @@ def report_load(load: Load, rounds: int) -> Report:
             "decode": halves.decode,
             "pipeline": halves.everything,
         }
+        if load.compile:  # which each of these would do anew
+            del stages["model, hooks and copies"]
         measure_in_turn(stages, 1)  # warm up
         costs = measure_in_turn(stages, rounds)
         place = halves.clip.device
