@@ -14,7 +14,7 @@ from pipeline.evidence.clarity import (
     compute_top_example_groups,
 )
 from pipeline.evidence.facets import compute_facet_aurocs
-from pipeline.evidence.neighbours import compute_neuron_neighbours
+from pipeline.evidence.neighbours import compute_neighbours_across, compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.evidence.wpmi import compute_soft_wpmi
 
@@ -33,3 +33,6 @@ COMPUTED: dict[str, Compute] = {
     "neuron_clarity": compute_neuron_clarity,
     "contrasting_examples": compute_contrasting_examples,
 }
+
+COMPUTED_OF_TWO: dict[str, Compute] = {"neuron_neighbours": compute_neighbours_across}
+"""What is computed of two runs together: the connection has these alone."""

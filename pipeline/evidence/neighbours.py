@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import duckdb
@@ -31,9 +31,9 @@ BLOCK_BYTES = 256 << 20
 """Size of a dense block of activations; two of them are held, and as much again to standardise."""
 
 BUDGET = 20e12
-"""Products of two activations that a build computes at most: 30 pairs of layers of 2,560 units over
-100,000 images, each of which takes half a minute of one core, beside the reading. What it leaves out
-is told."""
+"""Products of two activations that a build computes at most, for a run or for two runs together: 30
+pairs of layers of 2,560 units over 100,000 images, each of which takes half a minute of one core, beside
+the reading. What it leaves out is told."""
 
 ROWS_AT_ONCE = 1024
 """Rows of a block of correlations that are ranked at once."""
@@ -170,11 +170,11 @@ def compute_neuron_neighbours(
     budget: float = BUDGET,
     max_bytes: int = BLOCK_BYTES,
 ) -> Iterator[pa.Table]:
-    """Rows of ``neuron_neighbours``: every pair of layers of runs on the same dataset.
+    """Rows of ``neuron_neighbours``: every pair of layers of each run.
 
-    Layers with themselves come first, then with others of their run, then with those of other runs;
-    pairs of layers that would pass the budget are left out and named (the view ``warn_neighbours``
-    lists them too, and ``neurons like`` computes them when it is asked).
+    Layers with themselves come first; pairs of layers that would pass the budget are left out and
+    named (the view ``warn_neighbours`` lists them too, and ``neurons like`` computes them when it is
+    asked).
 
     Args:
         connection: Of a build.
@@ -182,13 +182,44 @@ def compute_neuron_neighbours(
         budget: Products of two activations; see `BUDGET`.
         max_bytes: Size of a block; two of them are held.
     """
-    layers = list_whole_layers(connection)
     pairs = [
         pair
-        for pair in combinations_with_replacement(layers, 2)
-        if pair[0].dataset == pair[1].dataset
+        for pair in combinations_with_replacement(list_whole_layers(connection), 2)
+        if (pair[0].dataset, pair[0].run_id) == (pair[1].dataset, pair[1].run_id)
     ]
-    pairs.sort(key=lambda pair: (pair[0] != pair[1], pair[0].run_id != pair[1].run_id))
+    pairs.sort(key=lambda pair: pair[0] != pair[1])
+    yield from _compare_all(connection, pairs, progress, budget, max_bytes)
+
+
+def compute_neighbours_across(
+    connection: duckdb.DuckDBPyConnection,
+    progress: ProgressCallback,
+    budget: float = BUDGET,
+    max_bytes: int = BLOCK_BYTES,
+) -> Iterator[pa.Table]:
+    """Rows of ``neuron_neighbours`` of different runs on the same dataset; see `compute_neuron_neighbours`.
+
+    Args:
+        connection: Of a build.
+        progress: Told which pairs were left out.
+        budget: Products of two activations; see `BUDGET`.
+        max_bytes: Size of a block; two of them are held.
+    """
+    pairs = [
+        pair
+        for pair in combinations(list_whole_layers(connection), 2)
+        if pair[0].dataset == pair[1].dataset and pair[0].run_id != pair[1].run_id
+    ]
+    yield from _compare_all(connection, pairs, progress, budget, max_bytes)
+
+
+def _compare_all(
+    connection: duckdb.DuckDBPyConnection,
+    pairs: list[tuple[RunLayer, RunLayer]],
+    progress: ProgressCallback,
+    budget: float,
+    max_bytes: int,
+) -> Iterator[pa.Table]:
     shared: dict[tuple[str, str, str], Ids] = {}
     left_out = []
     for one, other in pairs:

@@ -231,14 +231,14 @@ where
 """
 
 _TOP = """
-with layers as (
+with numbered_layers as (
     select layer, row_number() over (order by layer) - 1 as layer_place
     from stg_layers where dataset = $dataset and run_id = $run_id
 )
 select layer_place, unit, example_id
 from top_examples
 inner join stg_examples using (dataset, example_id)
-inner join layers using (layer)
+inner join numbered_layers using (layer)
 where
     dataset = $dataset and run_id = $run_id and half = $half
     and polarity = 'positive' and activation <> 0

@@ -1,7 +1,6 @@
 """The Parquet tables that a build computes with torch: the same contract as `pipeline.tables.schema`.
 
-They lie in ``marts/F/<name>.parquet``, F the fingerprint of the data that they rest on, beside the marts
-that SQL alone makes.
+They lie among the marts that SQL alone makes, see `pipeline.warehouse.parts`.
 """
 
 from __future__ import annotations
@@ -142,3 +141,33 @@ DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}
 
 SQL reads each as ``raw_<name>``; before a build that view has no rows.
 """
+
+READS: dict[str, tuple[str, ...]] = {
+    "soft_wpmi": (
+        *("stg_layers", "stg_run_examples", "stg_examples", "stg_activations"),
+        *("raw_embeddings", "raw_concept_embeddings", "tested_concepts"),
+    ),
+    "label_nulls": (
+        *("stg_runs", "stg_layers", "stg_run_examples", "stg_examples", "run_concepts"),
+        *("tested_concepts", "top_examples", "settings", "label_null_repeats"),
+        *("label_min_count", "label_max_q", "label_origins", "label_top_k"),
+    ),
+    "facet_aurocs": (
+        *("stg_layers", "stg_run_examples", "stg_examples", "stg_activations"),
+        *("example_strata", "stratum_concepts", "facet_candidates", "settings"),
+        "facet_min_count",
+    ),
+    "neuron_neighbours": ("stg_layers", "stg_run_examples", "stg_examples", "stg_activations"),
+    "top_example_groups": (
+        *("stg_layers", "top_examples", "raw_embeddings", "settings", "label_top_k"),
+    ),
+    "neuron_clarity": (
+        *("stg_layers", "stg_run_examples", "stg_examples", "top_examples", "raw_embeddings"),
+        *("settings", "label_top_k"),
+    ),
+    "contrasting_examples": (
+        *("stg_layers", "stg_run_examples", "stg_examples", "stg_activations"),
+        *("top_examples", "raw_embeddings", "settings", "label_top_k"),
+    ),
+}
+"""What each rests on: views, tables, and settings by name. It is made again only if these change."""

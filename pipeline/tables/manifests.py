@@ -98,19 +98,16 @@ class ShardManifest(Sealed):
 
 
 class BuildRecord(Sealed):
-    """``marts/build.json``."""
+    """``marts/build.json``: the last build, which may not be finished."""
 
-    fingerprint: str
-    folder: str
     settings: Mapping[str, object]
     """`settings.LabelSettings`, perhaps another version's."""
-    row_counts: dict[str, int]
-    bytes: dict[str, int]
     files: NotRequired[list[FileEntry]]
+    """Marts, and the lexicon; the name of each tells what it was made from, see `warehouse.parts`."""
     runs: NotRequired[dict[str, str]]
-    """What each run was when it was built; see `stale.digest_runs`."""
-    previous: NotRequired[str]
-    """The folder of the build before, which open connections may still read."""
+    """What each part was when it was built; see `parts.Fingerprints.data_of`."""
+    replaced: NotRequired[list[FilePath]]
+    """Files that the build replaced, which open connections may still read."""
 
 
 def make_entry(

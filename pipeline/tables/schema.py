@@ -34,7 +34,10 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
     dataset=D/run_id=R/compact/V/layer=L/B-stats.parquet  and what rank statistics need beside it
     dataset=D/run_id=R/compact.json               written last: which version V, of which shards
-    marts/F/<mart>.parquet                        what neurons build derived, from data of fingerprint F
+    marts/dataset=D/<mart>-F.parquet              what neurons build derived, from data of fingerprint F
+    marts/dataset=D/run_id=R/<mart>-F.parquet     the same of a run; in with=S/, of runs R and S together
+    marts/all/<mart>-F.parquet                    the same of all datasets
+    marts/build.json                              written last: which files, and with which settings
     *.json.copy                                   the same record again, where nothing else could give it back
 
 ``dataset``, ``run_id`` and ``layer`` are Hive partitions: they are columns of every view although no

@@ -1,7 +1,13 @@
-"""Materialising the expensive marts, and the same views as a script for the plain DuckDB shell."""
+"""Materialising the expensive marts, and the same views as a script for the plain DuckDB shell.
+
+A build goes part by part (`warehouse.parts`): datasets, runs, pairs of runs, the whole. The name of a
+file tells what it was made from, so what is there and whole is kept, whoever made it: the last build, one
+that was killed, or `build_part` in another process.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +16,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from pipeline.base.faults import faults_told
-from pipeline.base.leftovers import clear_half_written, clear_half_written_below
+from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
@@ -18,15 +24,17 @@ from pipeline.base.storage import PAGE_CHECKSUMS, Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
-from pipeline.tables.manifests import BuildRecord, FileEntry, make_entry
+from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
-from pipeline.upkeep.script import LEXICON, write_views_script
-from pipeline.warehouse.connect import open_views, take_whole_inventory, use_mart
+from pipeline.upkeep.script import write_views_script
+from pipeline.warehouse.connect import open_views, take_whole_inventory
 from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.fresh import Marts, find_marts
 from pipeline.warehouse.inventory import take_inventory
 from pipeline.warehouse.last_build import RECORD, Build, read_build
+from pipeline.warehouse.live import use_mart
+from pipeline.warehouse.parts import LEXICON, MART, Fingerprints, Part, list_parts
 from pipeline.warehouse.raw_views import quote
-from pipeline.warehouse.stale import digest_runs
 from pipeline.warehouse.views import MATERIALISED, TITLE, find_view, write_dictionary
 
 DICTIONARY = "README.md"
@@ -38,8 +46,11 @@ class BuildSummary:
     """What a build wrote."""
 
     row_counts: Mapping[str, int]
+    """Of every mart, in all parts."""
     was_current: bool
     """Nothing had changed since the last build, so nothing was done."""
+    built: tuple[str, ...] = ()
+    """Parts of which something was made, as `Part.told` names them."""
 
 
 def build(
@@ -50,6 +61,11 @@ def build(
     """Write the expensive marts as Parquet, ``views.sql`` for the plain DuckDB shell, and what every view
     and column means into ``README.md``.
 
+    Args:
+        warehouse: Folder or URL.
+        settings: Parameters of the labelling views; those of the last build if None.
+        progress: Told of every mart that is made.
+
     Raises:
         WarehouseError: There is nothing to build from.
     """
@@ -57,61 +73,158 @@ def build(
     take_inventory(store)  # says what is missing before anything is written
     # Alone: a second build would clear away what the first writes.
     with hold_lock(store, "marts/build.lock") as lock:
-        clear_half_written_below(store, lock, "marts")
-        for name in ("views.sql", DICTIONARY):
-            clear_half_written(store, lock, "", prefix=name)
+        for name in ("views.sql", DICTIONARY, "build.json"):
+            clear_half_written(store, lock, "marts" * (name == "build.json"), prefix=name)
         write_snapshots(store)
         return _build(store, settings, progress)
+
+
+def build_part(
+    warehouse: str | Path,
+    part: Part,
+    settings: LabelSettings | None = None,
+    progress: ProgressCallback | None = None,
+) -> None:
+    """Write the marts of one part, beside other processes that write others; `build` then takes them up.
+
+    Args:
+        warehouse: Folder or URL.
+        part: One of `parts.list_parts`; its dataset is built before its runs.
+        settings: Parameters of the labelling views; those of the last build if None.
+        progress: Told of every mart that is made.
+    """
+    store = Store(warehouse)
+    inventory, last = take_whole_inventory(store), read_build(store)
+    settings = settings or (last.settings if last else LabelSettings())
+    _Work(store, inventory, settings, last, progress or NoProgress()).make(part)
 
 
 def _build(
     store: Store, settings: LabelSettings | None, progress: ProgressCallback
 ) -> BuildSummary:
-    inventory = take_whole_inventory(store)
-    built = read_build(store)
-    settings = settings or (built.settings if built else LabelSettings())
-    fingerprint = inventory.fingerprint(settings)
-    if built and built.fingerprint == fingerprint and _is_whole(store, built):
-        _write_words(inventory, settings, built.folder)  # compaction changes them, not the marts
-        _drop_old_marts(store, keep={built.folder, built.previous})
-        return BuildSummary(built.row_counts, was_current=True)
-    folder = f"marts/{fingerprint}"
-    previous = _previous(built, folder)
-    _drop_old_marts(store, keep={folder, built.folder if built else "", previous})
-    words = load_lexicon()
-    written = store.write_parquet(f"{folder}/{LEXICON}", words)
-    lexicon = make_entry("lexicon", f"{folder}/{LEXICON}", len(words), written)
-    files: list[FileEntry] = []
-    with faults_told(store.url), open_views(inventory, settings) as connection:
-        progress.start("build", len(MATERIALISED))
-        try:
-            for name in MATERIALISED:
-                files.append(_materialise(connection, store, folder, name, progress))
-                progress.advance(1, f"{name}: {files[-1]['row_count']} rows")
-        finally:
-            progress.finish()
-    row_counts = {file["table"]: file["row_count"] for file in files}
-    record: BuildRecord = {
-        "fingerprint": fingerprint,
-        "folder": folder,
-        "settings": asdict(settings),
-        "row_counts": row_counts,
-        "bytes": {file["table"]: file["bytes"] for file in files},
-        "files": [*files, lexicon],
-        "previous": previous,
-        "runs": digest_runs(inventory),
-    }
-    store.write_record(RECORD, record, with_copy=True)  # the settings are nowhere else
-    _write_words(inventory, settings, folder)
-    store.delete(f"marts/{LEXICON}")  # where earlier versions had it, written over by each build
-    _drop_old_marts(store, keep={folder, previous})
-    return BuildSummary(row_counts, was_current=False)
+    inventory, last = take_whole_inventory(store), read_build(store)
+    settings = settings or (last.settings if last else LabelSettings())
+    work = _Work(store, inventory, settings, last, progress)
+    stale = work.marts.stale
+    lexicon = work.write_lexicon()
+    progress.start("build", sum(len(part.marts) for part in stale))
+    try:
+        for part in stale:
+            work.make(part)
+            work.write_record()
+    finally:
+        progress.finish()
+    work.write_record()
+    _write_words(inventory, settings, work.marts, lexicon)
+    work.drop_the_rest()
+    rows = Counter(dict.fromkeys(MATERIALISED, 0))
+    for file in work.files.values():
+        rows[file["table"]] += file["row_count"] * (file["table"] != LEXICON)
+    return BuildSummary(dict(rows), not stale, tuple(part.told for part in stale))
 
 
-def _write_words(inventory: Inventory, settings: LabelSettings, folder: str) -> None:
+class _Work:
+    """What a build knows: the marts that are there, and how to make those that are not."""
+
+    def __init__(
+        self,
+        store: Store,
+        inventory: Inventory,
+        settings: LabelSettings,
+        last: Build | None,
+        progress: ProgressCallback,
+    ) -> None:
+        self.store, self.inventory, self.settings = store, inventory, settings
+        self.progress = progress
+        self.marts = find_marts(inventory, settings, last)
+        self.names = Fingerprints(inventory, settings)
+        self.last = last or Build(settings, {}, {}, frozenset())
+        self.written = self.last
+        fresh = {path for found in self.marts.files.values() for path in found.values()}
+        self.files = {path: file for path, file in self.last.files.items() if path in fresh}
+        """All that is fresh, by path."""
+
+    def make(self, part: Part) -> None:
+        """Make the marts that a part lacks."""
+        with hold_lock(self.store, f"{part.folder}/build.lock") as lock:
+            clear_half_written(self.store, lock, part.folder)
+            self._adopt(part)
+            found = self.marts.files[part]
+            lacking = [name for name in part.marts if name not in found]
+            self.progress.advance(len(part.marts) - len(lacking))
+            if not lacking:
+                return
+            if part.runs:
+                self._adopt(Part(part.dataset))
+            inventory = part.of(self.inventory)
+            marts = Marts({one: self.marts.files.get(one, {}) for one in list_parts(inventory)})
+            with faults_told(self.store.url), open_views(inventory, self.settings, marts) as views:
+                for name in lacking:
+                    rel = self.names.path(part, name)
+                    file = _materialise(views, self.store, part, name, rel, self.progress)
+                    self._take(part, file)
+                    note = f"{part.told}: {name}: {file['row_count']} rows"
+                    self.progress.advance(1, note)
+
+    def _adopt(self, part: Part) -> None:
+        """Take up the marts that a killed build or another process has finished."""
+        for name in part.marts:
+            if name not in self.marts.files[part]:
+                file = adopt_file(self.store, name, self.names.path(part, name))
+                if file is not None:
+                    self._take(part, file)
+
+    def _take(self, part: Part, file: FileEntry) -> None:
+        self.files[file["path"]] = file
+        self.marts.files[part][file["table"]] = file["path"]
+
+    def write_lexicon(self) -> str:
+        """The lexicon, for ``views.sql``: its path."""
+        rel = self.names.path(Part(), LEXICON)
+        file = self.last.files.get(rel)
+        if file is None or not self.store.exists(rel) or self.store.size(rel) != file["bytes"]:
+            words = load_lexicon()
+            file = make_entry(LEXICON, rel, len(words), self.store.write_parquet(rel, words))
+        self.files[rel] = file
+        return rel
+
+    def write_record(self) -> None:
+        """Say which files there are, if that is new: fresh ones, and what is there of parts that are stale."""
+        stale = self.marts.stale
+        folders = {part.folder for part in stale}
+        kept = {p: file for p, file in self.last.files.items() if p.rpartition("/")[0] in folders}
+        files = kept | self.files
+        runs = {part.told: self.last.runs.get(part.told, "") for part in stale}
+        runs |= {p.told: self.names.data_of(p) for p in self.marts.files if p not in stale}
+        there = {part.folder for part in self.marts.files}
+        gone = self.last.files.keys() - files.keys()
+        replaced = frozenset(p for p in gone if "=" not in p or p.rpartition("/")[0] in there)
+        replaced = replaced or self.last.replaced
+        now = Build(self.settings, files, runs, replaced)
+        if now in (self.written, self.last):
+            return
+        record: BuildRecord = {
+            "settings": asdict(self.settings),
+            "files": list(files.values()),
+            "runs": runs,
+            "replaced": sorted(replaced),
+        }
+        self.store.write_record(RECORD, record, with_copy=True)  # the settings are nowhere else
+        self.written = now
+
+    def drop_the_rest(self) -> None:
+        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced."""
+        keep = self.written.files.keys() | self.written.replaced
+        for rel, _ in self.store.walk("marts"):
+            if MART.match(rel) and rel not in keep:
+                self.store.delete(rel)
+        self.store.drop_empty_folders("marts")
+
+
+def _write_words(inventory: Inventory, settings: LabelSettings, marts: Marts, lexicon: str) -> None:
     """The views as a script, and what they mean."""
     store = inventory.store
-    _write_if_new(store, "views.sql", write_views_script(inventory, settings, folder))
+    _write_if_new(store, "views.sql", write_views_script(inventory, settings, marts, lexicon))
     if store.exists(DICTIONARY):
         with store.open(DICTIONARY) as file:
             is_ours = file.read(len(TITLE)) == TITLE.encode()
@@ -136,10 +249,22 @@ def _write_if_new(store: Store, name: str, text: str) -> None:
 def _materialise(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
-    folder: str,
+    part: Part,
     name: str,
+    rel: str,
     progress: ProgressCallback,
 ) -> FileEntry:
+    """Write a mart, and answer from it from now on.
+
+    Args:
+        connection: With every view, over the data of the part alone.
+        store: The warehouse.
+        part: Of what.
+        name: Of the mart.
+        rel: Where.
+        progress: For what is computed.
+    """
+
     def copy(path: str) -> None:
         view = find_view(name)
         order = f" order by {', '.join(view.key)}" if view.key else ""
@@ -148,34 +273,16 @@ def _materialise(
         )
 
     def compute(path: str) -> None:
-        from pipeline.evidence.computed import COMPUTED  # torch: only where something is computed
+        from pipeline.evidence.computed import COMPUTED, COMPUTED_OF_TWO  # torch: only if needed
 
+        tables = (COMPUTED_OF_TWO if len(part.runs) == 2 else COMPUTED)[name]
         schema = DERIVED[name].arrow_schema()
         with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:
-            for table in COMPUTED[name](connection, progress):
+            for table in tables(connection, progress):
                 writer.write_table(table)
 
-    rel = f"{folder}/{name}.parquet"
     written = store.write_with(rel, compute if name in DERIVED else copy)
-    use_mart(connection, folder, name)
+    use_mart(connection, name, rel)
     with store.open(rel) as file:
         row_count = int(pq.read_metadata(file).num_rows)
     return make_entry(name, rel, row_count, written)
-
-
-def _is_whole(store: Store, built: Build) -> bool:
-    return built.is_whole(store) and store.exists(f"{built.folder}/{LEXICON}")
-
-
-def _previous(built: Build | None, folder: str) -> str:
-    """The folder of the build before one into ``folder``; empty if there is none."""
-    if not built:
-        return ""
-    return built.previous if built.folder == folder else built.folder
-
-
-def _drop_old_marts(store: Store, keep: set[str]) -> None:
-    """Remove marts of earlier builds, except the last: open connections may still read it."""
-    for name in store.list("marts"):
-        if "." not in name and f"marts/{name}" not in keep:
-            store.fs.rm(store.path(f"marts/{name}"), recursive=True)

@@ -117,7 +117,8 @@ def all_locked(store: Store, folder: str) -> Iterator[None]:
     """
     first = "run.lock" if "/run_id=" in folder else "ingest.lock"
     own = {"marts/build.lock"} | ({f"{folder}/{first}"} if folder != "marts" else set())
-    locks = own | {rel for rel, _ in store.walk(folder) if rel.endswith(".lock")}
+    places = (folder,) if folder == "marts" else (folder, f"marts/{folder}")
+    locks = own | {r for place in places for r, _ in store.walk(place) if r.endswith(".lock")}
     with ExitStack() as held:
         for rel in sorted(locks):
             if (lock := take_lock(store, rel, wait=False)) is None:

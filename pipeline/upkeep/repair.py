@@ -34,6 +34,7 @@ from pipeline.tables.snapshots import (
 )
 from pipeline.upkeep.build import build
 from pipeline.upkeep.repair_steps import STEPS, Repair, RepairSummary, compact_run
+from pipeline.warehouse.parts import MART
 
 
 def repair(
@@ -57,6 +58,7 @@ def repair(
     work = Repair(store, model, device, progress, summary)
     damages = _find_damages(work, dataset)
     summary.damage_count = len(damages)
+    wrong = {f"marts/{damage.record.folder.split('/')[0]}" for damage in damages} - {"marts/marts"}
     restored = [damage for damage in damages if _restore_copy(work, damage)]
     if restored:
         damages = _find_damages(work, dataset)  # now with their files
@@ -78,6 +80,9 @@ def repair(
         if store.exists(f"{folder}/compact.json"):  # of the shards as they were
             work.attempt(f"compaction of {folder}", partial(compact_run, work, folder))
     if summary.damage_count and store.exists("marts/build.json"):
+        for rel in [rel for folder in sorted(wrong) for rel, _ in store.walk(folder)]:
+            if MART.match(rel):  # perhaps made from what was damaged
+                store.delete(rel)
         _rebuild(work, damages)
     return summary
 
@@ -225,12 +230,12 @@ def _rebuild(work: Repair, damages: list[Damage]) -> None:
 
 
 def _forget_build(work: Repair) -> None:
-    """Without the record of its files a build is made anew, with the same settings if they are known."""
+    """Without the record of its files a build reads each of them; its settings stay, if they are known."""
     value = read_good(work.store, "marts/build.json", BuildRecord)[0]
     if value is None:
         work.store.delete("marts/build.json")
     else:
-        work.store.write_record("marts/build.json", {**value, "fingerprint": ""})
+        work.store.write_record("marts/build.json", {**value, "files": []})
 
 
 def _build(work: Repair) -> str:

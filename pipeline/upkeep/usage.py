@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.upkeep.vacuum import Leftover, find_leftovers
 from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.fresh import find_marts
 from pipeline.warehouse.inventory import take_inventory
 from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.stale import explain_staleness
@@ -156,9 +158,6 @@ def _sorted(sizes: Counter[str]) -> dict[str, int]:
 
 def _why_stale(inventory: Inventory) -> str:
     built = read_build(inventory.store)
-    if built is None:
-        return explain_staleness(inventory, None)
-    is_current = built.fingerprint == inventory.fingerprint(built.settings)
-    if is_current and built.is_whole(inventory.store):
-        return ""
-    return explain_staleness(inventory, built.runs)
+    settings = built.settings if built else LabelSettings()
+    stale = find_marts(inventory, settings, built).stale
+    return explain_staleness(inventory, settings, built, stale) if stale else ""

@@ -35,12 +35,12 @@ from pipeline.tables.runs import (
 )
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep.delete import DELETED, all_locked
+from pipeline.warehouse.parts import MART
 
 OLD = timedelta(days=1)
 """Where there are no locks, younger files may be another process's: they stay."""
 
 _OURS = re.compile(r"(dataset=[^/]+/(?:run_id=[^/]+/)?)([a-z_]+)/(?:.*/)?[^/]+\.parquet\Z")
-_MARTS = re.compile(r"(marts/[0-9a-f]+)/[^/]+\.parquet\Z")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
     records cannot all be read: they might name them.
     """
     named: set[str] = set()
-    marts: set[str] = set()
+    is_built = False
     unknown: set[str] = set()
     merges: dict[str, MergedRecord] = {}
     shards: dict[str, list[ShardManifest]] = {}
@@ -94,8 +94,8 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
             named |= {one["path"] for one in retired if not _is_past(store, one["retired_at"])}
         named |= {file["path"] for file in files_of_record(store, record, value)}
         if record.kind == "marts":
-            build = cast(BuildRecord, value)
-            marts |= {build["folder"], build.get("previous", "")}
+            named |= set(cast(BuildRecord, value).get("replaced", []))
+            is_built = True
         elif record.kind == "compact":
             version = cast(CompactRecord, value).get("previous", "")
             named |= set(_previous_compaction(store, record, version))
@@ -107,7 +107,7 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
         named |= kept
         merged |= free
     where = dataset_folder(dataset) if dataset else ""
-    found = (_judge(rel, size, named, merged, marts, unknown) for rel, size in store.walk(where))
+    found = (_judge(rel, size, named, merged, is_built, unknown) for rel, size in store.walk(where))
     return sorted((each for each in found if each), key=lambda each: each.path)
 
 
@@ -148,7 +148,7 @@ def _part_files(
 
 
 def _judge(
-    rel: str, size: int, named: set[str], merged: set[str], marts: set[str], unknown: set[str]
+    rel: str, size: int, named: set[str], merged: set[str], is_built: bool, unknown: set[str]
 ) -> Leftover | None:
     top = rel.split("/")[0]
     if top.startswith(DELETED):
@@ -160,8 +160,8 @@ def _judge(
         return Leftover(rel, size, "half-written", folder or "marts")
     if rel in named or top in unknown:
         return None
-    if (mart := _MARTS.match(rel)) and "marts" not in unknown and marts:
-        return None if mart[1] in marts else Leftover(rel, size, "old marts", "marts")
+    if MART.match(rel) and "marts" not in unknown and is_built:
+        return Leftover(rel, size, "old marts", "marts")
     if rel in merged:
         return Leftover(rel, size, "merged", folder)
     if (ours := _OURS.match(rel)) and ours[2] in TABLES:

@@ -2,30 +2,30 @@
 
 It is an in-memory DuckDB with one view for every SQL file (`catalog`), over exactly the Parquet files
 that manifests name. So it never sees a half-written shard, never locks anything, and is safe beside a
-running extraction. Marts that ``build`` has written are used as long as nothing they rest on changed.
+running extraction. Marts that ``build`` has written are used as long as nothing they rest on changed, see
+`live`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.tables.computed import DERIVED
 from pipeline.warehouse.catalog import define, load_catalog
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.duck import open_duckdb, restrict
-from pipeline.warehouse.files import WarehouseFiles, warehouse_uri
+from pipeline.warehouse.files import WarehouseFiles
+from pipeline.warehouse.fresh import Marts, find_marts
 from pipeline.warehouse.inventory import take_inventory
 from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.left_out import note_left_out
-from pipeline.warehouse.raw_views import leave_out_damaged, name_files, no_rows, quote
-from pipeline.warehouse.small_tables import fill_table, small_tables
+from pipeline.warehouse.live import define_marts
+from pipeline.warehouse.raw_views import leave_out_damaged, name_files
+from pipeline.warehouse.small_tables import fill_small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
-from pipeline.warehouse.views import MATERIALISED, find_view
 
 
 def connect(
@@ -59,13 +59,11 @@ def connect(
     connection = open_files(inventory)
     built = read_build(store)
     settings = settings or (built.settings if built else LabelSettings())
-    marts = ""
-    if built and built.fingerprint == inventory.fingerprint(settings) and built.is_whole(store):
-        marts = built.folder
-    names = MATERIALISED if use_marts else tuple(DERIVED)
-    add_views(connection, inventory, settings, marts, names if marts else ())
-    if use_marts and not marts:
-        note_stale(connection, explain_staleness(inventory, built.runs if built else None))
+    marts = find_marts(inventory, settings, built)
+    add_views(connection, inventory, settings, marts if use_marts else marts.derived())
+    if use_marts and (stale := marts.stale):
+        reason = explain_staleness(inventory, settings, built, stale)
+        note_stale(connection, reason, stale)
     if not unrestricted:
         restrict(connection)
     return connection
@@ -105,14 +103,21 @@ def take_whole_inventory(store: Store) -> Inventory:
     return inventory
 
 
-def open_views(inventory: Inventory, settings: LabelSettings) -> duckdb.DuckDBPyConnection:
-    """A connection with every view over the files of an inventory; nothing from a build.
+def open_views(
+    inventory: Inventory, settings: LabelSettings, marts: Marts | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection with every view over the files of an inventory.
+
+    Args:
+        inventory: Which files there are.
+        settings: Parameters of the labelling views.
+        marts: Those of a build to answer from; by default none.
 
     Raises:
         NeuronsError: As of `open_files`.
     """
     connection = open_files(inventory)
-    add_views(connection, inventory, settings)
+    add_views(connection, inventory, settings, marts or find_marts(inventory, settings, None))
     return connection
 
 
@@ -120,8 +125,7 @@ def add_views(
     connection: duckdb.DuckDBPyConnection,
     inventory: Inventory,
     settings: LabelSettings,
-    folder: str = "",
-    marts: Collection[str] = (),
+    marts: Marts,
 ) -> None:
     """Say what the views over marts and the small tables are.
 
@@ -129,23 +133,7 @@ def add_views(
         connection: Of `open_files`.
         inventory: Which files there are.
         settings: Parameters of the labelling views.
-        folder: Where a build of these files with these settings wrote its marts.
-        marts: Those to answer from there; all others are computed when they are asked for.
+        marts: Those to answer from; what they lack is computed when it is asked for.
     """
-    for name, rows, columns in small_tables(inventory, settings):
-        if name != "facet_prompts":
-            fill_table(connection, name, rows, columns)
-    define(connection, *(_mart(name, folder if name in marts else "") for name in MATERIALISED))
-
-
-def use_mart(connection: duckdb.DuckDBPyConnection, folder: str, name: str) -> None:
-    """Answer a view from the Parquet that a build wrote."""
-    define(connection, _mart(name, folder))
-
-
-def _mart(name: str, folder: str) -> tuple[str, str]:
-    """The view that reads a mart, and what it reads: a file in a folder; or, if that is empty, its SQL."""
-    view = f"raw_{name}" if name in DERIVED else name
-    if folder:
-        return view, f"from read_parquet({quote(warehouse_uri(f'{folder}/{name}.parquet'))})"
-    return view, no_rows(DERIVED[name]) if name in DERIVED else find_view(name).body
+    fill_small_tables(connection, inventory, settings)
+    define_marts(connection, inventory, settings, marts)

@@ -5,23 +5,17 @@ The fields of a row are the columns of its table, in their order: see `small_tab
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from pipeline.base.errors import NeuronsError
-from pipeline.base.settings import LabelSettings, digest
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
-from pipeline.concepts.facets import FACET_CLASS_SET
 from pipeline.tables.manifests import FileEntry
-from pipeline.tables.merged import PARTIALS
 from pipeline.tables.records import Moment, Small
 from pipeline.warehouse.left_out import LeftOut, is_of_data
-from pipeline.warehouse.views import load_statements, load_views
 
 
 class ShardRow(NamedTuple):
@@ -158,6 +152,25 @@ class Inventory:
         self.partial_marks |= part.partial_marks
         self.left_out += part.left_out
 
+    def only(self, wanted: Collection[tuple[str, str | None]]) -> Inventory:
+        """What it says of some datasets and runs, each (dataset, run); a run of None: none of its runs.
+
+        The dataset of a run is whole: its shards and all files that its runs share.
+        """
+        datasets = {dataset for dataset, _ in wanted}
+        return Inventory(
+            self.store,
+            shards=[row for row in self.shards if row.dataset in datasets],
+            runs=[row for row in self.runs if (row.dataset, row.run_id) in wanted],
+            layers=[row for row in self.layers if (row.dataset, row.run_id) in wanted],
+            run_shards=[row for row in self.run_shards if (row.dataset, row.run_id) in wanted],
+            class_sets=[row for row in self.class_sets if (row.dataset, row.run_id) in wanted],
+            files=[file for file in self.files if _is_of(file["path"], wanted, datasets)],
+            compact_versions=self.compact_versions,
+            partial_marks=self.partial_marks,
+            datasets=[name for name in self.datasets if name in datasets],
+        )
+
     def leave_out(self, folder: str, error: NeuronsError) -> None:
         """Forget a dataset or a run that cannot be read, and remember why.
 
@@ -207,31 +220,14 @@ class Inventory:
             file.setdefault("format", written)
         self.files += files
 
-    def fingerprint(self, settings: LabelSettings) -> str:
-        """Changes whenever the data, the SQL or the settings do."""
-        sql = [view.body for view in load_views()] + list(load_statements())
-        rest = [file for file in self.files if _marts_rest_on(file)]
-        files = sorted((file["path"], file["row_count"], file["bytes"]) for file in rest)
-        runs = [run._replace(is_compacted=False) for run in self.runs]
-        data = [files, runs, self.run_shards, self.partial_marks]
-        return digest([*data, sql, _code_digests(), asdict(settings)])
+
+def owner_of(path: str) -> tuple[str, str | None]:
+    """The dataset that a file belongs to, and its run if it is a run's."""
+    dataset, run = (unquote(part) for part in path.split("/", 2)[:2])
+    is_of_run = run.startswith("run_id=")
+    return dataset.removeprefix("dataset="), run.removeprefix("run_id=") if is_of_run else None
 
 
-def _marts_rest_on(file: FileEntry) -> bool:
-    """Compaction changes no answer, nor does merging (see `Inventory.partial_marks`), and of zero-shot classes
-    only those of the facets are used.
-
-    Samples, and what people say of them, are read by views that stay views.
-    """
-    if file["table"] == "class_scores":
-        return f"class_set={FACET_CLASS_SET}/" in file["path"]
-    apart = ("activations", "compact", "compact_stats", *PARTIALS, "merged_samples", "human_labels")
-    return file["table"] not in apart
-
-
-@cache
-def _code_digests() -> list[str]:
-    """Hashes of what marts rest on beside data and SQL: the lexicon, and what computes some of them."""
-    here = Path(__file__).parent.parent
-    files = [here / "concepts" / "lexicon.csv", *sorted((here / "evidence").glob("*.py"))]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+def _is_of(path: str, wanted: Collection[tuple[str, str | None]], datasets: set[str]) -> bool:
+    dataset, run = owner_of(path)
+    return dataset in datasets and (run is None or (dataset, run) in wanted)

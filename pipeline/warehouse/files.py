@@ -35,6 +35,11 @@ def warehouse_uri(rel: str) -> str:
     return PREFIX + rel
 
 
+def named_uri(name: str) -> str:
+    """How DuckDB names many files that have one name, see `WarehouseFiles.name`."""
+    return PREFIX + _NAMED + name
+
+
 class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """Read-only files under the root of a store.
 
@@ -53,7 +58,7 @@ class WarehouseFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
     def name(self, name: str, files: Sequence[FileEntry]) -> str:
         """Give many files one name, as DuckDB reads them: a query that is short whatever their number."""
         self._named[_NAMED + name] = files
-        return PREFIX + _NAMED + name
+        return named_uri(name)
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What the last build wrote, and whether it is still there: ``marts/build.json`` as the views need it."""
+"""What the last build wrote: ``marts/build.json`` as the views need it."""
 
 from __future__ import annotations
 
@@ -11,38 +11,23 @@ from pipeline.base.fields import list_fields, make_settings
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
-from pipeline.tables.manifests import BuildRecord
+from pipeline.tables.manifests import BuildRecord, FileEntry
 from pipeline.tables.records import read_record
-from pipeline.warehouse.views import MATERIALISED
 
 RECORD = "marts/build.json"
 
 
 @dataclass(frozen=True)
 class Build:
-    """A build of the marts."""
+    """The marts that there are, and with which settings the last build made them."""
 
-    fingerprint: str
-    """Of the inventory that it rests on, see `contents.Inventory`."""
-    folder: str
-    """Where its files lie."""
     settings: LabelSettings
-    row_counts: Mapping[str, int]
-    """By mart."""
-    bytes: Mapping[str, int]
-    """By mart."""
+    files: Mapping[str, FileEntry]
+    """By path."""
     runs: Mapping[str, str]
-    """What each run was when it was built; see `stale.digest_runs`."""
-    previous: str
-    """The folder of the build before; empty if there was none."""
-
-    def is_whole(self, store: Store) -> bool:
-        """Whether every file is there, whole."""
-        paths = {name: f"{self.folder}/{name}.parquet" for name in MATERIALISED}
-        return all(
-            store.exists(path) and store.size(path) == self.bytes.get(name)
-            for name, path in paths.items()
-        )
+    """What each part was when it was built; see `parts.Fingerprints.data_of`."""
+    replaced: frozenset[str]
+    """Paths of what it replaced."""
 
 
 def read_build(store: Store) -> Build | None:
@@ -62,13 +47,10 @@ def read_build(store: Store) -> Build | None:
         )
         return None
     return Build(
-        record["fingerprint"],
-        record["folder"],
         settings,
-        record["row_counts"],
-        record["bytes"],
+        {file["path"]: file for file in record.get("files", [])},
         record.get("runs", {}),
-        record.get("previous", ""),
+        frozenset(record.get("replaced", [])),
     )
 
 

@@ -13,7 +13,7 @@ from pipeline.tables.columns import Table
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
-from pipeline.warehouse.files import WarehouseFiles, warehouse_uri
+from pipeline.warehouse.files import WarehouseFiles, named_uri, warehouse_uri
 from pipeline.warehouse.headers import View
 
 _HIVE_TYPES = "hive_partitioning = true, hive_types = {%s}"
@@ -32,9 +32,14 @@ def name_files(files: WarehouseFiles, inventory: Inventory) -> Iterator[tuple[st
     for table in _tables():
 
         def name(scan: _Scan, table: Table = table) -> str:
-            return quote(files.name(f"{table.name}/{scan.written}/{scan.owner}", scan.entries))
+            return quote(files.name(scan.name_in(table), scan.entries))
 
         yield f"raw_{table.name}", raw_select(inventory, table, name)
+
+
+def named_select(inventory: Inventory, table: Table) -> str:
+    """A select of the files of some runs and datasets, whole ones, of those that `name_files` has named."""
+    return raw_select(inventory, table, lambda scan: quote(named_uri(scan.name_in(table))))
 
 
 def leave_out_damaged(connection: duckdb.DuckDBPyConnection, inventory: Inventory) -> None:
@@ -107,6 +112,10 @@ class _Scan:
     """What is selected of them: the table's columns."""
     is_ranked: bool
     """Whether they have ranks."""
+
+    def name_in(self, table: Table) -> str:
+        """The one name of these files."""
+        return f"{table.name}/{self.written}/{self.owner}"
 
 
 def _list_scans(inventory: Inventory, table: Table) -> list[_Scan]:

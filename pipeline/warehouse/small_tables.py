@@ -76,6 +76,18 @@ def _kind(python: Any) -> str:
     return _KINDS[python]
 
 
+def fill_small_tables(
+    connection: duckdb.DuckDBPyConnection,
+    inventory: Inventory,
+    settings: LabelSettings,
+    schema: str = "main",
+) -> None:
+    """Put rows into all of them, in a schema where they are; prompts are there already."""
+    for name, rows, columns in small_tables(inventory, settings):
+        if name != "facet_prompts":
+            fill_table(connection, f"{schema}.{name}", rows, columns)
+
+
 def create_table(
     connection: duckdb.DuckDBPyConnection,
     name: str,

@@ -5,60 +5,46 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import duckdb
 
 from pipeline.base.errors import WarehouseError
-from pipeline.base.settings import digest
+from pipeline.base.settings import LabelSettings
 from pipeline.base.warn import warn_once
 from pipeline.tables.computed import DERIVED
 from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.last_build import Build
+from pipeline.warehouse.parts import Fingerprints, Part
 from pipeline.warehouse.views import MATERIALISED, load_views
 
 STALE_VARIABLE = "NEURONS_STALE"
 """The environment variable that says what to do: ``answer`` (the default) or ``stop``."""
 
-_reasons: WeakKeyDictionary[duckdb.DuckDBPyConnection, str] = WeakKeyDictionary()
+_reasons: WeakKeyDictionary[duckdb.DuckDBPyConnection, tuple[str, set[str]]] = WeakKeyDictionary()
 
 
-def digest_runs(inventory: Inventory) -> dict[str, str]:
-    """For each run, ``DATASET/RUN``, a hash of what its marts rest on."""
-    return {
-        f"{run.dataset}/{run.run_id}": digest(
-            [
-                sorted(
-                    (shard.shard_ordinal, shard.status, shard.written_at)
-                    for shard in inventory.run_shards
-                    if (shard.dataset, shard.run_id) == (run.dataset, run.run_id)
-                ),
-                sorted(
-                    (shard.shard_ordinal, shard.status, shard.written_count)
-                    for shard in inventory.shards
-                    if shard.dataset == run.dataset
-                ),
-            ]
-        )
-        for run in inventory.runs
-    }
-
-
-def explain_staleness(inventory: Inventory, built_runs: Mapping[str, str] | None) -> str:
-    """Why the marts of a build cannot be used.
+def explain_staleness(
+    inventory: Inventory, settings: LabelSettings, built: Build | None, stale: Collection[Part]
+) -> str:
+    """Why marts cannot be used.
 
     Args:
         inventory: What there is now.
-        built_runs: `digest_runs` when it was built; None if nothing was built.
+        settings: Parameters of the labelling views.
+        built: What the last build says.
+        stale: The parts of which a mart is not fresh, one or more.
     """
-    if built_runs is None:
+    if built is None or not built.files:
         return "No marts are built"
-    runs = digest_runs(inventory)
-    if newer := [run for run, now in runs.items() if built_runs.get(run) != now]:
-        return f"The marts are older than {_count_runs(newer)}"
-    if gone := [run for run in built_runs if run not in runs]:
-        return f"The marts hold what cannot be read any more of {_count_runs(gone)}"
+    now = Fingerprints(inventory, settings)
+    newer = [part.told for part in stale if built.runs.get(part.told) != now.data_of(part)]
+    if runs := [part.told for part in stale if len(part.runs) == 1 and part.told in newer]:
+        return f"The marts are older than {_count_runs(runs)}"
+    if newer:
+        return f"The marts are older than the shards of {newer[0]}"
     return "The marts were built from other data, settings or by another version"
 
 
@@ -67,9 +53,9 @@ def _count_runs(runs: list[str]) -> str:
     return f"{count} ({', '.join(sorted(runs)[:3])}{', ...' * (len(runs) > 3)})"
 
 
-def note_stale(connection: duckdb.DuckDBPyConnection, reason: str) -> None:
-    """Remember that a connection computes what a build would have written."""
-    _reasons[connection] = reason
+def note_stale(connection: duckdb.DuckDBPyConnection, reason: str, stale: Collection[Part]) -> None:
+    """Remember that a connection computes what a build would have written for some parts."""
+    _reasons[connection] = reason, {name for part in stale for name in part.marts}
 
 
 def tell_stale(
@@ -85,8 +71,8 @@ def tell_stale(
     Raises:
         WarehouseError: It is so, and to stop was asked.
     """
-    reason = _reasons.get(connection)
-    needed = rests_on(asked) if reason else []
+    reason, stale = _reasons.get(connection, ("", set()))
+    needed = [name for name in rests_on(asked) if name in stale] if stale else []
     costly = [name for name in needed if name not in DERIVED]
     empty = [name for name in needed if name in DERIVED]
     if not needed:
@@ -104,7 +90,7 @@ def tell_stale(
 
 def why_stale(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Why marts are computed when they are asked for; None if a build has them."""
-    return _reasons.get(connection)
+    return _reasons.get(connection, (None, None))[0]
 
 
 def _list(names: list[str]) -> str:

@@ -37,6 +37,12 @@ MATERIALISED = (
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""
 
+OF_DATASET = ("example_concepts",)
+"""Marts of a dataset; runs share them."""
+
+OF_WAREHOUSE = ("concepts",)
+"""Marts of all datasets together; all others are of one run, see `parts.Part`."""
+
 TOPICS = {
     "inputs": "What went in: images, their texts, runs, what was lost",
     "statistics": "What neurons do: activations, their distribution, the strongest examples",
@@ -84,7 +90,8 @@ def load_views() -> tuple[View, ...]:
 
 
 @cache
-def _views_by_name() -> dict[str, View]:
+def views_by_name() -> dict[str, View]:
+    """All views."""
     return {view.name: view for view in load_views()}
 
 
@@ -97,7 +104,7 @@ def load_statements() -> tuple[str, ...]:
 
 def find_view(name: str) -> View:
     """The view of a name."""
-    return _views_by_name()[name]
+    return views_by_name()[name]
 
 
 def write_dictionary() -> str:

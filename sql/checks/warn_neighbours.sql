@@ -6,7 +6,7 @@
 --
 -- neurons like computes them when it is asked. A layer whose neurons are all constant
 -- is listed too: it has no neighbours. Layers that keep no activations or a share are
--- not. Nothing is listed before a build.
+-- not. Runs are listed once they are built.
 --
 -- column  type  unit  meaning
 -- dataset, run_id, layer, other_run_id, other_layer
@@ -18,6 +18,12 @@ compared as (
     from raw_neuron_neighbours
 ),
 
+built as (
+    select distinct dataset, run_id,
+    from compared
+    where run_id = other_run_id
+),
+
 wanted as (
     select
         dataset, layers.run_id, layers.layer,
@@ -25,6 +31,10 @@ wanted as (
         other.layer as other_layer,
     from stg_layers as layers
     inner join stg_layers as other using (dataset)
+    semi join built
+        on layers.dataset = built.dataset and layers.run_id = built.run_id
+    semi join built as built_too
+        on other.dataset = built_too.dataset and other.run_id = built_too.run_id
     where
         (layers.run_id, layers.layer) <= (other.run_id, other.layer)
         and not layers.is_cut and not other.is_cut
@@ -33,5 +43,4 @@ wanted as (
 select
     dataset, run_id, layer, other_run_id, other_layer,
 from wanted
-anti join compared using (dataset, run_id, layer, other_run_id, other_layer)
-where exists (select 1 from compared);
+anti join compared using (dataset, run_id, layer, other_run_id, other_layer);

@@ -177,7 +177,7 @@ BREAKS = {
 
 
 def _rewrite_mart(place, name, change):
-    _rewrite(place, f"marts/*/{name}.parquet", change)
+    _rewrite(place, f"marts/*/*/{name}-*.parquet", change)
 
 
 def _one_image_more(table):

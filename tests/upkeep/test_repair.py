@@ -93,8 +93,8 @@ def test_everything_that_can_be_made_again_is(full_warehouse, tmp_path, expected
     flip(next(run.glob("concept_scores/*.parquet")))
     flip(next(run.glob("concept_embeddings/*.parquet")))
     flip(next(run.glob("class_scores/*/*.parquet")))
-    flip(next(place.glob("marts/*/neuron_stats.parquet")))
-    (lexicon,) = place.glob("marts/*/lexicon.parquet")
+    flip(next(place.glob("marts/*/*/neuron_stats-*.parquet")))
+    (lexicon,) = place.glob("marts/all/lexicon-*.parquet")
     flip(lexicon)
     for record in ("dataset.json", "run_id=*/run.json", "run_id=*/manifests/00001.json"):
         file = next(place.glob(f"dataset=*/{record}"))

@@ -45,6 +45,7 @@ def test_what_nothing_names_goes(warehouse: Path, told) -> None:
         put(warehouse, "dataset=textures/manifests/00000.json.tmp-0123abcd"): "half-written",
         put(warehouse, "marts/build.json.tmp-0123abcd"): "half-written",
         put(warehouse, "marts/0123456789ab/neuron_stats.parquet"): "old marts",
+        put(warehouse, "marts/dataset=textures/example_concepts-0123456789ab.parquet"): "old marts",
         put(warehouse, "deleted-0123abcd/run.json"): "deleted",
     }
     others = {

@@ -119,7 +119,7 @@ def test_a_damaged_mart_is_not_used_and_built_again(tmp_path):
         lambda file: file.write_bytes(file.read_bytes()[:-50]),
         lambda file: file.unlink(),
     ):
-        harm(next(place.glob("marts/*/neuron_concepts.parquet")))
+        harm(next(place.glob("marts/*/*/neuron_concepts-*.parquet")))
         with connect(place) as connection:
             assert connection.execute("from neuron_concepts order by all").fetchall() == before
         assert not build(place).was_current

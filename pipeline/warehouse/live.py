@@ -1,0 +1,152 @@
+"""Every view of a connection: marts from their files where these are fresh, computed where they are not.
+
+A mart of many runs is the union of the files of the fresh ones and of the same view over the data of the
+others alone. These others have the view, and all below it, a second time, in the schema ``live_run``; so
+have datasets in ``live_dataset``. Names without a schema are looked up beside the view first, then in ``main``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import duckdb
+
+from pipeline.base.settings import LabelSettings
+from pipeline.tables.computed import DERIVED
+from pipeline.tables.schema import TABLES
+from pipeline.warehouse.catalog import define
+from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.files import warehouse_uri
+from pipeline.warehouse.fresh import Marts
+from pipeline.warehouse.headers import View
+from pipeline.warehouse.parts import Part
+from pipeline.warehouse.raw_views import empty_of, named_select, no_rows, quote
+from pipeline.warehouse.small_tables import create_table, small_tables
+from pipeline.warehouse.views import (
+    MATERIALISED,
+    OF_DATASET,
+    OF_WAREHOUSE,
+    find_view,
+    load_views,
+    views_by_name,
+)
+
+_GROUPS = {
+    "live_dataset": OF_DATASET,
+    "live_run": tuple(n for n in MATERIALISED if n not in OF_DATASET + OF_WAREHOUSE),
+    "live_all": OF_WAREHOUSE,
+}
+"""Schemas, and the marts that are computed in each."""
+
+
+def define_marts(
+    connection: duckdb.DuckDBPyConnection,
+    inventory: Inventory,
+    settings: LabelSettings,
+    marts: Marts,
+) -> None:
+    """Say what every view over marts is.
+
+    Args:
+        connection: With the catalog, small tables and the views of files.
+        inventory: Which files there are.
+        settings: Parameters of the labelling views.
+        marts: Those to answer from.
+    """
+    selects = {f"raw_{name}": derived_select(name, marts.paths(name)) for name in DERIVED}
+    selects |= {name: find_view(name).body for name in MATERIALISED if name not in DERIVED}
+    for schema, names in _GROUPS.items():
+        parts = marts.parts_of(names[0])
+        stale = [part for part in parts if part in marts.stale]
+        fresh = [part for part in parts if part not in stale]
+        selects |= _from_files(marts, names, fresh or stale)
+        if fresh and stale:
+            _add_schema(connection, schema, inventory, settings, marts, stale)
+            for name in names:
+                if name not in DERIVED:
+                    selects[name] += f"\nunion all by name\nfrom {schema}.{name}"
+    define(connection, *selects.items())
+
+
+def mart_body(paths: Iterable[str], uri: Callable[[str], str] = warehouse_uri) -> str:
+    """SQL of a mart that lies in files, one or more.
+
+    Args:
+        paths: Relative to the warehouse.
+        uri: How DuckDB will find them.
+    """
+    files = ", ".join(quote(uri(path)) for path in paths)
+    return f"from read_parquet([{files}], hive_partitioning = false)"
+
+
+def derived_select(
+    name: str, paths: Sequence[str], uri: Callable[[str], str] = warehouse_uri
+) -> str:
+    """SQL of ``raw_`` of what only a build computes; no rows where there are no files."""
+    return mart_body(paths, uri) if paths else no_rows(DERIVED[name])
+
+
+def use_mart(connection: duckdb.DuckDBPyConnection, name: str, path: str) -> None:
+    """Answer a view from the one file that a build has just written."""
+    define(connection, (f"raw_{name}" if name in DERIVED else name, mart_body([path])))
+
+
+def _from_files(marts: Marts, names: Iterable[str], parts: list[Part]) -> dict[str, str]:
+    """SQL of the marts that all of some parts have in files."""
+    found = {name: marts.paths(name, parts) for name in names if name not in DERIVED}
+    return {
+        name: mart_body(paths)
+        for name, paths in found.items()
+        if parts and len(paths) == len(parts)
+    }
+
+
+def _add_schema(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    inventory: Inventory,
+    settings: LabelSettings,
+    marts: Marts,
+    stale: list[Part],
+) -> None:
+    """The marts of stale parts, and all that is below them, over their data alone."""
+    made = _from_files(marts, _GROUPS[schema], stale)
+    views, raw = _list_below(schema, made)
+    only = inventory.only([(p.dataset, run) for p in stale for run in p.runs or (None,)])
+    connection.execute(f"create schema {schema}")
+    connection.execute(f"set search_path = '{schema},main'")
+    for name, rows, columns in small_tables(only, settings):
+        create_table(connection, name, rows, columns)
+    empty = {name: no_rows((TABLES | DERIVED)[name]) for name in raw}
+    define(connection, *((f"{schema}_{name}", sql) for name, sql in empty.items()))
+    for name in raw:
+        connection.execute(f"create view raw_{name} as from main.source_{schema}_{name}()")
+    # From the top down over empty ones, as in `catalog`.
+    for view in views:
+        connection.execute(f"create view {view.name} as {empty_of(view)}")
+    for view in views:
+        body = made.get(view.name, view.body)
+        connection.execute(f"create or replace view {view.name} as\n{body}")
+    connection.execute("set search_path = 'main'")
+    for name in raw:
+        sql = derived_select(name, marts.paths(name, stale)) if name in DERIVED else ""
+        define(connection, (f"{schema}_{name}", sql or named_select(only, TABLES[name])))
+
+
+def _list_below(schema: str, made: Mapping[str, str]) -> tuple[list[View], list[str]]:
+    """Views that the marts of a schema rest on, from the top down, and tables of files.
+
+    Marts of other schemas are read where they are; those that are made rest on nothing.
+    """
+    apart = {name for group, names in _GROUPS.items() if group != schema for name in names}
+    found = {name for name in _GROUPS[schema] if name not in DERIVED}
+    todo, raw = sorted(found), set[str]()
+    while todo:
+        name = todo.pop()
+        for read in find_view(name).reads if name not in made else ():
+            if read.removeprefix("raw_") in TABLES | DERIVED and read not in views_by_name():
+                raw.add(read.removeprefix("raw_"))
+            elif read in views_by_name() and read not in apart | found:
+                found.add(read)
+                todo.append(read)
+    return [view for view in reversed(load_views()) if view.name in found], sorted(raw)
