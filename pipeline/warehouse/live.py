@@ -55,17 +55,21 @@ def define_marts(
     """
     selects = {f"raw_{name}": derived_select(name, marts.paths(name)) for name in DERIVED}
     selects |= {name: find_view(name).body for name in MATERIALISED if name not in DERIVED}
+    mixed: dict[str, list[Part]] = {}
     for schema, names in _GROUPS.items():
         parts = marts.parts_of(names[0])
         stale = [part for part in parts if part in marts.stale]
         fresh = [part for part in parts if part not in stale]
         selects |= _from_files(marts, names, fresh or stale)
         if fresh and stale:
-            _add_schema(connection, schema, inventory, settings, marts, stale)
-            for name in names:
-                if name not in DERIVED:
-                    selects[name] += f"\nunion all by name\nfrom {schema}.{name}"
+            mixed[schema] = stale
     define(connection, *selects.items())
+    for schema, stale in mixed.items():
+        _add_schema(connection, schema, inventory, settings, marts, stale)
+        for name in _GROUPS[schema]:
+            if name not in DERIVED:
+                both = f"{selects[name]}\nunion all by name\nfrom {schema}.{name}"
+                define(connection, (name, both))
 
 
 def mart_body(paths: Iterable[str], uri: Callable[[str], str] = warehouse_uri) -> str:
@@ -113,12 +117,11 @@ def _add_schema(
     made = _from_files(marts, _GROUPS[schema], stale)
     views, raw = _list_below(schema, made)
     only = inventory.only([(p.dataset, run) for p in stale for run in p.runs or (None,)])
+    define(connection, *((f"{schema}_{name}", no_rows((TABLES | DERIVED)[name])) for name in raw))
     connection.execute(f"create schema {schema}")
     connection.execute(f"set search_path = '{schema},main'")
     for name, rows, columns in small_tables(only, settings):
         create_table(connection, name, rows, columns)
-    empty = {name: no_rows((TABLES | DERIVED)[name]) for name in raw}
-    define(connection, *((f"{schema}_{name}", sql) for name, sql in empty.items()))
     for name in raw:
         connection.execute(f"create view raw_{name} as from main.source_{schema}_{name}()")
     # From the top down over empty ones, as in `catalog`.
