@@ -67,7 +67,8 @@ def define(connection: duckdb.DuckDBPyConnection, *selects: tuple[str, str]) -> 
     connection.execute("begin;\n" + ";\n".join([*made, "commit"]))
 
 
-def _ask(name: str) -> str:
+def ask(name: str) -> str:
+    """SQL of a view that is what was defined."""
     return f"from query(source_{name}())"
 
 
@@ -103,7 +104,7 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
     define(connection, *((name, empty[name]) for name in SOURCES))
     connection.execute("begin")
     for name in _RAW:
-        connection.execute(f"create view {name} as {_ask(name)}")
+        connection.execute(f"create view {name} as {ask(name)}")
     for statements in load_statements():
         connection.execute(statements)
     # DuckDB expands all that a view reads when the view is created, so from the bottom up the cost multiplies.
@@ -111,7 +112,7 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
     for view in views.values():
         connection.execute(f"create view {view.name} as {empty[view.name]}")
     for view in reversed(views.values()):
-        body = _ask(view.name) if view.name in SOURCES else view.body
+        body = ask(view.name) if view.name in SOURCES else view.body
         connection.execute(f"create or replace view {view.name} as\n{body}")
     connection.execute(";\n".join(map(_comments, views.values())))
     for name in SOURCES:

@@ -14,7 +14,7 @@ import duckdb
 from pipeline.base.settings import LabelSettings
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.catalog import define
+from pipeline.warehouse.catalog import ask, define
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.fresh import Marts
@@ -123,7 +123,7 @@ def _add_schema(
     for name, rows, columns in small_tables(only, settings):
         create_table(connection, name, rows, columns)
     for name in raw:
-        connection.execute(f"create view raw_{name} as from main.source_{schema}_{name}()")
+        connection.execute(f"create view raw_{name} as {ask(f'{schema}_{name}')}")
     # From the top down over empty ones, as in `catalog`.
     for view in views:
         connection.execute(f"create view {view.name} as {empty_of(view)}")
