@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -43,8 +44,12 @@ from pipeline.tables.snapshots import write_snapshot
 SNAPSHOT_EVERY = 256
 """Shards of one process between two looks at whether the run's snapshot should grow."""
 PENDING_BATCHES = 16
-"""Batches, without their pixels, that may wait for the writer before the model waits too: what a GPU
+"""Batches, without their pixels, that may wait for the writers before the model waits too: what a GPU
 encodes while a shard is written."""
+
+WRITERS = {"cuda": 2}
+"""Shards that are written at once, by the device of the model; elsewhere one. On a GPU, which leaves the cores
+free, the next shard is begun while the last one's tables are packed."""
 
 TABLE_THREADS = 8
 """Files that are written side by side where the model runs on a GPU and leaves the cores free."""
@@ -73,12 +78,17 @@ class ShardWork:
         self.account = account
         self._locks = ShardLocks(store, run.folder, seat)
         self._writers: dict[int, ShardWriter] = {}
-        self._thread = ThreadPoolExecutor(1, "writer", initializer=start_decode_thread)
+        count = WRITERS.get(device.type, 1)
+        self._threads = [
+            ThreadPoolExecutor(1, "writer", initializer=start_decode_thread) for _ in range(count)
+        ]
+        self._turns: dict[int, ThreadPoolExecutor] = {}
+        self._telling = threading.Lock()
         self._device = device
         self._table_threads = start_table_threads(device)
-        self._memory_budget = bound_memory(config.memory_budget_mb << 20, device)
+        self._memory_budget = bound_memory(config.memory_budget_mb << 20, device) // count
         self._is_broken = False
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting: list[Future[None]] = []
         self._todo: dict[int, Shard] = {}
         self._leftovers: tuple[str, ...] = ()
         self._last_commit = time.perf_counter()
@@ -92,7 +102,8 @@ class ShardWork:
             if kind is None:
                 self.drain()
         finally:
-            self._thread.shutdown(wait=True, cancel_futures=True)
+            for thread in self._threads:
+                thread.shutdown(wait=True, cancel_futures=True)
             if self._table_threads is not None:
                 self._table_threads.shutdown(wait=True, cancel_futures=True)
             self._locks.release_all()
@@ -138,9 +149,10 @@ class ShardWork:
         return list(self._todo.values())
 
     def drain(self) -> None:
-        """Wait until everything handed to the writer is committed."""
-        while self._waiting:
-            self._waiting.popleft().result()
+        """Wait until everything handed to the writers is committed."""
+        for each in self._waiting:
+            each.result()
+        self._waiting = []
 
     def plans(
         self, dataset: Dataset, shards: Sequence[Shard], with_texts: bool
@@ -171,6 +183,8 @@ class ShardWork:
                 self._table_threads,
                 len(plan.examples),
             )
+            self._turns[shard.ordinal] = self._threads[0]
+            self._threads.append(self._threads.pop(0))
             yield plan
 
     def _drop_leftovers(self, shard: Shard) -> None:
@@ -192,20 +206,31 @@ class ShardWork:
             plan.examples = [e for e in plan.examples if e.text]
 
     def take(self, pending: Pending | None, batch: Batch) -> None:
-        """Hand a batch to the writer's thread; wait if that is too far behind."""
+        """Hand a batch to its shard's writer; wait if they are too far behind."""
         batch = replace(batch, images=torch.empty(0))
-        self._waiting.append(self._thread.submit(self._write, pending, batch))
-        while self._waiting and (len(self._waiting) > PENDING_BATCHES or self._waiting[0].done()):
-            self._waiting.popleft().result()
+        ordinal = batch.plan.shard.ordinal
+        thread = self._turns.pop(ordinal) if batch.is_last else self._turns[ordinal]
+        self._waiting.append(thread.submit(self._write, pending, batch))
+        if len(self._waiting) > PENDING_BATCHES:
+            wait(self._waiting, return_when=FIRST_COMPLETED)
+        done = [each for each in self._waiting if each.done()]
+        self._waiting = [each for each in self._waiting if each not in done]
+        for each in done:
+            each.result()
 
     def _write(self, pending: Pending | None, batch: Batch) -> None:
-        """Runs in the writer's thread, batch after batch, in order; after an error never again."""
-        if self._is_broken:  # else a shard could be committed without the batch that failed
+        """Runs in a writer's thread: a shard's batches one after the other, in order.
+
+        After an error never again: else a shard could be committed without the batch that failed.
+        """
+        if self._is_broken:
             return
-        self._is_broken = True
-        with beside(self._device):
-            self._write_batch(pending, batch)
-        self._is_broken = False
+        try:
+            with beside(self._device):
+                self._write_batch(pending, batch)
+        except BaseException:
+            self._is_broken = True
+            raise
 
     def _write_batch(self, pending: Pending | None, batch: Batch) -> None:
         began = time.perf_counter()
@@ -221,7 +246,8 @@ class ShardWork:
                         plan.rejects.append(reject(plan, example, "forward", "not_finite", detail))
                 results = results.only_finite()
             writer.add(results)
-            self.account.advance(len(batch.examples))
+            with self._telling:
+                self.account.advance(len(batch.examples))
         if batch.is_last:
             self._refuse_too_many_rejects(plan, writer)
             files = writer.finish() if plan.error is None else []
@@ -260,6 +286,8 @@ class ShardWork:
         )
         file = self.store.write_parquet(rel, table)
         files.append(make_entry("run_rejects", rel, len(table), file))
+        with self._telling:
+            seconds = self._seconds(plan)
         manifest: ShardManifest = {
             "ordinal": plan.shard.ordinal,
             "shard": plan.shard.name,
@@ -275,15 +303,17 @@ class ShardWork:
             "canonical_count": 0 if failed else writer.canonical_count,
             "reject_reasons": reasons,
             "files": files,
-            "seconds": self._seconds(plan),
+            "seconds": seconds,
             "batch_size": self.config.batch_size,
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_manifest(self.store, self.run.folder, manifest)
         self._locks.release(plan.shard)
-        self.account.add(manifest, plan.error)
-        self._commit_count += 1
-        if self._commit_count % SNAPSHOT_EVERY == 0:
+        with self._telling:
+            self.account.add(manifest, plan.error)
+            self._commit_count += 1
+            is_due = self._commit_count % SNAPSHOT_EVERY == 0
+        if is_due:
             write_snapshot(self.store, self.run.folder, growth=1 / 8)
 
     def _seconds(self, plan: ShardPlan) -> dict[str, float]:

@@ -3,7 +3,7 @@
 plan      read a shard's index: where each image lies, which were seen before
 stream    read byte ranges and decode ahead, in order, across shard borders
 encode    one batch through the model, layers hooked and pooled, results leave asynchronously
-write     another thread collects a shard: activations, partials, embeddings, rejects
+write     other threads collect shards: activations, partials, embeddings, rejects
 commit    the manifest is written last, by rename: only now is the shard part of the run
 """
 
