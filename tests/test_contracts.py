@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from textures import POST
 
 from pipeline.base import errors
 from pipeline.tables import computed, schema
@@ -178,6 +179,38 @@ def test_the_command_line_starts_fast_and_light():
     assert runs[0].stdout.splitlines()[1] == "[]"
     # In processor time, and measured by what typer takes: 0.08 s on one machine.
     assert min(float(run.stdout.splitlines()[0]) for run in runs) < 3
+
+
+NOT_TO_READ = {"torch", "torchvision", "open_clip", "prefect", "pandas", "matplotlib", "scipy"}
+NOT_TO_READ |= {"sklearn", "pyarrow", "numpy", "PIL", "s3fs", "babel"}
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        (["sql", "select example_id from top_examples order by all limit 1"], set()),
+        (["top", POST, "1"], set()),
+        (["info"], set()),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_commands_that_only_read_load_little(tiny_warehouse, command, more):
+    """Counted, not timed: what is not imported takes no time on any machine."""
+    code = (
+        "import sys; from pipeline.cli.app import main\n"
+        "try:\n    main()\n"
+        "finally: print(len(sys.modules), *sys.modules, file=sys.stderr)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *command, "--warehouse", str(tiny_warehouse)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    count, *names = run.stderr.splitlines()[-1].split()
+    assert NOT_TO_READ & set(names) <= more
+    if not more:
+        assert int(count) < 600, "it was 480 on one machine"
 
 
 def test_everything_public_is_exported():

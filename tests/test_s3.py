@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from textures import write_textures
 from waiting import LIMIT_S
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.tables.datasets import write_manifest
+from pipeline.tables.snapshots import Records, list_folders, write_snapshot
 from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
@@ -124,3 +128,42 @@ def test_a_bucket_gives_what_a_folder_gives(bucket, tmp_path):
     remote = _run_job(f"{bucket}/warehouse", f"{bucket}/tars")
     assert remote == local
     assert len(local) > 1000
+    _ask_little(f"{bucket}/warehouse")
+
+
+def _ask_little(warehouse: str) -> None:
+    """Opening asks the bucket ten times at most, and once more for each shard that is newer."""
+    with _counted() as asked, connect(warehouse) as connection:
+        opening = len(asked)
+        assert connection.execute("select shard_count from runs").fetchall() == [(2,)]
+        assert len(asked) == opening, "what a run is, its records have said"
+        (seen,) = connection.execute("select count(*) from activations").fetchall()
+    assert opening <= 10, asked
+    assert not [name for name in asked if name == "HeadObject"], "every size is known"
+    store = Store(warehouse)
+    (folder,) = (folder for folder in list_folders(store) if "run_id=" in folder)
+    for ordinal, manifest in Records(store, folder).manifests().items():
+        write_manifest(store, folder, {**manifest, "batch_size": 1000 + ordinal})
+    with _counted() as asked, connect(warehouse) as connection:
+        assert len(asked) == opening + 2
+        assert connection.execute("select count(*) from activations").fetchall() == [seen]
+    assert write_snapshot(store, folder)
+    with _counted() as asked, connect(warehouse):
+        assert len(asked) == opening
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """Names of the requests that are sent meanwhile."""
+    from aiobotocore.endpoint import AioEndpoint
+
+    names: list[str] = []
+    send = AioEndpoint._send_request
+
+    async def count(self: object, request: object, operation: object) -> object:
+        names.append(operation.name)
+        return await send(self, request, operation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AioEndpoint, "_send_request", count)
+        yield names

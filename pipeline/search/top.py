@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.base.display import print_table, say
 from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
-from pipeline.report.contact_sheet import draw_sheet, save_sheet
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron
 from pipeline.warehouse.images import find_places, read_primary_texts, show_image
@@ -92,6 +91,8 @@ def show_top(warehouse: str, named: NamedNeuron, k: int, polarity: str, sheet: P
         if top.note:
             say(top.note)
         if sheet is not None:
+            from pipeline.report.contact_sheet import draw_sheet, save_sheet  # Pillow, NumPy
+
             place = (connection, Store(warehouse), neuron.dataset)
             images = _read_images(*place, top.rows, axis)
             heads = (title, label, f"{neuron.dataset}, run {neuron.run_id}")

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipeline.base.errors import NewerFormatError, StorageError
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import take_lock
@@ -260,6 +257,9 @@ def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, aud
 
 def _find_parquet_problem(store: Store, file: FileEntry, deep: bool, audit: Audit) -> str:
     """Without a checksum: the number of rows, and every page if asked for."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with store.open(file["path"]) as stream:
             parquet = pq.ParquetFile(stream, page_checksum_verification=True)
@@ -277,6 +277,8 @@ def _find_parquet_problem(store: Store, file: FileEntry, deep: bool, audit: Audi
 
 def _find_column_problem(store: Store, file: FileEntry, written: int) -> str:
     """A column that the table has in this format, and the file has not, or of another kind."""
+    import pyarrow.parquet as pq
+
     table = TABLES.get(file["table"])
     if table is None:
         return ""

@@ -8,18 +8,16 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
-
 from pipeline.base.display import show
 from pipeline.base.errors import WarehouseError
-from pipeline.base.pixels import open_upright, put_on_paper
 from pipeline.base.places import open_place
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.datasets import full_url
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Pillow and NumPy only where something is drawn
     import duckdb
+    from PIL import Image
 
 IMAGE_COLUMNS = "shards.url, examples.image_offset, examples.image_bytes, examples.image_sha256"
 """What a query selects for `read_image`, from the views ``shards`` and ``examples``."""
@@ -100,6 +98,10 @@ def make_thumbnail(
     Raises:
         ExampleError: It cannot be decoded.
     """
+    from PIL import Image, ImageOps
+
+    from pipeline.base.pixels import open_upright, put_on_paper
+
     upright, size = open_upright(data), (side_px, side_px)
     if is_filled:
         upright = ImageOps.contain(upright, size, Image.Resampling.LANCZOS)
@@ -110,6 +112,8 @@ def make_thumbnail(
 
 def _draw_card(text: str) -> bytes:
     """A grey card with a text, as a PNG file; its font has Latin letters only."""
+    from PIL import Image, ImageDraw, ImageFont
+
     card = Image.new("RGB", (240, 240), "#e4e8ec")
     plain = "".join(c if ord(c) < 0x250 else "?" for c in show(text))
     lines = "\n".join(textwrap.wrap(plain, 16)[:7])

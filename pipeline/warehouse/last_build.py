@@ -35,11 +35,11 @@ def read_build(store: Store) -> Build | None:
 
     It speaks of a cache: one that cannot be read is passed over with a word.
     """
-    if not store.exists(RECORD):
-        return None
     try:
         record = read_record(store, RECORD, BuildRecord)
         settings = _read_settings(record["settings"], store.uri(RECORD))
+    except FileNotFoundError:
+        return None
     except NeuronsError as error:
         warn_once(
             f"{error.message} It only says what neurons build made: everything is computed "

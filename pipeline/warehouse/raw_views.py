@@ -159,7 +159,9 @@ def _are_good(connection: duckdb.DuckDBPyConnection, scans: list[tuple[Table, _S
         return False
     found: dict[str, dict[str, str]] = {place: {} for place in places}
     for place, name, kind in rows:
-        found[place].setdefault(name, _kind(kind))  # what is inside a list comes after the list
+        found.setdefault(place, {}).setdefault(
+            name, _kind(kind)
+        )  # what is inside a list comes after the list
     return all(
         found[place].items() >= _wanted(table, scan).items()
         for place, (table, scan) in zip(places, scans, strict=True)
