@@ -129,7 +129,7 @@ def check_files(audit: Audit) -> list[CheckResult]:
 
 
 def check_snapshots(store: Store, audit: Audit) -> CheckResult:
-    """Whether a snapshot says of a record what its file does not."""
+    """Whether a snapshot is whole, and says of every record what its file does."""
     folders: dict[str, dict[str, object]] = {}
     for record, value in audit.values.items():
         if record.kind != "marts":
@@ -137,13 +137,13 @@ def check_snapshots(store: Store, audit: Audit) -> CheckResult:
             folders.setdefault(record.folder, {})[name] = value
     wrong = {folder: find_snapshot_problem(store, folder, said) for folder, said in folders.items()}
     rows = tuple(
-        (f"{folder}/{SNAPSHOT}", f"does not say what {name} says", "neurons repair")
-        for folder, name in wrong.items()
-        if name
+        (f"{folder}/{SNAPSHOT}", problem, "neurons repair")
+        for folder, problem in wrong.items()
+        if problem
     )
     return CheckResult(
         "check_snapshots",
-        "Snapshots of records that say what the records do not.",
+        "Snapshots of records that are damaged, or say what the records do not.",
         False,
         len(rows),
         ("path", "problem", "cure"),

@@ -105,7 +105,8 @@ def compact(
                 _clear_leftovers(store, lock, folder)
                 done = _compact_run(connection, inventory, run, progress)
             totals = [a + b for a, b in zip(totals, done, strict=True)]
-            write_snapshot(store, folder)
+    for folder in folders:
+        write_snapshot(store, folder)
     return CompactSummary(len(todo), len(runs) - len(todo), merge_count, *totals)
 
 

@@ -62,7 +62,7 @@ def repair(
     restored = [damage for damage in damages if _restore_copy(work, damage)]
     if restored:
         damages = _find_damages(work, dataset)  # now with their files
-    _drop_wrong_snapshots(work)
+    _drop_wrong_snapshots(work, dataset)
     _repair_datasets(work, damages)
     _forget_merges(work, damages)
     damages = _find_damages(work, dataset) if damages else []
@@ -87,15 +87,17 @@ def repair(
     return summary
 
 
-def _drop_wrong_snapshots(work: Repair) -> None:
-    """A snapshot that does not say what the records say: without it they are read."""
+def _drop_wrong_snapshots(work: Repair, dataset: str | None) -> None:
+    """Snapshots that are damaged or do not say what the records say are made from these again."""
     store = work.store
     for folder in list_folders(store):
-        if name := find_snapshot_problem(store, folder):
+        if dataset not in (None, folder.split("/")[0].removeprefix("dataset=")):
+            continue
+        if problem := find_snapshot_problem(store, folder):
             store.delete(f"{folder}/{SNAPSHOT}")
             write_snapshot(store, folder)
             work.summary.damage_count += 1
-            work.summary.done.append(f"{folder}/{SNAPSHOT}: said what {name} does not, made again")
+            work.summary.done.append(f"{folder}/{SNAPSHOT}, which {problem}: made again")
 
 
 def _find_damages(work: Repair, dataset: str | None) -> list[Damage]:

@@ -23,7 +23,6 @@ import duckdb
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.concepts.lexicon import load_lexicon
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
@@ -92,6 +91,8 @@ def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
 
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make all of it."""
+    from pipeline.concepts.lexicon import load_lexicon
+
     for name, rows, columns in small_tables(Inventory(Store(".")), LabelSettings()):
         create_table(connection, name, rows if name == "facet_prompts" else (), columns)
     connection.register("lexicon_file", load_lexicon())

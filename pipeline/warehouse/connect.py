@@ -19,7 +19,7 @@ from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.duck import open_duckdb, restrict
 from pipeline.warehouse.files import WarehouseFiles
 from pipeline.warehouse.fresh import Marts, find_marts
-from pipeline.warehouse.inventory import take_inventory
+from pipeline.warehouse.inventory import collecting_later, take_inventory
 from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.left_out import note_left_out
 from pipeline.warehouse.live import define_marts
@@ -54,7 +54,13 @@ def connect(
     Raises:
         WarehouseError: There is no dataset, or none that can be read.
     """
-    store = Store(warehouse)
+    with collecting_later():
+        return _connect(Store(warehouse), settings, use_marts, unrestricted)
+
+
+def _connect(
+    store: Store, settings: LabelSettings | None, use_marts: bool, unrestricted: bool
+) -> duckdb.DuckDBPyConnection:
     inventory = take_inventory(store)
     connection = open_files(inventory)
     built = read_build(store)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -130,8 +131,8 @@ class Inventory:
     files: list[FileEntry] = field(default_factory=list)
     compact_versions: dict[str, Callable[[], str]] = field(default_factory=dict)
     """By run folder: tells what the version of a compaction of today's files is called."""
-    partial_marks: dict[str, str] = field(default_factory=dict)
-    """By run folder: changes with its shards' partial statistics, and not when they are merged."""
+    partial_marks: dict[str, Callable[[], str]] = field(default_factory=dict)
+    """By run folder: tells what changes with its shards' partial statistics, and not when they are merged."""
     datasets: list[str] = field(default_factory=list)
     """Names of those that can be read."""
     left_out: list[LeftOut] = field(default_factory=list)
@@ -223,9 +224,14 @@ class Inventory:
 
 def owner_of(path: str) -> tuple[str, str | None]:
     """The dataset that a file belongs to, and its run if it is a run's."""
-    dataset, run = (unquote(part) for part in path.split("/", 2)[:2])
-    is_of_run = run.startswith("run_id=")
-    return dataset.removeprefix("dataset="), run.removeprefix("run_id=") if is_of_run else None
+    dataset, inner, *_ = path.split("/", 2)
+    return _owner_of(dataset, inner if inner.startswith("run_id=") else "")
+
+
+@cache
+def _owner_of(dataset: str, run: str) -> tuple[str, str | None]:
+    run_id = unquote(run.removeprefix("run_id="))
+    return unquote(dataset.removeprefix("dataset=")), run_id if run else None
 
 
 def _is_of(path: str, wanted: Collection[tuple[str, str | None]], datasets: set[str]) -> bool:

@@ -55,7 +55,7 @@ def take_inventory(store: Store) -> Inventory:
         NeuronsError: None can be read: what is wrong with the first; or the machine is in the way.
     """
     inventory = Inventory(store)
-    with _collecting_later():
+    with collecting_later():
         for folder in store.list(""):
             if folder.startswith("dataset="):
                 _add_or_leave_out(inventory, folder, partial(_add_dataset, folder=folder))
@@ -70,7 +70,7 @@ def take_inventory(store: Store) -> Inventory:
 
 
 @contextmanager
-def _collecting_later() -> Iterator[None]:
+def collecting_later() -> Iterator[None]:
     """Without looking for garbage: there is none, and looking takes a quarter of the time for many shards."""
     was_on = gc.isenabled()
     gc.disable()
@@ -166,7 +166,7 @@ def _add_run(
     merged = records.read("merged.json", MergedRecord) if is_there else None
     coverage = find_coverage(manifests, merged)
     manifests = [as_lost(manifest, coverage.lost) for manifest in manifests]
-    inventory.partial_marks[folder] = digest([(m["ordinal"], mark(m)) for m in manifests])
+    inventory.partial_marks[folder] = cache(partial(_mark_partials, manifests))
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     is_there = records.has("compact.json")
     compacted = records.read("compact.json", CompactRecord) if is_there else None
@@ -289,6 +289,10 @@ def _compact_version(manifests: list[ShardManifest], index: dict[int, list[FileE
         if file["table"] in ("activations", "examples", "duplicates")
     ]
     return digest([RANKS_FORM, sorted(marks)])
+
+
+def _mark_partials(manifests: list[ShardManifest]) -> str:
+    return digest([(manifest["ordinal"], mark(manifest)) for manifest in manifests])
 
 
 def _presets(record: RunRecord) -> dict[str, list[str]]:

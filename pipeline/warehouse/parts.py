@@ -222,7 +222,8 @@ class Fingerprints:
     def _rows(self, table: str, where: tuple[str, ...]) -> object:
         it = self.inventory
         if table == "raw_run_shards":
-            mark = it.partial_marks.get(run_folder(*where)) if len(where) == 2 else None
+            tell = it.partial_marks.get(run_folder(*where)) if len(where) == 2 else None
+            mark = tell() if tell else None
             return [mark, *(row for row in it.run_shards if (row.dataset, row.run_id) == where)]
         if table == "raw_runs":
             runs = [row for row in it.runs if (row.dataset, row.run_id) == where]

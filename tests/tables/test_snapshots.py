@@ -184,12 +184,16 @@ def test_check_compares_and_repair_mends(place: Path) -> None:
     value["manifests"][0]["manifests"]["each"].pop("written_count", None)
     file.write_bytes(seal(value, is_compact=True))
     store, folder = Store(place), file.parent.relative_to(place).as_posix()
-    assert find_snapshot_problem(store, folder).startswith("manifests/")
+    assert "does not say what manifests/" in find_snapshot_problem(store, folder)
     (wrong,) = (result for result in check(place) if result.name == "check_snapshots")
     assert wrong.violation_count == 1 and "neurons repair" in wrong.rows[0]
     assert any(SNAPSHOT in line for line in repair(place).done)
     assert run_violations(check(place)) == 0
     assert repair(place).damage_count == 0
+    whole = file.read_bytes()
+    for at in (9, len(whole) // 2, len(whole) - 9):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert find_snapshot_problem(store, folder)
 
 
 def test_where_it_cannot_be_written_nothing_is_lost(place: Path, monkeypatch) -> None:
