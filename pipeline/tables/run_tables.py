@@ -264,4 +264,20 @@ RUN_TABLES = (
             Column("activation_sum", "float64", "model units", "sum of them"),
         ),
     ),
+    Table(
+        "compact_counts",
+        grain="one row per (neuron, half, value) that a level of a compaction holds",
+        key=("dataset", "run_id", "layer", "unit", "half", "activation"),
+        partitions=OF_LAYER,
+        meaning=(
+            "How often each stored value occurs: added up over levels, it gives every rank. Distinct "
+            "images only."
+        ),
+        columns=(
+            Column("unit", "uint32", "index 0..", "position of the neuron inside its layer"),
+            Column("half", "string", "", "screening or testing"),
+            Column("activation", "float32", "model units", "the value"),
+            Column("example_count", "int64", "count", "images that have it"),
+        ),
+    ),
 )

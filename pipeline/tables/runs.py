@@ -153,15 +153,47 @@ def named_model(run: RunRecord) -> str:
     )
 
 
+class CompactLevel(TypedDict):
+    """Shards that were sorted together; its files lie below its version."""
+
+    version: str
+    """Changes with what was compacted, see `inventory.compact_version`."""
+    ordinals: list[int]
+    row_count: int
+
+
 class CompactRecord(Sealed):
     """``compact.json``."""
 
     version: str
+    """Of the largest level, as are the ordinals."""
     ordinals: list[int]
     files: list[FileEntry]
+    """Of all levels."""
+    levels: NotRequired[list[CompactLevel]]
+    """The largest first. Absent: one, of the version and ordinals above."""
     form: NotRequired[str]
     previous: NotRequired[str]
     """The version before, which open connections may still read."""
+    retired: NotRequired[list[str]]
+    """Versions before: as ``previous``."""
+
+
+def list_levels(record: CompactRecord) -> list[CompactLevel]:
+    """The levels of a compaction."""
+    rows = sum(file["row_count"] for file in record["files"] if file["table"] == "compact")
+    whole: CompactLevel = {
+        "version": record["version"],
+        "ordinals": record["ordinals"],
+        "row_count": rows,
+    }
+    return record.get("levels", [whole])
+
+
+def kept_versions(record: CompactRecord) -> set[str]:
+    """Versions of a compaction that are in use, or were just before."""
+    used = {level["version"] for level in list_levels(record)}
+    return used | {record.get("previous", "")} | set(record.get("retired", ()))
 
 
 class Merge(TypedDict):

@@ -5,21 +5,38 @@ from __future__ import annotations
 # Absent activations are zero or below (a run that stores 'positive'), so ranks from the top are
 # known from the stored rows alone: among n images the mid-rank from below is n + 1 minus the
 # mid-rank from above. Of a layer that keeps a share only (is_cut) they are not.
+# Ranks are among the shards that are compacted together: of the run, where these are all of it.
+UNIVERSE = """
+create or replace temp table universe as
+select
+    stg_run_examples.example_id,
+    case when not stg_run_examples.is_duplicate then stg_examples.half end as half,
+from stg_run_examples
+inner join stg_examples
+    on
+        stg_run_examples.dataset = stg_examples.dataset
+        and stg_run_examples.example_id = stg_examples.example_id
+inner join (select unnest($ordinals::bigint[]) as ordinal) as chosen
+    on stg_run_examples.example_id >> 20 = chosen.ordinal
+where stg_run_examples.dataset = $dataset and stg_run_examples.run_id = $run_id
+"""
+
+# Of the shards' own files of a layer, and of earlier levels of a compaction.
+SOURCE = """
+create or replace temp view level_rows as
+select unit::integer as unit, example_id, activation::float as activation
+from read_parquet([{files}], hive_partitioning = false)
+"""
+
+NO_SOURCE = """
+create or replace temp view level_rows as
+select null::integer as unit, null::bigint as example_id, null::float as activation
+where false
+"""
+
 SORTED = """
 create or replace temp table sorted as
 with
-
-universe as (
-    select
-        stg_run_examples.example_id,
-        case when not stg_run_examples.is_duplicate then stg_examples.half end as half,
-    from stg_run_examples
-    inner join stg_examples
-        on
-            stg_run_examples.dataset = stg_examples.dataset
-            and stg_run_examples.example_id = stg_examples.example_id
-    where stg_run_examples.dataset = $dataset and stg_run_examples.run_id = $run_id
-),
 
 half_sizes as (
     select universe.half, count(*) as half_size
@@ -29,16 +46,13 @@ half_sizes as (
 
 block as (
     select
-        stg_activations.unit,
-        stg_activations.example_id,
-        stg_activations.activation,
+        level_rows.unit,
+        level_rows.example_id,
+        level_rows.activation,
         universe.half,
-    from stg_activations
-    inner join universe on stg_activations.example_id = universe.example_id
-    where
-        stg_activations.dataset = $dataset and stg_activations.run_id = $run_id
-        and stg_activations.layer = $layer
-        and stg_activations.unit >= $first_unit and stg_activations.unit < $end_unit
+    from level_rows
+    inner join universe on level_rows.example_id = universe.example_id
+    where level_rows.unit >= $first_unit and level_rows.unit < $end_unit
 ),
 
 ranked as (
@@ -94,4 +108,12 @@ from sorted
 where half is not null
 group by unit, half
 order by unit, half
+"""
+
+COUNTS = """
+select unit::uinteger as unit, half, activation, count(*) as example_count
+from sorted
+where half is not null
+group by unit, half, activation
+order by unit, half, activation
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,13 +23,14 @@ from pipeline.tables.merged import (
     own_files,
     read_merged,
 )
-from pipeline.tables.record_list import Record, list_records, read_record_if_good
+from pipeline.tables.record_list import list_records, read_record_if_good
 from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
     Merge,
     MergedRecord,
     SimilarityRecord,
+    kept_versions,
     named_paths,
 )
 from pipeline.tables.schema import TABLES
@@ -97,8 +97,8 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
             named |= set(cast(BuildRecord, value).get("replaced", []))
             is_built = True
         elif record.kind == "compact":
-            version = cast(CompactRecord, value).get("previous", "")
-            named |= set(_previous_compaction(store, record, version))
+            for version in kept_versions(cast(CompactRecord, value)) - {""}:
+                named |= {rel for rel, _ in store.walk(f"{record.folder}/compact/{version}")}
         elif record.kind in ("similarity", "class set"):
             named |= named_paths(cast(SimilarityRecord | ClassSetRecord, value))
     merged: set[str] = set()
@@ -109,12 +109,6 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
     where = dataset_folder(dataset) if dataset else ""
     found = (_judge(rel, size, named, merged, is_built, unknown) for rel, size in store.walk(where))
     return sorted((each for each in found if each), key=lambda each: each.path)
-
-
-def _previous_compaction(store: Store, record: Record, version: str) -> Iterator[str]:
-    if version:
-        for rel, _ in store.walk(f"{record.folder}/compact/{version}"):
-            yield rel
 
 
 def _part_files(

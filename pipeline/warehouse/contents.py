@@ -16,6 +16,7 @@ from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.records import Moment, Small
+from pipeline.tables.runs import CompactLevel
 from pipeline.warehouse.left_out import LeftOut, is_of_data
 
 
@@ -118,6 +119,10 @@ class ClassSetRow(NamedTuple):
     created_at: Moment
 
 
+Mark = tuple[str, str | int]
+"""The path of a file, and its checksum, or its size where it has none."""
+
+
 @dataclass
 class Inventory:
     """All that manifests say of a warehouse: the rows of the small tables, and the files."""
@@ -129,8 +134,10 @@ class Inventory:
     run_shards: list[RunShardRow] = field(default_factory=list)
     class_sets: list[ClassSetRow] = field(default_factory=list)
     files: list[FileEntry] = field(default_factory=list)
-    compact_versions: dict[str, Callable[[], str]] = field(default_factory=dict)
-    """By run folder: tells what the version of a compaction of today's files is called."""
+    compact_marks: dict[str, Callable[[], dict[int, list[Mark]]]] = field(default_factory=dict)
+    """By run folder: tells, by ordinal of each done shard, what a compaction of it rests on."""
+    levels: dict[str, list[CompactLevel]] = field(default_factory=dict)
+    """By run folder: the levels of its compaction that are of today's files; the largest first."""
     partial_marks: dict[str, Callable[[], str]] = field(default_factory=dict)
     """By run folder: tells what changes with its shards' partial statistics, and not when they are merged."""
     datasets: list[str] = field(default_factory=list)
@@ -149,7 +156,8 @@ class Inventory:
         self.run_shards += part.run_shards
         self.class_sets += part.class_sets
         self.files += part.files
-        self.compact_versions |= part.compact_versions
+        self.compact_marks |= part.compact_marks
+        self.levels |= part.levels
         self.partial_marks |= part.partial_marks
         self.left_out += part.left_out
 
@@ -167,7 +175,8 @@ class Inventory:
             run_shards=[row for row in self.run_shards if (row.dataset, row.run_id) in wanted],
             class_sets=[row for row in self.class_sets if (row.dataset, row.run_id) in wanted],
             files=[file for file in self.files if _is_of(file["path"], wanted, datasets)],
-            compact_versions=self.compact_versions,
+            compact_marks=self.compact_marks,
+            levels=self.levels,
             partial_marks=self.partial_marks,
             datasets=[name for name in self.datasets if name in datasets],
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
 
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.settings import digest
@@ -26,11 +27,13 @@ from pipeline.tables.merged import MERGE_WIDTH, PARTIALS, as_lost, find_coverage
 from pipeline.tables.runs import (
     RUN,
     ClassSetRecord,
+    CompactLevel,
     CompactRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
     SimilarityRecord,
+    list_levels,
     run_path,
 )
 from pipeline.tables.snapshots import Records
@@ -38,6 +41,7 @@ from pipeline.warehouse.contents import (
     ClassSetRow,
     Inventory,
     LayerRow,
+    Mark,
     RunRow,
     RunShardRow,
     ShardRow,
@@ -170,14 +174,10 @@ def _add_run(
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     is_there = records.has("compact.json")
     compacted = records.read("compact.json", CompactRecord) if is_there else None
-    version = cache(partial(_compact_version, manifests, index))
-    inventory.compact_versions[folder] = version
-    is_compacted = bool(
-        done
-        and compacted
-        and (compacted["ordinals"], compacted.get("form")) == (done, RANKS_FORM)
-        and (compacted["version"] == version() or compacted.get("format", 1) < 2)
-    )
+    marks = inventory.compact_marks[folder] = cache(partial(_compact_marks, manifests, index))
+    levels = inventory.levels[folder] = _valid_levels(compacted, marks) if compacted else []
+    is_compacted = bool(done) and [level["ordinals"] for level in levels] == [done]
+    sorted_ordinals = {ordinal for level in levels for ordinal in level["ordinals"]}
     for manifest in manifests:
         check_shard(manifest, shards.get(manifest["ordinal"]), store.uri(folder))
         seconds, files = manifest["seconds"], manifest["files"]
@@ -201,15 +201,20 @@ def _add_run(
                 written_at=manifest["written_at"],
             )
         )
-        hidden = {"activations"} if is_compacted else set()
+        hidden = {"activations"} if manifest["ordinal"] in sorted_ordinals else set()
         hidden |= {*PARTIALS} if manifest["ordinal"] in coverage.covered else set()
         if hidden:
             files = [file for file in files if file["table"] not in hidden]
         inventory.add_files(files, manifest.get("format", 1))
     if merged:
         inventory.add_files(coverage.files, merged.get("format", 1))
-    if compacted and is_compacted:
-        inventory.add_files(compacted["files"], compacted.get("format", 1))
+    if compacted:
+        # of several levels the ranks are not those of the run: they come from the counts
+        unused = "compact_counts" if is_compacted else "compact_stats"
+        places = tuple(f"{folder}/compact/{level['version']}/" for level in levels)
+        used = [f for f in compacted["files"] if f["path"].startswith(places)]
+        used = [file for file in used if file["table"] != unused]
+        inventory.add_files(used, compacted.get("format", 1))
     if records.has("similarity.json"):
         similarity = records.read("similarity.json", SimilarityRecord)
         inventory.add_files(similarity["files"], similarity.get("format", 1))
@@ -275,20 +280,46 @@ def _add_run_rows(
     ]
 
 
-def _compact_version(manifests: list[ShardManifest], index: dict[int, list[FileEntry]]) -> str:
-    """Changes whenever what is compacted does: activations, and the images that are told apart.
+def _compact_marks(
+    manifests: list[ShardManifest], index: dict[int, list[FileEntry]]
+) -> dict[int, list[Mark]]:
+    """What a compaction of each done shard rests on: activations, and the images that are told apart.
 
     A shard that is extracted again, on another device say, has other last digits.
     """
-    done = [manifest for manifest in manifests if manifest["status"] == "done"]
-    files = [file for manifest in done for file in manifest["files"]]
-    files += [file for manifest in done for file in index.get(manifest["ordinal"], [])]
-    marks = [
-        (file["path"], file.get("checksum", file["bytes"]))
-        for file in files
-        if file["table"] in ("activations", "examples", "duplicates")
-    ]
-    return digest([RANKS_FORM, sorted(marks)])
+    return {
+        manifest["ordinal"]: [
+            (file["path"], file.get("checksum", file["bytes"]))
+            for file in (*manifest["files"], *index.get(manifest["ordinal"], ()))
+            if file["table"] in ("activations", "examples", "duplicates")
+        ]
+        for manifest in manifests
+        if manifest["status"] == "done"
+    }
+
+
+def compact_version(marks: Iterable[list[Mark]]) -> str:
+    """What a compaction of some shards is called: it changes whenever one of them does."""
+    return digest([RANKS_FORM, sorted(chain.from_iterable(marks))])
+
+
+def _valid_levels(record: CompactRecord | None, marks: dict[int, list[Mark]]) -> list[CompactLevel]:
+    """The levels of a compaction whose shards are all done and what they were."""
+    if record is None or record.get("form") != RANKS_FORM:
+        return []
+    counted = {f["path"].split("/")[3] for f in record["files"] if f["table"] == "compact_counts"}
+    valid = []
+    for level in list_levels(record):
+        ordinals, version = level["ordinals"], level["version"]
+        if not marks.keys() >= set(ordinals):
+            continue
+        is_whole = len(ordinals) == len(marks)
+        is_same = compact_version(marks[n] for n in ordinals) == version
+        if (is_same or (is_whole and record.get("format", 1) < 2)) and (
+            is_whole or version in counted or not level["row_count"]
+        ):
+            valid.append(level)
+    return valid
 
 
 def _mark_partials(manifests: list[ShardManifest]) -> str:

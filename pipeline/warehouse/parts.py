@@ -53,6 +53,7 @@ _OF_SHARDS = frozenset(
         "activations",
         "compact",
         "compact_stats",
+        "compact_counts",
         "embeddings",
         "run_rejects",
         "merged_samples",

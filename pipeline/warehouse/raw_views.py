@@ -93,6 +93,7 @@ def no_rows(table: Table) -> str:
     columns += [f"null::{c.duckdb} as {c.name}" for c in table.columns]
     if table.name == "activations":
         columns += ["null::bigint as rank2", "null::boolean as is_ranked"]
+        columns += ["null::boolean as is_counted"]
     return f"select {', '.join(columns)} where false"
 
 
@@ -121,10 +122,17 @@ class _Scan:
 def _list_scans(inventory: Inventory, table: Table) -> list[_Scan]:
     if table.name != "activations":
         return list(_scans(inventory.files_of(table.name), table))
+    whole = {f"dataset={r.dataset}/run_id={r.run_id}" for r in inventory.runs if r.is_compacted}
+    ranked: list[FileEntry] = []
+    counted: list[FileEntry] = []
+    for file in inventory.files_of("compact"):
+        mine = "/".join(file["path"].split("/")[:2])
+        (ranked if mine in whole else counted).append(file)
     unranked = ", null::bigint as rank2, false as is_ranked"
     return [
-        *_scans(inventory.files_of("activations"), table, unranked),
-        *_scans(inventory.files_of("compact"), table, ", rank2, true as is_ranked", True),
+        *_scans(inventory.files_of("activations"), table, f"{unranked}, false as is_counted"),
+        *_scans(counted, table, f"{unranked}, true as is_counted"),
+        *_scans(ranked, table, ", rank2, true as is_ranked, true as is_counted", True),
     ]
 
 

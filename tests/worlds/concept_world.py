@@ -11,6 +11,7 @@ from sql_world import SqlWorld, empty_world, insert
 
 VIEWS = (
     "stg_distinct_images",
+    "stg_value_counts",
     "stg_ranks",
     "stg_rank_stats",
     "run_concepts",
