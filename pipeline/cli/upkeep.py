@@ -122,11 +122,22 @@ def repair(
 def compact(
     warehouse: Warehouse,
     run: OneRun = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole",
+            help="Sort new shards into one with all that were sorted before, however few they are.",
+        ),
+    ] = False,
 ) -> None:
-    """Sort the activations of runs, and merge the statistics of their shards, so that questions are fast."""
+    """Sort the activations of runs, and merge the statistics of their shards, so that questions are fast.
+
+    New shards of a run that was sorted before become a level of their own; levels are sorted into one once
+    they are no longer small beside each other.
+    """
     from pipeline.upkeep.compact import compact as run_compact
 
-    done = run_compact(warehouse, run, choose_progress())
+    done = run_compact(warehouse, run, choose_progress(), whole)
     say(
         f"{done.run_count} runs compacted, {done.skipped_run_count} were already: "
         f"{done.row_count} rows, {done.bytes_before / 1e6:.1f} MB -> {done.bytes_after / 1e6:.1f} MB"

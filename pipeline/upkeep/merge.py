@@ -42,6 +42,7 @@ from pipeline.tables.merged import (
 )
 from pipeline.tables.runs import Merge, MergedRecord, Retired, RunRecord, read_run
 from pipeline.tables.schema import TABLES
+from pipeline.tables.snapshots import write_snapshot
 from pipeline.upkeep import merge_queries as queries
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.files import warehouse_uri
@@ -126,6 +127,7 @@ def merge_run(
                         count += 1
                 finally:
                     progress.finish()
+        write_snapshot(store, folder)
     return MergeSummary(count, _count_covered(store, folder))
 
 

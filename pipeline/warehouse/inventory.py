@@ -303,10 +303,13 @@ def compact_version(marks: Iterable[list[Mark]]) -> str:
     return digest([RANKS_FORM, sorted(chain.from_iterable(marks))])
 
 
-def _valid_levels(record: CompactRecord | None, marks: dict[int, list[Mark]]) -> list[CompactLevel]:
+def _valid_levels(
+    record: CompactRecord, tell_marks: Callable[[], dict[int, list[Mark]]]
+) -> list[CompactLevel]:
     """The levels of a compaction whose shards are all done and what they were."""
-    if record is None or record.get("form") != RANKS_FORM:
+    if record.get("form") != RANKS_FORM:
         return []
+    marks = tell_marks()
     counted = {f["path"].split("/")[3] for f in record["files"] if f["table"] == "compact_counts"}
     valid = []
     for level in list_levels(record):

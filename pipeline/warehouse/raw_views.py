@@ -31,15 +31,15 @@ def name_files(files: WarehouseFiles, inventory: Inventory) -> Iterator[tuple[st
     """
     for table in _tables():
 
-        def name(scan: _Scan, table: Table = table) -> str:
-            return quote(files.name(scan.name_in(table), scan.entries))
+        def name(scan: _Scan) -> str:
+            return quote(files.name(scan.name, scan.entries))
 
         yield f"raw_{table.name}", raw_select(inventory, table, name)
 
 
 def named_select(inventory: Inventory, table: Table) -> str:
     """A select of the files of some runs and datasets, whole ones, of those that `name_files` has named."""
-    return raw_select(inventory, table, lambda scan: quote(named_uri(scan.name_in(table))))
+    return raw_select(inventory, table, lambda scan: quote(named_uri(scan.name)))
 
 
 def leave_out_damaged(connection: duckdb.DuckDBPyConnection, inventory: Inventory) -> None:
@@ -114,9 +114,10 @@ class _Scan:
     is_ranked: bool
     """Whether they have ranks."""
 
-    def name_in(self, table: Table) -> str:
-        """The one name of these files."""
-        return f"{table.name}/{self.written}/{self.owner}"
+    @property
+    def name(self) -> str:
+        """The one name of these files: a run has activations of its own and, sorted, in levels."""
+        return f"{self.entries[0]['table']}/{self.written}/{self.owner}"
 
 
 def _list_scans(inventory: Inventory, table: Table) -> list[_Scan]:

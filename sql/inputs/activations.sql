@@ -14,8 +14,8 @@
 --
 -- column  type    unit      meaning
 -- dataset, model_id, run_id, layer, unit, example_id, activation
--- rank2   bigint  2 x rank  twice the mid-rank in its half; null before compact, for
---                           repeated images, and where is_cut
+-- rank2   bigint  2 x rank  twice the mid-rank in its half; null unless the run is
+--                           compacted as one, for repeated images, and where is_cut
 select
     dataset, model_id, run_id, layer, unit, example_id, activation, rank2,
 from stg_activations

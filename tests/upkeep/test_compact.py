@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+import torch
 from damaging import copy_of, double_activations
 from textures import POST, PRE, make_warehouse, read_matrix, write_textures
 
+from bench.data import synthesise_activations, synthetic_output, write_run
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
+from pipeline.base.storage import Store
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.tables.audit import audit_warehouse
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
+from pipeline.upkeep.vacuum import find_leftovers
 from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow
@@ -113,3 +120,43 @@ def test_a_shard_that_is_written_anew_makes_the_compaction_stale(tmp_path):
         assert connection.execute("select is_compacted from runs").fetchall() == [(True,)]
         assert connection.execute(sql).fetchone() == (pytest.approx(total, rel=1e-6),)
     assert compact(str(place)).skipped_run_count == 1
+
+
+def test_a_run_that_grows_is_sorted_in_levels_and_its_ranks_stay_exact(tmp_path):
+    """Levels of other shards, merged once they are no longer small, answer as the shards do, to the bit."""
+    values = synthesise_activations(12 * 60, 5, 0.4)
+    values[:, 3] = torch.where(values[:, 3] > 0, 1.0, 0.0).half()  # ties
+    whole, grown = tmp_path / "whole", tmp_path / "grown"
+    for place in (whole, grown):
+        write_run(str(place), values, 60, synthetic_output(5))
+    manifests, hidden = grown / "dataset=synthetic/run_id=bench/manifests", tmp_path / "hidden"
+    shutil.move(manifests, hidden)
+    manifests.mkdir()
+    expected, levels = {}, []
+    for ordinal in range(12):
+        shutil.copy(hidden / f"{ordinal:05d}.json", manifests)
+        if ordinal in (5, 6, 10):
+            levels.append(compact(str(grown)).level_count)
+    queries = (
+        "select * from stg_ranks order by all",
+        "select * exclude (activation_sum) from stg_rank_stats order by all",
+        "select * exclude (rank2) from activations order by all",
+    )
+    with connect(whole) as before, connect(grown) as after:
+        for query in queries:
+            expected[query] = before.execute(query).fetchall()
+            assert after.execute(query).fetchall() == expected[query]
+        assert after.execute("select max(rank2) from activations").fetchall() == [(None,)]
+    assert levels == [1, 2, 1]  # six shards; one beside them; five no longer beside six
+    done = compact(str(grown))
+    assert (done.run_count, done.level_count) == (1, 2)
+    assert compact(str(grown)).run_count == 0
+    assert find_leftovers(Store(grown)) == []
+    assert audit_warehouse(Store(grown), deep=True).damages == []
+    with connect(grown) as after:
+        assert [after.execute(query).fetchall() for query in queries] == [*expected.values()]
+        assert after.execute("select is_compacted from runs").fetchall() == [(False,)]
+    assert compact(str(grown), whole=True).level_count == 1
+    with connect(grown) as after:
+        assert [after.execute(query).fetchall() for query in queries] == [*expected.values()]
+        assert after.execute("select is_compacted from runs").fetchall() == [(True,)]

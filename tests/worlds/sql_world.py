@@ -112,7 +112,11 @@ def columns_of(relation: str) -> dict[str, str]:
         table = (TABLES | DERIVED)[relation.removeprefix("raw_")]
         found = dict.fromkeys(table.partitions, "varchar")
         found |= {c.name: c.duckdb for c in table.columns}
-        more = {"rank2": "bigint", "is_ranked": "boolean", "is_counted": "boolean"}  # of compacted ones
+        more = {
+            "rank2": "bigint",
+            "is_ranked": "boolean",
+            "is_counted": "boolean",
+        }  # of compacted ones
         return found | more if relation == "raw_activations" else found
     return {c.name: c.type for c in find_view(relation).columns}
 
