@@ -16,6 +16,7 @@ from pipeline.evidence.clarity import (
 from pipeline.evidence.facets import compute_facet_aurocs
 from pipeline.evidence.neighbours import compute_neighbours_across, compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
+from pipeline.evidence.ranks import SCHEMA, compute_concept_ranks
 from pipeline.evidence.wpmi import compute_soft_wpmi
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
@@ -36,3 +37,6 @@ COMPUTED: dict[str, Compute] = {
 
 COMPUTED_OF_TWO: dict[str, Compute] = {"neuron_neighbours": compute_neighbours_across}
 """What is computed of two runs together: the connection has these alone."""
+
+FASTER: dict[str, tuple[pa.Schema, Compute]] = {"concept_ranks": (SCHEMA, compute_concept_ranks)}
+"""What SQL answers too, and a build computes: columns and rows of the view, in the order of its key."""

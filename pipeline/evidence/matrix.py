@@ -121,10 +121,24 @@ def _read(
     ids: np.ndarray[Any, np.dtype[np.int64]],
     units: range,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Consecutive units, dense. The rows arrive in pieces: what they take does not grow with them."""
+    """Consecutive units, dense."""
     dense = np.zeros((len(units), len(ids)), np.float32)
-    if not len(ids):
-        return dense
+    for unit, example_id, activation in iter_rows(connection, layer, units) if len(ids) else ():
+        columns = np.searchsorted(ids, example_id)
+        columns[columns == len(ids)] = 0
+        keep = ids[columns] == example_id
+        dense[unit[keep] - units.start, columns[keep]] = activation[keep]
+    return dense
+
+
+def iter_rows(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, units: range
+) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Stored activations of consecutive units, in any order; what is held at once does not grow with them.
+
+    Yields:
+        Units, int32 ``[R]``, examples, int64 ``[R]``, and activations, float32 ``[R]``, finite.
+    """
     rows = connection.sql(
         """
         select unit, example_id, activation from stg_activations
@@ -142,11 +156,7 @@ def _read(
     )
     for batch in rows.to_arrow_reader(ROWS_AT_ONCE):
         unit, example_id, activation = (column.to_numpy(False) for column in batch.columns)
-        columns = np.searchsorted(ids, example_id)
-        columns[columns == len(ids)] = 0
-        keep = ids[columns] == example_id
-        dense[unit[keep] - units.start, columns[keep]] = activation[keep]
-    return dense
+        yield unit, example_id, activation
 
 
 def sample_ids(

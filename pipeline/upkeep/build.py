@@ -23,7 +23,7 @@ from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import PAGE_CHECKSUMS, Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.tables.computed import DERIVED
+from pipeline.tables.computed import DERIVED, FASTER
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
 from pipeline.upkeep.script import write_views_script
@@ -273,15 +273,18 @@ def _materialise(
         )
 
     def compute(path: str) -> None:
-        from pipeline.evidence.computed import COMPUTED, COMPUTED_OF_TWO  # torch: only if needed
+        from pipeline.evidence import computed  # torch: only if needed
 
-        tables = (COMPUTED_OF_TWO if len(part.runs) == 2 else COMPUTED)[name]
-        schema = DERIVED[name].arrow_schema()
+        if name in FASTER:
+            schema, tables = computed.FASTER[name]
+        else:
+            known = computed.COMPUTED_OF_TWO if len(part.runs) == 2 else computed.COMPUTED
+            schema, tables = DERIVED[name].arrow_schema(), known[name]
         with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:
             for table in tables(connection, progress):
                 writer.write_table(table)
 
-    written = store.write_with(rel, compute if name in DERIVED else copy)
+    written = store.write_with(rel, compute if name in DERIVED or name in FASTER else copy)
     use_mart(connection, name, rel)
     with store.open(rel) as file:
         row_count = int(pq.read_metadata(file).num_rows)

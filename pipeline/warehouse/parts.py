@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pipeline.base.settings import LabelSettings, digest
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_PROMPTS
-from pipeline.tables.computed import DERIVED, READS
+from pipeline.tables.computed import DERIVED, FASTER, READS
 from pipeline.tables.datasets import dataset_folder, run_folder
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.merged import PARTIALS
@@ -153,7 +153,8 @@ def _sources(name: str) -> _Sources:
             tables.add(one)
     bodies = [find_view(view).body for view in sorted(views)]
     settings |= known & set(re.findall(r"\w+", " ".join(bodies)))
-    code = [bodies, load_statements(), sorted(computed), _code_digest() if computed else ""]
+    is_computed = computed or views & {*FASTER}
+    code = [bodies, load_statements(), sorted(computed), _code_digest() if is_computed else ""]
     return _Sources(frozenset(tables), frozenset(settings), digest(code))
 
 

@@ -25,6 +25,7 @@ MATERIALISED = (
     "run_concepts",
     "soft_wpmi",
     "neuron_enrichments",
+    "concept_ranks",
     "neuron_concepts",
     "neuron_labels",
     "facet_candidates",
