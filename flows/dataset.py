@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.artifacts import artifact_key, show_checks, show_markdown
 from flows.build import refuse_violations
-from flows.extract import one_at_a_time
+from flows.runners import one_at_a_time
 from flows.server import guarded
 from flows.steps import Tasks
 from pipeline.base.job_file import load_config
@@ -41,7 +41,7 @@ def dataset_flow(
         NeuronsError: A step could not be done.
     """
     job = load_config(config) if isinstance(config, str) else config
-    worker = Tasks(shards_per_task, tasks_at_once)
+    worker = Tasks(shards_per_task, tasks_at_once, job.runner)
     done = run_job(job, worker)
     show_checks("checks", done.checks, job.warehouse)
     for run_id, page in zip(done.run_ids, done.pages, strict=True):

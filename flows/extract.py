@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +15,7 @@ from typing import Any, cast
 
 from prefect import flow, task
 from prefect.concurrency.sync import concurrency
-from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import TaskRunNameCallbackWithParameters
 
 from flows.artifacts import (
@@ -30,8 +27,11 @@ from flows.artifacts import (
     show_shards,
 )
 from flows.retries import TASK_OPTIONS
+from flows.runners import claim_gpus, make_task_runner, one_at_a_time, share_cores
 from flows.server import guarded, show_if_there
+from flows.slices import Lost, do_slices
 from pipeline.base.errors import ConfigError, ShardError
+from pipeline.base.job_settings import RunnerConfig
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import Shard, read_dataset, read_manifest, run_folder
@@ -149,7 +149,12 @@ class Outcome:
             )
 
 
-def run_extract(config: ExtractConfig, shards_per_task: int, tasks_at_once: int) -> Outcome:
+def run_extract(
+    config: ExtractConfig,
+    shards_per_task: int,
+    tasks_at_once: int,
+    runner: RunnerConfig | None = None,
+) -> Outcome:
     """Extract a dataset in tasks of the current flow run. Slices that fail do not stop the others.
 
     Args:
@@ -158,6 +163,7 @@ def run_extract(config: ExtractConfig, shards_per_task: int, tasks_at_once: int)
             its done shards are skipped.
         tasks_at_once: Tasks handed to the task runner before the first of them has ended. At least
             the number of its workers, or some have nothing to do.
+        runner: Whose workers do the tasks; those of the current flow if None.
 
     Raises:
         NeuronsError: Nothing could be started, or no shard can be done (a full disk, a lost place).
@@ -167,55 +173,82 @@ def run_extract(config: ExtractConfig, shards_per_task: int, tasks_at_once: int)
             f"shards_per_task is {shards_per_task} and tasks_at_once {tasks_at_once}.",
             "Both must be 1 or more.",
         )
+    if runner is None or runner.kind == "here":
+        return _run_slices(config, shards_per_task, tasks_at_once, RunnerConfig())
+    # A flow within the flow: a flow has one task runner, and it must be there before it begins.
+    make_flow = flow(
+        name=f"extract with {runner.kind}",
+        task_runner=make_task_runner(runner),
+        validate_parameters=False,
+    )
+    at_once = max(tasks_at_once, 2 * runner.workers)
+    spread = make_flow(_run_slices)
+    return spread(share_cores(config, runner), shards_per_task, at_once, runner)
+
+
+def _run_slices(
+    config: ExtractConfig, shards_per_task: int, tasks_at_once: int, runner: RunnerConfig
+) -> Outcome:
     tags = set() if config.device == "cpu" else {GPU_TAG}
     shards = read_dataset(Store(config.warehouse), config.dataset).shards
-    outcome = Outcome(open_run.with_options(tags=tags).submit(config).result())
-    get_run_logger().info("Run %s: %d shards of %s", outcome.run_id, len(shards), config.dataset)
-    bar = create_bar(
-        f"Shards of {config.dataset} that are done or have failed",
-        key=artifact_key(config.dataset, outcome.run_id, "progress"),
-    )
-    extract_some = extract_slice.with_options(tags=tags)
-    slices = [shards[i : i + shards_per_task] for i in range(0, len(shards), shards_per_task)]
-    waiting: deque[tuple[Sequence[Shard], PrefectFuture[Slice]]] = deque()
-
-    def collect(down_to: int) -> None:
-        while len(waiting) > down_to:
-            _collect(config, outcome, *waiting.popleft())
-            move_bar(bar, 100 * len(outcome.rows) / len(shards))
-
-    try:
-        for some in slices:
-            collect(down_to=tasks_at_once - 1)
-            ordinals = tuple(shard.ordinal for shard in some)
-            waiting.append((some, extract_some.submit(config, ordinals)))
-        collect(down_to=0)
-    finally:
-        left = shards[len(outcome.rows) :]
-        outcome.rows += [_row(shard, None, None) for shard in left]
-        what = f"{config.dataset}, run {outcome.run_id}"
-        show_shards(artifact_key(config.dataset, outcome.run_id, "shards"), outcome.rows, what)
+    with claim_gpus(config, runner):
+        outcome = Outcome(open_run.with_options(tags=tags).submit(config).result())
+        get_run_logger().info(
+            "Run %s: %d shards of %s", outcome.run_id, len(shards), config.dataset
+        )
+        bar = create_bar(
+            f"Shards of {config.dataset} that are done or have failed",
+            key=artifact_key(config.dataset, outcome.run_id, "progress"),
+        )
+        extract_some = extract_slice.with_options(tags=tags)
+        slices = [shards[i : i + shards_per_task] for i in range(0, len(shards), shards_per_task)]
+        try:
+            for some, result in do_slices(
+                slices,
+                lambda some: extract_some.submit(config, tuple(shard.ordinal for shard in some)),
+                tasks_at_once,
+                lambda some: len(read_manifests(config, outcome.run_id, [s.ordinal for s in some])),
+                None if runner.kind == "here" else config.lease_s,
+            ):
+                _collect(config, outcome, some, result)
+                move_bar(bar, 100 * len(outcome.rows) / len(shards))
+        finally:
+            told = {row.shard for row in outcome.rows}
+            outcome.rows += [_row(shard, None, None) for shard in shards if shard.name not in told]
+            place = {shard.name: shard.ordinal for shard in shards}
+            outcome.rows.sort(key=lambda row: place[row.shard])
+            what = f"{config.dataset}, run {outcome.run_id}"
+            show_shards(artifact_key(config.dataset, outcome.run_id, "shards"), outcome.rows, what)
     return outcome
 
 
 def _collect(
-    config: ExtractConfig, outcome: Outcome, shards: Sequence[Shard], future: PrefectFuture[Slice]
+    config: ExtractConfig,
+    outcome: Outcome,
+    shards: Sequence[Shard],
+    result: Slice | Lost | Exception,
 ) -> None:
-    """Wait for a slice and add its shards to the table.
+    """Add the shards of a slice to the table.
 
     Raises:
-        BaseException: What failed it, unless that was one of its shards.
+        Exception: What failed it, unless that was one of its shards, or the death of its workers.
     """
-    future.wait()
-    result = future.state.result(raise_on_failure=False)
     rate = None
     if isinstance(result, Slice):
         rate, manifests = result.images_per_s, result.manifests
-    elif isinstance(result, ShardError):
+    else:
+        if isinstance(result, Lost):
+            names = ", ".join(shard.name for shard in shards)
+            result = ShardError(
+                f"The worker that did the shards {names} died, and so did those that tried again: "
+                f"{result.error}.",
+                "Look into the worker's log. If the system killed it for want of memory: fewer workers, "
+                "or a smaller batch_size.",
+            )
+        if not isinstance(result, ShardError):
+            raise result
         outcome.failures.append(result)
         manifests = read_manifests(config, outcome.run_id, [shard.ordinal for shard in shards])
-    else:
-        raise result
     by_ordinal = {manifest["ordinal"]: manifest for manifest in manifests}
     outcome.rows += [_row(shard, by_ordinal.get(shard.ordinal), rate) for shard in shards]
 
@@ -235,24 +268,23 @@ def _row(shard: Shard, manifest: ShardManifest | None, rate: float | None) -> Sh
     )
 
 
-def one_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
-    """The task runner of our flows unless another is given: one thread, for one device."""
-    return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner[Any](max_workers=1))
-
-
 @guarded
 @flow(name="extract", task_runner=one_at_a_time())
-def extract_flow(config: ExtractConfig, shards_per_task: int = 8, tasks_at_once: int = 4) -> str:
+def extract_flow(
+    config: ExtractConfig,
+    shards_per_task: int = 8,
+    tasks_at_once: int = 4,
+    runner: RunnerConfig | None = None,
+) -> str:
     """Run a model over a dataset, shard by shard; a second run does what the first left.
 
-    One slice at a time in this process by default, on whatever device the configuration names. More
-    processes: ``extract_flow.with_options(task_runner=ProcessPoolTaskRunner(max_workers=4))``, or a
-    Dask or Ray runner.
+    One slice at a time in this process by default, on whatever device the configuration names.
 
     Args:
         config: What to compute; the same fields as ``neurons extract`` takes.
         shards_per_task: Shards in one task.
         tasks_at_once: Tasks handed to the task runner at once; at least its number of workers.
+        runner: A Dask or Ray cluster whose workers do the slices.
 
     Returns:
         The run's id.
@@ -261,6 +293,6 @@ def extract_flow(config: ExtractConfig, shards_per_task: int = 8, tasks_at_once:
         ShardError: Some shards failed; all others are done.
         NeuronsError: Nothing could be started, or the place cannot be written.
     """
-    outcome = run_extract(config, shards_per_task, tasks_at_once)
+    outcome = run_extract(config, shards_per_task, tasks_at_once, runner)
     outcome.raise_failures()
     return outcome.run_id

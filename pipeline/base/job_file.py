@@ -16,7 +16,7 @@ from pipeline.base.fields import (
     make_settings,
     refuse_unknown,
 )
-from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
+from pipeline.base.job_settings import PipelineConfig, ProbeConfig, RunnerConfig, StimuliConfig
 from pipeline.base.settings import (
     ClassChoice,
     ExtractConfig,
@@ -37,8 +37,9 @@ def load_config(
     Top level: ``warehouse``, ``dataset``, ``similarity``, ``similarity_templates``. Tables: ``[ingest]``
     (fields of `IngestStep` and `IngestConfig`, and ``[ingest.options]``); ``[[stimuli]]`` (fields of
     `IngestConfig`, and a table for each kind, as ``[stimuli.words]``); ``[[extract]]`` (fields of
-    `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`); and
-    ``[labels]`` (fields of `LabelSettings`). Of those that may be several, one may be written ``[extract]``.
+    `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`);
+    ``[labels]`` (fields of `LabelSettings`); and ``[runner]`` (fields of `RunnerConfig`). Of those that may be
+    several, one may be written ``[extract]``.
 
     Args:
         path: The file.
@@ -60,6 +61,8 @@ def load_config(
         )
     base = {"warehouse": place, "dataset": dataset}
     whole: Table = {**base, "labels": _read_labels(data, path)}
+    where = f"{path} [runner]"
+    whole["runner"] = make_settings(RunnerConfig, _table(data.get("runner", {}), where), where)
     whole |= {name: data[name] for name in ("similarity", "similarity_templates") if name in data}
     if "ingest" in data:
         where = f"{path} [ingest]"

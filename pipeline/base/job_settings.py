@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipeline.base.fields import Settings
 from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
     ClassChoice,
+    Count,
     ExtractConfig,
     IngestConfig,
     IngestStep,
@@ -49,6 +51,21 @@ class ProbeConfig(Settings):
 
 
 @dataclass(frozen=True)
+class RunnerConfig(Settings):
+    """Who does the tasks of the flows: ``[runner]``. Without Prefect, ``neurons run`` does all of it itself."""
+
+    kind: Literal["here", "dask", "ray"] = "here"
+    """Where tasks are done: ``here``, in the flow's own process; ``dask`` or ``ray``, by the workers of such a
+    cluster (extras ``dask`` and ``ray``)."""
+    address: str = ""
+    """Address of a cluster that is there, as ``tcp://host:8786`` (Dask) or ``ray://host:10001``; if it is not
+    given, one is started on this machine for as long as the flow runs."""
+    workers: Count = 2
+    """How many workers that cluster has; one on this machine has a process for each, with its share of the
+    cores."""
+
+
+@dataclass(frozen=True)
 class PipelineConfig(Settings):
     """A configuration file: the whole job, for ``neurons run`` and the flows."""
 
@@ -74,3 +91,5 @@ class PipelineConfig(Settings):
     """Stroop tests that are made."""
     labels: LabelSettings = field(default_factory=LabelSettings)
     """Parameters of the labelling views."""
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    """Who does the tasks, where flows run the job."""

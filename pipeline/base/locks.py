@@ -5,11 +5,16 @@ no such locks, and some filesystems have none either (network and FUSE mounts wi
 nothing is locked. Two processes may then do the same work twice, which costs time and harms nothing,
 because every file is put whole and what names it comes last. But nothing may be cleared away there as
 left over: see `Lock.is_exclusive`.
+
+A process that hangs keeps its locks. Who works for long shows that it is alive (`Lock.touch`), and who waits
+may look since when it has not (`idle_s`).
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,20 +47,24 @@ class Lock:
         """Whether nobody else can hold it now. If not, half-written files may be another's."""
         return self._file is not None
 
+    def touch(self) -> None:
+        """Show whoever waits that the holder is alive."""
+        if self._file is not None:
+            os.utime(self._file.lock_file)
+
     def release(self) -> None:
         """Let go."""
         if self._file is not None:
             self._file.release()
 
 
-def take_lock(store: Store, rel: str, wait: bool = True, say_what: bool = True) -> Lock | None:
+def take_lock(store: Store, rel: str, wait: bool = True) -> Lock | None:
     """Take the lock of a step or a shard.
 
     Args:
         store: The warehouse.
         rel: The lock file, relative to it.
         wait: Until its holder is done, or dead; if not, give up at once.
-        say_what: Tell a person if that takes long.
 
     Returns:
         The lock, or None if another process or thread holds it. Where there are no locks, one that
@@ -73,7 +82,10 @@ def take_lock(store: Store, rel: str, wait: bool = True, say_what: bool = True) 
         # everybody up for ever.
         lock = FileLock(path, thread_local=False, fallback_to_soft=False)
         try:
-            return Lock(lock) if _acquire(lock, path, wait, say_what) else None
+            if not _acquire(lock, path, wait):
+                return None
+            os.utime(path)
+            return Lock(lock)
         except OSError as error:
             if error.errno not in _HAS_NO_LOCKS:
                 raise
@@ -100,13 +112,27 @@ def hold_lock(store: Store, rel: str) -> Iterator[Lock]:
         lock.release()
 
 
-def _acquire(lock: FileLock, path: Path, wait: bool, say_what: bool) -> bool:
+def say_waiting(path: str | Path) -> None:
+    """Say for what we wait."""
+    warn_once(f"Waiting for another process, which holds {path}.")
+
+
+def idle_s(store: Store, rel: str) -> float:
+    """Seconds since the holder of a lock, which is there, took it or showed that it was alive.
+
+    By the clock of the place where the lock lies, not by that of this machine.
+    """
+    path = Path(store.path(rel))
+    with storage_errors(str(path)), tempfile.TemporaryFile(dir=path.parent) as now:
+        return os.fstat(now.fileno()).st_mtime - path.stat().st_mtime
+
+
+def _acquire(lock: FileLock, path: Path, wait: bool) -> bool:
     try:
         lock.acquire(timeout=SAY_AFTER_S if wait else 0)
     except Timeout:
         if not wait:
             return False
-        if say_what:
-            warn_once(f"Waiting for another process, which holds {path}.")
+        say_waiting(path)
         lock.acquire(timeout=-1)
     return True

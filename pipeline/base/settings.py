@@ -105,6 +105,9 @@ class ExtractConfig(Settings):
     """How many of the strongest and of the weakest examples of each neuron a shard keeps."""
     memory_budget_mb: Count = 1024
     """How many MiB of activations are held before a part is written; less means more and smaller parts."""
+    lease_s: Annotated[float, Gt(0)] = 600.0
+    """After how many seconds without a batch a process that holds shards is taken for hung, so that another one
+    does them."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base.display import print_table, say
+from pipeline.base.display import complain, print_table, say
 from pipeline.base.progress import choose_progress
 from pipeline.base.steps import Here
 from pipeline.cli.options import Warehouse, examples
@@ -42,7 +42,13 @@ def run_config(
     from pipeline.upkeep.check import run_violations
 
     fallback = os.environ.get("NEURONS_WAREHOUSE")
-    done = run_job(load_config(config, warehouse, fallback), Here(choose_progress()))
+    job = load_config(config, warehouse, fallback)
+    if job.runner.kind != "here":
+        complain(
+            f"[runner] {job.runner.kind} is for the flows (python -m flows.serve {config}): neurons run does "
+            "all of it itself."
+        )
+    done = run_job(job, Here(choose_progress()))
     say(*map(str, done.told))
     for found in done.probes:
         print_probe(found)

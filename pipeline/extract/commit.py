@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 import torch
@@ -76,7 +77,9 @@ class ShardWork:
     ) -> None:
         self.store, self.run, self.config = store, run, config
         self.account = account
-        self._locks = ShardLocks(store, run.folder, seat)
+        self._locks = ShardLocks(
+            store, run.folder, config.lease_s, seat, partial(account.advance, 0)
+        )
         self._writers: dict[int, ShardWriter] = {}
         count = WRITERS.get(device.type, 1)
         self._threads = [
@@ -182,6 +185,7 @@ class ShardWork:
                 self._memory_budget,
                 self._table_threads,
                 len(plan.examples),
+                is_alone=self._locks.is_ours_alone(shard),
             )
             self._turns[shard.ordinal] = self._threads[0]
             self._threads.append(self._threads.pop(0))
@@ -234,6 +238,7 @@ class ShardWork:
 
     def _write_batch(self, pending: Pending | None, batch: Batch) -> None:
         began = time.perf_counter()
+        self._locks.touch()
         plan, writer = batch.plan, self._writers[batch.plan.shard.ordinal]
         if pending is not None and plan.error is None:
             results = pending.wait()
@@ -277,7 +282,7 @@ class ShardWork:
         if failed:  # as in the index: one more row, without a key, says why
             shard = Reject(plan.shard.ordinal, None, None, "shard", "shard_failed", str(plan.error))
             plan.rejects.append(shard)
-        rel = shard_file(self.run.folder, "run_rejects", plan.shard.ordinal)
+        rel = writer.name_file("run_rejects")
         columns = [list(c) for c in zip(*(vars(r).values() for r in plan.rejects), strict=True)]
         schema = TABLES["run_rejects"].arrow_schema()
         table = pa.Table.from_arrays(

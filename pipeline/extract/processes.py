@@ -11,7 +11,8 @@ import logging
 import multiprocessing
 import signal
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,6 +27,9 @@ from pipeline.extract.child import Message, work
 from pipeline.extract.seat import Seat, choose_devices, core_count
 from pipeline.tables.datasets import Dataset, Shard, read_manifest, run_folder
 
+LOOK_EVERY_S = 1.0
+"""Seconds between two looks at who says nothing."""
+
 END_WITHIN_S = 30.0
 """Seconds that a process has to stop in order, before it is killed."""
 
@@ -37,6 +41,8 @@ class _Child:
     index: int
     has_ended: bool = False
     """Whether it said so: it has nothing left to do."""
+    heard_at: float | None = None
+    """When it said something last, by the monotonic clock, once it has opened the run."""
 
 
 def extract_together(
@@ -72,19 +78,19 @@ def extract_together(
                 process.start()
                 theirs.close()  # else we would never see it closed
                 children.append(_Child(process, ours, index))
-            _listen(
-                children, account, _Dead(config, account, shards, Board(cells, ordinals), count)
-            )
+            dead = _Dead(config, account, shards, Board(cells, ordinals), count)
+            _listen(children, account, dead, config.lease_s)
         finally:
             _stop(children)
             account.finish()
 
 
-def _listen(children: Sequence[_Child], account: Account, dead: _Dead) -> None:
+def _listen(children: Sequence[_Child], account: Account, dead: _Dead, lease_s: float) -> None:
     """Until every process has ended: count what they do, pass on what they say."""
     alive = {child.pipe: child for child in children}
     while alive:
-        for pipe in wait(list(alive)):
+        _kill_hung(alive.values(), lease_s)
+        for pipe in wait(list(alive), LOOK_EVERY_S):
             assert isinstance(pipe, Connection)
             child = alive[pipe]
             try:
@@ -95,6 +101,8 @@ def _listen(children: Sequence[_Child], account: Account, dead: _Dead) -> None:
                 if not child.has_ended:
                     dead.add(child)
                 continue
+            if child.heard_at is not None or message[0] == "begin":
+                child.heard_at = time.monotonic()
             match message:
                 case ("begin", *about):
                     account.begin(*about)
@@ -109,6 +117,18 @@ def _listen(children: Sequence[_Child], account: Account, dead: _Dead) -> None:
                 case ("end",):
                     child.has_ended = True
     dead.conclude()
+
+
+def _kill_hung(children: Iterable[_Child], lease_s: float) -> None:
+    """Kill who has said nothing for too long. (Who waits for another machine's shard says so.)"""
+    for child in children:
+        if child.heard_at is not None and time.monotonic() - child.heard_at > lease_s:
+            child.heard_at = None
+            warn_once(
+                f"Process {child.index + 1} ({child.process.pid}) has said nothing for {lease_s:g} s: it "
+                "is taken for hung and killed."
+            )
+            child.process.kill()
 
 
 class _Dead:

@@ -52,6 +52,7 @@ class ShardWriter:
         memory_budget: Bytes of activations to hold before a part is written.
         threads: Where layers and tables are written side by side; one after the other if None.
         most_examples: Examples that the shard has at most: some may yet be rejected.
+        is_alone: Whether nobody else can be writing this shard.
     """
 
     store: Store
@@ -63,14 +64,15 @@ class ShardWriter:
     memory_budget: int
     threads: ThreadPoolExecutor | None = None
     most_examples: int = 1 << EXAMPLE_ID_BITS
+    is_alone: bool = True
     files: list[FileEntry] = field(default_factory=list)
     added_count: int = 0
     canonical_count: int = 0
 
     def __post_init__(self) -> None:
-        # Without locks two processes may do the same shard: each has files of its own, and the
-        # manifest that is written last names the files of one of them.
-        self._attempt = "" if self.store.is_local else f"-{uuid.uuid4().hex[:8]}"
+        # Without locks, or where one hangs, two processes may do the same shard: each has files of its
+        # own, and the manifest that is written last names the files of one of them.
+        self._attempt = "" if self.is_alone else f"-{uuid.uuid4().hex[:8]}"
         self._held: list[Results] = []
         self._held_bytes = 0
         self._parts = 0
@@ -190,10 +192,13 @@ class ShardWriter:
 
     def _write_partials(self, layer_and_table: tuple[str, PartialTable]) -> FileEntry:
         layer, table = layer_and_table
-        folder = f"{table.name}/{partition(layer=layer)}"
-        rel = shard_file(self.folder, folder, self.shard.ordinal, f"{self._attempt}.parquet")
+        rel = self.name_file(f"{table.name}/{partition(layer=layer)}")
         written = self.store.write_parquet(rel, table.rows, **table.options)
         return make_entry(table.name, rel, len(table.rows), written, layer)
+
+    def name_file(self, table: str) -> str:
+        """Where a table of the shard goes that has one part."""
+        return shard_file(self.folder, table, self.shard.ordinal, f"{self._attempt}.parquet")
 
     def _part_file(self, table: str, part: int | None = None) -> str:
         part = self._parts if part is None else part

@@ -190,3 +190,29 @@ def test_the_rest_is_taken_over_from_a_process_that_dies(
     survivor.join()
     assert survivor.exitcode == 0
     assert run_bytes(fresh) == unbroken
+
+
+def test_the_rest_is_taken_over_from_a_process_that_hangs(
+    processes: Processes, fresh: Path, unbroken: dict[str, bytes]
+) -> None:
+    """Also what it had begun. When it wakes up it does that again, beside what is there."""
+    hung = processes.start(fresh, stop_at=4, lease_s=2.0)
+    done, _ = read_views(fresh)
+    other = processes.start(fresh, lease_s=2.0)
+    other.join()
+    assert other.exitcode == 0
+    seen = read_views(fresh)
+    assert seen[0] == SHARD_COUNT > done
+    assert sorted(named_bytes(fresh)) == sorted(unbroken.values())
+    while hung.is_alive():  # it stops again after each shard that it commits
+        os.kill(hung.pid or 0, signal.SIGCONT)
+        hung.join(0.1)
+    assert hung.exitcode == 0
+    assert read_views(fresh) == seen
+    assert sorted(named_bytes(fresh)) == sorted(unbroken.values())
+
+
+def named_bytes(folder: Path) -> list[bytes]:
+    """Every file that a manifest names, byte for byte, whatever it is called."""
+    paths = [entry["path"] for manifest in run_manifests(folder) for entry in manifest["files"]]
+    return [(folder / "warehouse" / path).read_bytes() for path in paths]

@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hooking import at_start
 from running import LAYER, MODEL, make_config, run_bytes, run_folder, run_manifests
 from waiting import LIMIT_S, patience, wait_for
 from watching import SHARD_COUNT, SHARD_SIZE
@@ -44,13 +44,6 @@ class Notes(NoProgress):
     def advance(self, count: int, note: str = "") -> None:
         self.count += count
         self.notes += [note] if note else []
-
-
-def in_every_process(patch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
-    """Have code run at the start of each Python that is started from now on."""
-    (folder / "site").mkdir()
-    (folder / "site/sitecustomize.py").write_text(textwrap.dedent(code))
-    patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "site"), *filter(None, sys.path)]))
 
 
 def when_it_writes(shard: int, what: str) -> str:
@@ -93,7 +86,7 @@ def test_one_that_is_killed_loses_its_shard_and_no_other(
     try:
         with monkeypatch.context() as patch:
             kill = "os.kill(os.getpid(), signal.SIGKILL)"
-            in_every_process(patch, fresh, when_it_writes(BAD, kill))
+            at_start(patch, fresh, when_it_writes(BAD, kill))
             ended = neurons(fresh, "--processes", "2")
     finally:
         tar.write_bytes(data)
@@ -117,7 +110,7 @@ def test_when_all_are_killed_it_says_what_is_left(
 ) -> None:
     kill = "os.kill(os.getpid(), signal.SIGKILL)"
     code = when_it_writes(0, kill) + when_it_writes(1, kill)
-    in_every_process(monkeypatch, fresh, code)
+    at_start(monkeypatch, fresh, code)
     with pytest.raises(ShardError, match=r"2 of 24 shards failed; \d+ were not begun"):
         extract(make_config(fresh, processes=2))
 
@@ -140,7 +133,7 @@ def test_ctrl_c_ends_all_of_them_in_order(
     pids.mkdir()
     with monkeypatch.context() as patch:
         slowly = f"open('{pids}/' + str(os.getpid()), 'w').close(); time.sleep(0.3)"
-        in_every_process(patch, fresh, when_it_writes(0, slowly) + when_it_writes(1, slowly))
+        at_start(patch, fresh, when_it_writes(0, slowly) + when_it_writes(1, slowly))
         process = subprocess.Popen(
             command(fresh, "--processes", "2"),
             stderr=subprocess.PIPE,
