@@ -189,7 +189,7 @@ def test_what_a_dead_process_was_doing_is_nobodys_and_what_it_laid_aside_is_free
     shards = read_dataset(Store(many_shards / "warehouse"), "d").shards[:3]
     cells = multiprocessing.get_context("spawn").RawArray("i", 3)
     store = Store(tmp_path / "warehouse")
-    dead, alive = (ShardLocks(store, "run", make_seat(tmp_path, cells, n)) for n in (0, 1))
+    dead, alive = (ShardLocks(store, "run", 600.0, make_seat(tmp_path, cells, n)) for n in (0, 1))
     ahead = dead.free_ones(shards)
     assert [next(ahead).ordinal, next(ahead).ordinal] == [0, 1]
     dead.release_all()  # as the system does
@@ -208,7 +208,7 @@ def test_no_two_processes_take_one_shard_where_the_warehouse_has_no_locks(
     shards = read_dataset(Store(many_shards / "warehouse"), "d").shards[:3]
     cells = multiprocessing.get_context("spawn").RawArray("i", 3)
     store = Store("memory://no-locks")
-    one, two = (ShardLocks(store, "run", make_seat(tmp_path, cells, n)) for n in (0, 1))
+    one, two = (ShardLocks(store, "run", 600.0, make_seat(tmp_path, cells, n)) for n in (0, 1))
     first = one.free_ones(shards)
     assert next(first).ordinal == 0
     assert [shard.ordinal for shard in two.free_ones(shards)] == [1, 2]
