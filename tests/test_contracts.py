@@ -226,6 +226,7 @@ OF_OTHERS = {
     "flows/classify.py": "rows of a table, for Prefect",
     "flows/extract.py": "parameters of a task, from Prefect",
     "flows/retries.py": "arguments of Prefect's task",
+    "flows/runners.py": "arguments of Dask's local cluster",
     "pipeline/base/fields.py": "pydantic's own switch",
     "pipeline/base/job_file.py": "TOML before it is checked",
     "pipeline/base/settings.py": "options of a source, before it is known which",
