@@ -24,6 +24,11 @@ class Moments:
     positive: Near
     positive_squares: Near
 
+    def sums(self) -> list[Near]:
+        """As ``shard_stats`` has them: values, squares, three of deviations, responses, their squares."""
+        deviations = self.central.values()
+        return [self.plain, self.squares, *deviations, self.positive, self.positive_squares]
+
     @property
     def mean(self) -> Near:
         return self.plain / self.count
