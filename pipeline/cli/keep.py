@@ -1,4 +1,4 @@
-"""Living with a warehouse: ``info``, ``delete``, ``vacuum``, ``move-shards``."""
+"""Living with a warehouse: ``info``, ``delete``, ``rename``, ``vacuum``, ``move-shards``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ def add_commands(app: typer.Typer) -> None:
         delete_dataset
     )
     app.add_typer(group, name="delete")
+    group = typer.Typer(help="Give a run or a dataset another name.", no_args_is_help=True)
+    group.command(
+        "run", epilog=examples("neurons rename run 0123456789ab pilot --warehouse warehouse")
+    )(rename_run)
+    group.command("dataset", epilog=examples("neurons rename dataset mine ours"))(rename_dataset)
+    app.add_typer(group, name="rename")
     app.command(
         epilog=examples(
             "neurons vacuum --warehouse warehouse --dry-run", "neurons vacuum --warehouse warehouse"
@@ -126,6 +132,36 @@ def _delete(warehouse: str, what: str, name: str, dataset: str | None, yes: bool
     delete(store, target)
     say(f"deleted {told}")
     say("Marts that rest on it are stale: neurons build")
+
+
+def rename_run(
+    old: Annotated[str, typer.Argument(help="Id of the run, whole.", autocompletion=complete_run)],
+    new: Annotated[str, typer.Argument(help="Id that it gets.")],
+    warehouse: Warehouse,
+    dataset: OneDataset = None,
+) -> None:
+    """Give a run another id. All that was made of it stays; extract goes on with it."""
+    _rename(warehouse, "run", old, new, dataset)
+
+
+def rename_dataset(
+    old: Annotated[
+        str, typer.Argument(help="Name of the dataset.", autocompletion=complete_dataset)
+    ],
+    new: Annotated[str, typer.Argument(help="Name that it gets.")],
+    warehouse: Warehouse,
+) -> None:
+    """Give a dataset another name. Its runs keep their ids; extract goes on with them."""
+    _rename(warehouse, "dataset", old, new, None)
+
+
+def _rename(warehouse: str, what: str, old: str, new: str, dataset: str | None) -> None:
+    from pipeline.base.storage import Store
+    from pipeline.upkeep.rename import rename
+
+    rename(Store(warehouse), what, old, new, dataset)
+    say(f"{what} {old} is called {new}")
+    say("Marts have the old name in them and are stale: neurons build")
 
 
 def vacuum(

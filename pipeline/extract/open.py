@@ -18,7 +18,7 @@ from pipeline.clip.layers import preset_layers, resolve_layers
 from pipeline.clip.model import Clip
 from pipeline.extract.kept import choose_kept
 from pipeline.extract.results import DTYPES, LayerOutput
-from pipeline.tables.datasets import check_name, run_folder
+from pipeline.tables.datasets import check_name, dataset_folder, run_folder
 from pipeline.tables.runs import RunConfig, RunIdentity, RunRecord, has_run, read_run, run_path
 
 
@@ -82,16 +82,32 @@ def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, 
         "max_pixels": config.max_pixels,
     }
     unsaid = _unsaid(clip)
-    run_id = check_name(config.run, "run") if config.run else digest(identity)
-    if not config.run and unsaid:
-        earlier = digest({k: v for k, v in identity.items() if k not in unsaid})
-        if has_run(store, run_folder(config.dataset, earlier)):
-            run_id = earlier
+    earlier = digest({k: v for k, v in identity.items() if k not in unsaid})
+    if config.run:
+        run_id = check_name(config.run, "run")
+    else:
+        run_id = _find_id(store, config.dataset, [earlier, digest(identity)])
     folder = run_folder(config.dataset, run_id)
     run = Run(run_id, folder, outputs, clip.model_id, clip.is_random)
     if has_run(store, folder):
         _refuse_another(store, config, run, identity, unsaid)
     return run, identity
+
+
+def _find_id(store: Store, dataset: str, ids: list[str]) -> str:
+    """The id of a run that nobody named: of these the first that is there, or what it was renamed to; else the
+    last."""
+    folder = dataset_folder(dataset)
+    for run_id in ids:
+        if has_run(store, run_folder(dataset, run_id)):
+            return run_id
+    for name in store.list(folder):
+        place = f"{folder}/{name}"
+        if name.startswith("run_id=") and has_run(store, place):
+            record = read_run(store, place)
+            if set(ids) & set(record.get("known_as", ())):
+                return record["run_id"]
+    return ids[-1]
 
 
 def _unsaid(clip: Clip) -> set[str]:

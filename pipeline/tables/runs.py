@@ -113,6 +113,8 @@ class RunRecord(Sealed):
     created_at: Moment
     presets: NotRequired[dict[str, list[str]]]
     """What each preset names in the model, whether or not the run reads it."""
+    known_as: NotRequired[list[str]]
+    """Of a renamed run: the id that its configuration would give it."""
 
 
 RUN = "run.json"

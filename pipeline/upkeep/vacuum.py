@@ -35,6 +35,7 @@ from pipeline.tables.runs import (
 )
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep.delete import DELETED, all_locked
+from pipeline.upkeep.rename import RENAMING
 from pipeline.warehouse.parts import MART
 
 OLD = timedelta(days=1)
@@ -51,7 +52,7 @@ class Leftover:
     """Relative to the warehouse."""
     bytes: int
     why: str
-    """``half-written``, ``superseded``, ``merged``, ``old marts`` or ``deleted``."""
+    """``half-written``, ``superseded``, ``merged``, ``old marts``, ``deleted`` or ``renaming``."""
     folder: str
     """Of the dataset or the run whose locks say whether somebody works there; empty: none."""
 
@@ -147,6 +148,8 @@ def _judge(
     top = rel.split("/")[0]
     if top.startswith(DELETED):
         return Leftover(rel, size, "deleted", "")
+    if top.startswith(RENAMING):
+        return Leftover(rel, size, "renaming", "marts")  # who renames holds their lock
     folder = "/".join(
         part for part in rel.split("/")[:2] if part.startswith(("dataset=", "run_id="))
     )

@@ -289,7 +289,8 @@ def _compact_marks(
     """
     return {
         manifest["ordinal"]: [
-            (file["path"], file.get("checksum", file["bytes"]))
+            # wherever it lies: a run may be renamed
+            ("/".join(file["path"].split("/")[-2:]), file.get("checksum", file["bytes"]))
             for file in (*manifest["files"], *index.get(manifest["ordinal"], ()))
             if file["table"] in ("activations", "examples", "duplicates")
         ]

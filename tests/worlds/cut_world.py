@@ -54,6 +54,6 @@ def make_cut_world(folder: Path, stores: dict[str, str] = STORES, per_shard: int
 
 def make_cut_config(warehouse: Path, **settings: object) -> ExtractConfig:
     """A run over it."""
-    given = {"run": "bare", "store": "none", "device": "cpu", "top_k": 20, "workers": 1}
-    layers = (RECTIFIED, SIGNED)
-    return ExtractConfig(str(warehouse), "d", "RN-demo:random", layers, **(given | settings))
+    given = {"dataset": "d", "run": "bare", "store": "none", "device": "cpu", "top_k": 20}
+    given |= {"model": "RN-demo:random", "layers": (RECTIFIED, SIGNED), "workers": 1}
+    return ExtractConfig(str(warehouse), **(given | settings))
