@@ -32,7 +32,9 @@ def add_commands(app: typer.Typer) -> None:
     group.command(
         "run", epilog=examples("neurons rename run 0123456789ab pilot --warehouse warehouse")
     )(rename_run)
-    group.command("dataset", epilog=examples("neurons rename dataset mine ours"))(rename_dataset)
+    group.command(
+        "dataset", epilog=examples("neurons rename dataset mine ours --warehouse warehouse")
+    )(rename_dataset)
     app.add_typer(group, name="rename")
     app.command(
         epilog=examples(
