@@ -51,6 +51,9 @@ def build(
 ) -> None:
     """Write statistics, top images and labels, if need be.
 
+    Where a run has many shards, their statistics are merged first; where two million of its activations are in
+    no sorted level, they are sorted, as neurons compact does.
+
     Without --config and --set the settings are those of the last build.
     """
     from pipeline.base.job_file import change_labels, load_labels
@@ -64,6 +67,8 @@ def build(
     if set_:
         labels = change_labels(labels or last_settings(place), set_)
     done = run_build(place, labels, progress=choose_progress())
+    for line in done.settled:
+        say(line)
     for name, count in done.row_counts.items():
         say(f"{name}: {count} rows")
     say("nothing had changed" if done.was_current else "built")

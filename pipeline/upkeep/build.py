@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -27,6 +27,7 @@ from pipeline.tables.computed import DERIVED, FASTER
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
 from pipeline.upkeep.script import write_views_script
+from pipeline.upkeep.settle import settle
 from pipeline.warehouse.connect import open_views, take_whole_inventory
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.fresh import Marts, find_marts
@@ -51,6 +52,8 @@ class BuildSummary:
     """Nothing had changed since the last build, so nothing was done."""
     built: tuple[str, ...] = ()
     """Parts of which something was made, as `Part.told` names them."""
+    settled: tuple[str, ...] = ()
+    """What was merged and sorted first, in words; see `settle`."""
 
 
 def build(
@@ -59,7 +62,7 @@ def build(
     progress: ProgressCallback | None = None,
 ) -> BuildSummary:
     """Write the expensive marts as Parquet, ``views.sql`` for the plain DuckDB shell, and what every view
-    and column means into ``README.md``.
+    and column means into ``README.md``; first merge and sort what it rests on, where that pays (`settle`).
 
     Args:
         warehouse: Folder or URL.
@@ -76,7 +79,8 @@ def build(
         for name in ("views.sql", DICTIONARY, "build.json"):
             clear_half_written(store, lock, "marts" * (name == "build.json"), prefix=name)
         write_snapshots(store)
-        return _build(store, settings, progress)
+        settled = settle(take_whole_inventory(store), progress)
+        return replace(_build(store, settings, progress), settled=tuple(settled))
 
 
 def build_part(

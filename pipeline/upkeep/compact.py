@@ -156,9 +156,7 @@ def _plan(inventory: Inventory, run: RunRow, whole: bool) -> _Level | None:
     levels = inventory.levels[folder]
     if run.is_compacted or (levels and not whole and not _new_ordinals(inventory, folder)):
         return None
-    mine = f"{folder}/"
-    files = [file for file in inventory.files if file["path"].startswith(mine)]
-    parts = [file for file in files if file["table"] == "activations"]
+    parts = list_unsorted(inventory, run)
     ordinals = _new_ordinals(inventory, folder)
     row_count = sum(file["row_count"] for file in parts)
     kept: list[CompactLevel] = []
@@ -169,8 +167,14 @@ def _plan(inventory: Inventory, run: RunRow, whole: bool) -> _Level | None:
         ordinals = ordinals + level["ordinals"]
         row_count += level["row_count"]
         place = f"{folder}/compact/{level['version']}/"
-        parts += [f for f in files if f["table"] == "compact" and f["path"].startswith(place)]
+        parts += [f for f in inventory.files_of("compact") if f["path"].startswith(place)]
     return _Level(sorted(ordinals), parts, kept)
+
+
+def list_unsorted(inventory: Inventory, run: RunRow) -> list[FileEntry]:
+    """Files of the activations of a run that are in no level."""
+    mine = f"{run_folder(run.dataset, run.run_id)}/"
+    return [file for file in inventory.files_of("activations") if file["path"].startswith(mine)]
 
 
 def _new_ordinals(inventory: Inventory, folder: str) -> list[int]:

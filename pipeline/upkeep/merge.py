@@ -25,7 +25,6 @@ from pipeline.base.locks import Lock, hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
-from pipeline.tables.datasets import read_manifests
 from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
 from pipeline.tables.merged import (
     KEEP,
@@ -42,7 +41,7 @@ from pipeline.tables.merged import (
 )
 from pipeline.tables.runs import Merge, MergedRecord, Retired, RunRecord, read_run
 from pipeline.tables.schema import TABLES
-from pipeline.tables.snapshots import write_snapshot
+from pipeline.tables.snapshots import Records, write_snapshot
 from pipeline.upkeep import merge_queries as queries
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.files import warehouse_uri
@@ -104,19 +103,19 @@ def merge_run(
     Raises:
         WarehouseError: Another width than the one of the run's merges.
     """
-    progress = progress or NoProgress()
-    run = read_run(store, folder)
-    count = 0
+    progress, levels = progress or NoProgress(), range(1, LEVELS + 1)
+    manifests = Records(store, folder).manifests()
+    width = _choose_width(store, folder, width)
+    if not any(_plan(store, folder, manifests, width, level) for level in levels):
+        return MergeSummary(0, _count_covered(store, folder, manifests))
+    run, count = read_run(store, folder), 0
     with hold_lock(store, f"{folder}/{MERGED_LOCK}") as lock:
         _clear_leftovers(store, lock, folder)
-        width = _choose_width(store, folder, width)
-        if not any(_plan(store, folder, width, level) for level in range(1, LEVELS + 1)):
-            return MergeSummary(0, _count_covered(store, folder))
         with closing(open_duckdb(store)) as connection, faults_told(store.url):
             for statements in load_statements():
                 connection.execute(statements)
-            for level in range(1, LEVELS + 1):
-                plans = _plan(store, folder, width, level)
+            for level in levels:
+                plans = _plan(store, folder, manifests, width, level)
                 progress.start(f"merge statistics, level {level}", len(plans))
                 try:
                     for plan in plans:
@@ -128,11 +127,11 @@ def merge_run(
                 finally:
                     progress.finish()
         write_snapshot(store, folder)
-    return MergeSummary(count, _count_covered(store, folder))
+    return MergeSummary(count, _count_covered(store, folder, manifests))
 
 
-def _count_covered(store: Store, folder: str) -> int:
-    return len(find_coverage(read_manifests(store, folder), read_merged(store, folder)).covered)
+def _count_covered(store: Store, folder: str, manifests: dict[int, ShardManifest]) -> int:
+    return len(find_coverage(manifests.values(), read_merged(store, folder)).covered)
 
 
 def _choose_width(store: Store, folder: str, width: int | None) -> int:
@@ -157,14 +156,15 @@ def _clear_leftovers(store: Store, lock: Lock, folder: str) -> None:
             clear_half_written(store, lock, f"{folder}/{table}/{layer}", prefix="merged-")
 
 
-def _plan(store: Store, folder: str, width: int, level: int) -> list[_Plan]:
+def _plan(
+    store: Store, folder: str, manifests: dict[int, ShardManifest], width: int, level: int
+) -> list[_Plan]:
     """What can be merged into this level now, in the order of shards.
 
     A group is ripe once each of its shards is done or has failed. One that failed and is done later is
     merged into it then.
     """
     record = read_merged(store, folder)
-    manifests = {m["ordinal"]: m for m in read_manifests(store, folder)}
     coverage = find_coverage(manifests.values(), record)
     span = width**level
     plans = []

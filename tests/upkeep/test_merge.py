@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from pipeline.tables.datasets import read_manifest, write_manifest
 from pipeline.tables.manifests import make_entry
 from pipeline.tables.merged import PARTIALS, merged_path, read_merged
 from pipeline.tables.presence import drop_void_merges, mark_undone
+from pipeline.upkeep import settle as settle_module
 from pipeline.upkeep import vacuum as vacuum_module
 from pipeline.upkeep.merge import merge_run
 from pipeline.upkeep.repair import repair
+from pipeline.upkeep.settle import settle
 from pipeline.upkeep.vacuum import find_leftovers, vacuum
-from pipeline.warehouse.connect import connect
+from pipeline.warehouse.connect import connect, take_whole_inventory
 
 pytestmark = pytest.mark.slow
 
@@ -263,5 +266,45 @@ def test_in_a_bucket_it_is_the_same(place, expected):
         merge_run(store, FOLDER)
         assert answers(store.url) == expected
         assert vacuum(store).removed == ()  # nobody knows who reads
+    finally:
+        store.fs.rm(store.root, recursive=True)
+
+
+def test_a_build_merges_and_sorts_where_it_pays(place, expected, monkeypatch):
+    """And changes no answer by it; a second one finds nothing to do."""
+    store = Store(place)
+    assert settle(take_whole_inventory(store)) == [
+        "merged the statistics of 9 shards of run bench of synthetic"
+    ]
+    assert not store.exists(f"{FOLDER}/compact.json")
+    monkeypatch.setattr(settle_module, "UNSORTED_ROWS", 100)
+    (told,) = settle(take_whole_inventory(store))
+    assert told.startswith("sorted ") and told.endswith(" of run bench of synthetic")
+    assert settle(take_whole_inventory(store)) == []
+    found = answers(place)
+    assert {view: found[view] for view in VIEWS if view != "runs"} == {
+        view: expected[view] for view in VIEWS if view != "runs"
+    }
+
+
+def test_two_that_merge_at_once_do_no_harm(place, expected):
+    """Each commits, or finds committed, the same merges."""
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: merge_run(Store(place), FOLDER), range(3)))
+    assert sum(one.merge_count for one in done) >= 4
+    assert spans(Store(place)) == [(2, 0)]
+    assert audit_warehouse(Store(place), deep=True).damages == []
+    assert answers(place) == expected
+
+
+def test_without_locks_neither(place, expected):
+    """As on object storage: both do the work, the record that is written last stands."""
+    store = Store("memory://merge-twice")
+    store.fs.put(str(place), store.root, recursive=True)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: merge_run(Store(store.url), FOLDER), range(2)))
+        assert answers(store.url) == expected
+        assert audit_warehouse(store, deep=True).damages == []
     finally:
         store.fs.rm(store.root, recursive=True)
