@@ -21,6 +21,7 @@ NAMES = (
     "concepts",
     "memory",
     "resume",
+    "kills",
     "decode_fidelity",
     "find",
     "near_duplicates",
