@@ -117,23 +117,21 @@ def _add_schema(
     made = _from_files(marts, _GROUPS[schema], stale)
     views, raw = _list_below(schema, made)
     only = inventory.only([(p.dataset, run) for p in stale for run in p.runs or (None,)])
-    define(connection, *((f"{schema}_{name}", no_rows((TABLES | DERIVED)[name])) for name in raw))
+    empty = {f"raw_{name}": no_rows((TABLES | DERIVED)[name]) for name in raw}
+    empty |= {view.name: empty_of(view) for view in views}
+    define(connection, *((f"{schema}_{name}", select) for name, select in empty.items()))
     connection.execute(f"create schema {schema}")
     connection.execute(f"set search_path = '{schema},main'")
     for name, rows, columns in small_tables(only, settings):
         create_table(connection, name, rows, columns)
-    for name in raw:
-        connection.execute(f"create view raw_{name} as {ask(f'{schema}_{name}')}")
-    # From the top down over empty ones, as in `catalog`.
-    for view in views:
-        connection.execute(f"create view {view.name} as {empty_of(view)}")
-    for view in views:
-        body = made.get(view.name, view.body)
-        connection.execute(f"create or replace view {view.name} as\n{body}")
+    created = (f"create view {name} as {ask(f'{schema}_{name}')}" for name in empty)
+    connection.execute(";\n".join(created))
     connection.execute("set search_path = 'main'")
+    selects = {view.name: made.get(view.name, view.body) for view in views}
     for name in raw:
         sql = derived_select(name, marts.paths(name, stale)) if name in DERIVED else ""
-        define(connection, (f"{schema}_{name}", sql or named_select(only, TABLES[name])))
+        selects[f"raw_{name}"] = sql or named_select(only, TABLES[name])
+    define(connection, *((f"{schema}_{name}", select) for name, select in selects.items()))
 
 
 def _list_below(schema: str, made: Mapping[str, str]) -> tuple[list[View], list[str]]:
