@@ -49,7 +49,7 @@ def make_task_runner(runner: RunnerConfig) -> AnyRunner:
     if runner.kind == "dask":
         if runner.address:
             return cast(AnyRunner, module.DaskTaskRunner(address=runner.address))
-        cores = str(_cores_each(runner))
+        cores = str(cores_each(runner))
         local: dict[str, Any] = {
             "n_workers": runner.workers,
             "threads_per_worker": 1,
@@ -71,7 +71,7 @@ def share_cores(config: ExtractConfig, runner: RunnerConfig) -> ExtractConfig:
         return config
     from pipeline.extract.seat import worker_count
 
-    return replace(config, workers=worker_count(config, _cores_each(runner)))
+    return replace(config, workers=worker_count(config, cores_each(runner)))
 
 
 @contextmanager
@@ -86,7 +86,8 @@ def claim_gpus(config: ExtractConfig, runner: RunnerConfig) -> Iterator[None]:
     yield
 
 
-def _cores_each(runner: RunnerConfig) -> int:
+def cores_each(runner: RunnerConfig) -> int:
+    """Cores of this machine for each of its workers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // runner.workers)
 

@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import ArtifactProgress
 from flows.extract import GPU_TAG, Outcome, hold_device, run_extract
+from flows.parts import build_parts
 from flows.retries import TASK_OPTIONS
 from pipeline.base.errors import ShardError
 from pipeline.base.job_settings import RunnerConfig
@@ -35,7 +36,7 @@ class Tasks:
     Args:
         shards_per_task: Shards in one task of an extraction.
         tasks_at_once: Tasks handed to the task runner at once.
-        runner: Whose workers do the slices of extractions; those of the current flow if None.
+        runner: Whose workers do slices of extractions and parts of builds; those of the current flow if None.
     """
 
     def __init__(
@@ -49,9 +50,14 @@ class Tasks:
         self.failures: list[BaseException] = []
 
     def do(self, step: Step[Result]) -> Result:
-        """Do a step and wait for it. Of an extraction, shards that fail go to `failures`."""
+        """Do a step and wait for it. Of an extraction, shards that fail go to `failures`.
+
+        Where a cluster is named, its workers do the slices of an extraction and the parts of a build.
+        """
         if step.extraction is not None:
             return cast(Result, self._extract(step.extraction))
+        if step.build is not None and self._runner is not None and self._runner.kind != "here":
+            build_parts(step.build, self._runner)
         tags = {GPU_TAG} if step.device not in (None, "cpu") else set()
         doing = do_step.with_options(name=step.name, tags=tags).submit(step)
         return cast(Result, doing.result())

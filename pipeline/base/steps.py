@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.base.settings import ExtractConfig
+from pipeline.base.settings import ExtractConfig, LabelSettings
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class BuildAim:
+    """What a build is to write."""
+
+    warehouse: str
+    """Folder or URL."""
+    labels: LabelSettings | None = None
+    """Parameters of the labelling views; those of the last build if None."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class Step(Generic[Result]):
     """Where a model runs; None if none does."""
     extraction: ExtractConfig | None = None
     """Of an extraction, which can also be done in slices of its shards."""
+    build: BuildAim | None = None
+    """Of a build, whose parts can also be made one by one before it."""
 
 
 class Worker(Protocol):

@@ -16,7 +16,7 @@ from pipeline.base.settings import (
     LabelSettings,
     SimilarityConfig,
 )
-from pipeline.base.steps import Step, Worker
+from pipeline.base.steps import BuildAim, Step, Worker
 from pipeline.base.storage import Store
 from pipeline.extract.step import extract_step
 from pipeline.probes.attack import ATTACK
@@ -206,7 +206,10 @@ def similarity_step(config: SimilarityConfig) -> Step[SimilaritySummary]:
 
 def build_step(warehouse: str, labels: LabelSettings | None) -> Step[BuildSummary]:
     """Write the marts, if anything changed since they were written."""
-    return Step("build marts", f"Marts of {warehouse}", partial(build, warehouse, labels))
+    aim = BuildAim(warehouse, labels)
+    return Step(
+        "build marts", f"Marts of {warehouse}", partial(build, warehouse, labels), build=aim
+    )
 
 
 def check_step(warehouse: str) -> Step[list[CheckResult]]:

@@ -83,6 +83,14 @@ def build(
         return replace(_build(store, settings, progress), settled=tuple(settled))
 
 
+def find_stale(warehouse: str | Path, settings: LabelSettings | None = None) -> list[Part]:
+    """The parts of which a build would make something, in its order; settings as of `build`."""
+    store = Store(warehouse)
+    last = read_build(store)
+    settings = settings or (last.settings if last else LabelSettings())
+    return find_marts(take_whole_inventory(store), settings, last).stale
+
+
 def build_part(
     warehouse: str | Path,
     part: Part,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pipeline.base.job_settings import RunnerConfig
 from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.tables.computed import DERIVED
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.views import MATERIALISED, load_views
 
@@ -154,3 +156,24 @@ def test_an_extra_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(MissingDependencyError, match="prefect-dask") as caught:
         make_task_runner(RunnerConfig("dask"))
     assert "multimodal-neurons[dask]" in caught.value.hint
+
+
+def test_workers_compact_runs_and_build_parts(
+    server: str, tiny_warehouse: Path, tmp_path: Path
+) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.build import build_flow
+
+    place = Path(shutil.copytree(tiny_warehouse, tmp_path / "warehouse"))
+    shutil.rmtree(place / "marts")
+    build_flow(str(place), runner=RunnerConfig("dask", workers=2), compact_first=True)
+    with connect(tiny_warehouse) as one, connect(place) as other:
+        (run_id,) = other.execute("select run_id from runs where is_compacted").fetchone() or ()
+        for mart in (f"raw_{name}" if name in DERIVED else name for name in MATERIALISED):
+            query = f"select count(*), sum(hash({mart})) from {mart}"
+            assert other.execute(query).fetchall() == one.execute(query).fetchall(), mart
+    with get_client(sync_client=True) as client:
+        done = {run.name for run in client.read_task_runs() if run.state_name == "Completed"}
+    pieces = (f"compact {run_id}", "build textures", f"build textures/{run_id}")
+    assert {*pieces, "build marts"} <= {name.rsplit("-", 1)[0] for name in done} | done

@@ -1,0 +1,114 @@
+"""A build, and compaction, spread over the workers of a cluster: each run, each dataset is a task of its own.
+
+The parts of a build rest on each other in four stages: datasets, runs, pairs of runs, the whole. The last,
+and what says which marts there are, is left to the build itself, which takes up what the tasks have made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from prefect import flow, task
+from prefect.futures import PrefectFuture
+
+from flows.artifacts import ArtifactProgress
+from flows.retries import TASK_OPTIONS
+from flows.runners import cores_each, make_task_runner
+from flows.slices import Lost, do_slices
+from pipeline.base.errors import StorageError
+from pipeline.base.job_settings import RunnerConfig
+from pipeline.base.steps import BuildAim
+from pipeline.base.storage import Store
+from pipeline.upkeep.build import build_part, find_stale
+from pipeline.upkeep.compact import compact
+from pipeline.warehouse.connect import take_whole_inventory
+from pipeline.warehouse.duck import bound_threads
+from pipeline.warehouse.parts import Part
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one task does: compacts a run, or builds a part."""
+
+    aim: BuildAim
+    run_id: str | None = None
+    part: Part | None = None
+
+    @property
+    def told(self) -> str:
+        """What it is called."""
+        return f"compact {self.run_id}" if self.part is None else f"build {self.part.told}"
+
+
+@task(name="piece", task_run_name="{piece.told}", **TASK_OPTIONS)
+def do_piece(piece: Piece, cores: int | None) -> None:
+    """Do a piece; what is done is left as it is.
+
+    Args:
+        piece: Which.
+        cores: How many of them it may use; all if None.
+    """
+    if cores is not None:
+        bound_threads(cores)
+    progress = ArtifactProgress(piece.told)
+    if piece.part is None:
+        compact(piece.aim.warehouse, piece.run_id, progress)
+    else:
+        build_part(piece.aim.warehouse, piece.part, piece.aim.labels, progress)
+
+
+def compact_runs(aim: BuildAim, runner: RunnerConfig) -> None:
+    """Compact all runs, each in a task.
+
+    Raises:
+        NeuronsError: One could not be compacted.
+    """
+    runs = take_whole_inventory(Store(aim.warehouse)).runs
+    _spread([Piece(aim, run_id=run_id) for run_id in sorted({run.run_id for run in runs})], runner)
+
+
+def build_parts(aim: BuildAim, runner: RunnerConfig) -> None:
+    """Build all parts that are stale but the whole, each in a task.
+
+    Raises:
+        NeuronsError: One could not be built.
+    """
+    stale = [part for part in find_stale(aim.warehouse, aim.labels) if part.dataset]
+    _spread([Piece(aim, part=part) for part in stale], runner)
+
+
+def _spread(pieces: Sequence[Piece], runner: RunnerConfig) -> None:
+    """Do pieces as tasks of a cluster: those that rest on others after them."""
+    if not pieces:
+        return
+    # A flow within the flow: a flow has one task runner, and it must be there before it begins.
+    make_flow = flow(
+        name=f"build with {runner.kind}",
+        task_runner=make_task_runner(runner),
+        validate_parameters=False,
+    )
+    make_flow(_do_pieces)(pieces, runner)
+
+
+def _do_pieces(pieces: Sequence[Piece], runner: RunnerConfig) -> None:
+    cores = None if runner.address else cores_each(runner)
+
+    def submit(some: Sequence[Piece]) -> PrefectFuture[Any]:
+        return do_piece.submit(some[0], cores)
+
+    for _, stage in groupby(pieces, key=lambda piece: len(piece.part.runs) if piece.part else 0):
+        # No lease: a part is done or not, and nothing of it shows how far it is.
+        for (piece,), result in do_slices(
+            [[piece] for piece in stage], submit, runner.workers, lambda _: 0, lease_s=None
+        ):
+            if isinstance(result, Lost):
+                raise StorageError(
+                    f"The worker that was to {piece.told} died, and so did those that tried again: "
+                    f"{result.error}.",
+                    "Look into the worker's log. What was finished stays: run the flow again.",
+                )
+            if isinstance(result, BaseException):
+                raise result
