@@ -1,4 +1,4 @@
-"""Data in, activations out: ``ingest``, ``wit-urls``, ``layers``, ``extract``, ``similarity``."""
+"""Data in, activations out: ``ingest``, ``wit-urls``, ``layers``, ``extract``, ``budget``, ``similarity``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.base.budget_settings import BudgetQuestion
 from pipeline.base.display import complain, print_table, say
 from pipeline.base.fields import find_field
 from pipeline.base.progress import choose_progress
@@ -52,6 +53,12 @@ def add_commands(app: typer.Typer) -> None:
             "--layer vit-mlp --device cuda --batch-size 256",
         )
     )(extract)
+    app.command(
+        epilog=examples(
+            "neurons budget --images 11500000 --rate 2105",
+            "neurons budget --images 1000000 --rate 2441 --units 3072 --layers 12 --store none",
+        )
+    )(budget)
     app.command(epilog=examples("neurons similarity --warehouse warehouse --dataset photos"))(
         similarity
     )
@@ -175,6 +182,17 @@ def extract(
         f"{done.rejected_count} rejected; {done.bytes_written / 1e6:.1f} MB, {done.seconds:.1f} s, "
         f"{rate:.0f} images/s; {done.skipped_shard_count} of {done.shard_count} shards were done"
     )
+
+
+@settings_as_options()
+def budget(question: BudgetQuestion) -> None:
+    """Reckon what a run of any size takes: bytes, files, hours, devices.
+
+    It needs no dataset and no model; --dry-run of extract measures a real one.
+    """
+    from pipeline.extract.budget import reckon
+
+    say(*str(reckon(question)).splitlines())
 
 
 def similarity(
