@@ -18,6 +18,7 @@ NAMES = (
     "device",
     "writing",
     "queries",
+    "opening",
     "concepts",
     "memory",
     "resume",

@@ -16,6 +16,7 @@ RATIOS = (
     "all neurons: full scan / memory",
     "as the data grow 8x",
     "AUROC: SQL / NumPy",
+    "100 shards: without / with snapshots",
     "3 / 1 shards",
     "work lost",
     "done shards that were made again",
