@@ -196,6 +196,7 @@ NOT_TO_READ |= {"sklearn", "pyarrow", "numpy", "PIL", "s3fs", "babel"}
 )
 def test_commands_that_only_read_load_little(tiny_warehouse, command, more):
     """Counted, not timed: what is not imported takes no time on any machine."""
+    connect(tiny_warehouse).close()  # the first of all makes the catalog of views
     code = (
         "import sys; from pipeline.cli.app import main\n"
         "try:\n    main()\n"
