@@ -97,7 +97,8 @@ def work(step: str, place: str, kill_at: int) -> None:
 
 def run_step(step: str, place: Path, kill_at: int) -> int:
     """The exit status of a step."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.kills"])
     process = context.Process(target=work, args=(step, str(place), kill_at))
     process.start()
     process.join()
