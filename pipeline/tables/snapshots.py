@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar, cast
 
 from pipeline.base.checksums import find_seal_problem, seal
 from pipeline.base.errors import NeuronsError
+from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.storage import FORMAT, Store
 from pipeline.tables.datasets import is_ordinal_name
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
@@ -126,6 +127,11 @@ class Records:
     def has(self, name: str) -> bool:
         """Whether there is a record of a name, such as ``run.json``."""
         return name in self._stamps[""]
+
+    def half_written(self) -> list[str]:
+        """Names of snapshots that a killed process was writing."""
+        names = (name for name in self._stamps[""] if name.startswith(SNAPSHOT))
+        return [name for name in names if HALF_WRITTEN.match(name)]
 
     def folders(self, prefix: str) -> list[str]:
         """Paths of the folders inside whose names begin so."""
@@ -271,6 +277,8 @@ def write_snapshot(store: Store, folder: str, growth: float = 0) -> bool:
     is_there = records.has("dataset.json") or records.has("run.json")
     if not is_there or records.count_news() <= growth * len(records):
         return False
+    for name in records.half_written():  # if its writer lives, it goes without
+        store.delete(f"{folder}/{name}")
     manifests: list[tuple[str, _Known]] = []
     others: dict[str, tuple[str, PackedRecord]] = {}
     for name, known in records.all():

@@ -107,6 +107,7 @@ def merge_run(
     manifests = Records(store, folder).manifests()
     width = _choose_width(store, folder, width)
     if not any(_plan(store, folder, manifests, width, level) for level in levels):
+        write_snapshot(store, folder)  # a process that was killed may have come so far
         return MergeSummary(0, _count_covered(store, folder, manifests))
     run, count = read_run(store, folder), 0
     with hold_lock(store, f"{folder}/{MERGED_LOCK}") as lock:

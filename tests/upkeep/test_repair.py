@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,14 @@ from probing import base_image
 
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
+from pipeline.tables.merged import find_coverage, read_merged
+from pipeline.tables.snapshots import Records
+from pipeline.upkeep import vacuum as vacuum_module
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
+from pipeline.upkeep.merge import merge_run
 from pipeline.upkeep.repair import repair
+from pipeline.upkeep.vacuum import vacuum
 from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow
@@ -217,3 +223,33 @@ def test_a_manifest_of_which_only_the_copy_is_left_is_written_again(tmp_path):
     assert repair(place).left == []
     assert file.read_bytes() == before
     assert damaged(place) == []
+
+
+def covered_shards(store: Store, folder: str) -> set[int]:
+    manifests = Records(store, folder).manifests().values()
+    return find_coverage(manifests, read_merged(store, folder)).covered
+
+
+def test_merged_statistics_are_kept_or_extracted_again(
+    full_warehouse, tmp_path, expected, monkeypatch
+):
+    """A shard that becomes what it was leaves its merge as it is; a damaged merge costs its shards."""
+    place = copy_of(full_warehouse, tmp_path)
+    store, run = Store(place), next(place.glob("dataset=*/run_id=*"))
+    folder = run.relative_to(place).as_posix()
+    assert merge_run(store, folder, width=3).shard_count == 3
+    monkeypatch.setattr(vacuum_module, "KEEP", timedelta(seconds=-1))
+    vacuum(store)
+    assert not [*run.glob("shard_top/*/0*.parquet")]
+    assert are_same(answers(place), expected)
+    flip(next(run.glob("embeddings/00001.parquet")))
+    done = repair(place, dataset="textures")
+    assert done.left == [] and any("1 of 1 shards extracted again" in line for line in done.done)
+    assert damaged(place) == [] and covered_shards(store, folder) == {0, 1, 2}
+    assert are_same(answers(place), expected)
+    flip(next(run.glob("shard_top/*/merged-*.parquet")))
+    done = repair(place, dataset="textures")
+    assert done.left == [] and any("3 of 3 shards extracted again" in line for line in done.done)
+    assert [*run.glob("shard_top/*/0*.parquet")]  # and merged again by the build that followed
+    assert damaged(place) == [] and covered_shards(store, folder) == {0, 1, 2}
+    assert are_same(answers(place), expected)
