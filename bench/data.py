@@ -193,11 +193,11 @@ def write_run(
     shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
     write_dataset(store, Dataset(name, "webdataset", shards))
     store.write_record(f"{run_folder}/run.json", _run_record(output))
-    none = torch.zeros(0, dtype=torch.int64)
+    none, generator = torch.zeros(0, dtype=torch.int64), torch.Generator().manual_seed(1)
     for shard, block in zip(shards, blocks, strict=True):
         ids = torch.arange(len(block)) + shard.example_id(0)
         is_finite = torch.ones(len(block), dtype=torch.bool)
-        vectors = torch.zeros(len(block), 8).half()
+        vectors = torch.randn(len(block), 64, generator=generator).half()
         writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
         files = writer.finish()

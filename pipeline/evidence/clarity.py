@@ -30,6 +30,7 @@ from pipeline.evidence.matrix import (
     read_embeddings,
     sample_ids,
 )
+from pipeline.extract.ranking import order_keys
 from pipeline.tables.computed import DERIVED
 
 MAX_GROUPS = 5
@@ -43,6 +44,10 @@ WIDEST_EMBEDDING = 1024
 BASELINE_IMAGES = 10_000
 BASELINE_SETS = 200
 CONTRASTS = 10
+OUT = -2.0
+"""Below every cosine: an image that is no contrast."""
+ROWS_AT_ONCE = 16
+"""Rows of cosines that are ranked at once."""
 CONTRAST_IMAGES = 100_000
 """Contrasting examples are looked for among this many images of a run; all, if it has fewer."""
 
@@ -262,12 +267,12 @@ def compute_contrasting_examples(
             cosines = torch.empty(len(units), len(ids))
             for places, values in read_embeddings(connection, layer.dataset, layer.run_id, ids):
                 cosines[:, torch.from_numpy(places)] = centres @ torch.from_numpy(values).T
-            cosines[activations > activations.median(dim=1, keepdim=True).values] = -torch.inf
+            cosines[activations > activations.median(dim=1, keepdim=True).values] = OUT
             for row, unit in enumerate(units):
                 places = np.searchsorted(ids, top[unit])
                 places = places[places < len(ids)]
                 places = places[np.isin(ids[places], top[unit])]
-                cosines[row, torch.from_numpy(places)] = -torch.inf
+                cosines[row, torch.from_numpy(places)] = OUT
             yield _contrasts(layer, np.array(units, np.int32), ids, cosines, activations)
 
 
@@ -284,16 +289,16 @@ def _contrasts(
     cosines: torch.Tensor,
     activations: torch.Tensor,
 ) -> pa.Table:
-    """The largest cosines of each row; equal ones in order of the id."""
-    last = cosines.topk(min(CONTRASTS, len(ids)), dim=1).values[:, -1:]
-    rows, columns = torch.nonzero((cosines >= last) & cosines.isfinite(), as_tuple=True)
-    values = cosines[rows, columns]
-    order = np.lexsort((columns.numpy(), -values.numpy(), rows.numpy()))
-    rows, columns, values = rows[order], columns[order], values[order]
-    starts = torch.searchsorted(rows, torch.arange(len(units)))
-    ranks = torch.arange(len(rows)) - starts[rows] + 1
-    keep = ranks <= CONTRASTS
-    rows, columns, values, ranks = rows[keep], columns[keep], values[keep], ranks[keep]
+    """The largest cosines of each row that are not `OUT`; equal ones in order of the id."""
+    columns = torch.arange(len(ids))
+    found = [
+        order_keys(some, columns).topk(min(CONTRASTS, len(ids)), dim=1).indices
+        for some in torch.split(cosines, ROWS_AT_ONCE)
+    ]
+    places = torch.cat(found)
+    rows, ranks = torch.nonzero(cosines.gather(1, places) > OUT, as_tuple=True)
+    columns = places[rows, ranks]
+    values, ranks = cosines[rows, columns], ranks + 1
     return _table(
         "contrasting_examples",
         layer,

@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from pipeline.tables.columns import EXAMPLE_ID_BITS
+
 BLOCK_BYTES = 512 << 20
 """Size of a dense block of activations, in bytes; one unit of it at least."""
 
@@ -32,6 +34,30 @@ class RunLayer:
     """``visual`` or ``text``: a text tower reads the texts that tell what an image shows."""
     is_cut: bool = False
     """A share of each neuron's activations is stored, or none; else what is not stored is zero or below."""
+
+
+class Places:
+    """Where each image of a run stands, found by its id without a search.
+
+    Args:
+        ids: int64 ``[N]``, ascending.
+    """
+
+    def __init__(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        ordinals, positions = ids >> EXAMPLE_ID_BITS, ids & ((1 << EXAMPLE_ID_BITS) - 1)
+        self.count = len(ids)
+        self._lengths = np.zeros(int(ordinals.max(initial=-1)) + 2, np.int64)
+        np.maximum.at(self._lengths, ordinals, positions + 1)
+        self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
+        self._places = np.full(int(self._lengths.sum()) + 1, -1, np.int32)
+        self._places[self._starts[ordinals] + positions] = np.arange(len(ids))
+
+    def find(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """int32 ``[M]``: the place of each, or -1."""
+        shards = np.minimum(ids >> EXAMPLE_ID_BITS, len(self._lengths) - 1)
+        positions = ids & ((1 << EXAMPLE_ID_BITS) - 1)
+        at = np.where(positions < self._lengths[shards], self._starts[shards] + positions, -1)
+        return self._places[at]
 
 
 @dataclass(frozen=True)
@@ -99,9 +125,10 @@ def iter_blocks(
         max_bytes: Size of a block.
     """
     step = max(1, min(layer.unit_count, max_bytes // (4 * max(1, len(ids)))))
+    places = Places(ids)
     for first in range(0, layer.unit_count, step):
         units = range(first, min(first + step, layer.unit_count))
-        yield Block(first, _read(connection, layer, ids, units))
+        yield Block(first, _read(connection, layer, places, units))
 
 
 def read_units(
@@ -111,22 +138,22 @@ def read_units(
     units: Sequence[int],
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Dense activations of a few units, float32 ``[U, N]`` in the order given; see `iter_blocks`."""
-    parts = [_read(connection, layer, ids, range(unit, unit + 1)) for unit in units]
+    places = Places(ids)
+    parts = [_read(connection, layer, places, range(unit, unit + 1)) for unit in units]
     return np.concatenate([np.zeros((0, len(ids)), np.float32), *parts])
 
 
 def _read(
     connection: duckdb.DuckDBPyConnection,
     layer: RunLayer,
-    ids: np.ndarray[Any, np.dtype[np.int64]],
+    places: Places,
     units: range,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Consecutive units, dense."""
-    dense = np.zeros((len(units), len(ids)), np.float32)
-    for unit, example_id, activation in iter_rows(connection, layer, units) if len(ids) else ():
-        columns = np.searchsorted(ids, example_id)
-        columns[columns == len(ids)] = 0
-        keep = ids[columns] == example_id
+    dense = np.zeros((len(units), places.count), np.float32)
+    for unit, example_id, activation in iter_rows(connection, layer, units) if places.count else ():
+        columns = places.find(example_id)
+        keep = columns >= 0
         dense[unit[keep] - units.start, columns[keep]] = activation[keep]
     return dense
 

@@ -19,8 +19,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.evidence.matrix import RunLayer, iter_rows, list_whole_layers
-from pipeline.tables.columns import EXAMPLE_ID_BITS
+from pipeline.evidence.matrix import Places, RunLayer, iter_rows, list_whole_layers
 
 ROWS = 4 << 20
 """Stored activations that are sorted at once, about: 100 bytes each; one unit at least."""
@@ -42,29 +41,6 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 SCREENING, TESTING = 0, 1
-
-
-class Places:
-    """Where each image of a run stands, found by its id without a search.
-
-    Args:
-        ids: int64 ``[N]``, ascending.
-    """
-
-    def __init__(self, ids: Ints) -> None:
-        ordinals, positions = ids >> EXAMPLE_ID_BITS, ids & ((1 << EXAMPLE_ID_BITS) - 1)
-        self._lengths = np.zeros(int(ordinals.max(initial=-1)) + 2, np.int64)
-        np.maximum.at(self._lengths, ordinals, positions + 1)
-        self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
-        self._places = np.full(int(self._lengths.sum()) + 1, -1, np.int32)
-        self._places[self._starts[ordinals] + positions] = np.arange(len(ids))
-
-    def find(self, ids: Ints) -> np.ndarray[Any, np.dtype[np.int32]]:
-        """int32 ``[M]``: the place of each, or -1."""
-        shards = np.minimum(ids >> EXAMPLE_ID_BITS, len(self._lengths) - 1)
-        positions = ids & ((1 << EXAMPLE_ID_BITS) - 1)
-        at = np.where(positions < self._lengths[shards], self._starts[shards] + positions, -1)
-        return self._places[at]
 
 
 @dataclass(frozen=True)

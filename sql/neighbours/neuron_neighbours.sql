@@ -6,7 +6,7 @@
 --
 -- neurons build computes it (pipeline/evidence/neighbours.py); before that it has no
 -- rows. The correlation is Pearson's, over the distinct images that both runs hold, or
--- over 100,000 of them drawn by hash. Activations that a run does not store (zero or
+-- over 25,000 of them drawn by hash. Activations that a run does not store (zero or
 -- below, where store = 'positive') count as 0. A constant neuron is nobody's neighbour
 -- and has none; no neuron is its own. Pairs of layers beyond the build's budget are
 -- left out: warn_neighbours lists them. Across datasets: neurons like.

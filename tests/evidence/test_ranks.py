@@ -10,7 +10,8 @@ from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
 from pipeline.base.progress import NoProgress
-from pipeline.evidence.ranks import SCHEMA, Images, Places, compute_concept_ranks, rank_block
+from pipeline.evidence.matrix import Places
+from pipeline.evidence.ranks import SCHEMA, Images, compute_concept_ranks, rank_block
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.views import find_view
 
