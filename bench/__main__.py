@@ -26,6 +26,7 @@ NAMES = (
     "decode_fidelity",
     "find",
     "near_duplicates",
+    "growth",
 )
 
 
@@ -55,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: does it run?")
+    parser.add_argument("--full", action="store_true", help="growth: the budget's sizes too")
     args = parser.parse_args()
     if unknown := set(args.names) - set(NAMES):
         parser.error(f"no benchmark {min(unknown)!r}; there are {', '.join(NAMES)}")
@@ -64,7 +66,8 @@ def main() -> None:
     if args.quick:
         print("QUICK: sizes too small for the figures to mean anything.")
     for name in args.names or NAMES:
-        for line in importlib.import_module(f"bench.{name}").report(args.quick):
+        more = {"full": True} if args.full and name == "growth" else {}
+        for line in importlib.import_module(f"bench.{name}").report(args.quick, **more):
             show(line)
     print(f"\ndone in {time.monotonic() - began:.0f} s")
 

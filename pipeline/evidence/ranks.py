@@ -22,7 +22,10 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.evidence.matrix import Places, RunLayer, iter_rows, list_whole_layers
 
 ROWS = 4 << 20
-"""Stored activations that are sorted at once, about: 100 bytes each; one unit at least."""
+"""Activations that are sorted at once: 100 bytes for each that is stored; one unit at least."""
+
+READ_UNITS, READ_ROWS = 128, 64 << 20
+"""Units that are read at once, as many as a row group of a file has; and activations of them at most."""
 
 SCHEMA = pa.schema(
     [
@@ -184,24 +187,48 @@ def compute_concept_ranks(
             images = read_images(connection, *run)
         if not len(images.concepts["concept"]):
             continue
-        step = max(1, rows_at_once // max(1, len(images.is_testing)))
+        size = max(1, len(images.is_testing))
+        step = max(1, min(READ_UNITS, READ_ROWS // size))
         for first in range(0, layer.unit_count, step):
             units = range(first, min(first + step, layer.unit_count))
-            yield _table(layer, units, _rank_units(connection, layer, units, images), images)
+            rows = _read_sorted(connection, layer, units, images)
+            for some in _cut(units, max(1, rows_at_once // size)):
+                yield _table(layer, some, _rank_units(rows, units.start, some, images), images)
         progress.advance(0, f"concept_ranks: {layer.run_id} {layer.layer}")
 
 
-def _rank_units(
+def _cut(units: range, step: int) -> Iterator[range]:
+    for first in range(units.start, units.stop, step):
+        yield range(first, min(first + step, units.stop))
+
+
+Rows = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
+"""Units from 0 in what was read, uint8 ``[R]``, places, int32 ``[R]``, and activations, float32 ``[R]``."""
+
+
+def _read_sorted(
     connection: duckdb.DuckDBPyConnection, layer: RunLayer, units: range, images: Images
-) -> Ranked:
-    parts: list[tuple[np.ndarray[Any, Any], ...]] = []
+) -> Rows:
+    """Stored activations of the distinct images, in order of the unit."""
+    none = (np.zeros(0, np.uint8), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    parts: list[Rows] = [none]
     for unit, example_id, activation in iter_rows(connection, layer, units):
         places = images.places.find(example_id)
         keep = places >= 0  # repeated images are not
-        parts.append((unit[keep] - units.start, places[keep], activation[keep]))
-    none = (np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    unit, places, activation = (np.concatenate(c) for c in zip(none, *parts, strict=True))
-    return rank_block(unit, places, activation, len(units), images)
+        within = (unit[keep] - units.start).astype(np.uint8)
+        parts.append((within, places[keep], activation[keep]))
+    unit, places, activation = (np.concatenate(column) for column in zip(*parts, strict=True))
+    del parts
+    order = np.argsort(unit, kind="stable")  # of so small numbers: without comparing
+    return unit[order], places[order], activation[order]
+
+
+def _rank_units(rows: Rows, start: int, units: range, images: Images) -> Ranked:
+    """Rank some of the units that were read from ``start`` on."""
+    unit, places, activation = rows
+    first, last = np.searchsorted(unit, [units.start - start, units.stop - start])
+    within = unit[first:last].astype(np.int64) - (units.start - start)
+    return rank_block(within, places[first:last], activation[first:last], len(units), images)
 
 
 def _table(layer: RunLayer, units: range, ranked: Ranked, images: Images) -> pa.Table:

@@ -1,0 +1,182 @@
+"""How the cost of a build grows: with images, shards, units and concepts, one after the other.
+
+Each build is made by a process of its own, which tells its CPU time, mart by mart, and its peak memory.
+Beside it stands a scan of all activations by the same process. An exponent of 1 is linear growth, 0 none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from bench.data import make_warehouse
+from bench.timing import Report, Row, measure
+
+
+@dataclass(frozen=True)
+class Size:
+    """A warehouse of one run of one layer."""
+
+    images: int
+    shards: int
+    units: int
+    concepts: int
+
+    @property
+    def told(self) -> str:
+        """For a heading."""
+        return (
+            f"{self.images:,} images in {self.shards} shards x {self.units:,} units "
+            f"x {self.concepts} concepts"
+        )
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build took."""
+
+    cpu_s: float
+    peak_mib: float
+    scan_s: float
+    marts: dict[str, float]
+    """CPU seconds by mart; what opening costs is in the first of each part."""
+
+
+QUICK = Size(400, 2, 16, 4)
+USUAL = Size(8_000, 8, 256, 20)
+FULL = Size(100_000, 20, 2_560, 50)
+"""Of the budget: 120 CPU s and 4 GB; a million images may take twelve times as much."""
+
+FACTOR = 4
+
+
+def report(quick: bool, full: bool = False) -> Report:
+    """Builds of one size, and of four times the images, shards, units and concepts.
+
+    Args:
+        quick: Tiny sizes.
+        full: The size of the budget as well.
+    """
+    base = QUICK if quick else USUAL
+    first = build_new(base)
+    yield f"growth: a build of {base.told}"
+    yield from _rows(first)
+    for what in ("images",) if quick else ("images", "shards", "units", "concepts"):
+        bigger = replace(base, **{what: FACTOR * getattr(base, what)})
+        if what == "images":
+            bigger = replace(bigger, shards=FACTOR * base.shards)  # of the same size
+        found = build_new(bigger)
+        yield f"growth: {FACTOR} times the {what}"
+        yield Row("CPU time of the build", found.cpu_s, "s", _dearest(found))
+        yield Row("exponent of CPU time", _exponent(first.cpu_s, found.cpu_s), "", "1: linear")
+        yield Row("exponent of the scan", _exponent(first.scan_s, found.scan_s), "")
+        yield Row("peak memory", found.peak_mib, "MiB")
+    yield from _growing(base)
+    if full:
+        yield f"growth: the budget, {FULL.told}"
+        yield from _rows(build_new(FULL), "120 s", "4096 MiB")
+
+
+def build_new(size: Size) -> Built:
+    """Make a warehouse and build it."""
+    with tempfile.TemporaryDirectory() as folder:
+        _make(folder, size)
+        return build_apart(folder)
+
+
+def build_apart(warehouse: str) -> Built:
+    """Build a warehouse in a fresh process."""
+    command = [sys.executable, "-m", "bench.growth", warehouse]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return Built(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _make(folder: str, size: Size) -> None:
+    per_shard = size.images // size.shards
+    make_warehouse(folder, size.shards, per_shard, size.units, concept_count=size.concepts)
+
+
+def _growing(base: Size) -> Report:
+    """A shard more, in a run that is built."""
+    with tempfile.TemporaryDirectory() as folder:
+        _make(folder, base)
+        (run,) = Path(folder).glob("dataset=*/run_id=*")
+        last = run / "manifests" / f"{base.shards - 1:05d}.json"
+        said = last.read_bytes()
+        last.unlink()
+        build_apart(folder)
+        last.write_bytes(said)
+        grown = build_apart(folder)
+        again = build_apart(folder)
+    yield f"growth: one shard of {base.shards} more in a run that is built"
+    yield Row("CPU time of the build", grown.cpu_s, "s", _dearest(grown))
+    yield Row("marts that rest on all shards, made again", len(grown.marts), "marts")
+    yield Row("CPU time where nothing changed", again.cpu_s, "s")
+
+
+def _rows(built: Built, cpu: str = "", memory: str = "") -> Report:
+    yield Row("CPU time of the build", built.cpu_s, "s", _dearest(built), cpu)
+    yield Row("of a scan of all activations", built.cpu_s / max(built.scan_s, 1e-3), "x")
+    yield Row("peak memory", built.peak_mib, "MiB", "", memory)
+
+
+def _dearest(built: Built) -> str:
+    """The three marts that took most."""
+    most = sorted(built.marts, key=lambda mart: -built.marts[mart])[:3]
+    return ", ".join(f"{mart} {built.marts[mart]:.1f}" for mart in most)
+
+
+def _exponent(small: float, large: float) -> float:
+    return math.log(max(large, 1e-3) / max(small, 1e-3)) / math.log(FACTOR)
+
+
+class _Stopwatch:
+    """CPU seconds by mart."""
+
+    def __init__(self) -> None:
+        self.marts: dict[str, float] = defaultdict(float)
+        self.at = _cpu()
+
+    def start(self, what: str, total: int | None) -> None:
+        """Do nothing."""
+
+    def advance(self, count: int, note: str = "") -> None:
+        """A mart is written; its note is ``PART: MART: N rows``."""
+        if count and note:
+            now = _cpu()
+            self.marts[note.split(": ")[1]] += now - self.at
+            self.at = now
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def build_here(warehouse: str) -> None:
+    """What the child does: build, scan, and print what both took."""
+    from pipeline.upkeep.build import build
+    from pipeline.warehouse.connect import connect
+
+    watch = _Stopwatch()
+    cost = measure(lambda: build(warehouse, progress=watch))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with connect(warehouse) as connection:
+        query = "select count(*), sum(activation), max(example_id) from activations"
+        scan = measure(lambda: connection.execute(query).fetchall())
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    print(json.dumps(asdict(Built(cost.cpu_s, peak / unit, scan.cpu_s, dict(watch.marts)))))
+
+
+if __name__ == "__main__":
+    build_here(sys.argv[1])
