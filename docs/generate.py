@@ -30,6 +30,7 @@ SHOWN_SETTINGS = (
     "SimilarityConfig",
     "ClassChoice",
     "LabelSettings",
+    "RunnerConfig",
     "PipelineConfig",
     "StimuliConfig",
     "PictureOptions",
@@ -98,8 +99,8 @@ def write_settings() -> str:
         "`top_k` is `--top-k`. `[ingest]` takes those of `IngestStep` and `IngestConfig`, each `[[extract]]`",
         "those of `ExtractConfig`, each `[[attack]]` and `[[stroop]]` also those of `ClassChoice`,",
         "`[[stimuli]]` those of `StimuliConfig`, with a table for each kind, as `[stimuli.words]`; `[labels]`",
-        "those of `LabelSettings`, and so does `neurons build --set NAME=VALUE`. A file with most of them",
-        "is the demo's: `neurons demo --print-job`.",
+        "those of `LabelSettings`, and so does `neurons build --set NAME=VALUE`; `[runner]` those of",
+        "`RunnerConfig`. A file with most of them is the demo's: `neurons demo --print-job`.",
     ]
     for name in SHOWN_SETTINGS:
         kind = next(getattr(one, name) for one in _SETTINGS if hasattr(one, name))

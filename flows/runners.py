@@ -66,8 +66,11 @@ def make_task_runner(runner: RunnerConfig) -> AnyRunner:
 
 
 def share_cores(config: ExtractConfig, runner: RunnerConfig) -> ExtractConfig:
-    """The same with as many decoding threads as a worker on this machine has cores."""
-    if runner.kind == "here" or runner.address or config.workers:
+    """The same in one process a worker, with as many decoding threads as one on this machine has cores."""
+    if runner.kind == "here":
+        return config
+    config = replace(config, processes=1)
+    if runner.address or config.workers:
         return config
     from pipeline.extract.seat import worker_count
 

@@ -47,6 +47,7 @@ SECTIONS = {
     "stimuli.stroop": ((stimulus_settings.StroopOptions,), ""),
     "stimuli.forms": ((stimulus_settings.FormOptions,), 'images = "openmoji"\n'),
     "labels": ((settings.LabelSettings,), ""),
+    "runner": ((job_settings.RunnerConfig,), ""),
 }
 
 

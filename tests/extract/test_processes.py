@@ -105,14 +105,15 @@ def test_one_that_is_killed_loses_its_shard_and_no_other(
 
 
 @pytest.mark.slow
-def test_when_all_are_killed_it_says_what_is_left(
-    fresh: Path, monkeypatch: pytest.MonkeyPatch
+def test_when_none_is_left_it_says_what_was_not_begun(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kill = "os.kill(os.getpid(), signal.SIGKILL)"
-    code = when_it_writes(0, kill) + when_it_writes(1, kill)
-    at_start(monkeypatch, fresh, code)
+    """One is killed, and one stops in the middle, so that it is taken for hung."""
+    kill = when_it_writes(0, "os.kill(os.getpid(), signal.SIGKILL)")
+    at_start(monkeypatch, fresh, kill + when_it_writes(1, "os.kill(os.getpid(), signal.SIGSTOP)"))
     with pytest.raises(ShardError, match=r"2 of 24 shards failed; \d+ were not begun"):
-        extract(make_config(fresh, processes=2))
+        extract(make_config(fresh, processes=2, lease_s=patience(5)))
+    assert caplog.text.count("it is taken for hung and killed") == 1
 
 
 @pytest.mark.slow
