@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of all that is written: records (JSON) carry it as ``format``. Before it was written, 1."""
 
+NEEDS = "0.1.0"
+"""The first version of ours that reads `FORMAT`: records carry it as ``needs``, for older ones to say."""
+
 
 class Written(NamedTuple):
     """A file that was put in place."""
@@ -193,7 +196,7 @@ class Store:
             record: What it says.
             with_copy: Write it to ``rel`` + `COPY` first: what nothing else could give back.
         """
-        data = seal({**record, "format": FORMAT})
+        data = seal({**record, "format": FORMAT, "needs": NEEDS})
         if with_copy:
             self.write_bytes(rel + COPY, data)
         self.write_bytes(rel, data)

@@ -58,7 +58,7 @@ def info(
     """
     from dataclasses import asdict
 
-    from pipeline.base.storage import Store
+    from pipeline.base.storage import FORMAT, Store
     from pipeline.upkeep.usage import DatasetUsage, RunUsage, measure_usage
 
     usage = measure_usage(Store(warehouse))
@@ -91,7 +91,8 @@ def info(
     if usage.leftovers:
         size = show_bytes(sum(each.bytes for each in usage.leftovers))
         say(f"{len(usage.leftovers)} files that nothing names, {size}: neurons vacuum removes them")
-    say(f"{show_bytes(usage.bytes)} in {usage.url}")
+    formats = " and ".join(map(str, usage.formats)) or FORMAT
+    say(f"{show_bytes(usage.bytes)} in {usage.url}; format {formats}")
 
 
 def delete_run(

@@ -9,6 +9,7 @@ what the shapes in ``manifests`` and ``runs`` say is an error that names the fil
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -41,6 +42,8 @@ FilePath = Annotated[str, PurePosixPath]
 UPDATE = "Update: pip install -U multimodal-neurons."
 """What to do about a record of a newer version."""
 
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.]{0,30}")
+
 Shape = TypeVar("Shape")
 
 
@@ -48,6 +51,7 @@ class Sealed(TypedDict):
     """What `Store.write_record` adds to every record; format 1 has neither."""
 
     format: NotRequired[int]
+    needs: NotRequired[str]
     checksum: NotRequired[str]
 
 
@@ -81,7 +85,7 @@ def check_shape(value: Any, shape: Any, place: str) -> None:
     if is_format and known > FORMAT:
         raise NewerFormatError(
             f"{place} was made by a newer version of ours (its format is {known}, ours {FORMAT}).",
-            UPDATE,
+            _say_update(value.get("needs")),
         )
     problem = "" if is_format else f"format is {json.dumps(known)}, expected a number from 1"
     if problem := problem or _misfit(value, shape, ""):
@@ -90,6 +94,13 @@ def check_shape(value: Any, shape: Any, place: str) -> None:
             "Something else changed it. Leave it where it is: neurons check says what is damaged, "
             "neurons repair makes it again.",
         )
+
+
+def _say_update(needs: object) -> str:
+    """What to do about a record that says which version of ours it needs."""
+    if not (isinstance(needs, str) and _VERSION.fullmatch(needs)):
+        return UPDATE
+    return f"Update to {needs} or later: pip install -U 'multimodal-neurons>={needs}'."
 
 
 def _misfit(value: Any, shape: Any, where: str) -> str:

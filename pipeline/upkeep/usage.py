@@ -69,6 +69,8 @@ class Usage:
     """What ``neurons vacuum`` would remove; their bytes are in those above as well."""
     left_out: tuple[str, ...]
     """What cannot be read, and why."""
+    formats: tuple[int, ...]
+    """Of the datasets and runs: `storage.FORMAT` when each was made."""
 
     @property
     def bytes(self) -> int:
@@ -100,7 +102,22 @@ def measure_usage(store: Store) -> Usage:
     other += sum(sum(each.values()) for folder, each in sizes.items() if folder not in known)
     left_out = tuple(one.told for one in inventory.left_out)
     leftovers = tuple(find_leftovers(store))
-    return Usage(store.url, datasets, marts, _why_stale(inventory), other, leftovers, left_out)
+    return Usage(
+        store.url,
+        datasets,
+        marts,
+        _why_stale(inventory),
+        other,
+        leftovers,
+        left_out,
+        tuple(sorted({_read_format(store, folder) for folder in known})),
+    )
+
+
+def _read_format(store: Store, folder: str) -> int:
+    """Of the record of a dataset or a run that was read before."""
+    name = "run.json" if "/run_id=" in folder else "dataset.json"
+    return int(store.read_json(f"{folder}/{name}").get("format", 1))
 
 
 def _place(rel: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.checksums import find_seal_problem, hash_bytes
-from pipeline.base.errors import StorageError, WarehouseError
-from pipeline.base.storage import FORMAT, Store
+from pipeline.base.errors import NewerFormatError, StorageError, WarehouseError
+from pipeline.base.storage import FORMAT, NEEDS, Store
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import HumanLabelsRecord, named_model
@@ -88,6 +88,28 @@ def test_another_shape_is_an_error_that_names_the_file(tmp_path, value, words):
     Store(tmp_path).write_json("m.json", value)
     with pytest.raises(WarehouseError, match=rf"m\.json .*{words}"):
         read_record(Store(tmp_path), "m.json", ShardManifest)
+
+
+@pytest.mark.parametrize(
+    ("needs", "told"),
+    [
+        ("0.7.2", "Update to 0.7.2 or later: pip install -U 'multimodal-neurons>=0.7.2'."),
+        (None, "Update: pip install -U multimodal-neurons."),
+        ("0; rm -r x", "Update: pip install -U multimodal-neurons."),
+        (7, "Update: pip install -U multimodal-neurons."),
+    ],
+)
+def test_a_newer_record_says_which_version_it_takes(tmp_path, needs, told):
+    """Whatever else it says; and ours say it to older versions."""
+    newer = {"format": FORMAT + 1, "something": "else"} | ({"needs": needs} if needs else {})
+    Store(tmp_path).write_json("m.json", newer)
+    with pytest.raises(
+        NewerFormatError, match=f"its format is {FORMAT + 1}, ours {FORMAT}"
+    ) as error:
+        read_record(Store(tmp_path), "m.json", ShardManifest)
+    assert error.value.hint == told
+    Store(tmp_path).write_record("n.json", MANIFEST)
+    assert Store(tmp_path).read_json("n.json")["needs"] == NEEDS
 
 
 def test_no_advice_to_delete(tmp_path):

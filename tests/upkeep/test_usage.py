@@ -8,7 +8,7 @@ from pathlib import Path
 from damaging import copy_of
 
 from pipeline.base.display import show_bytes
-from pipeline.base.storage import Store
+from pipeline.base.storage import FORMAT, Store
 from pipeline.upkeep.usage import measure_usage
 from pipeline.warehouse.connect import connect
 
@@ -46,6 +46,7 @@ def test_info_says_it(tiny_warehouse: Path, tmp_path: Path, told) -> None:
     place = copy_of(tiny_warehouse, tmp_path)
     out = told("info", "--warehouse", place)
     assert "textures: " in out and "  run " in out and "; up to date" in out
+    assert out.splitlines()[-1].endswith(f" in {place}; format {FORMAT}")
     usage = json.loads(told("info", "--warehouse", place, "--json"))
     assert usage["datasets"][0]["name"] == "textures"
     (place / "dataset=textures" / "dataset.json").write_text('{"format": 999}')
