@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar, cast
 
 from pipeline.base.checksums import find_seal_problem, seal
@@ -278,7 +279,8 @@ def write_snapshot(store: Store, folder: str, growth: float = 0) -> bool:
     if not is_there or records.count_news() <= growth * len(records):
         return False
     for name in records.half_written():  # if its writer lives, it goes without
-        store.delete(f"{folder}/{name}")
+        with suppress(OSError):
+            store.delete(f"{folder}/{name}")
     manifests: list[tuple[str, _Known]] = []
     others: dict[str, tuple[str, PackedRecord]] = {}
     for name, known in records.all():
