@@ -186,9 +186,10 @@ def extract(
 
 @settings_as_options()
 def budget(question: BudgetQuestion) -> None:
-    """Reckon what a run of any size takes: bytes, files, hours, devices.
+    """Reckon what a run of any size takes.
 
-    It needs no dataset and no model; --dry-run of extract measures a real one.
+    Bytes by table, files, hours and devices, without a dataset or a model; --dry-run of extract
+    measures a real one.
     """
     from pipeline.extract.budget import reckon
 

@@ -135,7 +135,9 @@ def compact(
         ),
     ] = False,
 ) -> None:
-    """Sort the activations of runs, and merge the statistics of their shards, so that questions are fast.
+    """Sort and merge what runs hold, so that questions are fast.
+
+    Their activations are sorted, and the statistics of their shards merged.
 
     New shards of a run that was sorted before become a level of their own; levels are sorted into one once
     they are no longer small beside each other.
