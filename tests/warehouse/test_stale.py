@@ -159,6 +159,7 @@ def test_the_command_takes_them(tiny_warehouse, tmp_path, monkeypatch, capsys):
     class Done:
         row_counts = MappingProxyType({})
         was_current = False
+        settled = ()
 
     job = tmp_path / "job.toml"
     job.write_text(f"warehouse = {json.dumps(str(tiny_warehouse))}\n[labels]\nlabel_top_k = 9\n")
