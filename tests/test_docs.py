@@ -150,7 +150,8 @@ def test_job_files_are_valid(tmp_path):
     blocks = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     assert blocks
     for block in blocks:
-        (tmp_path / "job.toml").write_text(block)
+        whole = block if "warehouse" in block else blocks[0] + block  # a section to add to a job
+        (tmp_path / "job.toml").write_text(whole)
         job = load_config(tmp_path / "job.toml")
         assert job.extract[0].layers == ("goh2021",)
 
