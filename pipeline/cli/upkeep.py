@@ -51,8 +51,8 @@ def build(
 ) -> None:
     """Write statistics, top images and labels, if need be.
 
-    Where a run has many shards, their statistics are merged first; where two million of its activations are in
-    no sorted level, they are sorted, as neurons compact does.
+    Where a run has many shards, their statistics are merged first; where a thousand of them are in no sorted
+    level, they are sorted, as neurons compact does.
 
     Without --config and --set the settings are those of the last build.
     """

@@ -154,10 +154,10 @@ def _plan(inventory: Inventory, run: RunRow, whole: bool) -> _Level | None:
     """
     folder = run_folder(run.dataset, run.run_id)
     levels = inventory.levels[folder]
-    if run.is_compacted or (levels and not whole and not _new_ordinals(inventory, folder)):
+    if run.is_compacted or (levels and not whole and not list_unsorted_shards(inventory, folder)):
         return None
     parts = list_unsorted(inventory, run)
-    ordinals = _new_ordinals(inventory, folder)
+    ordinals = list_unsorted_shards(inventory, folder)
     row_count = sum(file["row_count"] for file in parts)
     kept: list[CompactLevel] = []
     for level in reversed(levels):  # the smallest first
@@ -177,7 +177,7 @@ def list_unsorted(inventory: Inventory, run: RunRow) -> list[FileEntry]:
     return [file for file in inventory.files_of("activations") if file["path"].startswith(mine)]
 
 
-def _new_ordinals(inventory: Inventory, folder: str) -> list[int]:
+def list_unsorted_shards(inventory: Inventory, folder: str) -> list[int]:
     """Shards of a run that are done and in no level."""
     sorted_ones = {n for level in inventory.levels[folder] for n in level["ordinals"]}
     return sorted(inventory.compact_marks[folder]().keys() - sorted_ones)

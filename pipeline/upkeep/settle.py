@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pipeline.base.progress import ProgressCallback
 from pipeline.tables.datasets import run_folder
-from pipeline.upkeep.compact import compact, list_unsorted
+from pipeline.upkeep.compact import compact, list_unsorted, list_unsorted_shards
 from pipeline.upkeep.merge import merge_run
 from pipeline.warehouse.contents import Inventory
 
-UNSORTED_ROWS = 2_000_000
-"""Activations that are in no sorted level from which on sorting them costs less than ranking them in every
-question that asks for ranks."""
+UNSORTED_SHARDS = 1_000
+"""Shards in no sorted level from which on a build sorts them. A build ranks a block of units at a time, read
+from each shard: of 300 shards with sorted levels it took 1.2 CPU s less, and sorting 4.9 (60,000 images x 256
+units); of 20 shards sorting costs more than it ever saves. Who asks for ranks in SQL sorts sooner, with
+``neurons compact``."""
 
 
 def settle(inventory: Inventory, progress: ProgressCallback | None = None) -> list[str]:
@@ -29,8 +31,10 @@ def settle(inventory: Inventory, progress: ProgressCallback | None = None) -> li
                 f"merged the statistics of {done.shard_count} shards of run {run.run_id} of {run.dataset}"
             )
     for run in inventory.runs:
-        rows = sum(file["row_count"] for file in list_unsorted(inventory, run))
-        if rows >= UNSORTED_ROWS:
+        files = list_unsorted(inventory, run)
+        shards = list_unsorted_shards(inventory, run_folder(run.dataset, run.run_id))
+        if files and len(shards) >= UNSORTED_SHARDS:
+            rows = sum(file["row_count"] for file in files)
             compact(inventory.store.url, run.run_id, progress)
             told.append(f"sorted {rows} activations of run {run.run_id} of {run.dataset}")
     return told

@@ -277,7 +277,7 @@ def test_a_build_merges_and_sorts_where_it_pays(place, expected, monkeypatch):
         "merged the statistics of 9 shards of run bench of synthetic"
     ]
     assert not store.exists(f"{FOLDER}/compact.json")
-    monkeypatch.setattr(settle_module, "UNSORTED_ROWS", 100)
+    monkeypatch.setattr(settle_module, "UNSORTED_SHARDS", 9)
     (told,) = settle(take_whole_inventory(store))
     assert told.startswith("sorted ") and told.endswith(" of run bench of synthetic")
     assert settle(take_whole_inventory(store)) == []
