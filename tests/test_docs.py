@@ -70,7 +70,7 @@ def run(told, monkeypatch, capsys, demo_folder):
             exec(compile(block.code, block.page, "exec"), {})
             return capsys.readouterr().out
         calls: list[list[str]] = []
-        for word in shlex.split(block.code, comments=True):
+        for word in shlex.split(block.code.replace("\\\n", ""), comments=True):
             if word == "neurons":
                 calls.append([])
             else:

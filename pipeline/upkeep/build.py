@@ -131,7 +131,8 @@ def _build(
     work.drop_the_rest()
     rows = Counter(dict.fromkeys(MATERIALISED, 0))
     for file in work.files.values():
-        rows[file["table"]] += file["row_count"] * (file["table"] != LEXICON)
+        if file["table"] != LEXICON:
+            rows[file["table"]] += file["row_count"]
     return BuildSummary(dict(rows), not stale, tuple(part.told for part in stale))
 
 

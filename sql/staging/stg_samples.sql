@@ -13,7 +13,7 @@
 -- column         type      unit     meaning
 -- dataset, run_id, layer, unit
 -- bin            smallint  index    sign and octave, as in shard_samples
--- is_lowest      boolean            it was its shards' lowest on its side of zero
+-- is_lowest
 -- image_count    bigint    count    images of the run in the stratum
 -- example_id, activation
 -- priority       ubigint   0..2^32  the example's (macro sample_priority)

@@ -11,7 +11,7 @@
 -- column         type     unit         meaning
 -- dataset, run_id, layer, unit, half
 -- activation     float    model units  the value
--- example_count  bigint   count        images that have it
+-- example_count
 with
 
 distinct_images as (

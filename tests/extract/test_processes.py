@@ -140,6 +140,7 @@ def test_ctrl_c_ends_all_of_them_in_order(
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
     wait_for(lambda: any(pids.iterdir()), process)
     if who == "all":
@@ -156,6 +157,11 @@ def test_ctrl_c_ends_all_of_them_in_order(
     assert not list(run_folder(fresh).rglob("*.tmp-*"))  # they stopped in order
     extract(make_config(fresh))
     assert run_bytes(fresh) == unbroken
+
+
+def heed_interrupts() -> None:
+    """Also where whoever runs the tests ignores Ctrl-C, as a shell does for what it runs aside."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def command(folder: Path, *more: str, layer: str = LAYER) -> list[str]:

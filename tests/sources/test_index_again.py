@@ -33,7 +33,8 @@ def test_again_does_nothing_and_new_shards_are_appended(tmp_path: Path) -> None:
     assert summary.duplicate_count == 1
     after = snapshot(tmp_path)
     changed = {name for name in before if after[name] != before[name]}
-    assert changed == {f"warehouse/dataset=d/dataset.json{end}" for end in ("", ".copy")}
+    records = ("dataset.json", "dataset.json.copy", "snapshot.json")
+    assert changed == {f"warehouse/dataset=d/{name}" for name in records}
     registered = json.loads((tmp_path / "warehouse/dataset=d/dataset.json").read_text())
     assert [(s["ordinal"], s["name"]) for s in registered["shards"]] == [(0, "00001"), (1, "00000")]
     (row,) = read_rows(tmp_path, "duplicates")

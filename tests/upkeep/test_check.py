@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 def test_checks_pass_on_a_good_warehouse(tiny_warehouse):
     results = check(tiny_warehouse)
-    assert {r.name for r in results} == {"check_files", "warn_checksums"} | {
+    assert {r.name for r in results} == {"check_files", "check_snapshots", "warn_checksums"} | {
         v.name for v in load_views() if v.topic == "checks"
     }
     assert run_violations(results) == 0
