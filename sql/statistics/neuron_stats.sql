@@ -62,23 +62,24 @@ cumulated as (
     from neuron_histograms
 ),
 
-fracs as (
-    select unnest([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999]) as frac
-),
-
+-- of each bin the fractions that fall into it
 quantiles as (
     select
-        dataset, run_id, layer, unit, frac,
+        dataset, run_id, layer, unit,
+        unnest(
+            list_filter(
+                [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999],
+                lambda f:
+                f * moments.example_count > upto_count - cumulated.example_count
+                and f * moments.example_count <= upto_count
+            )
+        ) as frac,
         greatest(bin_left, activation_min)
         + (least(bin_right, activation_max) - greatest(bin_left, activation_min))
         * (frac * moments.example_count - (upto_count - cumulated.example_count))
         / cumulated.example_count as activation,
     from cumulated
     inner join moments using (dataset, run_id, layer, unit)
-    inner join fracs
-        on
-            frac * moments.example_count > upto_count - cumulated.example_count
-            and frac * moments.example_count <= upto_count
 ),
 
 wide as (
