@@ -67,11 +67,22 @@ def serve_bucket(folder: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
+        _forget_buckets()
         try:
             yield _make_bucket(server, folder / "log")
         finally:
+            _forget_buckets()
             server.kill()  # asked to end it takes its time, and nothing of it is needed
             server.wait(LIMIT_S)
+
+
+def _forget_buckets() -> None:
+    """Another server has a bucket of the same name: what s3fs listed of that one is not there."""
+    import s3fs
+
+    for one in list(s3fs.S3FileSystem._cache.values()):
+        one.invalidate_cache()
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def _make_bucket(server: subprocess.Popen[bytes], log: Path) -> str:
