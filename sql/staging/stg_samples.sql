@@ -59,7 +59,7 @@ strata as (
         from shard_strata
         union all by name
         from merged_strata
-    )
+    ) as parts
     group by all
 ),
 

@@ -50,8 +50,8 @@ ranked as (
 
 select
     dataset, ranked.model_id, run_id, layer, unit, polarity, example_rank,
-    one.example_id as example_id,
-    if(polarity = 'positive', 0 - one.place, one.place) as activation,
+    one['example_id'] as example_id,
+    if(polarity = 'positive', 0 - one['place'], one['place']) as activation,
     activation / nullif(sd, 0) as activation_sd,
     (activation - mean) / nullif(sd, 0) as activation_z,
 from ranked
