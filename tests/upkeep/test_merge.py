@@ -28,8 +28,6 @@ from pipeline.upkeep.repair import repair
 from pipeline.upkeep.settle import settle
 from pipeline.upkeep.vacuum import find_leftovers, vacuum
 from pipeline.warehouse.connect import connect, take_whole_inventory
-from pipeline.warehouse.headers import View
-from pipeline.warehouse.views import find_view, load_views
 
 pytestmark = pytest.mark.slow
 
@@ -83,14 +81,6 @@ def expected(parts: Path) -> dict[str, list[tuple[Any, ...]]]:
     return answers(parts)
 
 
-def rests_on_partials(view: View) -> bool:
-    """Whether it reads what is merged, or a view that does."""
-    read = [view.name]
-    for name in read:
-        read += find_view(name).reads if name in {v.name for v in load_views()} else ()
-    return not {f"raw_{table}" for table in PARTIALS}.isdisjoint(read)
-
-
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was merged may go at once."""
@@ -123,19 +113,6 @@ def test_every_view_answers_the_same_to_the_last_bit(place, expected):
             "select max(n) from (select count(*) as n from raw_shard_top group by unit, polarity)"
         ).fetchall()
     assert counts == [(4, 3)] and rows[0][0] <= 100 + 2 * 50
-
-
-def test_all_that_rests_on_merged_statistics_is_the_same(tmp_path):
-    """Every view, computed anew, of a run whose images show concepts."""
-    values = synthesise_activations(SHARDS * 20, 3, 0.4)
-    write_run(str(tmp_path), values, 20, synthetic_output(3), concept_count=4)
-    begin(store := Store(tmp_path))
-    views = [view.name for view in load_views() if rests_on_partials(view)]
-    assert len(views) > len(VIEWS)
-    before = answers(tmp_path, views)
-    assert {"neuron_concepts", "neuron_labels", "top_examples"} <= {v for v in views if before[v]}
-    assert merge_run(store, FOLDER).shard_count == 9
-    assert answers(tmp_path, views) == before
 
 
 def test_a_reader_from_before_goes_on_and_vacuum_frees_the_disk(place, expected, monkeypatch):
