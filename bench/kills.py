@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 import random
 import shutil
 import signal
@@ -16,11 +15,11 @@ import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from bench.data import synthesise_activations, synthetic_output, write_run
+from bench.dying import die_at
 from bench.timing import Report, Row
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
@@ -78,20 +77,7 @@ CALLS = {"merge": 34, "compact": 44, "vacuum": 50, "delete": 120}
 
 def work(step: str, place: str, kill_at: int) -> None:
     """A step, in a process of its own, that kills itself at the n-th sync, rename or removal; 0 never does."""
-    left = kill_at
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **options)
-
-        return call
-
-    for name in ("replace", "rename", "fsync", "unlink", "rmdir"):
-        setattr(os, name, counted(getattr(os, name)))
+    die_at(kill_at, "replace", "rename", "fsync", "unlink", "rmdir")
     STEPS[step](place)
 
 

@@ -4,8 +4,6 @@
 A record counts from it only while its file still has that stamp, so the records stay the truth, and a
 snapshot that is old, damaged, of another format or not there costs time and nothing else. One listing tells
 what is new; that is read beside it.
-
-What repeats from manifest to manifest is written once: at 11,500 shards that is a fifth of the bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar, cast
+from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from pipeline.base.checksums import find_seal_problem, seal
 from pipeline.base.errors import NeuronsError
@@ -21,6 +19,17 @@ from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.storage import FORMAT, Store
 from pipeline.tables.datasets import is_ordinal_name
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
+from pipeline.tables.packing import (
+    MANIFESTS,
+    Known,
+    PackedManifests,
+    PackedRecord,
+    alike,
+    pack_manifests,
+    pack_record,
+    unpack_manifests,
+    unpack_record,
+)
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     ClassSetRecord,
@@ -39,11 +48,6 @@ _FORM = 1
 
 _BEGIN = b'{"format":'
 """Of one; what begins so has a checksum."""
-
-_SHARD = "\0"
-"""In the path of a file, for the number of its shard: no path has it."""
-
-_MANIFESTS = "manifests/"
 
 _AT_ONCE = 16
 """Records that are read from an object store at the same time."""
@@ -64,35 +68,6 @@ _SHAPES_BELOW: Mapping[str, Any] = {
 Shape = TypeVar("Shape")
 
 
-class Packed(TypedDict):
-    """Rows with the same fields, by columns."""
-
-    count: int
-    same: Mapping[str, Any]
-    """What all rows have."""
-    each: Mapping[str, list[Any]]
-
-
-class PackedRecord(TypedDict):
-    """A record that is no manifest."""
-
-    value: Mapping[str, Any]
-    shards: NotRequired[Packed]
-    """A dataset's list, which ``value`` lacks then."""
-
-
-class PackedManifests(TypedDict):
-    """Manifests that are alike: the same fields, and files of the same tables."""
-
-    names: list[str]
-    """The numbers that they are called by."""
-    stamps: list[str]
-    manifests: Packed
-    """Without their files."""
-    files: list[Packed]
-    """For each place in a manifest's list of files, the file of every manifest."""
-
-
 class Snapshot(TypedDict):
     """``snapshot.json``."""
 
@@ -102,13 +77,6 @@ class Snapshot(TypedDict):
     """By name, each with its stamp."""
     manifests: list[PackedManifests]
     checksum: NotRequired[str]
-
-
-class _Known(NamedTuple):
-    """A record as it was when its file had a stamp."""
-
-    stamp: str
-    value: Any
 
 
 class Records:
@@ -175,7 +143,7 @@ class Records:
         todo: list[str] = []
         self._list("manifests")
         for name, stamp in self._stamps["manifests"].items():
-            known = self._known.get(_MANIFESTS + name)
+            known = self._known.get(MANIFESTS + name)
             if known is not None and known.stamp == stamp:
                 found[_ordinal(name)] = known.value
             elif is_ordinal_name(name):
@@ -201,7 +169,7 @@ class Records:
             self._stamps[below] = self._store.stamps(f"{self.folder}/{below}") if is_there else {}
         return sorted(self._stamps[below])
 
-    def all(self) -> Iterator[tuple[str, _Known]]:
+    def all(self) -> Iterator[tuple[str, Known]]:
         """Every record that is good, by its name, with the stamp that its file had before it was read."""
         named = [(name, shape) for name, shape in _SHAPES.items() if self.has(name)]
         named += [
@@ -216,7 +184,7 @@ class Records:
             below, _, file = name.rpartition("/")
             if stamp := self._stamps[below][file]:
                 try:
-                    yield name, _Known(stamp, self.read(name, shape))
+                    yield name, Known(stamp, self.read(name, shape))
                 except NeuronsError:
                     continue  # who needs it is told
 
@@ -281,22 +249,22 @@ def write_snapshot(store: Store, folder: str, growth: float = 0) -> bool:
     for name in records.half_written():  # if its writer lives, it goes without
         with suppress(OSError):
             store.delete(f"{folder}/{name}")
-    manifests: list[tuple[str, _Known]] = []
+    manifests: list[tuple[str, Known]] = []
     others: dict[str, tuple[str, PackedRecord]] = {}
     for name, known in records.all():
         if name.startswith("manifests/"):
             manifests.append((name, known))
         else:
-            others[name] = (known.stamp, _pack_record(known.value))
+            others[name] = (known.stamp, pack_record(known.value))
     record: Snapshot = {
         "format": FORMAT,
         "form": _FORM,
         "records": others,
-        "manifests": [_pack_manifests(group) for group in _alike(manifests)],
+        "manifests": [pack_manifests(group) for group in alike(manifests)],
     }
-    back: dict[str, _Known] = {}
+    back: dict[str, Known] = {}
     for group in record["manifests"]:
-        _unpack_manifests(group, back)
+        unpack_manifests(group, back)
     if back != dict(manifests):
         return False  # something else wrote manifests; such are read one by one
     try:
@@ -306,7 +274,7 @@ def write_snapshot(store: Store, folder: str, growth: float = 0) -> bool:
     return True
 
 
-def _read_snapshot(store: Store, folder: str) -> dict[str, _Known]:
+def _read_snapshot(store: Store, folder: str) -> dict[str, Known]:
     """What a snapshot says, by record; nothing if it is not whole."""
     try:
         data = store.read_bytes(f"{folder}/{SNAPSHOT}")
@@ -318,11 +286,11 @@ def _read_snapshot(store: Store, folder: str) -> dict[str, _Known]:
     if (value["format"], value.get("form")) != (FORMAT, _FORM):
         return {}
     known = {
-        name: _Known(stamp, _unpack_record(packed))
+        name: Known(stamp, unpack_record(packed))
         for name, (stamp, packed) in value["records"].items()
     }
     for group in value["manifests"]:
-        _unpack_manifests(group, known)
+        unpack_manifests(group, known)
     return known
 
 
@@ -354,95 +322,3 @@ def find_snapshot_problem(store: Store, folder: str, said: Mapping[str, Any] | N
             if now is not None and now.stamp == then[name].stamp and now.value != then[name].value:
                 return f"does not say what {name} says"
     return ""
-
-
-# --- what repeats is written once --------------------------------------------------------------
-
-
-def _pack_record(value: Mapping[str, Any]) -> PackedRecord:
-    """A record whose list of shards, if it has one, is written by columns."""
-    if not value.get("shards"):
-        return {"value": value}
-    rest = {name: part for name, part in value.items() if name != "shards"}
-    return {"value": rest, "shards": _pack(value["shards"])}
-
-
-def _unpack_record(packed: PackedRecord) -> Mapping[str, Any]:
-    if "shards" not in packed:
-        return packed["value"]
-    return {**packed["value"], "shards": _unpack(packed["shards"])}
-
-
-def _pack(rows: Sequence[Mapping[str, Any]]) -> Packed:
-    """Rows with the same fields, by columns; one value where all have it."""
-    same: dict[str, object] = {}
-    each: dict[str, list[Any]] = {}
-    for name, value in rows[0].items():
-        column = [row[name] for row in rows]
-        if all(cell == value and type(cell) is type(value) for cell in column):
-            same[name] = value
-        else:
-            each[name] = column
-    return {"count": len(rows), "same": same, "each": each}
-
-
-def _unpack(packed: Packed) -> list[dict[str, object]]:
-    same = dict(packed["same"])
-    rows = [same.copy() for _ in range(packed["count"])]
-    for name, column in packed["each"].items():
-        for row, value in zip(rows, column, strict=True):
-            row[name] = value
-    return rows
-
-
-def _alike(manifests: Iterable[tuple[str, _Known]]) -> Iterator[list[tuple[str, _Known]]]:
-    """Groups of manifests that have the same fields, and files of the same tables and fields."""
-    groups: dict[object, list[tuple[str, _Known]]] = {}
-    for name, known in manifests:
-        value = known.value
-        files = tuple((*file, file["table"], file.get("layer")) for file in value["files"])
-        groups.setdefault((tuple(value), files), []).append((name, known))
-    yield from groups.values()
-
-
-def _pack_manifests(group: Sequence[tuple[str, _Known]]) -> PackedManifests:
-    values = [known.value for _, known in group]
-    rest = [{name: part for name, part in v.items() if name != "files"} for v in values]
-    files = [
-        [_with_pattern(file, _number(name)) for file in known.value["files"]]
-        for name, known in group
-    ]
-    return {
-        "names": [_number(name) for name, _ in group],
-        "stamps": [known.stamp for _, known in group],
-        "manifests": _pack(rest),
-        "files": [_pack(column) for column in zip(*files, strict=True)],
-    }
-
-
-def _unpack_manifests(group: PackedManifests, known: dict[str, _Known]) -> None:
-    numbers = group["names"]
-    columns = []
-    for packed in group["files"]:
-        entries = _unpack(packed)
-        for entry, number in zip(entries, numbers, strict=True):
-            entry["path"] = cast(str, entry["path"]).replace(_SHARD, number)
-        columns.append(entries)
-    rows = [list(row) for row in zip(*columns, strict=True)] if columns else None
-    manifests = _unpack(group["manifests"])
-    for place, (number, stamp, manifest) in enumerate(
-        zip(numbers, group["stamps"], manifests, strict=True)
-    ):
-        manifest["files"] = rows[place] if rows else []
-        known[f"{_MANIFESTS}{number}.json"] = _Known(stamp, manifest)
-
-
-def _number(name: str) -> str:
-    """``00007`` of ``manifests/00007.json``."""
-    return name.removeprefix("manifests/").removesuffix(".json")
-
-
-def _with_pattern(file: Mapping[str, Any], number: str) -> Mapping[str, Any]:
-    """A file whose name has `_SHARD` for the number of its shard."""
-    folder, _, name = file["path"].rpartition("/")
-    return {**file, "path": f"{folder}/{name.replace(number, _SHARD, 1)}"}

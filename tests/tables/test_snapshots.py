@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.checksums import seal
 from pipeline.base.storage import Store
-from pipeline.tables import snapshots
+from pipeline.tables import packing, snapshots
 from pipeline.tables.datasets import run_folder, write_manifest
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
 from pipeline.tables.snapshots import SNAPSHOT, Records, find_snapshot_problem, write_snapshot
@@ -57,7 +57,7 @@ def make_manifest(folder: str, ordinal: int, tables: tuple[str, ...], **more: An
         "seconds": {"read": ordinal / 7, "wall": 1.0},
         "written_at": "2026-11-26T11:47:08+00:00",
     }
-    return {**manifest, **more}  # type: ignore[typeddict-item]
+    return {**manifest, **more}  # type: ignore[typeddict-item]  # any field may be given
 
 
 def make_records(place: Path, run: dict[str, Any], count: int) -> Store:
@@ -67,7 +67,7 @@ def make_records(place: Path, run: dict[str, Any], count: int) -> Store:
         {"ordinal": n, "name": f"{n:05d}", "url": f"t/{n:05d}.tar", "size_bytes": 10}
         for n in range(count)
     ]
-    record: DatasetRecord = {"dataset": "d", "source": "webdataset", "shards": shards}  # type: ignore[typeddict-item]
+    record: DatasetRecord = {"dataset": "d", "source": "webdataset", "shards": shards}  # type: ignore[typeddict-item]  # fields of today are left out
     store.write_record("dataset=d/dataset.json", record)
     store.write_record("dataset=d/run_id=r/run.json", {**run, "run_id": "r"})
     for n in range(count):
@@ -242,11 +242,11 @@ def test_packing_loses_nothing(items: list[tuple[int, list[str], dict[str, Any],
     known = []
     for ordinal, tables, more, odd in items:
         manifest = make_manifest(f"dataset=d{odd}", ordinal, tuple(tables), **more)
-        known.append((f"manifests/{ordinal:05d}.json", snapshots._Known("s", manifest)))
+        known.append((f"manifests/{ordinal:05d}.json", packing.Known("s", manifest)))
     back: dict[str, Any] = {}
-    for group in snapshots._alike(known):
-        packed = json.loads(json.dumps(snapshots._pack_manifests(group)))
-        snapshots._unpack_manifests(packed, back)
+    for group in packing.alike(known):
+        packed = json.loads(json.dumps(packing.pack_manifests(group)))
+        packing.unpack_manifests(packed, back)
     assert back == dict(known)
 
 

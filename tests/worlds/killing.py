@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.dying import die_at
 from pipeline.base.settings import (
     ExtractConfig,
     IngestConfig,
@@ -56,17 +55,5 @@ STEPS: dict[str, Callable[[Path], Any]] = {
 
 def work(step: str, place: Path, kill_at: int) -> None:
     """A step, in a process of its own; 0 never kills."""
-    left = kill_at
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **options)
-
-        return call
-
-    os.replace, os.fsync = counted(os.replace), counted(os.fsync)
+    die_at(kill_at, "replace", "fsync")
     STEPS[step](place)

@@ -119,7 +119,7 @@ class Near:
             return False
         return abs(Fraction(float(got)) - self.exact) <= self.error
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says that equals may differ in hash
 
     def __repr__(self) -> str:
         return f"{float(self.exact)!r} +- {float(self.error):.1e}"
