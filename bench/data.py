@@ -151,8 +151,16 @@ def synthesise_activations(
 
 def synthetic_output(unit_count: int) -> LayerOutput:
     """A layer of no model, stored like a rectified one."""
-    layer = Layer(LayerSpec("synthetic"), "visual", "ReLU", "flat", unit_count, True)
+    layer = Layer(
+        LayerSpec("synthetic"), "visual", "ReLU", "channels_first", unit_count, True, grid=(9, 9)
+    )
     return LayerOutput(layer, "positive", torch.float16)
+
+
+def synthesise_peaks(example_ids: torch.Tensor, unit_count: int) -> torch.Tensor:
+    """uint8 ``[N, U]``: peaks in a grid of 9 x 9, each told by whose it is, and none rarer than others."""
+    hashes = example_ids[:, None] * 2654435761 + torch.arange(unit_count) * 40503
+    return ((hashes >> 7) % 81).to(torch.uint8)
 
 
 def make_warehouse(
@@ -199,7 +207,8 @@ def write_run(
         is_finite = torch.ones(len(block), dtype=torch.bool)
         vectors = torch.randn(len(block), 64, generator=generator).half()
         writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
-        writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
+        peaks = {output.layer.name: synthesise_peaks(ids, block.shape[1])}
+        writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite, peaks))
         files = writer.finish()
         index = _write_index(store, name, shard, ids.numpy(), concept_count)
         for place, written in ((dataset_folder(name), index), (run_folder, files)):
@@ -260,6 +269,9 @@ def _run_record(output: LayerOutput) -> dict[str, Any]:
                 "module_kind": layer.kind,
                 "unit_count": layer.unit_count,
                 "is_rectified": layer.is_rectified,
+                "grid": list(layer.grid) if layer.grid else None,
+                "token_count": layer.token_count,
+                "prefix_tokens": layer.prefix_tokens,
                 "store": output.store,
             }
         ],

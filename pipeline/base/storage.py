@@ -28,7 +28,7 @@ from pipeline.base.places import open_place
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 2
+FORMAT = 3
 """Version of all that is written: records (JSON) carry it as ``format``. Before it was written, 1."""
 
 NEEDS = "0.1.0"

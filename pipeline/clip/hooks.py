@@ -10,6 +10,9 @@ max, mean  over all positions                  over all tokens; a text's end at 
 center     the position ``(H // 2, W // 2)``   the patch in the middle of the grid
 cls        (refused)                           the class token; a text's end token
 =========  ==================================  =============================================
+
+Of ``max`` the *peak* is known as well: the position of the maximum, in reading order the first of equal ones.
+On a map it is ``row * columns + column``, of tokens their index.
 """
 
 from __future__ import annotations
@@ -56,12 +59,20 @@ class Layer:
     prefix_tokens: int = 0
     """Tokens before the patches (the class token)."""
     grid: tuple[int, int] | None = None
-    """Rows and columns of the patches among an image tower's tokens; None if they are no grid."""
+    """Rows and columns of a feature map, or of the patches among an image tower's tokens; None if they are no
+    grid."""
+    token_count: int | None = None
+    """Tokens of one example; None if the layer has none."""
 
     @property
     def name(self) -> str:
         """The canonical spec; the value of the column ``layer``."""
         return str(self.spec)
+
+    @property
+    def has_peaks(self) -> bool:
+        """Whether an activation is the maximum of several positions."""
+        return self.spec.pooling == "max" and self.layout != "flat"
 
 
 def _hooked_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
@@ -129,6 +140,42 @@ def end_positions(clip: Clip, tokens: torch.Tensor) -> torch.Tensor:
     return torch.full((len(tokens),), tokens.shape[1] - 1, device=tokens.device)
 
 
+def positions_of(
+    tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None
+) -> torch.Tensor:
+    """All activations, in reading order: ``[N, P, unit_count]``; what comes after a text's end is -infinity.
+
+    Args:
+        tensor: What passed the layer's point, in its layout, which is not ``flat``.
+        layer: The probed layer.
+        ends: For a text tower, each text's end token (:func:`end_positions`).
+    """
+    if layer.layout == "channels_first":
+        return tensor.permute(0, 2, 3, 1).flatten(1, 2)
+    if layer.layout == "channels_last":
+        return tensor.flatten(1, 2)
+    tokens = tensor.transpose(0, 1) if layer.layout == "tokens_first" else tensor
+    if ends is None:
+        return tokens
+    outside = torch.arange(tokens.shape[1], device=tokens.device) > ends[:, None]
+    return tokens.masked_fill(outside[..., None], -torch.inf)
+
+
+def find_peaks(
+    tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The maximum of each example and unit, and its first position: both ``[N, unit_count]``.
+
+    Positions are of the smallest type that holds them: uint8, int16 or int32. Arguments are those of
+    `positions_of`.
+    """
+    positions = positions_of(tensor, layer, ends)
+    values, places = positions.max(1)  # of equal ones the first, torch says
+    last = positions.shape[1] - 1
+    kind = torch.uint8 if last < 1 << 8 else torch.int16 if last < 1 << 15 else torch.int32
+    return values, places.to(kind)
+
+
 def pool(tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None) -> torch.Tensor:
     """One activation per (example, unit): ``[N, unit_count]``, never a view of ``tensor``.
 
@@ -138,6 +185,8 @@ def pool(tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None) -
         ends: For a text tower, each text's end token (:func:`end_positions`).
     """
     pooling = layer.spec.pooling
+    if layer.has_peaks:
+        return find_peaks(tensor, layer, ends)[0]
     if layer.layout == "flat":
         return tensor.clone()
     if layer.layout in ("channels_first", "channels_last"):
@@ -145,15 +194,13 @@ def pool(tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None) -
         if pooling == "center":
             middle = tensor.select(columns, tensor.shape[columns] // 2)
             return middle.select(rows, tensor.shape[rows] // 2).clone()
-        return tensor.amax((rows, columns)) if pooling == "max" else tensor.mean((rows, columns))
+        return tensor.mean((rows, columns))
     tokens = tensor.transpose(0, 1) if layer.layout == "tokens_first" else tensor
     count = tokens.shape[1]
     if ends is not None:
         if pooling == "cls":
             return tokens[torch.arange(len(tokens), device=tokens.device), ends]
         inside = torch.arange(count, device=tokens.device) <= ends[:, None]
-        if pooling == "max":
-            return tokens.masked_fill(~inside[..., None], -torch.inf).amax(1)
         return (tokens * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
     if pooling == "cls":
         return tokens[:, 0].clone()
@@ -161,7 +208,7 @@ def pool(tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None) -
         assert layer.grid is not None  # probed
         rows, columns = layer.grid
         return tokens[:, layer.prefix_tokens + (rows // 2) * columns + columns // 2].clone()
-    return tokens.amax(1) if pooling == "max" else tokens.mean(1)
+    return tokens.mean(1)
 
 
 class Capture:
@@ -169,12 +216,14 @@ class Capture:
 
     Attributes:
         pooled: ``layer.name`` -> float ``[N, unit_count]``, overwritten by every pass.
+        peaks: ``layer.name`` -> whole numbers ``[N, unit_count]`` of `find_peaks`, of layers that have peaks.
         ends: End tokens of the texts that are being encoded; set it before ``encode_text``.
     """
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self.layers = {layer.spec: layer for layer in layers}
         self.pooled: dict[str, torch.Tensor] = {}
+        self.peaks: dict[str, torch.Tensor] = {}
         self.ends: torch.Tensor | None = None
 
     def take(self, spec: LayerSpec, tensor: torch.Tensor | None) -> None:
@@ -182,7 +231,10 @@ class Capture:
         layer = self.layers[spec]
         assert tensor is not None  # probed
         ends = self.ends if layer.tower == "text" else None
-        self.pooled[layer.name] = pool(tensor, layer, ends)
+        if layer.has_peaks:
+            self.pooled[layer.name], self.peaks[layer.name] = find_peaks(tensor, layer, ends)
+        else:
+            self.pooled[layer.name] = pool(tensor, layer, ends)
 
 
 @contextmanager

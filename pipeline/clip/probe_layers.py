@@ -14,6 +14,9 @@ from pipeline.clip.hooks import Layer, LayerSpec, Layout, hook_points, text_pool
 from pipeline.clip.model import Clip
 from pipeline.clip.unit_axes import UnitAxes, axis_read_by
 
+_MAPS: dict[Layout, tuple[int, int]] = {"channels_first": (2, 3), "channels_last": (1, 2)}
+"""Axes of the rows and columns of a feature map."""
+
 
 @dataclass(frozen=True)
 class _Pass:
@@ -162,9 +165,13 @@ def probe_layers(clip: Clip, specs: list[LayerSpec], strict: bool = True) -> lis
                 raise _unreadable(clip, spec, passes)
             continue
         seen = passes[0]
-        patches, before = None, 0
-        if seen.tower == "visual" and layout[0] in ("tokens", "tokens_first"):
+        patches, before, tokens = None, 0, None
+        if layout[0] in _MAPS:
+            rows, columns = (seen.shape[axis] for axis in _MAPS[layout[0]])
+            patches = (rows, columns)
+        elif layout[0] != "flat":
             tokens = seen.shape[1 if layout[0] == "tokens" else 0]
+        if seen.tower == "visual" and tokens is not None:
             patches, before = place_patches(tokens, None if seen.is_pooled else grid, prefix)
         is_positive = seen.is_positive and one[spec][0].is_positive
         layer = Layer(
@@ -177,6 +184,7 @@ def probe_layers(clip: Clip, specs: list[LayerSpec], strict: bool = True) -> lis
             or (is_positive and spec.point == "output"),
             prefix_tokens=before,
             grid=patches,
+            token_count=tokens,
         )
         if strict:
             _check_pooling(clip, layer)

@@ -26,6 +26,9 @@ SAMPLE_EXAMPLES = 512
 SAMPLE_UNITS = 1024
 """Units that are written for it at most; more take as much each."""
 
+PLACES = 81
+"""Positions that the sample's maxima lie at, each as often: the map of RN50x4's last block."""
+
 OTHER_FILES = 3
 """Of each shard: embeddings, rejects, manifest."""
 
@@ -116,6 +119,11 @@ def reckon(question: BudgetQuestion) -> Budget:
         {layer.name: values.half()},
         torch.nn.functional.normalize(vectors, dim=1).half(),
         torch.ones(count, dtype=torch.bool),
+        {
+            layer.name: torch.randint(
+                0, PLACES, values.shape, generator=generator, dtype=torch.uint8
+            )
+        },
     )
     stores = dict.fromkeys((question.store, *CHOICES))
     none = torch.zeros(0, dtype=torch.int64)

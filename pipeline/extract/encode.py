@@ -30,6 +30,7 @@ class Pending:
         embeddings: ``[N, D]``.
         is_finite: bool ``[N]``.
         pooled: Activations by layer, ``[N, U]``.
+        peaks: Where they are the largest, likewise.
     """
 
     def __init__(
@@ -38,11 +39,15 @@ class Pending:
         embeddings: torch.Tensor,
         is_finite: torch.Tensor,
         pooled: dict[str, torch.Tensor],
+        peaks: dict[str, torch.Tensor],
     ) -> None:
         self._ids = torch.tensor([e.example_id for e in batch.examples], dtype=torch.int64)
         self._copies = start_copies([embeddings, is_finite])
         stays = embeddings.device.type == "cuda"
-        self._pooled = pooled if stays else {name: t.cpu() for name, t in pooled.items()}
+        self._pooled, self._peaks = (
+            found if stays else {name: t.cpu() for name, t in found.items()}
+            for found in (pooled, peaks)
+        )
         self._event = mark(embeddings.device)
 
     def wait(self) -> Results:
@@ -52,7 +57,7 @@ class Pending:
             self._event.synchronize()
             # Pinned memory is scarce: what waits to be written is kept in ordinary memory.
             embeddings, is_finite = embeddings.clone(), is_finite.clone()
-        return Results(self._ids, self._pooled, embeddings, is_finite)
+        return Results(self._ids, self._pooled, embeddings, is_finite, self._peaks)
 
 
 class Encoder:
@@ -119,6 +124,7 @@ class Encoder:
         assert capture is not None, "encode() is called inside hooked()"
         model, device = self.clip.model, self.clip.device
         capture.pooled.clear()  # as when it was compiled: a graph is of what it starts from
+        capture.peaks.clear()
         images = batch.images
         if device.type == "cuda" and images.device.type == "cpu":
             images = images.pin_memory()
@@ -135,6 +141,7 @@ class Encoder:
             values = capture.pooled[output.layer.name][: len(images)]
             finite &= torch.isfinite(values).all(1)
             pooled[output.layer.name] = values.to(output.dtype)
-        pending = Pending(batch, embeddings.half(), finite, pooled)
+        peaks = {name: places[: len(images)] for name, places in capture.peaks.items()}
+        pending = Pending(batch, embeddings.half(), finite, pooled, peaks)
         batch.plan.seconds["forward"] += time.perf_counter() - began
         return pending

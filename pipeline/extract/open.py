@@ -177,6 +177,9 @@ def _make_record(
                 "unit_count": output.layer.unit_count,
                 "is_rectified": output.layer.is_rectified,
                 "store": output.store,
+                "grid": list(output.layer.grid) if output.layer.grid else None,
+                "token_count": output.layer.token_count,
+                "prefix_tokens": output.layer.prefix_tokens,
             }
             for output in outputs
         ],

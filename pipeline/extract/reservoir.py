@@ -52,14 +52,16 @@ class Samples:
 
     Tensors of equal length, ordered by (unit, bin, priority, example_id): int64 ``unit``, ``bin`` in
     -32..32 (0 is exactly zero, otherwise the sign of the activation) and ``example_id``; ``activation``
-    as stored. ``counts`` is int64 ``[U, 65]``: examples in each bin, column ``bin + 32``. ``is_whole``
-    says that they are all of the shard, so that its low octaves are one bin already.
+    as stored; int32 ``peak``, -1 where it is not known. ``counts`` is int64 ``[U, 65]``: examples in each bin,
+    column ``bin + 32``. ``is_whole`` says that they are all of the shard, so that its low octaves are one bin
+    already.
     """
 
     unit: torch.Tensor
     bin: torch.Tensor
     example_id: torch.Tensor
     activation: torch.Tensor
+    peak: torch.Tensor
     counts: torch.Tensor
     is_whole: bool = True
 
@@ -131,9 +133,9 @@ def bins_of(order: torch.Tensor, bits: int) -> torch.Tensor:
 def merge_samples(parts: list[Samples], floors: torch.Tensor) -> Samples:
     """The sketch of the union of disjoint sets of examples, with the floors (int64 ``[U]``) of it."""
     least = floors.clamp(min=1) - 1
-    unit, bins, ids, values = (
+    unit, bins, ids, values, peaks = (
         torch.cat([getattr(part, name) for part in parts])
-        for name in ("unit", "bin", "example_id", "activation")
+        for name in ("unit", "bin", "example_id", "activation", "peak")
     )
     lifted = bins.sign() * torch.maximum(bins.abs(), least[unit] + 1)
     groups = unit * BIN_COUNT + lifted + OCTAVES
@@ -144,7 +146,7 @@ def merge_samples(parts: list[Samples], floors: torch.Tensor) -> Samples:
     within = torch.arange(len(groups)) - torch.searchsorted(groups, groups)
     order = order[within < SAMPLES_PER_BIN]
     counts = _lift(torch.stack([part.counts for part in parts]).sum(0), least)
-    return Samples(unit[order], lifted[order], ids[order], values[order], counts)
+    return Samples(unit[order], lifted[order], ids[order], values[order], peaks[order], counts)
 
 
 def _lift(counts: torch.Tensor, least: torch.Tensor) -> torch.Tensor:

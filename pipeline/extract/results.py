@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -31,15 +31,17 @@ class LayerOutput:
 class Results:
     """What one batch leaves behind.
 
-    ``pooled`` maps a layer's name to ``[N, U]`` in the stored type, on the GPU if it was computed on one.
-    All else is on the CPU: ``embeddings`` is float16 ``[N, D]``, ``is_finite`` is bool ``[N]``, all
-    values of the example were finite before rounding.
+    ``pooled`` maps a layer's name to ``[N, U]`` in the stored type, on the GPU if it was computed on one;
+    likewise ``peaks`` to the whole numbers of `hooks.find_peaks`, of layers that have peaks. All else is on
+    the CPU: ``embeddings`` is float16 ``[N, D]``, ``is_finite`` is bool ``[N]``, all values of the example were
+    finite before rounding.
     """
 
     example_ids: torch.Tensor
     pooled: dict[str, torch.Tensor]
     embeddings: torch.Tensor
     is_finite: torch.Tensor
+    peaks: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def first(self, count: int) -> Results:
         """The first ``count`` examples, or all if there are fewer."""
@@ -48,6 +50,7 @@ class Results:
             pooled={name: values[:count] for name, values in self.pooled.items()},
             embeddings=self.embeddings[:count],
             is_finite=self.is_finite[:count],
+            peaks={name: places[:count] for name, places in self.peaks.items()},
         )
 
     def only_finite(self) -> Results:
@@ -58,4 +61,5 @@ class Results:
             pooled={name: values[keep.to(values.device)] for name, values in self.pooled.items()},
             embeddings=self.embeddings[keep],
             is_finite=keep[keep],
+            peaks={name: places[keep.to(places.device)] for name, places in self.peaks.items()},
         )

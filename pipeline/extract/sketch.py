@@ -96,8 +96,8 @@ def count_bins(order: torch.Tensor) -> torch.Tensor:
     return torch.bincount(codes.flatten(), minlength=rows * width).view(rows, width)
 
 
-Top = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Unit and example_id, both int64, and activation, best first within a unit."""
+Top = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+"""Unit and example_id, both int64, activation, and int32 peak (-1: not known), best first within a unit."""
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Partials:
                 *(self.moments, self.histogram),
                 *(tensor for top in self.top.values() for tensor in top),
                 *(samples.unit, samples.bin, samples.example_id),
-                *(samples.activation, samples.counts),
+                *(samples.activation, samples.peak, samples.counts),
             ]
         )
         return _gather(moments, histogram, rest, samples.is_whole)
@@ -130,10 +130,13 @@ class Partials:
 def _gather(
     moments: torch.Tensor, histogram: torch.Tensor, rest: list[torch.Tensor], is_whole: bool
 ) -> Partials:
-    """Partials of their tensors: three for each polarity, then those of the samples."""
-    top = {"positive": (rest[0], rest[1], rest[2]), "negative": (rest[3], rest[4], rest[5])}
-    unit, bins, example_id, activation, counts = rest[6:]
-    samples = Samples(unit, bins, example_id, activation, counts, is_whole)
+    """Partials of their tensors: four for each polarity, then those of the samples."""
+    top = {
+        "positive": (rest[0], rest[1], rest[2], rest[3]),
+        "negative": (rest[4], rest[5], rest[6], rest[7]),
+    }
+    unit, bins, example_id, activation, peak, counts = rest[8:]
+    samples = Samples(unit, bins, example_id, activation, peak, counts, is_whole)
     return Partials(moments, histogram, top, samples)
 
 
@@ -144,6 +147,7 @@ def sketch(
     top_k: int,
     only_signed: bool,
     is_whole: bool = True,
+    peaks: torch.Tensor | None = None,
 ) -> Partials:
     """Partials of a block of activations, computed on the device where all three tensors are.
 
@@ -157,6 +161,7 @@ def sketch(
         only_signed: A positive top example must be above zero and a negative one below it (runs
             that store ``positive``); otherwise every value can be one.
         is_whole: These are all examples of the shard; partials of a part are to be merged.
+        peaks: ``[U, N]``, where each activation is the largest (`hooks.find_peaks`), if that is known.
     """
     count = activations.shape[1]
     first = (~is_duplicate).nonzero().flatten()
@@ -175,7 +180,7 @@ def sketch(
         rows, bins, columns, totals = draw_samples(order, by_priority, floors)
         drawn = block.flatten().index_select(0, rows * count + columns)
         ids = example_ids.index_select(0, columns)
-        sampled = [rows + start, bins, ids, drawn, totals]
+        sampled = [rows + start, bins, ids, drawn, _peaks_at(peaks, rows + start, columns), totals]
         canonical, its_order = block, order
         if len(first) < count:
             canonical, its_order = block.index_select(1, first), order.index_select(1, first)
@@ -184,10 +189,20 @@ def sketch(
         tops = []
         for rows, columns in find_extremes(its_order, top_k, only_signed).values():
             best = canonical.flatten().index_select(0, rows * len(first) + columns)
-            tops += [rows + start, first_ids.index_select(0, columns), best.float()]
+            where = _peaks_at(peaks, rows + start, first.index_select(0, columns))
+            tops += [rows + start, first_ids.index_select(0, columns), best.float(), where]
         pieces.append([counts, *tops, *sampled])
     histogram, *rest = (torch.cat(each) for each in zip(*pieces, strict=True))
     return _gather(moments, histogram, rest, is_whole)
+
+
+def _peaks_at(
+    peaks: torch.Tensor | None, rows: torch.Tensor, columns: torch.Tensor
+) -> torch.Tensor:
+    """int32, what ``peaks`` (``[U, N]``) says at some places; -1 if it says nothing."""
+    if peaks is None:
+        return torch.full_like(rows, -1, dtype=torch.int32)
+    return peaks.flatten().index_select(0, rows * peaks.shape[1] + columns).int()
 
 
 def _blocks(values: torch.Tensor, sizes: dict[str, int]) -> Iterator[tuple[int, torch.Tensor]]:
@@ -228,15 +243,14 @@ def merge(parts: list[Partials], top_k: int) -> Partials:
     counts = torch.stack([part.histogram for part in parts]).sum(0)
     top: dict[str, Top] = {}
     for polarity, sign in (("positive", 1), ("negative", -1)):
-        unit, example_id, activation = (
-            torch.cat([part.top[polarity][i] for part in parts]) for i in range(3)
+        unit, example_id, activation, peak = (
+            torch.cat([part.top[polarity][i] for part in parts]) for i in range(4)
         )
         order = torch.argsort(example_id, stable=True)
         order = order[torch.argsort(activation[order] * -sign, stable=True)]
         order = order[torch.argsort(unit[order], stable=True)]
-        unit, example_id, activation = unit[order], example_id[order], activation[order]
-        keep = ranks_within(unit) < top_k
-        top[polarity] = (unit[keep], example_id[keep], activation[keep])
+        order = order[ranks_within(unit[order]) < top_k]
+        top[polarity] = (unit[order], example_id[order], activation[order], peak[order])
     samples = merge_samples([part.samples for part in parts], choose_floors(moments))
     return Partials(moments, counts, top, samples)
 

@@ -95,6 +95,8 @@ class ShardWriter:
                     "Store this run in single precision: --activation-dtype float32.",
                 )
             self._held_bytes += values.nbytes
+            if output.layer.name in results.peaks:
+                self._held_bytes += results.peaks[output.layer.name].nbytes
         self._held_bytes += results.embeddings.nbytes
         self._held.append(results)
         self.added_count += len(results.example_ids)
@@ -162,7 +164,9 @@ class ShardWriter:
         with beside(columns[0].device if columns else empty.device):
             values = torch.cat(columns, dim=1) if columns else empty  # unit-major, contiguous
             there = (values, ids.to(values.device), is_duplicate.to(values.device))
-            part = sketch(*there, self.top_k, output.is_one_sided, is_whole).to_host()
+            peaks = [r.peaks[name].T for r in held if name in r.peaks]
+            where = torch.cat(peaks, dim=1) if peaks else None
+            part = sketch(*there, self.top_k, output.is_one_sided, is_whole, where).to_host()
             if is_share(output.store):  # of the whole shard: its file is written when that is known
                 most = count_kept(output.store, self.most_examples)
                 strongest = find_strongest(values, ids, most, output.is_one_sided)

@@ -6,7 +6,7 @@ import warnings
 from typing import NamedTuple
 
 from pipeline.base.errors import ExampleError
-from pipeline.base.pixels import open_image
+from pipeline.base.pixels import open_image, read_orientation
 
 
 class ImageHeader(NamedTuple):
@@ -15,6 +15,8 @@ class ImageHeader(NamedTuple):
     width_px: int
     height_px: int
     mime_type: str
+    is_turned: bool = False
+    """Its EXIF turns it on its side: upright, width and height change places."""
 
 
 def sniff_extension(data: bytes) -> str:
@@ -51,13 +53,15 @@ def read_header(data: bytes) -> ImageHeader:
             with open_image(data) as image:
                 width_px, height_px = image.size
                 name = image.format or ""
+                is_turned = read_orientation(image) >= 5
     except ExampleError as error:
         if error.reason in ("empty_file", "too_many_pixels"):
             raise
         raise ExampleError("not_an_image", error.detail) from error
     if width_px < 1 or height_px < 1:
         raise ExampleError("not_an_image", f"its {name} header says {width_px} x {height_px} px")
-    return ImageHeader(width_px, height_px, _MIME_TYPES.get(name, f"image/{name.lower()}"))
+    mime_type = _MIME_TYPES.get(name, f"image/{name.lower()}")
+    return ImageHeader(width_px, height_px, mime_type, is_turned)
 
 
 _MIME_TYPES = {"JPEG2000": "image/jp2", "PPM": "image/x-portable-anymap"}

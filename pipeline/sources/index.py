@@ -264,6 +264,7 @@ class _ShardIndex:
             image.offset,
             image.size,
             beside.url,
+            header.is_turned,
         )
         self._append("examples", row)
         for notice in notices:

@@ -99,6 +99,15 @@ PARTITIONS = {
     "class_set": Column("class_set", "string", "", "the classes that it was chosen from"),
 }
 """What the names of folders say."""
+PEAK = Column(
+    "peak",
+    "int32",
+    "index 0..",
+    "where the activation is largest, of a layer that pools by max: row x columns + column of its grid, "
+    "or the token; of equal ones the first; null for other poolings",
+    since=3,
+)
+"""In every table that has an activation of an example, one in a row."""
 UNIT = Column("unit", "int32", "index 0..", "position of the neuron inside its layer")
 OF_RUN = ("dataset", "run_id")
 OF_LAYER = ("dataset", "run_id", "layer")

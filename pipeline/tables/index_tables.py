@@ -69,6 +69,13 @@ INDEX_TABLES = (
             Column("image_offset", "int64", "bytes", "where the image begins in the tar"),
             Column("image_bytes", "int64", "bytes", "length of the image in the tar"),
             Column("source_url", "string", "", "where the image came from; null if unknown"),
+            Column(
+                "is_turned",
+                "bool",
+                "",
+                "its EXIF turns it on its side: seen upright, width and height change places",
+                since=3,
+            ),
         ),
     ),
     Table(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NotRequired, TypedDict
 
-from pipeline.base.storage import Store, Written
+from pipeline.base.storage import FORMAT, Store, Written
 from pipeline.tables.records import FilePath, Moment, Sealed, Small
 
 
@@ -122,6 +122,18 @@ def make_entry(
         "bytes": written.bytes,
         "checksum": written.checksum,
     }
+
+
+def keep_formats(files: Iterable[FileEntry], written: int) -> list[FileEntry]:
+    """Files of a record that is to be written again: it gets today's format, and they keep theirs.
+
+    Args:
+        files: As the record names them.
+        written: The format that it has.
+    """
+    if written == FORMAT:
+        return list(files)
+    return [{**file, "format": file.get("format", written)} for file in files]
 
 
 def adopt_file(store: Store, table: str, rel: str) -> FileEntry | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeline.base.locks import hold_lock
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import read_manifest, read_manifests, shard_file, write_manifest
-from pipeline.tables.manifests import FileEntry, ShardManifest
+from pipeline.tables.manifests import FileEntry, ShardManifest, keep_formats
 from pipeline.tables.merged import (
     MERGED_LOCK,
     find_coverage,
@@ -139,7 +139,10 @@ def forget_merges(store: Store, folder: str, record: MergedRecord, which: set[st
     left: MergedRecord = {
         **record,
         "merges": [merge for merge in record["merges"] if merge["made_from"] not in which],
-        "files": [file for file in record["files"] if file.get("made_from") not in which],
+        "files": keep_formats(
+            (file for file in record["files"] if file.get("made_from") not in which),
+            record.get("format", 1),
+        ),
     }
     store.write_record(merged_path(folder), left, with_copy=True)
     return lost

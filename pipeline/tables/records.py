@@ -21,6 +21,7 @@ from typing import (
     NotRequired,
     TypedDict,
     TypeVar,
+    Union,
     cast,
     get_args,
     get_origin,
@@ -114,7 +115,7 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
         return _misfit(value, arguments[0], where)
     if origin is Annotated:
         return _misfit_more(value, arguments[0], arguments[1], where)
-    if origin is UnionType:
+    if origin in (UnionType, Union):  # the second if a part of it is annotated
         problems = [_misfit(value, kind, where) for kind in arguments]
         return "" if "" in problems else problems[0]
     if origin is list and isinstance(value, list):

@@ -6,6 +6,7 @@ from pipeline.tables.columns import (
     EXAMPLE_ID,
     OF_LAYER,
     OF_RUN,
+    PEAK,
     REJECT_COLUMNS,
     UNIT,
     Column,
@@ -156,6 +157,7 @@ RUN_TABLES = (
             Column("example_rank", "int32", "rank 1..", "1 = most extreme; ties by example_id"),
             EXAMPLE_ID,
             Column("activation", "float32", "model units", "activation after pooling"),
+            PEAK,
         ),
     ),
     Table(
@@ -180,6 +182,7 @@ RUN_TABLES = (
             Column("bin_example_count", "int64", "count", "images of the shard in the bin"),
             EXAMPLE_ID,
             Column("activation", "float32", "model units", "activation after pooling"),
+            PEAK,
         ),
     ),
     Table(
@@ -208,6 +211,7 @@ RUN_TABLES = (
             Column("bin_example_count", "int64", "count", "images of the shards in the stratum"),
             EXAMPLE_ID,
             Column("activation", "float32", "model units", "activation after pooling"),
+            PEAK,
         ),
     ),
     Table(

@@ -71,6 +71,12 @@ class RunLayer(TypedDict):
     unit_count: Small
     is_rectified: bool
     store: str
+    grid: NotRequired[list[Small] | None]
+    """Rows and columns of its map or of its patches; null if it has none. Format 3 and later."""
+    token_count: NotRequired[Small | None]
+    """Tokens of one example; null for a map, and for one activation an example."""
+    prefix_tokens: NotRequired[Small]
+    """Of these, before the patches."""
 
 
 class RunConfig(TypedDict):

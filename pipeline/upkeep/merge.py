@@ -24,8 +24,14 @@ from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import Lock, hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
-from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
-from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
+from pipeline.base.storage import FORMAT, PAGE_CHECKSUMS, Store, partition
+from pipeline.tables.manifests import (
+    FileEntry,
+    ShardManifest,
+    adopt_file,
+    keep_formats,
+    make_entry,
+)
 from pipeline.tables.merged import (
     KEEP,
     LEVELS,
@@ -45,7 +51,7 @@ from pipeline.tables.snapshots import Records, write_snapshot
 from pipeline.upkeep import merge_queries as queries
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.files import warehouse_uri
-from pipeline.warehouse.raw_views import quote
+from pipeline.warehouse.raw_views import columns_in, quote
 from pipeline.warehouse.views import find_view, load_statements
 
 UNITS_AT_ONCE = 2048
@@ -54,7 +60,7 @@ UNITS_AT_ONCE = 2048
 _ROWS_PER_GROUP = 1 << 15
 """One neuron's rows are found among so many."""
 
-_FORM = 1
+_FORM = 2
 """Of what is kept of the parts: part of what names a merge's files."""
 
 
@@ -181,8 +187,10 @@ def _plan(
         if not all(_is_whole(m) and m["ordinal"] not in coverage.lost for m in alone):
             continue
         made = {merge["made_from"] for merge in merges}
-        parts = [file for file in coverage.files if file.get("made_from") in made]
-        parts += [file for manifest in alone for file in list_partials(manifest)]
+        earlier = [file for file in coverage.files if file.get("made_from") in made]
+        parts = keep_formats(earlier, record.get("format", 1) if record else 1)
+        for manifest in alone:
+            parts += keep_formats(list_partials(manifest), manifest.get("format", 1))
         taken = covered | {manifest["ordinal"] for manifest in alone}
         marks = [mark(manifests[n]) if n in taken else "" for n in inside]
         has_parts = all(merge["has_parts"] for merge in merges)
@@ -238,19 +246,20 @@ def _ask(
     for first in range(0, max(1, unit_count), UNITS_AT_ONCE):
         units = f"unit >= {first} and unit < {first + UNITS_AT_ONCE}"
         for table in (*PARTIALS, "merged_samples"):
-            paths = [quote(warehouse_uri(f["path"])) for f in parts if f["table"] == table]
-            columns = ", ".join(TABLES[table].column_names)
-            nothing = ", ".join(f"null::{c.duckdb} as {c.name}" for c in TABLES[table].columns)
+            files: dict[int, list[str]] = {}
+            for file in parts:
+                if file["table"] == table:
+                    paths = files.setdefault(file.get("format", FORMAT), [])
+                    paths.append(quote(warehouse_uri(file["path"])))
+            selects = [
+                f"select {columns_in(TABLES[table], written)} from "
+                f"read_parquet([{', '.join(paths)}], hive_partitioning = false) where {units}"
+                for written, paths in files.items()
+            ] or [f"select {columns_in(TABLES[table], 0)} where false"]
             connection.execute(
                 f"create or replace temp view raw_{table} as "
-                "select '' as dataset, '' as run_id, '' as layer, * from ("
-                + (
-                    f"select {columns} from read_parquet([{', '.join(paths)}], "
-                    f"hive_partitioning = false) where {units}"
-                    if paths
-                    else f"select {nothing} where false"
-                )
-                + ")"
+                "select '' as dataset, '' as run_id, '' as layer, * from "
+                f"({' union all by name '.join(selects)})"
             )
         yield connection.sql(query).to_arrow_table()
 
@@ -269,6 +278,7 @@ def _write(store: Store, table: str, rel: str, blocks: Iterator[pa.Table]) -> Fi
             column_encoding={"activation": "BYTE_STREAM_SPLIT"}
             if "activation" in schema.names
             else None,
+            compression_level={"activation": 5} if "activation" in schema.names else None,
             **PAGE_CHECKSUMS,
         ) as writer:
             for block in blocks:
@@ -295,7 +305,7 @@ def _commit(store: Store, folder: str, width: int, plan: _Plan, files: list[File
         if merge["made_from"] == plan.made_from
         or (merge["first"] in inside and merge["level"] <= plan.level)
     }
-    old_files = record["files"] if record else []
+    old_files = keep_formats(record["files"], record.get("format", 1)) if record else []
     retired: list[Retired] = record["retired"] if record else []
     retired = [one for one in retired if datetime.fromisoformat(one["retired_at"]) > now - KEEP]
     fresh = {file["path"] for file in files}

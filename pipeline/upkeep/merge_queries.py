@@ -47,7 +47,8 @@ heaps as (
         min(
             {{
                 'place': if(polarity = 'positive', 0 - activation, activation),
-                'example_id': example_id
+                'example_id': example_id,
+                'peak': peak
             }},
             {top_k}::bigint
         ) as best,
@@ -65,7 +66,7 @@ ranked as (
 
 select
     unit, {first} as shard_ordinal, polarity, example_rank, one.example_id,
-    if(polarity = 'positive', 0 - one.place, one.place) as activation,
+    if(polarity = 'positive', 0 - one.place, one.place) as activation, one.peak,
 from ranked
 order by unit, polarity desc, example_rank
 """
@@ -73,7 +74,7 @@ order by unit, polarity desc, example_rank
 SAMPLES = """
 select
     unit, {first} as shard_ordinal, bin, is_lowest, image_count as bin_example_count,
-    example_id, activation,
+    example_id, activation, peak,
 from ({samples})
 order by unit, bin, is_lowest, priority, example_id
 """

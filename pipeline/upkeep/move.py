@@ -23,7 +23,7 @@ from pipeline.tables.datasets import (
     shard_file,
     write_manifest,
 )
-from pipeline.tables.manifests import ShardManifest
+from pipeline.tables.manifests import ShardManifest, keep_formats
 from pipeline.tables.snapshots import write_snapshot
 
 SAMPLED_IMAGES = 3
@@ -99,7 +99,8 @@ def _move(store: Store, name: str, old: str, new: str, progress: ProgressCallbac
     for shard in todo:
         manifest = manifests[shard.ordinal]
         if manifest is not None and "url" in manifest:
-            write_manifest(store, folder, {**manifest, "url": shard.url})
+            files = keep_formats(manifest["files"], manifest.get("format", 1))
+            write_manifest(store, folder, {**manifest, "url": shard.url, "files": files})
     write_snapshot(store, folder)
     return Moved(name, len(todo))
 

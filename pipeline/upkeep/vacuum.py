@@ -14,7 +14,7 @@ from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.audit import files_of_record
 from pipeline.tables.datasets import dataset_folder, read_manifests
-from pipeline.tables.manifests import BuildRecord, ShardManifest
+from pipeline.tables.manifests import BuildRecord, ShardManifest, keep_formats
 from pipeline.tables.merged import (
     KEEP,
     find_coverage,
@@ -213,7 +213,8 @@ def _let_parts_go(store: Store, folder: str) -> None:
         else merge
         for merge in record["merges"]
     ]
-    changed: MergedRecord = {**record, "merges": merges}
+    files = keep_formats(record["files"], record.get("format", 1))
+    changed: MergedRecord = {**record, "merges": merges, "files": files}
     store.write_record(merged_path(folder), changed, with_copy=True)
 
 

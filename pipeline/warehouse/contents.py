@@ -80,6 +80,10 @@ class LayerRow(NamedTuple):
     module_kind: str
     unit_count: Small
     is_rectified: bool
+    grid_rows: Small | None
+    grid_columns: Small | None
+    token_count: Small | None
+    prefix_tokens: Small | None
     store: str
     presets: list[str]
     """Those that name it."""

@@ -273,6 +273,10 @@ def _add_run_rows(
             module_kind=layer["module_kind"],
             unit_count=layer["unit_count"],
             is_rectified=layer["is_rectified"],
+            grid_rows=grid[0] if (grid := layer.get("grid")) else None,
+            grid_columns=grid[1] if grid else None,
+            token_count=layer.get("token_count"),
+            prefix_tokens=layer.get("prefix_tokens"),
             store=layer["store"],
             presets=[name for name, layers in presets.items() if layer["layer"] in layers],
         )

@@ -151,7 +151,7 @@ def _scans(
             group = groups.setdefault((owner, written), [])
         group.append(file)
     for (owner, written), entries in groups.items():
-        columns = f"{_columns(table, written)}{extra}"
+        columns = ", ".join([*table.partitions, columns_in(table, written)]) + extra
         yield _Scan(owner, written, entries, columns, is_ranked)
 
 
@@ -219,12 +219,12 @@ _KINDS = {
 }
 
 
-def _columns(table: Table, written: int) -> str:
-    """The columns of a table in files of a format; null for those that came later."""
-    columns = [
+def columns_in(table: Table, written: int) -> str:
+    """What to select of a table's files of a format: null for the columns that came later; all of format 0."""
+    columns = (
         c.name if c.since <= written else f"null::{c.duckdb} as {c.name}" for c in table.columns
-    ]
-    return ", ".join([*table.partitions, *columns])
+    )
+    return ", ".join(columns)
 
 
 def empty_of(view: View) -> str:

@@ -19,9 +19,10 @@
 -- image_offset
 -- image_bytes   bigint   bytes  length of the image file
 -- source_url    varchar         where the image came from
+-- is_turned     boolean         EXIF turns it: upright, width and height change places
 -- duplicate_of, copy_kind, half
 select
     dataset, example_id, shard_ordinal, shard, shard_key, image_sha256, width_px,
-    height_px, mime_type, image_offset, image_bytes, source_url, duplicate_of,
-    copy_kind, half,
+    height_px, mime_type, image_offset, image_bytes, source_url, is_turned,
+    duplicate_of, copy_kind, half,
 from stg_examples;

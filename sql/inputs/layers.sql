@@ -6,8 +6,10 @@
 --
 -- column  type  unit  meaning
 -- dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
--- unit_count, is_rectified, store, is_cut, presets
+-- unit_count, is_rectified, grid_rows, grid_columns, token_count, prefix_tokens, store,
+-- is_cut, presets
 select
     dataset, run_id, model_id, layer, layer_path, point, pooling, tower, module_kind,
-    unit_count, is_rectified, store, is_cut, presets,
+    unit_count, is_rectified, grid_rows, grid_columns, token_count, prefix_tokens,
+    store, is_cut, presets,
 from stg_layers;

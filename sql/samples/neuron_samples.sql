@@ -1,7 +1,7 @@
 -- view:    neuron_samples
 -- grain:   one row per neuron and sampled example
 -- key:     dataset, run_id, layer, unit, example_id
--- reads:   stg_samples, stg_runs, neuron_stats, layer_axes, top_examples,
+-- reads:   stg_samples, stg_runs, stg_layers, neuron_stats, layer_axes, top_examples,
 --          settings
 -- purpose: Examples drawn at random from every bin of every neuron's activation.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030; Cohen & Kaplan 2007,
@@ -25,6 +25,7 @@
 -- sample_rank   bigint  rank 1..  order of the sample in its bin, by priority
 -- sampled_frac  double  0..1      share of the bin's images that is here, estimated; 1:
 --                                 all of them
+-- peak_row, peak_column, peak_token, seen_x_frac, seen_y_frac
 with
 
 neurons as (
@@ -112,12 +113,19 @@ candidates as (
     select
         dataset, run_id, layer, unit, example_id, activation, priority,
         'sample' as kept_by,
+        peak_row(peak, grid_columns, prefix_tokens) as peak_row,
+        peak_column(peak, grid_columns, prefix_tokens) as peak_column,
+        if(token_count is not null, peak, null) as peak_token,
+        seen_frac(peak_column, grid_columns) as seen_x_frac,
+        seen_frac(peak_row, grid_rows) as seen_y_frac,
     from stg_samples
+    left join stg_layers using (dataset, run_id, layer)
     union all
     select
         dataset, run_id, layer, unit, example_id, activation,
         sample_priority(example_id) as priority,
         polarity as kept_by,
+        peak_row, peak_column, peak_token, seen_x_frac, seen_y_frac,
     from top_examples
 ),
 
@@ -157,6 +165,7 @@ select
     case
         when wanted = 'sample' then coalesce(threshold / 4294967296, 1.0) else 1.0
     end as sampled_frac,
+    peak_row, peak_column, peak_token, seen_x_frac, seen_y_frac,
 from judged
 where
     kept_by = wanted

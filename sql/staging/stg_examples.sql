@@ -8,13 +8,14 @@
 -- dataset, example_id, shard_ordinal
 -- shard         varchar        name of the tar
 -- shard_key, image_sha256, width_px, height_px, mime_type, image_offset, image_bytes,
--- source_url
+-- source_url, is_turned
 -- duplicate_of  bigint   id    first example with the same image, or null
 -- copy_kind     varchar        identical, resized, grey, cropped; null if first
 -- half          varchar        screening or testing, by a hash of the first
 select
     dataset, example_id, shard_ordinal, shard, shard_key, image_sha256, width_px,
-    height_px, mime_type, image_offset, image_bytes, source_url, duplicate_of,
+    height_px, coalesce(is_turned, false) as is_turned, mime_type, image_offset,
+    image_bytes, source_url, duplicate_of,
     case
         when duplicate_of is not null then coalesce(copy_kind, 'identical')
     end as copy_kind,

@@ -15,7 +15,7 @@
 -- bin            smallint  index    sign and octave, as in shard_samples
 -- is_lowest
 -- image_count    bigint    count    images of the run in the stratum
--- example_id, activation
+-- example_id, activation, peak
 -- priority       ubigint   0..2^32  the example's (macro sample_priority)
 -- threshold      ubigint   0..2^32  below it the stratum lacks none; null: it is whole
 with
@@ -65,13 +65,13 @@ strata as (
 
 members as (
     select
-        dataset, run_id, layer, unit, bin, is_lowest, example_id, activation,
+        dataset, run_id, layer, unit, bin, is_lowest, example_id, activation, peak,
         sample_priority(example_id) as priority,
     from raw_shard_samples
     inner join shard_strata using (dataset, run_id, layer, unit, shard_ordinal, bin)
     union all by name
     select
-        dataset, run_id, layer, unit, bin, is_lowest, example_id, activation,
+        dataset, run_id, layer, unit, bin, is_lowest, example_id, activation, peak,
         sample_priority(example_id) as priority,
     from raw_merged_samples
 ),
@@ -100,7 +100,7 @@ kept as (
 
 select
     dataset, run_id, layer, unit, bin, is_lowest, image_count, example_id, activation,
-    priority,
+    peak, priority,
     case
         when count(*) over stratum < image_count then max(priority) over stratum
     end as threshold,

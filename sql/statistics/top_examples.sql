@@ -1,7 +1,7 @@
 -- view:    top_examples
 -- grain:   one row per neuron, polarity and rank
 -- key:     dataset, run_id, layer, unit, polarity, example_rank
--- reads:   raw_shard_top, stg_runs, neuron_stats
+-- reads:   raw_shard_top, stg_runs, stg_layers, neuron_stats
 -- purpose: The strongest and the most inhibiting examples of every neuron, best first.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030
 --
@@ -13,6 +13,10 @@
 -- which of them tells more of a layer. Text towers too leave out an image that an
 -- earlier example shows, whatever its text.
 --
+-- Where a layer pools by max, the place of the maximum is known, exactly: of equal
+-- ones the first in reading order. The view peaks has it in the original image too. Of
+-- other poolings, and of shards that an earlier version wrote, it is null.
+--
 -- column         type     unit      meaning
 -- dataset, model_id, run_id, layer, unit
 -- polarity       varchar            positive (most activating) or negative
@@ -20,6 +24,12 @@
 -- example_id, activation
 -- activation_sd  double   SD        standard deviations from zero
 -- activation_z   double   SD        standard deviations from the neuron's mean
+-- peak_row       integer  index 0..  row of the layer's grid where it is largest
+-- peak_column    integer  index 0..  column of it
+-- peak_token     integer  index 0..  which token, in a layer of tokens
+-- seen_x_frac    double   0..1      middle of that cell in the image as the model saw
+--                                   it, from the left; null for the class token
+-- seen_y_frac    double   0..1      from the top
 with
 
 heaps as (
@@ -31,7 +41,8 @@ heaps as (
         min(
             {
                 'place': if(polarity = 'positive', 0 - activation, activation),
-                'example_id': example_id
+                'example_id': example_id,
+                'peak': peak
             },
             top_k
         ) as best,
@@ -54,5 +65,11 @@ select
     if(polarity = 'positive', 0 - one['place'], one['place']) as activation,
     activation / nullif(sd, 0) as activation_sd,
     (activation - mean) / nullif(sd, 0) as activation_z,
+    peak_row(one['peak'], grid_columns, prefix_tokens) as peak_row,
+    peak_column(one['peak'], grid_columns, prefix_tokens) as peak_column,
+    if(token_count is not null, one['peak'], null) as peak_token,
+    seen_frac(peak_column, grid_columns) as seen_x_frac,
+    seen_frac(peak_row, grid_rows) as seen_y_frac,
 from ranked
-inner join neuron_stats using (dataset, run_id, layer, unit);
+inner join neuron_stats using (dataset, run_id, layer, unit)
+left join stg_layers using (dataset, run_id, layer);

@@ -13,7 +13,7 @@ from pipeline.base.budget_settings import BudgetQuestion
 from pipeline.base.errors import ConfigError
 from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer, LayerSpec
-from pipeline.extract.budget import reckon
+from pipeline.extract.budget import PLACES, reckon
 from pipeline.extract.kept import choose_kept
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.run import extract
@@ -49,7 +49,10 @@ def test_bytes_are_those_of_shards_that_are_written(
         pooled = {o.layer.name: torch.randn(1500, 48, generator=generator).half() for o in outputs}
         vectors = torch.nn.functional.normalize(torch.randn(1500, 24, generator=generator), dim=1)
         ids = torch.arange(1500) + shard.example_id(0)
-        writer.add(Results(ids, pooled, vectors.half(), torch.ones(1500, dtype=torch.bool)))
+        shape, finite = (1500, 48), torch.ones(1500, dtype=torch.bool)
+        places = torch.randint(0, PLACES, shape, generator=generator, dtype=torch.uint8)
+        peaks = {o.layer.name: places for o in outputs}
+        writer.add(Results(ids, pooled, vectors.half(), finite, peaks))
         for file in writer.finish():
             written[file["table"]] += file["bytes"]
     assert set(expected) == set(written)

@@ -64,8 +64,14 @@ def histogram(values: Array) -> Array:
     return count_bins(order_halves(torch.from_numpy(values))).numpy()
 
 
-def rows_of(top: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> list[Any]:
-    unit, example_id, activation = (column.tolist() for column in top)
+def place_peaks(unit: Array, example_id: Array) -> Array:
+    """Peaks of some activations, each told by whose it is."""
+    return (unit * 31 + example_id * 7) % 251
+
+
+def rows_of(top: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]) -> list[Any]:
+    unit, example_id, activation, peak = (column.tolist() for column in top)
+    assert peak == place_peaks(top[0].numpy(), top[1].numpy()).tolist()
     return list(zip(unit, example_id, activation, strict=True))
 
 
@@ -78,6 +84,8 @@ def octaves_of(values: Array) -> Array:
 
 def assert_samples(samples: Samples, values: Array, ids: Array, all_values: Array) -> None:
     """Equal to a full sort by priority of every bin of every neuron; values may be drawn."""
+    places = place_peaks(samples.unit.numpy(), samples.example_id.numpy())
+    assert samples.peak.tolist() == places.tolist()
     rows = []
     sd = all_values.astype(np.float64).std(1) if all_values.shape[1] else np.zeros(len(values))
     for unit, row in enumerate(values):
@@ -133,7 +141,8 @@ def sketch_numpy(
     values: Array, ids: Array, twice: Array, k: int, only_signed: bool, is_whole: bool = True
 ) -> Partials:
     arrays = (torch.tensor(array) for array in (values, ids, twice))
-    return sketch(*arrays, k, only_signed, is_whole)
+    peaks = place_peaks(np.arange(len(values))[:, None], ids).astype(np.uint8)
+    return sketch(*arrays, k, only_signed, is_whole, torch.from_numpy(peaks))
 
 
 def draw_ids(rng: np.random.Generator, count: int) -> Array:

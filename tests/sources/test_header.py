@@ -19,7 +19,15 @@ from pipeline.sources.header import read_header
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_headers(form: str) -> None:
     header = read_header(make_image(form=form, size=(30, 20)))
-    assert header == (30, 20, f"image/{form.lower()}")
+    assert header == (30, 20, f"image/{form.lower()}", False)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_that_lies_on_its_side_is_said_to(orientation: int) -> None:
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (30, 20)).save(file, "JPEG", exif=exif)
+    assert read_header(file.getvalue()) == (30, 20, "image/jpeg", orientation >= 5)
 
 
 def test_a_bomb_is_indexed_by_its_header_alone() -> None:
@@ -29,7 +37,7 @@ def test_a_bomb_is_indexed_by_its_header_alone() -> None:
 
     head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    assert read_header(png) == (20_000, 20_000, "image/png")
+    assert read_header(png) == (20_000, 20_000, "image/png", False)
 
 
 def test_headers_of_broken_images() -> None:

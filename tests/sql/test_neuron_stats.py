@@ -14,7 +14,6 @@ from moments import Moments, merged, moments_of
 from rounding import Near, near
 from sql_world import SqlWorld, empty_world
 
-from pipeline.base.storage import FORMAT
 from pipeline.extract.sketch import HISTOGRAM_BINS, MOMENTS, Partials, sketch
 from pipeline.tables.schema import TABLES
 
@@ -126,7 +125,7 @@ def test_a_shard_that_knows_no_central_moments_leaves_the_neuron_without():
     values = rng.normal(size=(2, 90)).astype(np.float16)
     world = open_partials(values, np.arange(90) % 3)
     ((before,),) = world.rows("select list(sd order by unit) from neuron_stats")
-    later = [column.name for column in TABLES["shard_stats"].columns if column.since == FORMAT]
+    later = [column.name for column in TABLES["shard_stats"].columns if column.since == 2]
     assert later == list(MOMENTS[8:])
     unknown = ", ".join(f"{name} = null" for name in later)
     harm = f"update raw_shard_stats set {unknown} where unit = 0 and shard_ordinal = 1"

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.storage import FORMAT
+from pipeline.base.storage import FORMAT, Store
 from pipeline.tables.columns import Column
+from pipeline.tables.manifests import keep_formats
 from pipeline.tables.schema import TABLES
+from pipeline.upkeep.merge import merge_run
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.raw_views import raw_view
 
@@ -41,21 +43,23 @@ def test_a_column_that_came_later_is_null_for_earlier_files_alone():
 
 
 def test_every_record_says_its_format(tmp_path):
-    from pipeline.base.storage import Store
-
     store = Store(tmp_path)
     store.write_record("a.json", {"x": 1})
     record = store.read_json("a.json")
     assert (record["format"], record["x"]) == (FORMAT, 1)
 
 
+def unpack(folder: Path, written: int) -> str:
+    name = f"warehouse-format-{written}.tar.gz"
+    with tarfile.open(Path(__file__).parents[1] / "data" / name) as tar:
+        tar.extractall(folder, filter="data")
+    return str(folder)
+
+
 @pytest.fixture(scope="module")
 def old_warehouse(tmp_path_factory) -> str:
     """Sixteen pictures and a broken one, through nano: made by version 0.1.0, before records had a format."""
-    folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(Path(__file__).parents[1] / "data" / "warehouse-format-1.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
-    return str(folder)
+    return unpack(tmp_path_factory.mktemp("old"), 1)
 
 
 def test_a_warehouse_of_the_first_format_answers_as_it_did(old_warehouse):
@@ -77,3 +81,37 @@ def test_a_warehouse_of_the_first_format_answers_as_it_did(old_warehouse):
         ).fetchall()[0]
     assert counts == (16, 16, 1, 3581, 5632, 3584)
     assert sums == pytest.approx((2222.1543382406235, 138.8756844624877), rel=1e-9)
+
+
+RUN = "dataset=old/run_id=8bf112d8418d"
+
+
+def test_a_warehouse_of_the_second_format_answers_as_it_did_merged_or_not(tmp_path):
+    """The same pictures, before peaks were kept: their places are null, in merges of today too."""
+    store = Store(unpack(tmp_path, 2))
+    query = """
+        select
+            (select count(*) from activations), (select count(*) from top_examples),
+            (select count(*) from neuron_samples), (select count(peak_row) from top_examples),
+            (select count(*) from examples where is_turned),
+            (select sum(activation::double) from activations),
+            (select sum(mean) from neuron_stats),
+            (select sum(activation::double * example_rank) from top_examples)
+    """
+    expected = (3581, 1763, 3584, 0, 0, 2222.1543382406235, 138.8756844624877)
+    expected += (2648.2290682792664,)
+    for is_merged in (False, True):
+        with connect(store.url) as connection:
+            (found,) = connection.execute(query).fetchall()
+        assert found == pytest.approx(expected, rel=1e-9)
+        if not is_merged:
+            assert merge_run(store, RUN, 2).merge_count == 1
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_a_record_that_is_written_again_leaves_its_files_their_format(written):
+    old = {"table": "shard_top", "path": "a.parquet", "format": 1}
+    plain = {"table": "shard_top", "path": "b.parquet"}
+    kept = keep_formats([old, plain], written)
+    assert [file["format"] for file in kept] == [1, written]
+    assert keep_formats([old, plain], FORMAT) == [old, plain]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from damaging import copy_of, flip
 
-from bench.data import synthesise_activations, synthetic_output, write_run
+from bench.data import synthesise_activations, synthesise_peaks, synthetic_output, write_run
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
@@ -238,7 +238,8 @@ def remake_without_stats(store: Store, ordinal: int) -> None:
     none = torch.zeros(0, dtype=torch.int64)
     writer = ShardWriter(store, FOLDER, shard, (output,), none, 100, 1 << 30)
     vectors, is_finite = torch.zeros(50, 8).half(), torch.ones(50, dtype=torch.bool)
-    writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite))
+    peaks = {output.layer.name: synthesise_peaks(ids, 4)}
+    writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite, peaks))
     manifest = read_manifest(store, FOLDER, ordinal)
     write_manifest(store, FOLDER, {**manifest, "files": writer.finish()})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.base.storage import FORMAT, Store
+from pipeline.base.storage import Store
 from pipeline.sources.copies.near import find_near
 from pipeline.tables.datasets import (
     dataset_folder,
@@ -18,7 +18,7 @@ from pipeline.tables.datasets import (
     shard_file,
     write_manifest,
 )
-from pipeline.tables.manifests import ShardManifest, make_entry
+from pipeline.tables.manifests import ShardManifest, keep_formats, make_entry
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.files import warehouse_uri
 
@@ -170,9 +170,7 @@ def _mark(con: Any, store: Store, folder: str, manifest: ShardManifest) -> int:
     rel = shard_file(folder, "duplicates", ordinal)
     entry = make_entry("duplicates", rel, table.num_rows, store.write_parquet(rel, table))
     others = [file for file in manifest["files"] if file["table"] != "duplicates"]
-    written = manifest.get("format", 1)
-    if written != FORMAT:  # the record gets a new one, its files do not
-        others = [{**file, "format": file.get("format", written)} for file in others]
+    others = keep_formats(others, manifest.get("format", 1))
     write_manifest(store, folder, {**manifest, "files": [*others, entry]})
     return int(table.num_rows)
 
