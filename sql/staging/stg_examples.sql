@@ -14,8 +14,9 @@
 -- half          varchar        screening or testing, by a hash of the first
 select
     dataset, example_id, shard_ordinal, shard, shard_key, image_sha256, width_px,
-    height_px, coalesce(is_turned, false) as is_turned, mime_type, image_offset,
-    image_bytes, source_url, duplicate_of,
+    height_px, mime_type, image_offset, image_bytes, source_url,
+    coalesce(is_turned, false) as is_turned,
+    duplicate_of,
     case
         when duplicate_of is not null then coalesce(copy_kind, 'identical')
     end as copy_kind,
