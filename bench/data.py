@@ -28,8 +28,10 @@ from pipeline.tables.datasets import (
     Dataset,
     Shard,
     dataset_folder,
-    shard_file,
     write_dataset,
+)
+from pipeline.tables.manifest_files import (
+    shard_file,
     write_manifest,
 )
 from pipeline.tables.manifests import FileEntry, make_entry

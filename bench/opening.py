@@ -13,7 +13,7 @@ from bench.data import make_warehouse
 from bench.timing import Report, Row
 from pipeline.base.checksums import seal
 from pipeline.base.storage import FORMAT, Store
-from pipeline.tables.snapshots import SNAPSHOT, write_snapshots
+from pipeline.tables.snapshots import drop_snapshots, list_folders, write_snapshots
 
 TARGETS = {10: "0.3", 1_000: "0.3", 11_500: "0.6"}
 """CPU seconds by the number of shards; WIT has 11,500 of 1,000 images."""
@@ -37,8 +37,8 @@ def report(quick: bool) -> Report:
             _multiply(place, count)
             write_snapshots(Store(place))
             whole = _open(place)
-            for file in place.rglob(SNAPSHOT):
-                file.unlink()
+            for one in list_folders(Store(place)):
+                drop_snapshots(Store(place), one)
             without = _open(place)
         yield Row(f"{count:,} shards", whole, "CPU s", target=TARGETS.get(count, ""))
         yield Row(f"{count:,} shards: without / with snapshots", without / whole, "x")

@@ -34,7 +34,12 @@ from pipeline.base.errors import ConfigError, ShardError
 from pipeline.base.job_settings import RunnerConfig
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
-from pipeline.tables.datasets import Shard, read_dataset, read_manifest, run_folder
+from pipeline.tables.datasets import (
+    Shard,
+    read_dataset,
+    run_folder,
+)
+from pipeline.tables.manifest_files import read_manifest
 from pipeline.tables.manifests import ShardManifest
 
 GPU_TAG = "gpu"

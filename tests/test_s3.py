@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from bucket import serve_bucket
+from many_records import FOLDERS, make_manifest, make_records
 from textures import write_textures
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.base.storage import Store
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
-from pipeline.tables.datasets import write_manifest
-from pipeline.tables.snapshots import Records, list_folders, write_snapshot
+from pipeline.tables.folder_records import Records
+from pipeline.tables.manifest_files import write_manifest
+from pipeline.tables.snapshots import list_folders, write_snapshot
 from pipeline.upkeep.build import build
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
+from pipeline.warehouse.inventory import take_inventory
 
 LAYERS = ("visual.layer3.0",)
 
@@ -59,13 +63,13 @@ def test_a_bucket_gives_what_a_folder_gives(bucket, tmp_path):
 
 
 def _ask_little(warehouse: str) -> None:
-    """Opening asks the bucket ten times at most, and once more for each shard that is newer."""
+    """Opening asks the bucket eight times at most, and once more for each shard that is newer."""
     with _counted() as asked, connect(warehouse) as connection:
         opening = len(asked)
         assert connection.execute("select shard_count from runs").fetchall() == [(2,)]
         assert len(asked) == opening, "what a run is, its records have said"
         (seen,) = connection.execute("select count(*) from activations").fetchall()
-    assert opening <= 10, asked
+    assert opening <= 8, asked
     assert not [name for name in asked if name == "HeadObject"], "every size is known"
     store = Store(warehouse)
     (folder,) = (folder for folder in list_folders(store) if "run_id=" in folder)
@@ -77,6 +81,36 @@ def _ask_little(warehouse: str) -> None:
     assert write_snapshot(store, folder)
     with _counted() as asked, connect(warehouse):
         assert len(asked) == opening
+
+
+@pytest.mark.slow
+def test_opening_asks_no_more_of_two_thousand_shards(bucket, tmp_path, tiny_warehouse):
+    """Nor of a copy of a folder that a bucket was given."""
+    import s3fs
+
+    (file,) = tiny_warehouse.glob("dataset=*/run_id=*/run.json")
+    store = make_records(tmp_path / "w", json.loads(file.read_bytes()), 2000)
+    for folder in FOLDERS:
+        write_snapshot(store, folder)
+    many = f"{bucket}/many"
+    files = [file for file in (tmp_path / "w").rglob("*") if file.is_file()]
+    # those of the index are as many, and not one is asked for
+    files = [file for file in files if file.parent != tmp_path / "w" / FOLDERS[0] / "manifests"]
+    s3fs.S3FileSystem(skip_instance_cache=True).put(
+        [str(file) for file in files],
+        [f"{many}/{file.relative_to(tmp_path / 'w').as_posix()}" for file in files],
+    )
+    with _counted() as asked:
+        inventory = take_inventory(Store(many))
+    assert len(inventory.run_shards) == len(inventory.shards) == 2000
+    assert sorted(asked) == ["GetObject"] * 2 + ["ListObjectsV2"] * 3, asked
+    for n in range(2000, 2003):
+        write_manifest(
+            Store(many), FOLDERS[1], make_manifest(FOLDERS[1], n - 2000, ("embeddings",))
+        )
+    with _counted() as asked:
+        assert len(take_inventory(Store(many)).run_shards) == 2000
+    assert len(asked) == 5 + 3, "those that are newer than the snapshot"
 
 
 @contextmanager

@@ -52,6 +52,12 @@ def seal(record: Mapping[str, object], is_compact: bool = False) -> bytes:
     return data[: data.rindex(_BLANK)] + hash_bytes(data).encode() + b'"\n}\n'
 
 
+def read_seal(data: bytes) -> str:
+    """The checksum that a record says of itself, whether it holds or not; empty if it says none."""
+    found = _SEAL.search(data, max(0, len(data) - 64))
+    return found[1].decode() if found else ""
+
+
 def find_seal_problem(data: bytes) -> str:
     """What a record's checksum says against its bytes; empty if it holds, or if an older one has none."""
     found = _SEAL.search(data)

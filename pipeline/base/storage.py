@@ -13,8 +13,8 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -196,10 +196,14 @@ class Store:
             record: What it says.
             with_copy: Write it to ``rel`` + `COPY` first: what nothing else could give back.
         """
-        data = seal({**record, "format": FORMAT, "needs": NEEDS})
+        data = self.seal_record(record)
         if with_copy:
             self.write_bytes(rel + COPY, data)
         self.write_bytes(rel, data)
+
+    def seal_record(self, record: Mapping[str, object]) -> bytes:
+        """The bytes that `write_record` writes."""
+        return seal({**record, "format": FORMAT, "needs": NEEDS})
 
     def write_bytes(self, rel: str, data: bytes) -> Written:
         """Write one file, atomically."""
@@ -255,6 +259,36 @@ class Store:
             Path(self.path(rel)).unlink(missing_ok=True)
         elif self.exists(rel):
             self.fs.rm_file(self.path(rel))
+
+    def delete_all(self, rels: Sequence[str]) -> None:
+        """Delete files that may be gone already; in a bucket by one request for each thousand."""
+        if self.is_local:
+            for rel in rels:
+                Path(self.path(rel)).unlink(missing_ok=True)
+        elif rels:
+            with system_faults_told(self.uri(rels[0])), suppress(FileNotFoundError):
+                self.fs.rm([self.path(rel) for rel in rels])
+
+    def touch(self, rel: str) -> None:
+        """Put an empty file in place; it need not outlast a loss of power.
+
+        Raises:
+            StorageError: The place cannot be written.
+        """
+        with storage_errors(self.uri(rel)):
+            if self.is_local:
+                place = Path(self.path(rel))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.touch()
+            else:
+                self.fs.pipe_file(self.path(rel), b"")
+
+    def place_of(self, rel: str) -> str:
+        """What tells a folder from a copy of it; empty where nothing does, and if it is not there."""
+        try:
+            return f"{os.stat(self.path(rel)).st_ino:x}" if self.is_local else ""  # noqa: PTH116
+        except OSError:
+            return ""
 
     def drop_empty_folders(self, *rels: str) -> None:
         """Remove folders below these, and themselves, that hold nothing; object stores have none."""

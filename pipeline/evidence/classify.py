@@ -25,7 +25,11 @@ from pipeline.base.settings import ClassifyConfig, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.zero_shot import check_prompts, embed_classes, logit_scale, score_classes
-from pipeline.tables.datasets import check_name, read_manifests, run_folder
+from pipeline.tables.datasets import (
+    check_name,
+    run_folder,
+)
+from pipeline.tables.manifest_files import read_manifests
 from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import (

@@ -33,6 +33,8 @@ from pipeline.tables.datasets import (
     Dataset,
     Shard,
     dataset_folder,
+)
+from pipeline.tables.manifest_files import (
     read_manifest,
     shard_file,
     write_manifest,

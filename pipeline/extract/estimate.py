@@ -23,7 +23,11 @@ from pipeline.extract.seat import worker_count
 from pipeline.extract.sizes import BY_EXAMPLE, CHOICES, Sizes, measure_sizes
 from pipeline.extract.stream import stream_batches
 from pipeline.extract.write import ShardWriter
-from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
+from pipeline.tables.datasets import (
+    dataset_folder,
+    read_dataset,
+)
+from pipeline.tables.manifest_files import read_manifest
 from pipeline.tables.manifests import ShardManifest
 
 SAMPLE_EXAMPLES = 512

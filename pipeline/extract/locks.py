@@ -10,7 +10,8 @@ from pipeline.base.locks import SAY_AFTER_S, Lock, idle_s, say_waiting, take_loc
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.extract.seat import Seat
-from pipeline.tables.datasets import Shard, shard_file
+from pipeline.tables.datasets import Shard
+from pipeline.tables.manifest_files import shard_file
 
 LOOK_EVERY_S = 0.2
 """Seconds between two looks at a lock that is waited for."""

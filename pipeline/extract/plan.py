@@ -14,10 +14,12 @@ from pipeline.base.storage import Store
 from pipeline.tables.datasets import (
     Shard,
     dataset_folder,
+    shard_url,
+)
+from pipeline.tables.manifest_files import (
     is_marked,
     read_manifest,
     shard_file,
-    shard_url,
 )
 from pipeline.warehouse.duck import open_duckdb
 

@@ -25,7 +25,12 @@ from pipeline.extract.account import Account
 from pipeline.extract.board import Board
 from pipeline.extract.child import Message, work
 from pipeline.extract.seat import Seat, choose_devices, core_count
-from pipeline.tables.datasets import Dataset, Shard, read_manifest, run_folder
+from pipeline.tables.datasets import (
+    Dataset,
+    Shard,
+    run_folder,
+)
+from pipeline.tables.manifest_files import read_manifest
 
 LOOK_EVERY_S = 1.0
 """Seconds between two looks at who says nothing."""

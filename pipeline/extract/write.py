@@ -30,7 +30,8 @@ from pipeline.extract.ranking import are_finite
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import Partials, merge, sketch
 from pipeline.tables.columns import EXAMPLE_ID_BITS
-from pipeline.tables.datasets import Shard, shard_file
+from pipeline.tables.datasets import Shard
+from pipeline.tables.manifest_files import shard_file
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 

@@ -33,8 +33,10 @@ from pipeline.tables.datasets import (
     Dataset,
     Shard,
     dataset_folder,
-    shard_file,
     shard_url,
+)
+from pipeline.tables.manifest_files import (
+    shard_file,
     write_manifest,
 )
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry

@@ -20,7 +20,11 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import FolderOptions, IngestConfig, IngestStep, WitOptions
 from pipeline.base.storage import Store
 from pipeline.sources.register import is_done
-from pipeline.tables.datasets import dataset_folder, read_dataset, read_manifest
+from pipeline.tables.datasets import (
+    dataset_folder,
+    read_dataset,
+)
+from pipeline.tables.manifest_files import read_manifest
 from pipeline.tables.manifests import ShardManifest
 from pipeline.tables.snapshots import write_snapshot
 

@@ -15,9 +15,9 @@ from pipeline.tables.datasets import (
     dataset_folder,
     is_registered,
     read_dataset,
-    read_manifest,
     write_dataset,
 )
+from pipeline.tables.manifest_files import read_manifest
 
 
 def open_dataset(store: Store, name: str, source: str, duplicates: str = "") -> Dataset:

@@ -23,10 +23,13 @@ from pipeline.tables.datasets import (
     Shard,
     dataset_folder,
     read_dataset,
+)
+from pipeline.tables.manifest_files import (
     read_manifest,
     shard_file,
 )
 from pipeline.tables.manifests import ShardManifest
+from pipeline.tables.news import delete_told
 from pipeline.tables.presence import mark_undone
 from pipeline.tables.record_list import read_good
 
@@ -90,7 +93,7 @@ def _repair_shard(
     shard, again = dataset.shards[ordinal], f"run the same command that made {dataset.name!r} again"
     is_ours = shard.url == shard_file(folder, "shards", ordinal, ".tar")
     if manifest is None:
-        store.delete(damages[0].record.path)
+        delete_told(store, damages[0].record.path)
         if is_ours:
             return (
                 f"shard {shard.name}: its place in its source is not known any more; {again}",

@@ -12,7 +12,15 @@ from dataclasses import replace
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import COPY, Store
 from pipeline.base.warn import warn_once
-from pipeline.tables.datasets import Shard, dataset_folder, list_ordinals, list_shards, shard_file
+from pipeline.tables.datasets import (
+    Shard,
+    dataset_folder,
+    list_shards,
+)
+from pipeline.tables.manifest_files import (
+    list_ordinals,
+    shard_file,
+)
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
 from pipeline.tables.record_list import read_good
 

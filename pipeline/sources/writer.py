@@ -28,7 +28,11 @@ from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.source_notes import SourceNotes, SourceNotice, SourceReject
 from pipeline.sources.stimulus import Stimulus
 from pipeline.sources.texts.source_text import SourceText, drop_repeats
-from pipeline.tables.datasets import Dataset, dataset_folder, shard_file
+from pipeline.tables.datasets import (
+    Dataset,
+    dataset_folder,
+)
+from pipeline.tables.manifest_files import shard_file
 from pipeline.tables.manifests import ShardManifest
 from pipeline.tables.presence import Presence, read_whole_manifest
 

@@ -20,8 +20,8 @@ from pipeline.tables.datasets import (
     check_file_folder,
     check_folder,
     check_run_folder,
-    shard_file,
 )
+from pipeline.tables.manifest_files import shard_file
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardEntry, ShardManifest
 from pipeline.tables.merged import find_coverage, own_files
 from pipeline.tables.presence import Presence, list_files

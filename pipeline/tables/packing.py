@@ -49,6 +49,8 @@ class Known(NamedTuple):
 
     stamp: str
     value: Any
+    content: str = ""
+    """What a bucket says of a file of these bytes, where that is known."""
 
 
 def pack_record(value: Mapping[str, Any]) -> PackedRecord:

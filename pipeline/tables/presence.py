@@ -6,7 +6,12 @@ from collections.abc import Iterable
 
 from pipeline.base.locks import hold_lock
 from pipeline.base.storage import Store
-from pipeline.tables.datasets import read_manifest, read_manifests, shard_file, write_manifest
+from pipeline.tables.manifest_files import (
+    read_manifest,
+    read_manifests,
+    shard_file,
+    write_manifest,
+)
 from pipeline.tables.manifests import FileEntry, ShardManifest, keep_formats
 from pipeline.tables.merged import (
     MERGED_LOCK,

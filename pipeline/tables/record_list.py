@@ -10,7 +10,10 @@ from typing import cast
 from pipeline.base.checksums import find_seal_problem, hash_bytes
 from pipeline.base.errors import NewerFormatError, WarehouseError
 from pipeline.base.storage import COPY, Store
-from pipeline.tables.datasets import list_ordinals, shard_file
+from pipeline.tables.manifest_files import (
+    list_ordinals,
+    shard_file,
+)
 from pipeline.tables.manifests import BuildRecord, DatasetRecord, ShardManifest
 from pipeline.tables.records import Shape, check_shape
 from pipeline.tables.runs import (

@@ -14,7 +14,7 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
 from pipeline.tables.audit import Audit, audit_warehouse, find_cure
 from pipeline.tables.datasets import dataset_folder, read_dataset
-from pipeline.tables.snapshots import SNAPSHOT, find_snapshot_problem
+from pipeline.tables.snapshots import find_snapshot_problem
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.headers import View
 from pipeline.warehouse.left_out import list_left_out
@@ -137,7 +137,7 @@ def check_snapshots(store: Store, audit: Audit) -> CheckResult:
             folders.setdefault(record.folder, {})[name] = value
     wrong = {folder: find_snapshot_problem(store, folder, said) for folder, said in folders.items()}
     rows = tuple(
-        (f"{folder}/{SNAPSHOT}", problem, "neurons repair")
+        (f"{folder}/{problem.split(' ')[0]}", problem.partition(" ")[2], "neurons repair")
         for folder, problem in wrong.items()
         if problem
     )

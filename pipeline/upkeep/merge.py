@@ -25,6 +25,7 @@ from pipeline.base.locks import Lock, hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import FORMAT, PAGE_CHECKSUMS, Store, partition
+from pipeline.tables.folder_records import Records
 from pipeline.tables.manifests import (
     FileEntry,
     ShardManifest,
@@ -47,7 +48,7 @@ from pipeline.tables.merged import (
 )
 from pipeline.tables.runs import Merge, MergedRecord, Retired, RunRecord, read_run
 from pipeline.tables.schema import TABLES
-from pipeline.tables.snapshots import Records, write_snapshot
+from pipeline.tables.snapshots import write_snapshot
 from pipeline.upkeep import merge_queries as queries
 from pipeline.warehouse.duck import open_duckdb
 from pipeline.warehouse.files import warehouse_uri

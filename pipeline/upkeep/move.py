@@ -18,8 +18,10 @@ from pipeline.tables.datasets import (
     full_url,
     list_datasets,
     read_dataset,
-    read_manifest,
     register,
+)
+from pipeline.tables.manifest_files import (
+    read_manifest,
     shard_file,
     write_manifest,
 )

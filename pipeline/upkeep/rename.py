@@ -23,8 +23,10 @@ from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.settings import digest
 from pipeline.base.storage import COPY, Store, partition, sync_folder
 from pipeline.tables.datasets import check_name, dataset_folder, list_datasets
+from pipeline.tables.news import is_news
 from pipeline.tables.records import Sealed, read_record
-from pipeline.tables.snapshots import SNAPSHOT, list_folders, write_snapshot
+from pipeline.tables.snapshot_files import is_snapshot
+from pipeline.tables.snapshots import list_folders, write_snapshot
 from pipeline.upkeep.delete import DELETED, all_locked, find_target
 
 RENAMING = "renaming-"
@@ -176,7 +178,8 @@ def _put_in_place(store: Store, names: _Names) -> None:
 
 def _is_kept(rel: str) -> bool:
     name = rel.rsplit("/", 1)[-1]
-    return not (name in (SNAPSHOT, MARK) or name.endswith(".lock") or HALF_WRITTEN.match(rel))
+    is_cache = is_snapshot(name) or is_news(name)
+    return not (is_cache or name == MARK or name.endswith(".lock") or HALF_WRITTEN.match(rel))
 
 
 def _build(store: Store, names: _Names, tree: str) -> None:

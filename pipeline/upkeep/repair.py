@@ -19,15 +19,19 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import Damage, audit_warehouse
-from pipeline.tables.datasets import read_manifest, shard_file
+from pipeline.tables.manifest_files import (
+    read_manifest,
+    shard_file,
+)
 from pipeline.tables.manifests import BuildRecord, ShardManifest
 from pipeline.tables.merged import MERGED_LOCK
+from pipeline.tables.news import delete_told, write_told
 from pipeline.tables.presence import drop_void_merges, forget_merges, mark_undone
 from pipeline.tables.record_list import KINDS, Record, read_good
 from pipeline.tables.records import UPDATE
 from pipeline.tables.runs import MergedRecord, RunRecord, has_run, read_run, run_path
 from pipeline.tables.snapshots import (
-    SNAPSHOT,
+    drop_snapshots,
     find_snapshot_problem,
     list_folders,
     write_snapshot,
@@ -94,10 +98,10 @@ def _drop_wrong_snapshots(work: Repair, dataset: str | None) -> None:
         if dataset not in (None, folder.split("/")[0].removeprefix("dataset=")):
             continue
         if problem := find_snapshot_problem(store, folder):
-            store.delete(f"{folder}/{SNAPSHOT}")
+            drop_snapshots(store, folder)
             write_snapshot(store, folder)
             work.summary.damage_count += 1
-            work.summary.done.append(f"{folder}/{SNAPSHOT}, which {problem}: made again")
+            work.summary.done.append(f"{folder}/{problem.replace(' ', ', which ', 1)}: made again")
 
 
 def _find_damages(work: Repair, dataset: str | None) -> list[Damage]:
@@ -126,7 +130,7 @@ def _restore_copy(work: Repair, damage: Damage) -> bool:
         return False
     with store.open(source) as file:
         data = file.read()
-    store.write_bytes(damage.path, data)
+    write_told(store, damage.path, data)
     work.summary.done.append(f"{damage.path}: written again from {source}")
     return True
 
@@ -163,7 +167,7 @@ def _repair_run(work: Repair, folder: str, damages: list[Damage]) -> None:
         ordinal = int(path.rsplit("/", 1)[-1].removesuffix(".json"))
         with hold_lock(store, shard_file(folder, "locks", ordinal, ".lock")):
             if read_good(store, path, ShardManifest)[0] is None:
-                store.delete(path)
+                delete_told(store, path)
                 continue
             manifest = read_manifest(store, folder, ordinal)
             if manifest is not None and manifest["status"] == "done":

@@ -13,7 +13,8 @@ from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.audit import files_of_record
-from pipeline.tables.datasets import dataset_folder, read_manifests
+from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.manifest_files import read_manifests
 from pipeline.tables.manifests import BuildRecord, ShardManifest, keep_formats
 from pipeline.tables.merged import (
     KEEP,

@@ -65,7 +65,7 @@ def _connect(
     connection = open_files(inventory)
     built = read_build(store)
     settings = settings or (built.settings if built else LabelSettings())
-    marts = find_marts(inventory, settings, built)
+    marts = find_marts(inventory, settings, built, look=store.is_local)
     add_views(connection, inventory, settings, marts if use_marts else marts.derived())
     if use_marts and (stale := marts.stale):
         reason = explain_staleness(inventory, settings, built, stale)

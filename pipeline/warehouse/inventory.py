@@ -17,9 +17,12 @@ from pipeline.tables.datasets import (
     check_file_folder,
     check_run_folder,
     check_shard,
-    is_marked,
     lost_list,
     make_dataset,
+)
+from pipeline.tables.folder_records import Records
+from pipeline.tables.manifest_files import (
+    is_marked,
     shard_file,
 )
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
@@ -36,7 +39,6 @@ from pipeline.tables.runs import (
     list_levels,
     run_path,
 )
-from pipeline.tables.snapshots import Records
 from pipeline.warehouse.contents import (
     ClassSetRow,
     Inventory,

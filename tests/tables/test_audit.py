@@ -17,7 +17,7 @@ from pipeline.base.errors import StorageError
 from pipeline.base.storage import Store
 from pipeline.tables.audit import MEMORY, audit_warehouse
 from pipeline.tables.presence import Presence
-from pipeline.tables.snapshots import SNAPSHOT
+from pipeline.tables.snapshot_files import is_snapshot
 from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 
@@ -25,7 +25,7 @@ from pipeline.warehouse.connect import connect
 def audited(place: Path) -> list[Path]:
     """Files that an audit vouches for: all but caches, locks and what another program may change."""
     files = (file for file in place.rglob("*") if file.suffix in (".parquet", ".json", ".copy"))
-    return sorted(file for file in files if file.name not in (MEMORY, SNAPSHOT))
+    return sorted(file for file in files if file.name != MEMORY and not is_snapshot(file.name))
 
 
 def kind_of(place: Path, file: Path) -> str:

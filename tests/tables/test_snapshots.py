@@ -15,74 +15,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from many_records import FOLDERS, make_manifest, make_records, write_quickly
 
 from pipeline.base.checksums import seal
 from pipeline.base.storage import Store
-from pipeline.tables import packing, snapshots
-from pipeline.tables.datasets import run_folder, write_manifest
-from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
-from pipeline.tables.snapshots import SNAPSHOT, Records, find_snapshot_problem, write_snapshot
+from pipeline.tables import folder_records, packing, snapshots
+from pipeline.tables.datasets import run_folder
+from pipeline.tables.folder_records import Records
+from pipeline.tables.manifest_files import write_manifest
+from pipeline.tables.snapshots import find_snapshot_problem, write_snapshot
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.repair import repair
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.inventory import take_inventory
 
-FOLDERS = ("dataset=d", "dataset=d/run_id=r")
-
-
-def make_entry(folder: str, table: str, ordinal: int, layer: str = "") -> FileEntry:
-    inner = f"layer={layer}/" if layer else ""
-    return {
-        "table": table,
-        "path": f"{folder}/{table}/{inner}{ordinal:05d}.parquet",
-        "layer": layer or None,
-        "row_count": ordinal * 3,
-        "bytes": 1000 + ordinal,
-        "checksum": f"xxh3:{ordinal:016x}",
-    }
-
-
-def make_manifest(folder: str, ordinal: int, tables: tuple[str, ...], **more: Any) -> ShardManifest:
-    manifest: ShardManifest = {
-        "ordinal": ordinal,
-        "shard": f"{ordinal:05d}",
-        "size_bytes": 10,
-        "status": "done",
-        "error": None,
-        "read_count": 5,
-        "written_count": 5,
-        "rejected_count": 0,
-        "reject_reasons": {},
-        "files": [make_entry(folder, table, ordinal) for table in tables],
-        "seconds": {"read": ordinal / 7, "wall": 1.0},
-        "written_at": "2026-11-26T11:47:08+00:00",
-    }
-    return {**manifest, **more}  # type: ignore[typeddict-item]  # any field may be given
-
-
-def make_records(place: Path, run: dict[str, Any], count: int) -> Store:
-    """A warehouse of records alone: a dataset of ``count`` shards and a run, whose record is given."""
-    store = Store(place)
-    shards = [
-        {"ordinal": n, "name": f"{n:05d}", "url": f"t/{n:05d}.tar", "size_bytes": 10}
-        for n in range(count)
-    ]
-    record: DatasetRecord = {"dataset": "d", "source": "webdataset", "shards": shards}  # type: ignore[typeddict-item]  # fields of today are left out
-    store.write_record("dataset=d/dataset.json", record)
-    store.write_record("dataset=d/run_id=r/run.json", {**run, "run_id": "r"})
-    for n in range(count):
-        index = ("examples", "texts", "rejects", "duplicates")
-        write_quickly(place, FOLDERS[0], make_manifest(FOLDERS[0], n, index))
-        partials = ("embeddings", "shard_stats")
-        write_quickly(place, FOLDERS[1], make_manifest(FOLDERS[1], n, partials))
-    return store
-
-
-def write_quickly(place: Path, folder: str, manifest: ShardManifest) -> None:
-    """As `write_manifest`, but it would not outlast a loss of power."""
-    file = place / folder / "manifests" / f"{manifest['ordinal']:05d}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(seal({**manifest, "format": 2}))
+SNAPSHOTS = "snapshot-*.json"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +64,7 @@ def read_all(place: Path) -> dict[str, dict[str, Any]]:
 
 def test_what_it_holds_is_what_the_records_say(place: Path, monkeypatch) -> None:
     truth, before = read_all(place), seen(place)
-    monkeypatch.setattr(snapshots, "read_record", lambda *_: pytest.fail("a record was read"))
+    monkeypatch.setattr(folder_records, "read_record", lambda *_: pytest.fail("a record was read"))
     store = Store(place)
     for folder, records in truth.items():
         assert {name: one.value for name, one in Records(store, folder).all()} == records
@@ -146,7 +93,7 @@ def rewrite(file: Path, **fields: object) -> None:
 @pytest.mark.parametrize("way", DAMAGE)
 def test_one_that_is_not_whole_is_not_used(place: Path, way: str) -> None:
     before = seen(place)
-    for file in place.rglob(SNAPSHOT):
+    for file in place.rglob(SNAPSHOTS):
         DAMAGE[way](file)
     assert seen(place) == before
 
@@ -178,7 +125,7 @@ def test_a_copy_of_a_warehouse_answers_the_same(place: Path, tmp_path: Path) -> 
 def test_check_compares_and_repair_mends(place: Path) -> None:
     """One that says another thing, with stamps that hold and a checksum of its own."""
     assert run_violations(check(place)) == 0
-    (file,) = place.glob(f"dataset=*/run_id=*/{SNAPSHOT}")
+    (file,) = place.glob(f"dataset=*/run_id=*/{SNAPSHOTS}")
     value = json.loads(file.read_bytes())
     value["manifests"][0]["manifests"]["same"]["written_count"] = 7
     value["manifests"][0]["manifests"]["each"].pop("written_count", None)
@@ -187,9 +134,10 @@ def test_check_compares_and_repair_mends(place: Path) -> None:
     assert "does not say what manifests/" in find_snapshot_problem(store, folder)
     (wrong,) = (result for result in check(place) if result.name == "check_snapshots")
     assert wrong.violation_count == 1 and "neurons repair" in wrong.rows[0]
-    assert any(SNAPSHOT in line for line in repair(place).done)
+    assert any("snapshot-" in line for line in repair(place).done)
     assert run_violations(check(place)) == 0
     assert repair(place).damage_count == 0
+    (file,) = place.glob(f"dataset=*/run_id=*/{SNAPSHOTS}")
     whole = file.read_bytes()
     for at in (9, len(whole) // 2, len(whole) - 9):
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
@@ -198,13 +146,13 @@ def test_check_compares_and_repair_mends(place: Path) -> None:
 
 def test_where_it_cannot_be_written_nothing_is_lost(place: Path, monkeypatch) -> None:
     before = seen(place)
-    for file in place.rglob(SNAPSHOT):
+    for file in place.rglob(SNAPSHOTS):
         file.unlink()
-        file.with_name(f"{SNAPSHOT}.tmp-00000000").mkdir()
+        file.with_name(f"{file.name}.tmp-00000000").mkdir()
     monkeypatch.setattr(snapshots.Store, "write_with", _refuse)
     snapshots.write_snapshots(Store(place))
     assert seen(place) == before
-    assert not list(place.rglob(SNAPSHOT))
+    assert not list(place.rglob(SNAPSHOTS))
 
 
 def _refuse(*_: object) -> None:
@@ -273,7 +221,8 @@ def test_opening_two_thousand_shards_reads_a_bounded_number_of_files(
     store = Store(two_thousand)
     inventory = take_inventory(store)
     assert len(inventory.run_shards) == len(inventory.shards) == 2000
-    assert sorted(read) == sorted(f"{folder}/{SNAPSHOT}" for folder in FOLDERS)
+    assert [rel.rpartition("/")[0] for rel in read] == [*FOLDERS]
+    assert all("/snapshot-" in rel for rel in read)
     for n in range(2000, 2003):
         write_quickly(
             two_thousand, FOLDERS[1], make_manifest(FOLDERS[1], n - 2000, ("embeddings",))
@@ -307,7 +256,7 @@ def test_a_kill_while_it_is_written_changes_no_answer(place: Path) -> None:
     """At every sync, rename and listing in turn."""
     before = seen(place)
     for stop in range(1, 40):
-        for file in place.rglob(SNAPSHOT):
+        for file in place.rglob(SNAPSHOTS):
             file.unlink()
         done = subprocess.run([sys.executable, "-c", KILLED, str(stop), str(place)], check=False)
         assert seen(place) == before

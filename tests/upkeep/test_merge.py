@@ -17,7 +17,10 @@ from bench.data import synthesise_activations, synthesise_peaks, synthetic_outpu
 from pipeline.base.errors import WarehouseError
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
-from pipeline.tables.datasets import read_manifest, write_manifest
+from pipeline.tables.manifest_files import (
+    read_manifest,
+    write_manifest,
+)
 from pipeline.tables.manifests import make_entry
 from pipeline.tables.merged import PARTIALS, merged_path, read_merged
 from pipeline.tables.presence import drop_void_merges, mark_undone

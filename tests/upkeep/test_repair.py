@@ -15,8 +15,8 @@ from probing import base_image
 
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
+from pipeline.tables.folder_records import Records
 from pipeline.tables.merged import find_coverage, read_merged
-from pipeline.tables.snapshots import Records
 from pipeline.upkeep import vacuum as vacuum_module
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact

@@ -283,13 +283,13 @@ def test_a_machine_in_the_way_leaves_nothing_out(
 ) -> None:
     """A lost connection says nothing of the data: no answer is better than one without half of it."""
 
-    def fail(self: Store, rel: str) -> object:
+    def fail(self: Store, rel: str) -> bytes:
         if "dataset=b" in rel:
             raise StorageError("The connection is lost.", "Try again.")
         return read(self, rel)
 
-    read = Store.read_json
-    monkeypatch.setattr(Store, "read_json", fail)
+    read = Store.read_bytes
+    monkeypatch.setattr(Store, "read_bytes", fail)
     with pytest.raises(StorageError, match="connection"):
         take_inventory(Store(place))
 

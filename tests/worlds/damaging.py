@@ -56,7 +56,10 @@ def double_activations(place: Path, ordinal: int) -> float:
     import pyarrow.parquet as pq
 
     from pipeline.base.storage import Store
-    from pipeline.tables.datasets import read_manifest, write_manifest
+    from pipeline.tables.manifest_files import (
+        read_manifest,
+        write_manifest,
+    )
     from pipeline.tables.manifests import make_entry
 
     store, (run,) = Store(place), place.glob("dataset=*/run_id=*")

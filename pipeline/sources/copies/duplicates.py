@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.base.storage import Store
 from pipeline.sources.copies.near import find_near
-from pipeline.tables.datasets import (
-    dataset_folder,
+from pipeline.tables.datasets import dataset_folder
+from pipeline.tables.manifest_files import (
     is_marked,
     read_manifest,
     shard_file,
