@@ -8,7 +8,7 @@ there names and sizes are compared as well, and times if the copy has kept them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -43,14 +43,14 @@ _AT_ONCE = 16
 _TRIES = 3
 """Listings until one names a snapshot that is still there when it is read."""
 
-_SHAPES: dict[str, Any] = {
+_SHAPES: Mapping[str, Any] = {
     "dataset.json": DatasetRecord,
     "run.json": RunRecord,
     "compact.json": CompactRecord,
     "merged.json": MergedRecord,
     "similarity.json": SimilarityRecord,
 }
-_SHAPES_BELOW: dict[str, Any] = {
+_SHAPES_BELOW: Mapping[str, Any] = {
     "class_sets": ClassSetRecord,
     "human_labels": HumanLabelsRecord,
 }
