@@ -138,20 +138,22 @@ def _exponent(small: float, large: float) -> float:
 
 
 class _Stopwatch:
-    """CPU seconds by mart."""
+    """CPU seconds by mart, and by what is done before them."""
 
     def __init__(self) -> None:
         self.marts: dict[str, float] = defaultdict(float)
-        self.at = _cpu()
+        self.at, self.phase = _cpu(), ""
 
     def start(self, what: str, total: int | None) -> None:
-        """Do nothing."""
+        """A phase begins."""
+        self.phase = what.partition(",")[0]
 
     def advance(self, count: int, note: str = "") -> None:
-        """A mart is written; its note is ``PART: MART: N rows``."""
+        """Something is done; the note of a mart is ``PART: MART: N rows``."""
         if count and note:
             now = _cpu()
-            self.marts[note.split(": ")[1]] += now - self.at
+            name = note.split(": ")[1] if self.phase == "build" else self.phase
+            self.marts[name] += now - self.at
             self.at = now
 
     def finish(self) -> None:

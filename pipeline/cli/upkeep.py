@@ -51,13 +51,15 @@ def build(
 ) -> None:
     """Write statistics, top images and labels, if need be.
 
-    Where a run has many shards, their statistics are merged first; where a thousand of them are in no sorted
-    level, they are sorted, as neurons compact does.
+    Where a run has many shards, their statistics are merged first; where a thousand of them and more hold few
+    activations each, they are sorted, as neurons compact does. Of what had been built before, and has more
+    shards now, it says which marts grew by these, which had to be made whole and why, and how long each took.
 
     Without --config and --set the settings are those of the last build.
     """
     from pipeline.base.job_file import change_labels, load_labels
     from pipeline.upkeep.build import build as run_build
+    from pipeline.upkeep.told import tell_growth
     from pipeline.warehouse.last_build import last_settings
 
     labels, place = load_labels(config) if config else (None, None)
@@ -71,6 +73,8 @@ def build(
         say(line)
     for name, count in done.row_counts.items():
         say(f"{name}: {count} rows")
+    for line in tell_growth(done):
+        say(line)
     say("nothing had changed" if done.was_current else "built")
 
 

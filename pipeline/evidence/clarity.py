@@ -17,7 +17,6 @@ import pyarrow as pa
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
-from sklearn.metrics import silhouette_samples
 
 from pipeline.base.progress import ProgressCallback
 from pipeline.evidence.matrix import (
@@ -107,7 +106,7 @@ def split_examples(
         sizes = np.bincount(groups)[1:]
         if len(sizes) < 2 or sizes.min() < MIN_GROUP_SIZE:
             continue
-        found = silhouette_samples(distances, groups, metric="precomputed")
+        found = silhouettes(distances, groups)
         if np.isnan(best[0]) or found.mean() > best.mean():
             best, best_groups = found, groups
     if not best.mean() > MIN_SILHOUETTE:
@@ -118,6 +117,22 @@ def split_examples(
     ranks = np.empty(len(first), np.int32)
     ranks[np.lexsort((first, -sizes))] = np.arange(1, len(first) + 1)
     return ranks[places], best
+
+
+def silhouettes(distances: Floats, groups: np.ndarray[Any, np.dtype[np.int32]]) -> Floats:
+    """How well each example lies in its group (Rousseeuw 1987): -1..1; 0 where all distances are 0.
+
+    Args:
+        distances: ``[K, K]``, the diagonal 0.
+        groups: ``[K]``, numbered from 1, of two examples or more each.
+    """
+    member = groups[:, None] == np.arange(1, groups.max() + 1)
+    sizes, sums = member.sum(axis=0), distances @ member
+    inside = sums[member] / (sizes[groups - 1] - 1)
+    outside = np.where(member, np.inf, sums / sizes).min(axis=1)
+    largest = np.maximum(inside, outside)
+    found: Floats = (outside - inside) / np.where(largest > 0, largest, 1)
+    return found
 
 
 def iter_top_examples(

@@ -7,25 +7,23 @@ that was killed, or `build_part` in another process.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import duckdb
-import pyarrow.parquet as pq
 
 from pipeline.base.faults import faults_told
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
-from pipeline.base.storage import PAGE_CHECKSUMS, Store
+from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.tables.computed import DERIVED, FASTER
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
+from pipeline.upkeep.marts import Made, find_before, write_mart
 from pipeline.upkeep.script import write_views_script
 from pipeline.upkeep.settle import settle
 from pipeline.warehouse.connect import open_views, take_whole_inventory
@@ -33,10 +31,8 @@ from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.fresh import Marts, find_marts
 from pipeline.warehouse.inventory import take_inventory
 from pipeline.warehouse.last_build import RECORD, Build, read_build
-from pipeline.warehouse.live import use_mart
 from pipeline.warehouse.parts import LEXICON, MART, Fingerprints, Part, list_parts
-from pipeline.warehouse.raw_views import quote
-from pipeline.warehouse.views import MATERIALISED, TITLE, find_view, write_dictionary
+from pipeline.warehouse.views import MATERIALISED, TITLE, write_dictionary
 
 DICTIONARY = "README.md"
 """What every view and column means, in the warehouse itself."""
@@ -54,6 +50,10 @@ class BuildSummary:
     """Parts of which something was made, as `Part.told` names them."""
     settled: tuple[str, ...] = ()
     """What was merged and sorted first, in words; see `settle`."""
+    made: tuple[Made, ...] = ()
+    """Marts that were made, in order."""
+    grown: frozenset[Part] = frozenset()
+    """Of these parts, those that an earlier build had made, and that have other shards now."""
 
 
 def build(
@@ -117,7 +117,10 @@ def _build(
     inventory, last = take_whole_inventory(store), read_build(store)
     settings = settings or (last.settings if last else LabelSettings())
     work = _Work(store, inventory, settings, last, progress)
-    stale = work.marts.stale
+    stale, were = work.marts.stale, work.last.runs
+    grown = [
+        part for part in stale if were.get(part.told, "") not in ("", work.names.data_of(part))
+    ]
     lexicon = work.write_lexicon()
     progress.start("build", sum(len(part.marts) for part in stale))
     try:
@@ -133,7 +136,13 @@ def _build(
     for file in work.files.values():
         if file["table"] != LEXICON:
             rows[file["table"]] += file["row_count"]
-    return BuildSummary(dict(rows), not stale, tuple(part.told for part in stale))
+    return BuildSummary(
+        row_counts=dict(rows),
+        was_current=not stale,
+        built=tuple(part.told for part in stale),
+        made=tuple(work.made),
+        grown=frozenset(grown),
+    )
 
 
 class _Work:
@@ -156,6 +165,7 @@ class _Work:
         fresh = {path for found in self.marts.files.values() for path in found.values()}
         self.files = {path: file for path, file in self.last.files.items() if path in fresh}
         """All that is fresh, by path."""
+        self.made: list[Made] = []
 
     def make(self, part: Part) -> None:
         """Make the marts that a part lacks."""
@@ -173,8 +183,11 @@ class _Work:
             marts = Marts({one: self.marts.files.get(one, {}) for one in list_parts(inventory)})
             with faults_told(self.store.url), open_views(inventory, self.settings, marts) as views:
                 for name in lacking:
-                    rel = self.names.path(part, name)
-                    file = _materialise(views, self.store, part, name, rel, self.progress)
+                    began = time.monotonic()
+                    before = find_before(self.names, part, name, [*self.last.files.values()])
+                    file = write_mart(views, self.names, part, name, before, self.progress)
+                    added = len(before.added) if before else None
+                    self.made.append(Made(part, name, time.monotonic() - began, added))
                     self._take(part, file)
                     note = f"{part.told}: {name}: {file['row_count']} rows"
                     self.progress.advance(1, note)
@@ -257,48 +270,3 @@ def _write_if_new(store: Store, name: str, text: str) -> None:
             if file.read() == data:
                 return
     store.write_bytes(name, data)
-
-
-def _materialise(
-    connection: duckdb.DuckDBPyConnection,
-    store: Store,
-    part: Part,
-    name: str,
-    rel: str,
-    progress: ProgressCallback,
-) -> FileEntry:
-    """Write a mart, and answer from it from now on.
-
-    Args:
-        connection: With every view, over the data of the part alone.
-        store: The warehouse.
-        part: Of what.
-        name: Of the mart.
-        rel: Where.
-        progress: For what is computed.
-    """
-
-    def copy(path: str) -> None:
-        view = find_view(name)
-        order = f" order by {', '.join(view.key)}" if view.key else ""
-        connection.execute(
-            f"copy (from {name}{order}) to {quote(path)} (format parquet, compression zstd)"
-        )
-
-    def compute(path: str) -> None:
-        from pipeline.evidence import computed  # torch: only if needed
-
-        if name in FASTER:
-            schema, tables = computed.FASTER[name]
-        else:
-            known = computed.COMPUTED_OF_TWO if len(part.runs) == 2 else computed.COMPUTED
-            schema, tables = DERIVED[name].arrow_schema(), known[name]
-        with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:
-            for table in tables(connection, progress):
-                writer.write_table(table)
-
-    written = store.write_with(rel, compute if name in DERIVED or name in FASTER else copy)
-    use_mart(connection, name, rel)
-    with store.open(rel) as file:
-        row_count = int(pq.read_metadata(file).num_rows)
-    return make_entry(name, rel, row_count, written)

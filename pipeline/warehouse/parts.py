@@ -189,8 +189,8 @@ class Fingerprints:
         """Where a fresh mart of a part lies."""
         return f"{part.folder}/{name}-{self.of(part, name)}.parquet"
 
-    def of(self, part: Part, name: str) -> str:
-        """Changes whenever what a mart of a part rests on does."""
+    def of(self, part: Part, name: str, without: str = "") -> str:
+        """Changes whenever what a mart of a part rests on does; but for the rows of one table, if given."""
         if name == LEXICON:
             return lexicon_digest()
         sources = _sources(name)
@@ -200,7 +200,7 @@ class Fingerprints:
         runs: list[tuple[str, ...]] = [(part.dataset, run) for run in part.runs] or [()]
         data = [
             self._data(table, where)
-            for table in sorted(sources.tables - _APART)
+            for table in sorted(sources.tables - _APART - {without})
             for where in (datasets if _is_of_dataset(table) else runs)
         ]
         settings = {setting: self._settings[setting] for setting in sources.settings}

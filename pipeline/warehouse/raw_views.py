@@ -31,7 +31,7 @@ def name_files(files: WarehouseFiles, inventory: Inventory) -> Iterator[tuple[st
     """
     for table in _tables():
 
-        def name(scan: _Scan) -> str:
+        def name(scan: Scan) -> str:
             return quote(files.name(scan.name, scan.entries))
 
         yield f"raw_{table.name}", raw_select(inventory, table, name)
@@ -67,13 +67,13 @@ def _tables() -> list[Table]:
 def raw_view(inventory: Inventory, table: Table) -> str:
     """SQL that makes ``raw_<table>`` over paths relative to the warehouse, for the plain DuckDB shell."""
 
-    def place(scan: _Scan) -> str:
+    def place(scan: Scan) -> str:
         return "[\n" + ",\n".join(quote(file["path"]) for file in scan.entries) + "]"
 
     return f"create or replace view raw_{table.name} as\n{raw_select(inventory, table, place)}"
 
 
-def raw_select(inventory: Inventory, table: Table, place: Callable[[_Scan], str]) -> str:
+def raw_select(inventory: Inventory, table: Table, place: Callable[[Scan], str]) -> str:
     """A select of the files of a table that manifests name, or of no rows.
 
     Args:
@@ -98,7 +98,7 @@ def no_rows(table: Table) -> str:
 
 
 @dataclass(frozen=True)
-class _Scan:
+class Scan:
     """The files of a table that one run, or a dataset, has in one format: all have the same columns.
 
     So DuckDB reads the schema of the first file alone; to unite schemas it would open every file.
@@ -120,7 +120,7 @@ class _Scan:
         return f"{self.entries[0]['table']}/{self.written}/{self.owner}"
 
 
-def _list_scans(inventory: Inventory, table: Table) -> list[_Scan]:
+def _list_scans(inventory: Inventory, table: Table) -> list[Scan]:
     if table.name != "activations":
         return list(_scans(inventory.files_of(table.name), table))
     whole = {f"dataset={r.dataset}/run_id={r.run_id}" for r in inventory.runs if r.is_compacted}
@@ -139,7 +139,7 @@ def _list_scans(inventory: Inventory, table: Table) -> list[_Scan]:
 
 def _scans(
     files: list[FileEntry], table: Table, extra: str = "", is_ranked: bool = False
-) -> Iterator[_Scan]:
+) -> Iterator[Scan]:
     """One scan for each run and format."""
     groups: dict[tuple[str, int], list[FileEntry]] = {}
     group: list[FileEntry] = []
@@ -152,10 +152,10 @@ def _scans(
         group.append(file)
     for (owner, written), entries in groups.items():
         columns = ", ".join([*table.partitions, columns_in(table, written)]) + extra
-        yield _Scan(owner, written, entries, columns, is_ranked)
+        yield Scan(owner, written, entries, columns, is_ranked)
 
 
-def _are_good(connection: duckdb.DuckDBPyConnection, scans: list[tuple[Table, _Scan]]) -> bool:
+def _are_good(connection: duckdb.DuckDBPyConnection, scans: list[tuple[Table, Scan]]) -> bool:
     """Whether the first file of each scan can be read and has its columns: all by one query."""
     places = [warehouse_uri(scan.entries[0]["path"]) for _, scan in scans]
     try:
@@ -177,14 +177,14 @@ def _are_good(connection: duckdb.DuckDBPyConnection, scans: list[tuple[Table, _S
     )
 
 
-def _wanted(table: Table, scan: _Scan) -> dict[str, str]:
+def _wanted(table: Table, scan: Scan) -> dict[str, str]:
     """Kinds of the columns that the files of a scan should have."""
     wanted = {c.name: _kind(c.duckdb) for c in table.columns if c.since <= scan.written}
     return wanted | {"rank2": _kind("bigint")} if scan.is_ranked else wanted
 
 
 def _find_problem(
-    connection: duckdb.DuckDBPyConnection, table: Table, scan: _Scan, place: str
+    connection: duckdb.DuckDBPyConnection, table: Table, scan: Scan, place: str
 ) -> NeuronsError | None:
     """What is wrong with the files of a scan, if anything."""
     try:

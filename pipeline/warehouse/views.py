@@ -20,6 +20,7 @@ from pipeline.warehouse.headers import View, describe, parse_view
 MATERIALISED = (
     "neuron_stats",
     "top_examples",
+    "named_concepts",
     "example_concepts",
     "concepts",
     "run_concepts",
@@ -38,7 +39,7 @@ MATERIALISED = (
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""
 
-OF_DATASET = ("example_concepts",)
+OF_DATASET = ("named_concepts", "example_concepts")
 """Marts of a dataset; runs share them."""
 
 OF_WAREHOUSE = ("concepts",)

@@ -1,51 +1,17 @@
 -- view:    example_concepts
 -- grain:   one row per (dataset, example_id, concept, category, origin)
 -- key:     dataset, example_id, concept, category, origin
--- reads:   text_concepts, title_people, image_texts
+-- reads:   named_concepts, image_texts
 -- purpose: What each example shows, as its texts say, with the words that say so.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (families of concepts)
 --
 -- The first example of a group of copies that came without a text shows what the texts
 -- say that image_texts lends it.
 --
--- column             type     unit    meaning
--- dataset, example_id
--- concept            varchar          English name of the concept; a person's title
--- category
--- origin             varchar          texts: a phrase of theirs; page_title: a person
--- text_count         bigint   count   texts that say so
--- language_count     bigint   count   languages in which they say so
--- evidence           varchar          shortest such phrase, then first by name
--- evidence_language  varchar  BCP 47  its language
+-- column  type  unit  meaning
+-- dataset, example_id, concept, category, origin, text_count, language_count, evidence,
+-- evidence_language
 with
-
-named_in_texts as (
-    select
-        dataset, example_id, concept, category,
-        count(*) as text_count,
-        count(distinct base_language) as language_count,
-        min((length(phrase), phrase, base_language)) as best,
-    from text_concepts
-    group by all
-),
-
-named as (
-    select
-        dataset, example_id, concept, category,
-        'texts' as origin,
-        text_count, language_count,
-        best[2] as evidence,
-        best[3] as evidence_language,
-    from named_in_texts
-    union all
-    select
-        dataset, example_id, concept,
-        'person' as category,
-        'page_title' as origin,
-        text_count, language_count, evidence,
-        language as evidence_language,
-    from title_people
-),
 
 lent as (
     select distinct dataset, example_id as borrower, came_with as example_id,
@@ -56,10 +22,10 @@ lent as (
 select
     dataset, example_id, concept, category, origin, text_count, language_count,
     evidence, evidence_language,
-from named
+from named_concepts
 union all
 select
     dataset, borrower, concept, category, origin, text_count, language_count,
     evidence, evidence_language,
 from lent
-inner join named using (dataset, example_id);
+inner join named_concepts using (dataset, example_id);

@@ -11,6 +11,7 @@ VIEWS = (
     "text_concepts",
     "title_people",
     "image_texts",
+    "named_concepts",
     "example_concepts",
     "concepts",
 )

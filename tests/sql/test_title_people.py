@@ -3,7 +3,14 @@
 import pytest
 from sql_world import empty_world
 
-VIEWS = ("text_tokens", "text_concepts", "title_people", "image_texts", "example_concepts")
+VIEWS = (
+    "text_tokens",
+    "text_concepts",
+    "title_people",
+    "image_texts",
+    "named_concepts",
+    "example_concepts",
+)
 PEOPLE = [
     ("en", "Ada Lovelace", "Ada Lovelace (10 December 1815 – 27 November 1852) was an English"),
     ("en", "Jane Roe", "Jane Roe (born 4 May 1950) is a singer."),

@@ -160,6 +160,8 @@ def test_the_command_takes_them(tiny_warehouse, tmp_path, monkeypatch, capsys):
         row_counts = MappingProxyType({})
         was_current = False
         settled = ()
+        made = ()
+        grown = frozenset()
 
     job = tmp_path / "job.toml"
     job.write_text(f"warehouse = {json.dumps(str(tiny_warehouse))}\n[labels]\nlabel_top_k = 9\n")

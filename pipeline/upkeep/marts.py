@@ -1,0 +1,148 @@
+"""Writing one mart of one part: asked of its view, computed, or grown from the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.progress import ProgressCallback
+from pipeline.base.storage import PAGE_CHECKSUMS
+from pipeline.tables.computed import DERIVED, FASTER
+from pipeline.tables.manifests import FileEntry, make_entry
+from pipeline.tables.schema import TABLES
+from pipeline.warehouse.catalog import define
+from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.files import warehouse_uri
+from pipeline.warehouse.growth import GROWING, ORIGIN_KEY, Origin, find_added, shards_of
+from pipeline.warehouse.live import use_mart
+from pipeline.warehouse.parts import Fingerprints, Part
+from pipeline.warehouse.raw_views import Scan, named_select, quote, raw_select
+from pipeline.warehouse.views import find_view
+
+if TYPE_CHECKING:
+    from pipeline.evidence.computed import Compute
+
+
+class Made(NamedTuple):
+    """A mart that a build made."""
+
+    part: Part
+    name: str
+    seconds: float
+    added: int | None
+    """Shards that it grew by; None if it did not grow, but was made whole."""
+
+
+class Before(NamedTuple):
+    """A mart to grow from."""
+
+    path: str
+    added: Sequence[FileEntry]
+    """Files of the shards that it lacks."""
+
+
+def find_before(
+    names: Fingerprints, part: Part, name: str, known: Sequence[FileEntry]
+) -> Before | None:
+    """The earlier mart that needs least to become the one of now, or None.
+
+    Args:
+        names: What there is now.
+        part: Of what.
+        name: Of the mart.
+        known: The marts that an earlier build names.
+    """
+    found: list[Before] = []
+    for file in known if name in GROWING else ():
+        path, store = file["path"], names.inventory.store
+        if file["table"] != name or path.rpartition("/")[0] != part.folder:
+            continue
+        if not store.exists(path) or store.size(path) != file["bytes"]:
+            continue
+        with store.open(path) as opened:
+            metadata = pq.read_metadata(opened).metadata or {}
+        added = find_added(names, part, name, metadata)
+        if added is not None:
+            found.append(Before(path, added))
+    return min(found, key=lambda before: len(before.added), default=None)
+
+
+def write_mart(
+    connection: duckdb.DuckDBPyConnection,
+    names: Fingerprints,
+    part: Part,
+    name: str,
+    before: Before | None,
+    progress: ProgressCallback,
+) -> FileEntry:
+    """Write a mart, and answer from it from now on.
+
+    Args:
+        connection: With every view, over the data of the part alone.
+        names: What it is called.
+        part: Of what.
+        name: Of the mart.
+        before: What it grows from.
+        progress: For what is computed.
+    """
+    store, rel = names.inventory.store, names.path(part, name)
+
+    def copy(path: str) -> None:
+        view, select, options = find_view(name), f"from {name}", "format parquet, compression zstd"
+        if before:
+            earlier = quote(warehouse_uri(before.path))
+            select = f"from read_parquet({earlier}, hive_partitioning = false) union all by name {select}"
+        if name in GROWING:
+            origin = Origin.of(names, part, name, shards_of(names, part, name))
+            options += f", kv_metadata {{{ORIGIN_KEY}: {quote(origin.to_json())}}}"
+        order = f" order by {', '.join(view.key)}" if view.key else ""
+        connection.execute(f"copy (from ({select}){order}) to {quote(path)} ({options})")
+
+    def compute(path: str) -> None:
+        schema, tables = _find_computation(part, name)
+        with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:
+            for table in tables(connection, progress):
+                writer.write_table(table)
+
+    if before:
+        with _added_alone(connection, part.of(names.inventory), name, before):
+            written = store.write_with(rel, copy)
+    else:
+        written = store.write_with(rel, compute if name in DERIVED or name in FASTER else copy)
+    use_mart(connection, name, rel)
+    with store.open(rel) as file:
+        row_count = int(pq.read_metadata(file).num_rows)
+    return make_entry(name, rel, row_count, written)
+
+
+def _find_computation(part: Part, name: str) -> tuple[pa.Schema, Compute]:
+    from pipeline.evidence import computed  # torch: only if needed
+
+    if name in FASTER:
+        return computed.FASTER[name]
+    known = computed.COMPUTED_OF_TWO if len(part.runs) == 2 else computed.COMPUTED
+    return DERIVED[name].arrow_schema(), known[name]
+
+
+@contextmanager
+def _added_alone(
+    connection: duckdb.DuckDBPyConnection, inventory: Inventory, name: str, before: Before
+) -> Iterator[None]:
+    """In the block, the table that a mart grows by is that of the shards that were added."""
+    table = TABLES[GROWING[name]]
+
+    def place(scan: Scan) -> str:
+        return f"[{', '.join(quote(warehouse_uri(file['path'])) for file in scan.entries)}]"
+
+    select = raw_select(replace(inventory, files=list(before.added)), table, place)
+    define(connection, (f"raw_{table.name}", select))
+    try:
+        yield
+    finally:
+        define(connection, (f"raw_{table.name}", named_select(inventory, table)))

@@ -1,0 +1,45 @@
+-- view:    named_concepts
+-- grain:   one row per (dataset, example_id, concept, category, origin)
+-- key:     dataset, example_id, concept, category, origin
+-- reads:   text_concepts, title_people
+-- purpose: What the texts that an example came with say that it shows.
+-- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (families of concepts)
+--
+-- Of each example by itself: a build reads the texts of new shards alone.
+--
+-- column             type     unit    meaning
+-- dataset, example_id
+-- concept            varchar          English name of the concept; a person's title
+-- category
+-- origin             varchar          texts: a phrase of theirs; page_title: a person
+-- text_count         bigint   count   texts that say so
+-- language_count     bigint   count   languages in which they say so
+-- evidence           varchar          shortest such phrase, then first by name
+-- evidence_language  varchar  BCP 47  its language
+with
+
+named_in_texts as (
+    select
+        dataset, example_id, concept, category,
+        count(*) as text_count,
+        count(distinct base_language) as language_count,
+        min((length(phrase), phrase, base_language)) as best,
+    from text_concepts
+    group by all
+)
+
+select
+    dataset, example_id, concept, category,
+    'texts' as origin,
+    text_count, language_count,
+    best[2] as evidence,
+    best[3] as evidence_language,
+from named_in_texts
+union all
+select
+    dataset, example_id, concept,
+    'person' as category,
+    'page_title' as origin,
+    text_count, language_count, evidence,
+    language as evidence_language,
+from title_people;
