@@ -192,17 +192,19 @@ def write_run(
     shard_size: int,
     output: LayerOutput,
     concept_count: int = 0,
+    merge_width: int = 0,
 ) -> None:
     """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``.
 
-    With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction.
+    With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction. Statistics are
+    merged as ``merge_width`` of `settings.ExtractConfig` says.
     """
     store, name = Store(folder), "synthetic"
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
     blocks = values.split(shard_size)
     shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
     write_dataset(store, Dataset(name, "webdataset", shards))
-    store.write_record(f"{run_folder}/run.json", _run_record(output))
+    store.write_record(f"{run_folder}/run.json", _run_record(output, merge_width))
     none, generator = torch.zeros(0, dtype=torch.int64), torch.Generator().manual_seed(1)
     for shard, block in zip(shards, blocks, strict=True):
         ids = torch.arange(len(block)) + shard.example_id(0)
@@ -247,7 +249,7 @@ def _write_index(
     return files
 
 
-def _run_record(output: LayerOutput) -> dict[str, Any]:
+def _run_record(output: LayerOutput, merge_width: int) -> dict[str, Any]:
     layer = output.layer
     model = {"model_id": "synthetic:random", "weights_sha256": "0" * 64}
     return {
@@ -277,7 +279,7 @@ def _run_record(output: LayerOutput) -> dict[str, Any]:
                 "store": output.store,
             }
         ],
-        "config": {"model": model["model_id"]},
+        "config": {"model": model["model_id"], "merge_width": merge_width},
         "versions": {},
         "created_at": "2026-01-01T00:00:00+00:00",
     }

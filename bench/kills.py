@@ -23,8 +23,6 @@ from bench.dying import die_at
 from bench.timing import Report, Row
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
-from pipeline.tables.merged import merged_path
-from pipeline.tables.runs import MergedRecord
 from pipeline.upkeep import vacuum as vacuum_module
 from pipeline.upkeep.compact import compact
 from pipeline.upkeep.delete import delete, find_target
@@ -96,10 +94,7 @@ def make_start(place: Path) -> Path:
     """A run of which nothing is merged, and most is compacted."""
     values = synthesise_activations(SHARDS * SIZE, UNITS, 0.4)
     values[:, -1] = torch.where(values[:, -1] > 0, 1.0, 0.0).half()  # ties
-    write_run(str(place), values, SIZE, synthetic_output(UNITS))
-    store = Store(place)
-    record: MergedRecord = {"width": WIDTH, "merges": [], "files": [], "retired": []}
-    store.write_record(merged_path(FOLDER), record, with_copy=True)
+    write_run(str(place), values, SIZE, synthetic_output(UNITS), merge_width=WIDTH)
     late = [place / FOLDER / "manifests" / f"{n:05d}.json" for n in (SHARDS - 2, SHARDS - 1)]
     for file in late:
         file.rename(file.with_suffix(".later"))
@@ -108,7 +103,6 @@ def make_start(place: Path) -> Path:
         file.with_suffix(".later").rename(file)
     for name in ("merged.json", "merged.json.copy"):
         (place / FOLDER / name).unlink()
-    store.write_record(merged_path(FOLDER), record, with_copy=True)
     return place
 
 

@@ -103,6 +103,10 @@ class ExtractConfig(Settings):
     """Number type that activations are stored as."""
     top_k: Count = 100
     """How many of the strongest and of the weakest examples of each neuron a shard keeps."""
+    merge_width: Annotated[int, Ge(0), Le(256)] = 0
+    """Of how many shards, 2 to 256, statistics, top examples and samples are merged into one; 0 means 64, or
+    what the run was begun with. A shard that is made anew with other numbers, after those that were merged
+    were vacuumed, can make so many be extracted again."""
     memory_budget_mb: Count = 1024
     """How many MiB of activations are held before a part is written; less means more and smaller parts."""
     lease_s: Annotated[float, Gt(0)] = 600.0

@@ -19,6 +19,7 @@ from pipeline.base.errors import ShardError, StorageError
 from pipeline.base.locks import take_lock
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
+from pipeline.base.warn import warn_once
 from pipeline.extract.account import Told
 from pipeline.extract.decode import start_decode_thread
 from pipeline.extract.device import beside, bound_memory
@@ -26,6 +27,7 @@ from pipeline.extract.encode import Pending
 from pipeline.extract.locks import ShardLocks
 from pipeline.extract.open import Run
 from pipeline.extract.plan import Reject, ShardPlan, plan_shard, read_duplicates, reject
+from pipeline.extract.restore import restore_partials
 from pipeline.extract.seat import Seat
 from pipeline.extract.stream import Batch
 from pipeline.extract.write import ShardWriter
@@ -116,7 +118,13 @@ class ShardWork:
 
     def begin(self, dataset: Dataset, shards: Sequence[Shard]) -> None:
         """Look up what is done already and how many examples are left."""
-        drop_void_merges(self.store, self.run.folder)
+        restore_partials(self.store, self.run.folder, and_suspended=False)
+        if lost := drop_void_merges(self.store, self.run.folder):
+            warn_once(
+                f"{len(lost)} shards of run {self.run.run_id!r} are extracted again: their statistics were "
+                "merged with those of a shard that is another now, and no stored activations tell them. "
+                "There are at most so many as are merged into one (--merge-width)."
+            )
         self._mark_lost(shards)
         self._todo = {shard.ordinal: shard for shard in shards if not self._is_done(shard)}
         found = self.store.list_temporary(self.run.folder)

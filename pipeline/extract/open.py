@@ -19,6 +19,7 @@ from pipeline.clip.model import Clip
 from pipeline.extract.kept import choose_kept
 from pipeline.extract.results import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, dataset_folder, run_folder
+from pipeline.tables.merged import read_merged, width_of
 from pipeline.tables.runs import RunConfig, RunIdentity, RunRecord, has_run, read_run, run_path
 
 
@@ -69,6 +70,8 @@ def identify_run(store: Store, config: ExtractConfig, clip: Clip) -> tuple[Run, 
             f"Precision {config.precision!r} on a CPU is about ten times slower than float32.",
             "Leave --precision at float32, or run on a GPU.",
         )
+    if config.merge_width == 1:
+        raise ConfigError("Of 1 shard no merge can be made.", "Give --merge-width from 2 on, or 0.")
     outputs = choose_outputs(config, clip)
     identity: RunIdentity = {
         "dataset": config.dataset,
@@ -126,6 +129,13 @@ def _refuse_another(
         raise ConfigMismatchError(
             f"Run {run.run_id!r} of {config.dataset!r} was made with another configuration ({lines}).",
             "Outputs of two configurations never mix. Give another --run name, or none.",
+        )
+    width = width_of(read_run(store, run.folder), read_merged(store, run.folder))
+    if config.merge_width not in (0, width):
+        raise ConfigMismatchError(
+            f"Statistics of run {run.run_id!r} of {config.dataset!r} are merged {width} shards at a time, not "
+            f"{config.merge_width}: with another width sums would be added in another order.",
+            "Leave --merge-width out, or give another --run name.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from pipeline.base.storage import Store, partition
 from pipeline.extract.primitives import find_true
 from pipeline.extract.ranking import ranks_within
 from pipeline.extract.reservoir import BIN_COUNT, OCTAVES, Samples
 from pipeline.extract.sketch import HISTOGRAM_BINS, Partials, Top
+from pipeline.tables.manifest_files import shard_file
+from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
 
 SAMPLES_PER_ROW_GROUP = 1 << 15
@@ -59,6 +63,31 @@ def partial_tables(partials: Partials, ordinal: int) -> Iterator[PartialTable]:
             "row_group_size": SAMPLES_PER_ROW_GROUP,
         },
     )
+
+
+def write_partials(
+    store: Store, folder: str, layer: str, table: PartialTable, place: tuple[int, str]
+) -> FileEntry:
+    """Write one of the tables of a shard.
+
+    Args:
+        store: The warehouse.
+        folder: The run's.
+        layer: Whose partials they are.
+        table: Of `partial_tables`.
+        place: The shard's ordinal, and what its file is called beyond that.
+    """
+    ordinal, attempt = place
+    where = f"{table.name}/{partition(layer=layer)}"
+    rel = shard_file(folder, where, ordinal, f"{attempt}.parquet")
+    written = store.write_parquet(rel, table.rows, **table.options)
+    return make_entry(table.name, rel, len(table.rows), written, layer)
+
+
+def name_attempt(is_alone: bool) -> str:
+    """What files of a shard are called beyond its number, if somebody else can be writing it too: two
+    processes have files of their own, and the manifest that is written last names those of one of them."""
+    return "" if is_alone else f"-{uuid.uuid4().hex[:8]}"
 
 
 def _stats(moments: torch.Tensor, ordinal: int) -> pa.Table:

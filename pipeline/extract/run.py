@@ -27,6 +27,7 @@ from pipeline.extract.decode_device import DeviceDecoder
 from pipeline.extract.encode import Encoder
 from pipeline.extract.open import open_run
 from pipeline.extract.processes import extract_together
+from pipeline.extract.restore import restore_partials
 from pipeline.extract.seat import Seat, process_count, worker_count
 from pipeline.extract.stream import Decoder, stream_batches
 from pipeline.tables.datasets import Dataset, Shard, read_dataset, run_folder
@@ -62,8 +63,11 @@ def extract(
         extract_together(config, account, dataset, todo, count)
     else:
         extract_here(config, account, dataset, todo)
-    folder = run_folder(dataset.name, account.summary.run_id)
-    write_snapshot(Store(config.warehouse), folder, growth=0 if ordinals is None else 1 / 8)
+    store, folder = Store(config.warehouse), run_folder(dataset.name, account.summary.run_id)
+    restore_partials(
+        store, folder, and_suspended=False
+    )  # of what was merged with a shard done anew
+    write_snapshot(store, folder, growth=0 if ordinals is None else 1 / 8)
     account.summary.seconds = time.perf_counter() - began
     account.summary.raise_failures()
     return account.summary

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +24,12 @@ from pipeline.extract.kept import (
     is_share,
     merge_strongest,
 )
-from pipeline.extract.partial_tables import PartialTable, partial_tables
+from pipeline.extract.partial_tables import (
+    PartialTable,
+    name_attempt,
+    partial_tables,
+    write_partials,
+)
 from pipeline.extract.ranking import are_finite
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sketch import Partials, merge, sketch
@@ -71,9 +75,8 @@ class ShardWriter:
     canonical_count: int = 0
 
     def __post_init__(self) -> None:
-        # Without locks, or where one hangs, two processes may do the same shard: each has files of its
-        # own, and the manifest that is written last names the files of one of them.
-        self._attempt = "" if self.is_alone else f"-{uuid.uuid4().hex[:8]}"
+        # not alone: without locks, or where one hangs
+        self._attempt = name_attempt(self.is_alone)
         self._held: list[Results] = []
         self._held_bytes = 0
         self._parts = 0
@@ -197,9 +200,8 @@ class ShardWriter:
 
     def _write_partials(self, layer_and_table: tuple[str, PartialTable]) -> FileEntry:
         layer, table = layer_and_table
-        rel = self.name_file(f"{table.name}/{partition(layer=layer)}")
-        written = self.store.write_parquet(rel, table.rows, **table.options)
-        return make_entry(table.name, rel, len(table.rows), written, layer)
+        place = (self.shard.ordinal, self._attempt)
+        return write_partials(self.store, self.folder, layer, table, place)
 
     def name_file(self, table: str) -> str:
         """Where a table of the shard goes that has one part."""

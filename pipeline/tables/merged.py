@@ -6,28 +6,30 @@ of the shards' own. These stay where they are until ``neurons vacuum`` takes the
 were opened before go on; the record says first that they are gone (``has_parts``).
 
 A shard that is made anew with other numbers makes its merge void. With the shards' own files still there
-nothing is lost: they answer again. Without them the shards have no statistics any more: they are not done,
-until they are extracted again.
+nothing is lost: they answer again. Without them the merges of shards that went into a larger one answer, which
+are kept in reserve, and what was merged directly with the other shard has no statistics any more: at most
+``width`` shards, which are not done until their statistics are made again, from stored activations
+(``extract/restore.py``), or else by extracting them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import xxhash
 
 from pipeline.base.storage import Store
-from pipeline.tables.manifests import FileEntry, ShardManifest
+from pipeline.tables.manifests import FileEntry, ShardManifest, keep_formats
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import Merge, MergedRecord
+from pipeline.tables.runs import Merge, MergedRecord, Retired, RunRecord
 
 PARTIALS = ("shard_stats", "shard_histograms", "shard_top", "shard_samples")
 """Tables that are merged."""
 
 MERGE_WIDTH = 64
-"""How many shards, or merges, become one, if nothing else was asked for when a run was first merged."""
+"""How many shards, or merges, become one, if nothing else was asked for when a run was opened."""
 
 MERGED_LOCK = "merged.lock"
 """Held by whoever writes the record, in the run's folder."""
@@ -54,6 +56,11 @@ def read_merged(store: Store, folder: str) -> MergedRecord | None:
     return read_record(store, path, MergedRecord) if store.exists(path) else None
 
 
+def width_of(run: RunRecord, record: MergedRecord | None) -> int:
+    """How many shards, or merges, of a run become one."""
+    return record["width"] if record else run["config"].get("merge_width") or MERGE_WIDTH
+
+
 def list_partials(manifest: ShardManifest) -> list[FileEntry]:
     """The files of a shard's partial statistics, as its manifest names them."""
     return [file for file in manifest["files"] if file["table"] in PARTIALS]
@@ -73,48 +80,111 @@ class Coverage:
     """What the merges of a run stand for today."""
 
     merges: list[Merge] = field(default_factory=list)
-    """Those that hold."""
+    """Those that hold; of the reserve, where the larger one does not."""
     void: list[Merge] = field(default_factory=list)
     """Those of which a shard was made anew, with other numbers."""
     suspended: list[Merge] = field(default_factory=list)
     """Those of which a shard is not done now; it may become what it was."""
     covered: set[int] = field(default_factory=set)
-    """Ordinals of the shards that they stand for."""
+    """Ordinals of the shards that those that hold stand for."""
     lost: dict[int, str] = field(default_factory=dict)
     """Ordinals of shards whose statistics were merged, and why the merge does not hold; their own are gone."""
     files: list[FileEntry] = field(default_factory=list)
     """Files of the merges that hold."""
 
 
-def find_coverage(manifests: Iterable[ShardManifest], record: MergedRecord | None) -> Coverage:
-    """Which merges of a record hold, given the manifests of its run."""
+def find_coverage(
+    manifests: Iterable[ShardManifest],
+    record: MergedRecord | None,
+    damaged: Collection[str] = (),
+) -> Coverage:
+    """Which merges of a record hold.
+
+    Args:
+        manifests: Of the run, all of them.
+        record: Of its merges.
+        damaged: ``made_from`` of merges that do not, whatever their shards are.
+    """
     coverage = Coverage()
     if record is None:
         return coverage
     marks = {manifest["ordinal"]: mark(manifest) for manifest in manifests}
-    for merge in record["merges"]:
-        members = members_of(merge)
-        changed = [n for n, was in members.items() if marks.get(n, "") != was]
-        if not changed:
-            coverage.merges.append(merge)
-            coverage.covered |= members.keys()
-            continue
-        remade = [n for n in changed if marks.get(n)]
-        (coverage.void if remade else coverage.suspended).append(merge)
-        if not merge["has_parts"]:
-            what = "made anew with other numbers" if remade else "not done any more"
-            why = (
-                f"shard {(remade or changed)[0]}, with which its statistics were merged, is {what}"
-            )
-            coverage.lost |= {n: why for n in members if marks.get(n) == members[n]}
+    void: list[tuple[Merge, list[Merge], str]] = []
+    for largest in record["merges"]:
+        below = reserve_below(largest, record)
+        for merge in (largest, *below):
+            members = members_of(merge)
+            changed = [n for n, was in members.items() if marks.get(n, "") != was]
+            if not changed and merge["made_from"] not in damaged:
+                coverage.merges.append(merge)
+                coverage.covered |= members.keys()
+                if merge is largest:
+                    break
+                continue
+            remade = [n for n in changed if marks.get(n)]
+            (coverage.void if remade or not changed else coverage.suspended).append(merge)
+            if merge is largest:
+                void.append((merge, below, _explain(changed, remade)))
+    for merge, below, why in void:
+        for n, was in members_of(merge).items():
+            if n in coverage.covered or marks.get(n, "") != was:
+                continue
+            closest = next((one for one in below if n in members_of(one)), merge)
+            if not closest["has_parts"]:
+                coverage.lost[n] = why
     held = {merge["made_from"] for merge in coverage.merges}
     coverage.files = [file for file in record["files"] if file.get("made_from") in held]
     return coverage
 
 
+def _explain(changed: list[int], remade: list[int]) -> str:
+    if not changed:
+        return "what its statistics were merged into is damaged"
+    what = "made anew with other numbers" if remade else "not done any more"
+    return f"shard {(remade or changed)[0]}, with which its statistics were merged, is {what}"
+
+
+def reserve_below(merge: Merge, record: MergedRecord) -> list[Merge]:
+    """The merges in reserve of shards that a larger one spans."""
+    inside = range(merge["first"], merge["first"] + len(merge["marks"]))
+    return [one for one in record.get("reserve", ()) if one["first"] in inside]
+
+
 def members_of(merge: Merge) -> dict[int, str]:
     """Ordinals and marks of the shards that a merge was made from."""
     return {merge["first"] + n: was for n, was in enumerate(merge["marks"]) if was}
+
+
+def change_merges(
+    record: MergedRecord, merges: list[Merge], reserve: list[Merge], new: Sequence[FileEntry] = ()
+) -> MergedRecord:
+    """A record with other merges. Files of those that are not among them stay for a while: see `KEEP`.
+
+    Args:
+        record: As it was.
+        merges: Those that it shall have.
+        reserve: Those that it shall keep beside.
+        new: Files that it does not have yet.
+    """
+    now = datetime.now(UTC)
+    kept = {merge["made_from"] for merge in (*merges, *reserve)}
+    fresh = {file["path"] for file in new}
+    files = keep_formats(record["files"], record.get("format", 1))
+    known = [file for file in files if file["path"] not in fresh]
+    return {
+        **record,
+        "merges": merges,
+        "files": [*(file for file in known if file.get("made_from") in kept), *new],
+        "retired": [
+            *(o for o in record["retired"] if datetime.fromisoformat(o["retired_at"]) > now - KEEP),
+            *(
+                Retired(path=file["path"], retired_at=now.isoformat(timespec="seconds"))
+                for file in known
+                if file.get("made_from") not in kept
+            ),
+        ],
+        "reserve": reserve,
+    }
 
 
 def own_files(manifest: ShardManifest, record: MergedRecord | None) -> list[FileEntry]:

@@ -12,15 +12,17 @@ from pipeline.tables.manifest_files import (
     shard_file,
     write_manifest,
 )
-from pipeline.tables.manifests import FileEntry, ShardManifest, keep_formats
+from pipeline.tables.manifests import FileEntry, ShardManifest
 from pipeline.tables.merged import (
     MERGED_LOCK,
+    change_merges,
     find_coverage,
     mark,
     members_of,
     merged_path,
     own_files,
     read_merged,
+    reserve_below,
     undone,
 )
 from pipeline.tables.runs import MergedRecord
@@ -124,30 +126,31 @@ def drop_void_merges(store: Store, folder: str) -> list[int]:
 def forget_merges(store: Store, folder: str, record: MergedRecord, which: set[str]) -> list[int]:
     """Take merges out of the record, after the shards that have no statistics but theirs are marked.
 
-    To be called under the lock of the merges.
+    In place of larger ones stand the merges that are in reserve for them. To be called under the lock of the
+    merges.
 
     Returns:
         Ordinals of these shards.
     """
+    found = find_coverage(read_manifests(store, folder), record, which).lost
+    gone = [merge for merge in record["merges"] if merge["made_from"] in which]
     lost: list[int] = []
-    for merge in record["merges"]:
-        members = members_of(merge)
-        if merge["made_from"] not in which or merge["has_parts"]:
+    for ordinal, was in sorted(pair for merge in gone for pair in members_of(merge).items()):
+        if ordinal not in found:
             continue
-        for ordinal, was in members.items():
-            with hold_lock(store, shard_file(folder, "locks", ordinal, ".lock")):
-                manifest = read_manifest(store, folder, ordinal)
-                if manifest is not None and mark(manifest) == was:
-                    why = "Its statistics were merged, and the merge does not hold any more"
-                    mark_undone(store, folder, manifest, why)
-                    lost.append(ordinal)
-    left: MergedRecord = {
-        **record,
-        "merges": [merge for merge in record["merges"] if merge["made_from"] not in which],
-        "files": keep_formats(
-            (file for file in record["files"] if file.get("made_from") not in which),
-            record.get("format", 1),
-        ),
-    }
+        with hold_lock(store, shard_file(folder, "locks", ordinal, ".lock")):
+            manifest = read_manifest(store, folder, ordinal)
+            if manifest is not None and mark(manifest) == was:
+                why = "Its statistics were merged, and the merge does not hold any more"
+                mark_undone(store, folder, manifest, why)
+                lost.append(ordinal)
+    raised = [one for merge in gone for one in reserve_below(merge, record)]
+    merges = [merge for merge in (*record["merges"], *raised) if merge["made_from"] not in which]
+    reserve = [
+        one
+        for one in record.get("reserve", ())
+        if one not in raised and one["made_from"] not in which
+    ]
+    left = change_merges(record, merges, reserve)
     store.write_record(merged_path(folder), left, with_copy=True)
     return lost

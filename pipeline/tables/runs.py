@@ -88,6 +88,8 @@ class RunConfig(TypedDict):
     layers: NotRequired[list[str]]
     """Paths, or a preset."""
     device: NotRequired[str]
+    merge_width: NotRequired[int]
+    """0: the default; see `merged.width_of`."""
 
 
 class ClassIdentity(TypedDict):
@@ -235,10 +237,13 @@ class MergedRecord(Sealed):
     width: Small
     """How many shards, or merges, become one."""
     merges: list[Merge]
-    """None spans what another one does."""
+    """No two that hold have a shard in common."""
     files: list[FileEntry]
     """Each with the ``made_from`` of its merge."""
     retired: list[Retired]
+    reserve: NotRequired[list[Merge]]
+    """Merges of shards that went into larger ones. Their files are kept and read by nobody, until a larger one
+    does not hold any more."""
 
 
 class SimilarityRecord(Sealed):

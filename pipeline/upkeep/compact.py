@@ -111,7 +111,7 @@ def compact(
             f"There is no run {run_id or ''!r} in {warehouse}.", f"Runs there: {known}."
         )
     folders = [run_folder(run.dataset, run.run_id) for run in runs]
-    merge_count = sum(merge_run(store, folder, None, progress).merge_count for folder in folders)
+    merge_count = sum(merge_run(store, folder, progress).merge_count for folder in folders)
     plans = [(run, _plan(inventory, run, whole)) for run in runs]
     todo = [(run, plan) for run, plan in plans if plan]
     for run in (run for run, plan in plans if not plan):

@@ -18,7 +18,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.base.errors import WarehouseError
 from pipeline.base.faults import faults_told
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import Lock, hold_lock
@@ -34,19 +33,19 @@ from pipeline.tables.manifests import (
     make_entry,
 )
 from pipeline.tables.merged import (
-    KEEP,
     LEVELS,
-    MERGE_WIDTH,
     MERGED_LOCK,
     PARTIALS,
+    change_merges,
     find_coverage,
     list_partials,
     mark,
     members_of,
     merged_path,
     read_merged,
+    width_of,
 )
-from pipeline.tables.runs import Merge, MergedRecord, Retired, RunRecord, read_run
+from pipeline.tables.runs import Merge, MergedRecord, RunRecord, read_run
 from pipeline.tables.schema import TABLES
 from pipeline.tables.snapshots import write_snapshot
 from pipeline.upkeep import merge_queries as queries
@@ -93,30 +92,29 @@ class _Plan:
         return digest([_FORM, self.level, self.first, self.marks])
 
 
-def merge_run(
-    store: Store,
-    folder: str,
-    width: int | None = None,
-    progress: ProgressCallback | None = None,
-) -> MergeSummary:
+def merge_run(store: Store, folder: str, progress: ProgressCallback | None = None) -> MergeSummary:
     """Merge the partial statistics of a run, as far as whole groups of shards are done.
+
+    Those that went with a merge that does not hold any more are first made again from stored activations.
 
     Args:
         store: The warehouse.
         folder: The run's.
-        width: How many shards, or merges, become one; a run that was merged before keeps its own.
         progress: Told of every merge.
-
-    Raises:
-        WarehouseError: Another width than the one of the run's merges.
     """
     progress, levels = progress or NoProgress(), range(1, LEVELS + 1)
-    manifests = Records(store, folder).manifests()
-    width = _choose_width(store, folder, width)
+    manifests, run = Records(store, folder).manifests(), read_run(store, folder)
+    record = read_merged(store, folder)
+    if find_coverage(manifests.values(), record).lost:
+        from pipeline.extract.restore import restore_partials  # torch
+
+        if restore_partials(store, folder, progress=progress):
+            manifests = Records(store, folder).manifests()
+    width = width_of(run, record)
     if not any(_plan(store, folder, manifests, width, level) for level in levels):
         write_snapshot(store, folder)  # a process that was killed may have come so far
         return MergeSummary(0, _count_covered(store, folder, manifests))
-    run, count = read_run(store, folder), 0
+    count = 0
     with hold_lock(store, f"{folder}/{MERGED_LOCK}") as lock:
         _clear_leftovers(store, lock, folder)
         with closing(open_duckdb(store)) as connection, faults_told(store.url):
@@ -140,20 +138,6 @@ def merge_run(
 
 def _count_covered(store: Store, folder: str, manifests: dict[int, ShardManifest]) -> int:
     return len(find_coverage(manifests.values(), read_merged(store, folder)).covered)
-
-
-def _choose_width(store: Store, folder: str, width: int | None) -> int:
-    record = read_merged(store, folder)
-    known = record["width"] if record else None
-    if known is None and width is not None and width < 2:
-        raise WarehouseError(f"Of {width} shards no merge can be made.", "Give a width from 2 on.")
-    if known is not None and width not in (None, known):
-        raise WarehouseError(
-            f"The statistics of {store.uri(folder)} are merged {known} shards at a time, not {width}: with "
-            "another width sums would be added in another order.",
-            "Leave the width out.",
-        )
-    return known or width or MERGE_WIDTH
 
 
 def _clear_leftovers(store: Store, lock: Lock, folder: str) -> None:
@@ -294,39 +278,29 @@ def _write(store: Store, table: str, rel: str, blocks: Iterator[pa.Table]) -> Fi
 
 def _commit(store: Store, folder: str, width: int, plan: _Plan, files: list[FileEntry]) -> None:
     """Make a merge count, in place of what it was made from, and forget what no longer holds."""
-    now = datetime.now(UTC)
-    record = read_merged(
-        store, folder
-    )  # anew: where there are no locks another may have written it
-    known: list[Merge] = record["merges"] if record else []
+    # anew: where there are no locks another may have written it
+    known = read_merged(store, folder) or MergedRecord(
+        width=width, merges=[], files=[], retired=[], reserve=[]
+    )
     inside = range(plan.first, plan.first + len(plan.marks))
-    gone = {
-        merge["made_from"]
-        for merge in known
-        if merge["made_from"] == plan.made_from
-        or (merge["first"] in inside and merge["level"] <= plan.level)
-    }
-    old_files = keep_formats(record["files"], record.get("format", 1)) if record else []
-    retired: list[Retired] = record["retired"] if record else []
-    retired = [one for one in retired if datetime.fromisoformat(one["retired_at"]) > now - KEEP]
-    fresh = {file["path"] for file in files}
-    retired += [
-        {"path": file["path"], "retired_at": now.isoformat(timespec="seconds")}
-        for file in old_files
-        if file.get("made_from") in gone and file["path"] not in fresh
-    ]
     merge: Merge = {
         "level": plan.level,
         "first": plan.first,
         "marks": plan.marks,
         "made_from": plan.made_from,
-        "merged_at": now.isoformat(timespec="seconds"),
+        "merged_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "has_parts": plan.has_parts,
     }
-    done: MergedRecord = {
-        "width": width,
-        "merges": [m for m in known if m["made_from"] not in gone] + [merge],
-        "files": [f for f in old_files if f.get("made_from") not in gone] + files,
-        "retired": retired,
-    }
+    merges = [m for m in known["merges"] if m["first"] not in inside or m["level"] > plan.level]
+    reserve = [m for m in known.get("reserve", ()) if m["first"] not in inside]
+    if plan.level > 1:
+        beside = {one["made_from"]: one for one in known.get("reserve", ())}
+        beside |= {one["made_from"]: one for one in plan.merged if one["level"] == 1}
+        taken = members_of(merge)
+        reserve += [
+            one
+            for one in beside.values()
+            if one["first"] in inside and members_of(one).items() <= taken.items()
+        ]
+    done = change_merges(known, [*merges, merge], reserve, files)
     store.write_record(merged_path(folder), done, with_copy=True)

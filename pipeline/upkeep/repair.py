@@ -8,6 +8,7 @@ knew is named, and everything else is kept.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -73,9 +74,9 @@ def repair(
     runs = _by_folder(damages, ("run", "shard"))
     for folder, found in runs.items():
         _repair_run(work, folder, found)
-        if lost := drop_void_merges(
-            store, folder
-        ):  # what was merged with a shard that is another now
+        _restore(work, folder)
+        # what was merged with a shard that is another now
+        if lost := drop_void_merges(store, folder):
             _extract_lost(work, folder, lost)
     for record, found in _by_record(damages).items():
         if record.kind in STEPS:
@@ -182,14 +183,17 @@ def _forget_merges(work: Repair, damages: list[Damage]) -> None:
     shards' own files, or extracted again where these are gone."""
     store = work.store
     for record, found in _by_record([d for d in damages if d.record.kind == "merged"]).items():
+        bad = {damage.path for damage in found}
+        value = read_good(store, record.path, MergedRecord)[0]
+        if value is not None:
+            _restore(work, record.folder, _made_from(value, bad))
         with hold_lock(store, f"{record.folder}/{MERGED_LOCK}"):
             value = read_good(store, record.path, MergedRecord)[0]
             if value is None:  # nothing is merged any more: shards whose own files are gone say so
                 for path in (record.path, record.path + COPY):
                     store.delete(path)
                 continue
-            bad = {damage.path for damage in found}
-            which = {str(f.get("made_from")) for f in value["files"] if f["path"] in bad}
+            which = _made_from(value, bad)
             lost = forget_merges(store, record.folder, value, which)
             for path in bad - {record.path, record.path + COPY}:
                 store.delete(path)
@@ -197,6 +201,22 @@ def _forget_merges(work: Repair, damages: list[Damage]) -> None:
             f"merged statistics of {record.folder}: {len(which)} merges are read from their shards again"
             + (f", of which {len(lost)} are to be extracted again" if lost else "")
         )
+
+
+def _made_from(record: MergedRecord, paths: set[str]) -> set[str]:
+    """Of the merges that have these files."""
+    return {str(file.get("made_from")) for file in record["files"] if file["path"] in paths}
+
+
+def _restore(work: Repair, folder: str, damaged: Collection[str] = ()) -> None:
+    """Statistics that went with a merge, from stored activations, where these tell them."""
+    from pipeline.extract.restore import restore_partials
+
+    def step() -> str:
+        done = restore_partials(work.store, folder, damaged, work.progress)
+        return f"statistics of {len(done)} shards made again from activations" if done else ""
+
+    work.attempt(f"run {folder.partition('/run_id=')[2]}", step)
 
 
 def _extract_lost(work: Repair, folder: str, ordinals: list[int]) -> None:

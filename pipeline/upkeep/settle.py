@@ -33,7 +33,7 @@ def settle(inventory: Inventory, progress: ProgressCallback | None = None) -> li
     """
     told: list[str] = []
     for run in inventory.runs:
-        done = merge_run(inventory.store, run_folder(run.dataset, run.run_id), None, progress)
+        done = merge_run(inventory.store, run_folder(run.dataset, run.run_id), progress)
         if done.merge_count:
             told.append(
                 f"merged the statistics of {done.shard_count} shards of run {run.run_id} of {run.dataset}"

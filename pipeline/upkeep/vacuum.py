@@ -23,6 +23,7 @@ from pipeline.tables.merged import (
     merged_path,
     own_files,
     read_merged,
+    reserve_below,
 )
 from pipeline.tables.record_list import list_records, read_record_if_good
 from pipeline.tables.runs import (
@@ -118,18 +119,18 @@ def _part_files(
 ) -> tuple[set[str], set[str]]:
     """Files of shards that are kept, and those that were merged long enough ago to go."""
     coverage = find_coverage(manifests, merged)
-    free = {
-        ordinal
-        for merge in coverage.merges
-        if merge["has_parts"] and _is_past(store, merge["merged_at"])
-        for ordinal in members_of(merge)
-    }
-    waiting = {
-        n
-        for merge in (merged["merges"] if merged else ())
-        if merge["has_parts"]
-        for n in members_of(merge)
-    }
+    past = [merge for merge in coverage.merges if _is_past(store, merge["merged_at"])]
+    free = {ordinal for merge in past for ordinal in members_of(merge)}
+    waiting = (
+        {
+            ordinal
+            for merge in (*merged["merges"], *merged.get("reserve", ()))
+            if merge["has_parts"] or merge in coverage.merges
+            for ordinal in members_of(merge)
+        }
+        if merged
+        else set()
+    )
     kept: set[str] = set()
     gone: set[str] = set()
     for manifest in manifests:
@@ -207,15 +208,19 @@ def _let_parts_go(store: Store, folder: str) -> None:
     record = read_merged(store, folder)
     if record is None:
         return
-    held = {m["made_from"] for m in find_coverage(read_manifests(store, folder), record).merges}
-    merges: list[Merge] = [
-        {**merge, "has_parts": False}
-        if merge["made_from"] in held and _is_past(store, merge["merged_at"])
-        else merge
-        for merge in record["merges"]
-    ]
-    files = keep_formats(record["files"], record.get("format", 1))
-    changed: MergedRecord = {**record, "merges": merges, "files": files}
+    held = find_coverage(read_manifests(store, folder), record).merges
+    past = [merge for merge in held if _is_past(store, merge["merged_at"])]
+    gone = {one["made_from"] for m in past for one in (m, *reserve_below(m, record))}
+
+    def tell(merge: Merge) -> Merge:
+        return {**merge, "has_parts": merge["has_parts"] and merge["made_from"] not in gone}
+
+    changed: MergedRecord = {
+        **record,
+        "merges": [tell(merge) for merge in record["merges"]],
+        "files": keep_formats(record["files"], record.get("format", 1)),
+        "reserve": [tell(merge) for merge in record.get("reserve", ())],
+    }
     store.write_record(merged_path(folder), changed, with_copy=True)
 
 

@@ -26,7 +26,7 @@ from pipeline.tables.manifest_files import (
     shard_file,
 )
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
-from pipeline.tables.merged import MERGE_WIDTH, PARTIALS, as_lost, find_coverage, mark
+from pipeline.tables.merged import PARTIALS, as_lost, find_coverage, mark, width_of
 from pipeline.tables.runs import (
     RUN,
     ClassSetRecord,
@@ -224,9 +224,7 @@ def _add_run(
         _add_class_set(inventory, dataset, run_id, class_set)
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
-    _add_run_rows(
-        inventory, dataset, record, is_compacted, merged["width"] if merged else MERGE_WIDTH
-    )
+    _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))
 
 
 def _add_run_rows(

@@ -56,6 +56,13 @@ def test_two_configurations_never_mix(dataset: Path, change: dict[str, Any], fie
     assert new.run_id != old.run_id
 
 
+def test_a_run_keeps_the_width_of_its_merges(dataset: Path) -> None:
+    run_extract(dataset, [3], merge_width=3)
+    run_extract(dataset, [2])
+    with pytest.raises(ConfigMismatchError, match="merged 3 shards at a time, not 64"):
+        run_extract(dataset, [1], merge_width=64)
+
+
 def test_a_model_that_is_set_up_in_another_way_never_mixes(dataset: Path, tmp_path: Path) -> None:
     """The same weights, once plain and once as the configuration says that is put beside them."""
     torch.save(load_clip("ViT-small:random").model.state_dict(), tmp_path / "w.pt")
@@ -133,6 +140,8 @@ def test_runs_of_the_first_format_go_on_where_they_ran_what_is_run_now(
         ({"batch_size": 0}, "batch_size is 0"),
         ({"workers": -1}, "workers is -1"),
         ({"top_k": 0}, "top_k is 0"),
+        ({"merge_width": 257}, "merge_width is 257"),
+        ({"merge_width": 1}, "Of 1 shard no merge can be made"),
         ({"memory_budget_mb": 0}, "memory_budget_mb is 0"),
         ({"max_pixels": 0}, "max_pixels is 0"),
         ({"max_reject_frac": 1.01}, "max_reject_frac is 1.01"),

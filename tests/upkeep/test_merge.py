@@ -13,16 +13,18 @@ import pytest
 import torch
 from damaging import copy_of, flip
 
-from bench.data import synthesise_activations, synthesise_peaks, synthetic_output, write_run
-from pipeline.base.errors import WarehouseError
+from bench import data
+from bench.data import synthesise_activations, synthetic_output, write_run
 from pipeline.base.storage import Store
+from pipeline.clip.hooks import Layer, LayerSpec
+from pipeline.extract.results import LayerOutput
 from pipeline.tables.audit import audit_warehouse
 from pipeline.tables.manifest_files import (
     read_manifest,
     write_manifest,
 )
 from pipeline.tables.manifests import make_entry
-from pipeline.tables.merged import PARTIALS, merged_path, read_merged
+from pipeline.tables.merged import PARTIALS, read_merged
 from pipeline.tables.presence import drop_void_merges, mark_undone
 from pipeline.upkeep import settle as settle_module
 from pipeline.upkeep import vacuum as vacuum_module
@@ -49,21 +51,29 @@ VIEWS = (
 )
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eleven shards whose statistics will be merged by threes; only read."""
-    place = tmp_path_factory.mktemp("parts")
-    values = synthesise_activations(SHARDS * 50, 4, 0.4)
+def output(store: str = "all") -> LayerOutput:
+    """A layer whose values can be on either side of zero."""
+    layer = Layer(LayerSpec("synthetic"), "visual", "Linear", "flat", 4, False)
+    return LayerOutput(layer, store, torch.float16)
+
+
+def synthesise(kept: LayerOutput, seed: int = 0) -> torch.Tensor:
+    values = synthesise_activations(SHARDS * 50, 4, 0.4, seed)
     values[:, 3] = torch.where(values[:, 3] > 0, 1.0, 0.0).half()  # ties
-    write_run(str(place), values, 50, synthetic_output(4))
-    begin(Store(place))
+    return values.clamp(min=0) if kept.layer.is_rectified else values
+
+
+def make_run(place: Path, kept: LayerOutput | None = None) -> Path:
+    """Eleven shards whose statistics will be merged by threes."""
+    kept = kept or output()
+    write_run(str(place), synthesise(kept), 50, kept, merge_width=WIDTH)
     return place
 
 
-def begin(store: Store, folder: str = FOLDER, width: int = WIDTH) -> None:
-    """Say in what steps sums are added, before anything is merged."""
-    record = {"width": width, "merges": [], "files": [], "retired": []}
-    store.write_record(merged_path(folder), record, with_copy=True)
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Only read."""
+    return make_run(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture
@@ -127,23 +137,18 @@ def test_a_reader_from_before_goes_on_and_vacuum_frees_the_disk(place, expected,
         assert found == expected["top_examples"]
     size = sum(file.stat().st_size for file in paths(place, *PARTIALS, "merged_samples"))
     monkeypatch.setattr(vacuum_module, "KEEP", timedelta(seconds=-1))
-    assert {one.why for one in find_leftovers(store)} == {"merged", "superseded"}
-    removed = vacuum(store).removed
-    assert len(removed) == 9 * len(PARTIALS) + 3 * len(PARTIALS)  # of shards, and of level 1
+    assert {one.why for one in find_leftovers(store)} == {"merged"}
+    assert len(vacuum(store).removed) == 9 * len(PARTIALS)  # of level 1 they are kept in reserve
     assert find_leftovers(store) == []
     left = sum(file.stat().st_size for file in paths(place, *PARTIALS, "merged_samples"))
-    assert left < size / 3
+    assert left < size / 2
     assert answers(place) == expected
     assert audit_warehouse(store, deep=True).damages == []
 
 
 def test_new_shards_stand_beside_a_merge_and_join_the_next(tmp_path, expected):
     """As the run grows, shard by shard, it answers as if nothing was ever merged."""
-    values = synthesise_activations(SHARDS * 50, 4, 0.4)
-    whole, grown = tmp_path / "whole", tmp_path / "grown"
-    for place in (whole, grown):
-        write_run(str(place), values, 50, synthetic_output(4))
-        begin(Store(place))
+    whole, grown = make_run(tmp_path / "whole"), make_run(tmp_path / "grown")
     store = Store(grown)
     hidden = tmp_path / "hidden"
     shutil.move(grown / FOLDER / "manifests", hidden)
@@ -201,50 +206,123 @@ def test_a_shard_that_is_another_now_makes_its_merge_void_and_the_parts_answer(p
     assert remade["runs"][0] and len(remade["top_examples"]) > 0
     assert audit_warehouse(store).damages == []
     with connect(place) as connection:
-        assert connection.execute("select count(*) from raw_shard_stats").fetchall() == [(44,)]
-    assert merge_run(store, FOLDER).merge_count == 4
+        # of two merges in reserve, and of five shards
+        assert connection.execute("select count(*) from raw_shard_stats").fetchall() == [(7 * 4,)]
+    assert merge_run(store, FOLDER).merge_count == 2
     assert answers(place) == remade
 
 
-def test_without_the_parts_the_other_shards_are_not_done_any_more(place, expected, at_once):
-    """Nothing answers for half of what it did: they are named, and made again."""
+def vacuumed(place: Path) -> Store:
     store = Store(place)
     merge_run(store, FOLDER)
     vacuum(store)
-    remake_without_stats(store, 4)
+    assert len(paths(place, "shard_samples")) == SHARDS - 9 and find_leftovers(store) == []
+    return store
+
+
+def count_images(place: Path) -> set[tuple[str, int]]:
+    """What each view counts of the run."""
     with connect(place) as connection:
-        shown = connection.execute(
-            "select shard_ordinal, status from stg_run_shards order by 1"
-        ).fetchall()
-        examples = connection.execute("select count(*) from image_embeddings").fetchall()
-        counted = connection.execute("select distinct example_count from neuron_stats").fetchall()
-    assert [n for n, status in shown if status == "done"] == [4, 9, 10]
-    assert examples == [(150,)] and counted == [(150,)]
+        return set(
+            connection.execute("""
+                select 'embeddings', count(*) from image_embeddings
+                union all select 'statistics', example_count from neuron_stats
+                union all select 'shards', 50 * count(*) from stg_run_shards where status = 'done'
+            """).fetchall()
+        )
+
+
+def test_without_the_parts_one_shard_takes_its_own_merge_along(place, at_once):
+    """The merges below the void one answer; until statistics are made again, what went with it is named."""
+    store = vacuumed(place)
+    remake_without_stats(store, 4)
+    assert count_images(place) == {(name, 450) for name in ("embeddings", "statistics", "shards")}
     damages = audit_warehouse(store).damages
-    assert len(damages) == 8 and all("has no statistics: shard 4" in d.problem for d in damages)
+    assert [damage.path[-10:] for damage in damages] == ["00003.json", "00005.json"]
+    assert all("has no statistics: shard 4" in damage.problem for damage in damages)
+
+
+@pytest.mark.parametrize("kept", [output(), synthetic_output(4)], ids=["all", "positive"])
+def test_stored_activations_give_the_statistics_again(kept, tmp_path, at_once, without_peaks):
+    """As if nothing had ever been merged, to the last bit, and without the model."""
+    place, live = make_run(tmp_path / "place", kept), make_run(tmp_path / "live", kept)
+    store = vacuumed(place)
+    for other in (store, Store(live)):
+        remake_without_stats(other, 4, kept)
+    manifests = [read_manifest(store, FOLDER, ordinal) for ordinal in (3, 5)]
+    assert merge_run(store, FOLDER).merge_count == 2  # the shards' three, and the larger one
+    assert manifests == [read_manifest(store, FOLDER, ordinal) for ordinal in (3, 5)]
+    assert spans(store) == [(2, 0)] and answers(place) == answers(live)
+    assert audit_warehouse(store, deep=True).damages == []
+    vacuum(store)
+    assert find_leftovers(store) == [] and answers(place) == answers(live)
+    remake_without_stats(store, 8, kept)  # and again, from the reserve that is new
+    assert len(audit_warehouse(store).damages) == 2
+    assert merge_run(store, FOLDER).shard_count == 9
+
+
+def test_where_nothing_is_stored_the_shards_of_one_merge_are_extracted_again(tmp_path, at_once):
+    """Those and no others, though nine were merged."""
+    store = vacuumed(place := make_run(tmp_path / "place", output("none")))
+    remake_without_stats(store, 4, output("none"))
     assert merge_run(store, FOLDER).merge_count == 0
-    assert drop_void_merges(store, FOLDER) == [0, 1, 2, 3, 5, 6, 7, 8]
-    assert spans(store) == []
-    assert audit_warehouse(store).damages and answers(place)["check_samples"] == []
+    assert drop_void_merges(store, FOLDER) == [3, 5]
+    assert spans(store) == [(1, 0), (1, 6)]
+    assert count_images(place) == {(name, 450) for name in ("embeddings", "statistics", "shards")}
+    for ordinal in (3, 5):
+        remake_without_stats(store, ordinal, output("none"))
+    assert merge_run(store, FOLDER).merge_count == 2
+    assert spans(store) == [(2, 0)] and audit_warehouse(store, deep=True).damages == []
 
 
-def remake_without_stats(store: Store, ordinal: int) -> None:
+def test_a_shard_that_is_not_done_any_more_takes_no_other_with_it(tmp_path, at_once, without_peaks):
+    """But for those of its merge, until their statistics are made again; it joins them later."""
+    place = make_run(tmp_path / "place")
+    expected = answers(place, ["top_examples"])
+    store = vacuumed(place)
+    manifest = read_manifest(store, FOLDER, 4)
+    mark_undone(store, FOLDER, manifest, "Its disk was full")
+    assert count_images(place) == {(name, 400) for name in ("embeddings", "statistics", "shards")}
+    assert merge_run(store, FOLDER).merge_count == 2
+    assert count_images(place) == {(name, 500) for name in ("embeddings", "statistics", "shards")}
+    remake_without_stats(store, 4, seed=0)
+    assert merge_run(store, FOLDER).shard_count == 9
+    assert audit_warehouse(store, deep=True).damages == []
+    ids = [[row[:8] for row in said["top_examples"]] for said in (expected, answers(place))]
+    assert ids[0] == ids[1]
+
+
+@pytest.fixture
+def without_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of layers that do not pool by max."""
+
+    def unknown(ids: torch.Tensor, units: int) -> torch.Tensor:
+        return torch.full((len(ids), units), -1, dtype=torch.int16)
+
+    monkeypatch.setattr(data, "synthesise_peaks", unknown)
+
+
+def remake_without_stats(
+    store: Store, ordinal: int, kept: LayerOutput | None = None, seed: int = 5
+) -> None:
     """A shard made anew after its parts went: its files are there again, with other numbers."""
     from pipeline.extract.results import Results
     from pipeline.extract.write import ShardWriter
     from pipeline.tables.datasets import Shard
 
     shard = Shard(ordinal, f"shard{ordinal:05d}", f"shard{ordinal:05d}.tar", 0)
-    block = synthesise_activations(50, 4, 0.4, seed=5)
+    kept = kept or output()
+    block = synthesise(kept, seed).split(50)[ordinal]
     ids = torch.arange(50) + shard.example_id(0)
-    output = synthetic_output(4)
     none = torch.zeros(0, dtype=torch.int64)
-    writer = ShardWriter(store, FOLDER, shard, (output,), none, 100, 1 << 30)
+    writer = ShardWriter(store, FOLDER, shard, (kept,), none, 100, 1 << 30)
     vectors, is_finite = torch.zeros(50, 8).half(), torch.ones(50, dtype=torch.bool)
-    peaks = {output.layer.name: synthesise_peaks(ids, 4)}
-    writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite, peaks))
+    peaks = {kept.layer.name: data.synthesise_peaks(ids, 4)}
+    writer.add(Results(ids, {kept.layer.name: block}, vectors, is_finite, peaks))
     manifest = read_manifest(store, FOLDER, ordinal)
-    write_manifest(store, FOLDER, {**manifest, "files": writer.finish()})
+    told = {"status": "done", "error": None, "written_count": 50, "rejected_count": 0}
+    files = writer.finish()
+    write_manifest(store, FOLDER, {**manifest, **told, "files": files, "is_undone": False})
 
 
 def test_a_damaged_merge_is_read_from_its_parts_again(place, expected):
@@ -256,11 +334,6 @@ def test_a_damaged_merge_is_read_from_its_parts_again(place, expected):
     assert repair(place).left == []
     assert audit_warehouse(store, deep=True).damages == []
     assert answers(place) == expected
-
-
-def test_another_width_is_refused_once_something_is_merged(place):
-    with pytest.raises(WarehouseError, match="merged 3 shards at a time, not 5"):
-        merge_run(Store(place), FOLDER, width=5)
 
 
 def test_in_a_bucket_it_is_the_same(place, expected):

@@ -16,7 +16,7 @@ from probing import base_image
 from pipeline.base.storage import Store
 from pipeline.tables.audit import audit_warehouse
 from pipeline.tables.folder_records import Records
-from pipeline.tables.merged import find_coverage, read_merged
+from pipeline.tables.merged import find_coverage, merged_path, read_merged
 from pipeline.upkeep import vacuum as vacuum_module
 from pipeline.upkeep.check import check, run_violations
 from pipeline.upkeep.compact import compact
@@ -233,11 +233,14 @@ def covered_shards(store: Store, folder: str) -> set[int]:
 def test_merged_statistics_are_kept_or_extracted_again(
     full_warehouse, tmp_path, expected, monkeypatch
 ):
-    """A shard that becomes what it was leaves its merge as it is; a damaged merge costs its shards."""
+    """A shard that becomes what it was leaves its merge as it is; a damaged merge costs its shards, of
+    which a layer does not keep what is below zero."""
     place = copy_of(full_warehouse, tmp_path)
     store, run = Store(place), next(place.glob("dataset=*/run_id=*"))
     folder = run.relative_to(place).as_posix()
-    assert merge_run(store, folder, width=3).shard_count == 3
+    record = {"width": 3, "merges": [], "files": [], "retired": []}
+    store.write_record(merged_path(folder), record, with_copy=True)
+    assert merge_run(store, folder).shard_count == 3
     monkeypatch.setattr(vacuum_module, "KEEP", timedelta(seconds=-1))
     vacuum(store)
     assert not [*run.glob("shard_top/*/0*.parquet")]
