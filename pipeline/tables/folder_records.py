@@ -208,9 +208,7 @@ class Records:
             try:
                 return read_record(self._store, f"{self.folder}/manifests/{name}", ShardManifest)
             except FileNotFoundError:
-                if self._is_listed:
-                    raise
-                return None  # there is news of one that its writer did not come to
+                return None  # it goes just now; or there is news of one that its writer did not come to
 
         if self._store.is_local or len(names) < 2:
             return [read(name) for name in names]
@@ -221,7 +219,8 @@ class Records:
 
     def _list(self, below: str) -> list[str]:
         if below not in self._stamps:
-            is_there = below in self._stamps[""]
+            # manifests may have come since the folder was listed, and a snapshot with them
+            is_there = below == "manifests" or below in self._stamps[""]
             self._stamps[below] = self._store.stamps(f"{self.folder}/{below}") if is_there else {}
         return sorted(self._stamps[below])
 

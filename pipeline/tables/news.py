@@ -6,8 +6,8 @@ whoever has put what it says into a snapshot. So whoever sees no news of a shard
 that he finds afterwards. A listing gives names in their order, and ``new-`` comes before ``snapshot-``: one
 listing is enough.
 
-News may be left by a process that was killed before it changed the manifest. They cost a look at that
-manifest, and go after a day.
+News may be left by a process that was killed before it changed the manifest; and that a manifest goes stays
+news. They cost a look at that manifest, and are taken away after a day.
 """
 
 from __future__ import annotations
@@ -40,14 +40,12 @@ class News(NamedTuple):
     """The end of what the manifest says of itself, or `GONE`."""
 
     def is_in(self, manifests: Mapping[str, object]) -> bool:
-        """Whether it is told already.
+        """Whether it is told already. Of one that goes nobody can tell whether it is gone yet.
 
         Args:
             manifests: By number, what a snapshot holds.
         """
         value = manifests.get(self.number)
-        if value is None:
-            return self.checksum == GONE
         return isinstance(value, dict) and _end(value.get("checksum", "")) == self.checksum
 
 
@@ -84,9 +82,7 @@ def _told(store: Store, rel: str, checksum: str) -> Iterator[None]:
     begin = f"{match[1]}/new-{match[2]}-"
     try:
         before = _end(read_seal(store.read_bytes(rel)))
-    except FileNotFoundError:
-        before = GONE
-    except NeuronsError:
+    except (FileNotFoundError, NeuronsError):
         before = ""
     store.touch(begin + checksum)
     yield
