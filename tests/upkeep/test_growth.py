@@ -17,7 +17,7 @@ from pipeline.base.errors import NeuronsError
 from pipeline.base.settings import IngestConfig, IngestStep, LabelSettings
 from pipeline.base.storage import Store
 from pipeline.sources.ingest import ingest
-from pipeline.tables.datasets import shard_file
+from pipeline.tables.manifest_files import shard_file
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep.build import BuildSummary, build
 from pipeline.upkeep.told import tell_growth
