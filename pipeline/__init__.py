@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
+    import numpy as np
+    from PIL import Image
 
     from pipeline.base.settings import LabelSettings
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "connect", "load_clip"]
+__all__ = ["__version__", "connect", "load_clip", "map_activations"]
 
 
 def connect(
@@ -74,3 +76,27 @@ def load_clip(model: str, device: str = "cpu") -> tuple[Any, Any, Any]:
 
     clip = load_clip(model, device)
     return clip.model, clip.preprocess, clip.tokenizer
+
+
+def map_activations(
+    model: str, layer: str, image: Image.Image, device: str = "cpu"
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What every neuron of a layer answers at every place of one image, before pooling.
+
+    Args:
+        model: As of `load_clip`.
+        layer: ``PATH[:POINT]`` or a preset that names one layer, as ``goh2021``.
+        image: A Pillow image; it is resized and cropped as the model wants it.
+        device: As of `load_clip`.
+
+    Returns:
+        Float32 ``[rows, columns, units]``; ``[tokens, units]`` where tokens are no grid. Tokens before the
+        patches are left out.
+
+    Raises:
+        HookError: There is no such layer, or it has one activation an image.
+        ModelError: As of `load_clip`.
+    """
+    from pipeline.maps.where import map_image
+
+    return map_image(model, layer, image, device)

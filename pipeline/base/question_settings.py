@@ -87,3 +87,21 @@ class Labeller(Settings):
 
     labeller: str = "anonymous"
     """Name of the person who labelled."""
+
+
+@dataclass(frozen=True)
+class WhereOptions(Settings):
+    """What a neuron is mapped over: ``where``."""
+
+    examples: Count = 6
+    """How many of its strongest examples are shown."""
+    polarity: Polarity = "positive"
+    """Which end: ``positive`` is what excites the neuron, ``negative`` what inhibits it."""
+    image: str | None = None
+    """Image file of your own to show instead."""
+    text: str | None = None
+    """Text of your own to show instead, for a layer of the text tower."""
+    model: str | None = None
+    """The run's own model, if it is no longer where it was."""
+    device: str = "auto"
+    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""

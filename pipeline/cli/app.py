@@ -26,6 +26,7 @@ from pipeline.cli import (
     report,
     search,
     upkeep,
+    where,
 )
 from pipeline.cli.explain import explain
 from pipeline.cli.label import label
@@ -122,5 +123,6 @@ keep.add_commands(app)
 ask.add_commands(app)
 search.add_commands(app)
 report.add_commands(app)
+where.add_commands(app)
 app.add_typer(label)
 jobs.add_commands(app)

@@ -77,6 +77,20 @@ class ImageSpec:
         ratio = pick(height / target_height, width / target_width)
         return round(height / ratio), round(width / ratio)
 
+    def seen_box(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of what the model sees of an image, in its pixels; beyond it is padding.
+
+        The view ``peaks`` has the same arithmetic (``sql/macros/peaks.sql``).
+        """
+        sides: list[tuple[float, float]] = []
+        for seen, new, old in zip(
+            self.size_px, self.resized(height, width), (height, width), strict=True
+        ):
+            first = -((seen - new) // 2) if new < seen else round((new - seen) / 2)
+            sides.append((first * old / new, (first + seen) * old / new))
+        (top, bottom), (left, right) = sides
+        return left, top, right, bottom
+
 
 def _three(values: float | tuple[float, ...]) -> tuple[float, float, float]:
     red, green, blue = (values,) * 3 if isinstance(values, (int, float)) else values

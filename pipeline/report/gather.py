@@ -23,7 +23,7 @@ from pipeline.report.card import (
     Stats,
     Stratum,
 )
-from pipeline.report.thumbnails import Picture, read_pictures
+from pipeline.report.thumbnails import Picture, mark_place, read_pictures
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.layer_axes import read_axis
 
@@ -59,6 +59,9 @@ class _Shown(NamedTuple):
     strength: float | None = None
     """On the card's axis."""
     is_at_rest: bool = False
+    x_frac: float | None = None
+    """Where it answers most, in the whole image; null if that is not known."""
+    y_frac: float | None = None
 
 
 class _Example(NamedTuple):
@@ -66,6 +69,8 @@ class _Example(NamedTuple):
     example_id: int
     strength: float | None
     is_at_rest: bool
+    x_frac: float | None
+    y_frac: float | None
 
     @property
     def shown(self) -> _Shown:
@@ -131,7 +136,7 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
     def show(rows: Iterable[_Shown]) -> tuple[Picture, ...]:
         return tuple(
             replace(
-                pictures[row.example_id],
+                mark_place(pictures[row.example_id], row.x_frac, row.y_frac),
                 strength=row.strength,
                 axis=axis,
                 is_at_rest=row.is_at_rest,

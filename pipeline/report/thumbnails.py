@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from pipeline.base.pixels import put_on_paper
 from pipeline.base.storage import Store
 from pipeline.warehouse.images import (
+    ImagePlace,
     find_places,
     make_thumbnail,
     read_primary_texts,
@@ -25,6 +27,8 @@ THUMBNAIL_PX = 96
 """Longer side of a thumbnail."""
 
 WEBP_QUALITY = 70
+RING_PX = 8
+"""Radius of the ring around a place."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Picture:
     """Its primary text: what a text tower reads of it; null without any."""
     is_labelled: bool = False
     """Whether it shows the neuron's concept, by the word that labels rest on."""
+    shape: tuple[int, int] | None = None
+    """Width and height of the image itself in the middle of the square."""
+    is_marked: bool = False
+    """A ring says where the neuron answers most."""
 
     @property
     def caption(self) -> str:
@@ -90,15 +98,39 @@ def read_pictures(
     rows = connection.execute(_NAMES, {"dataset": dataset, "ids": wanted}).fetchall()
     texts = read_primary_texts(connection, dataset, wanted)
     places = find_places(connection, dataset, wanted)
-    return {
-        example_id: Picture(
-            example_id,
-            make_thumbnail(show_image(store, *places[example_id]), THUMBNAIL_PX, is_filled=True),
-            texts.get(example_id, name) + form,
-            text=texts.get(example_id),
+    found = {}
+    for example_id, name, form in rows:
+        image, shape = _read_picture(store, places[example_id])
+        told = texts.get(example_id, name) + form
+        found[example_id] = Picture(
+            example_id, image, told, text=texts.get(example_id), shape=shape
         )
-        for example_id, name, form in rows
-    }
+    return found
+
+
+def mark_place(picture: Picture, x_frac: float | None, y_frac: float | None) -> Picture:
+    """A picture with a ring around a place of its image, seen on dark and on light; as it is without one.
+
+    Args:
+        picture: Of `read_pictures`.
+        x_frac: From the left edge of the image, 0..1.
+        y_frac: From its top.
+    """
+    if x_frac is None or y_frac is None or picture.shape is None:
+        return picture
+    image, (width, height) = picture.image.copy(), picture.shape
+    x = (image.width - width) / 2 + x_frac * width
+    y = (image.height - height) / 2 + y_frac * height
+    draw = ImageDraw.Draw(image)
+    for radius, line in ((RING_PX, "#000000"), (RING_PX - 1, "#ffffff"), (RING_PX - 2, "#000000")):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=line)
+    return replace(picture, image=image, is_marked=True)
+
+
+def _read_picture(store: Store, place: ImagePlace) -> tuple[Image.Image, tuple[int, int]]:
+    """A thumbnail in a square, and the shape of the image in it."""
+    inner = make_thumbnail(show_image(store, *place), THUMBNAIL_PX, is_square=False, is_filled=True)
+    return put_on_paper(inner.convert("RGBA"), (THUMBNAIL_PX, THUMBNAIL_PX)), inner.size
 
 
 def encode_webp(image: Image.Image) -> bytes:

@@ -144,7 +144,9 @@ def describe_examples(card: Card, polarity: str) -> str:
         return f"None: its activation is never {beyond} zero."
     framed = f"; green frame: shows {card.label.concept}" if card.label.is_labelled else ""
     read = "; a text tower read the texts below, not the images" if card.tower == "text" else ""
-    return f"in {AXES[card.axis]}{framed}{read}"
+    ringed = any(picture.is_marked for picture in pictures)
+    ring = "; ring: the middle of the cell where it answers most" if ringed else ""
+    return f"in {AXES[card.axis]}{framed}{ring}{read}"
 
 
 def list_texts(pictures: Sequence[Picture]) -> list[str]:
