@@ -217,7 +217,7 @@ def test_commands_that_only_read_load_little(tiny_warehouse, command, more):
 def test_everything_public_is_exported():
     import pipeline
 
-    assert sorted(pipeline.__all__) == ["__version__", "connect", "load_clip"]
+    assert sorted(pipeline.__all__) == ["__version__", "connect", "load_clip", "map_activations"]
     for name in pipeline.__all__:
         assert hasattr(pipeline, name)
 
