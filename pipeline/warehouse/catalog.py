@@ -26,6 +26,7 @@ from pipeline.base.storage import Store
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
+from pipeline.warehouse.duck import hide_progress
 from pipeline.warehouse.headers import View
 from pipeline.warehouse.raw_views import empty_of, no_rows, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
@@ -145,6 +146,7 @@ def _write(file: Path) -> bool:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _drop_old(file.parent)
         with duckdb.connect(str(temporary)) as connection:
+            hide_progress(connection)
             _create(connection)
         temporary.replace(file)
     except (OSError, duckdb.Error):

@@ -60,9 +60,7 @@ def open_duckdb(
     # DuckDB 2.0 does not keep to the bound if it is part of the configuration above.
     connection.execute(f"set max_temp_directory_size = '{bound}B'")
     connection.execute("set timezone = 'UTC'")
-    # In a notebook without ipywidgets it is off, and DuckDB refuses to be told so.
-    if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
-        connection.execute("set enable_progress_bar = false")
+    hide_progress(connection)
     if are_few():
         connection.execute(FRUGAL)
     if store is not None:
@@ -71,6 +69,13 @@ def open_duckdb(
             connection.register_filesystem(store.fs)
     OPEN.add(connection)
     return connection
+
+
+def hide_progress(connection: duckdb.DuckDBPyConnection) -> None:
+    """No bar of DuckDB's among what is printed, however long a query takes."""
+    # In a notebook without ipywidgets it is off, and DuckDB refuses to be told so.
+    if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        connection.execute("set enable_progress_bar = false")
 
 
 def restrict(connection: duckdb.DuckDBPyConnection) -> None:

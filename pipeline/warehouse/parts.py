@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.settings import LabelSettings, digest
+from pipeline.concepts import lexicon
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_PROMPTS
 from pipeline.tables.computed import DERIVED, FASTER, READS
 from pipeline.tables.datasets import dataset_folder, run_folder
@@ -168,8 +169,7 @@ def _code_digest() -> str:
 @cache
 def lexicon_digest() -> str:
     """Of the lexicon."""
-    file = Path(__file__).parent.parent / "concepts" / "lexicon.csv"
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(lexicon.LEXICON.read_bytes()).hexdigest()[:12]
 
 
 class Fingerprints:

@@ -1,0 +1,55 @@
+"""All sources put together, and the file that ships."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.checksums import hash_bytes
+from pipeline.concepts.lexicon import COLUMNS, SOURCES
+from pipeline.concepts.make.calendar import iter_calendar
+from pipeline.concepts.make.cldr import Cldr
+from pipeline.concepts.make.keep import is_worth_keeping
+from pipeline.concepts.make.own import iter_own_terms, read_own_words
+from pipeline.concepts.make.packages import PACKAGES, Archive
+from pipeline.concepts.make.regions import iter_cities, iter_territories
+from pipeline.concepts.make.terms import Term
+from pipeline.concepts.make.things import iter_things
+
+
+def build_lexicon(archives: Mapping[str, Archive]) -> list[Term]:
+    """The lexicon from its sources: sorted, each (concept, category, language, phrase) once.
+
+    A row that several sources have is the first one's, in the order of ``SOURCES``: ours is what
+    nobody else says.
+    """
+    cldr = Cldr(archives)
+    public = (
+        term
+        for part in (iter_territories, iter_cities, iter_calendar, iter_things)
+        for term in part(cldr)
+        if is_worth_keeping(term)
+    )
+    rows: dict[tuple[str, str, str, str], str] = {}
+    for concept, category, language, phrase, source in (*public, *iter_own_terms()):
+        row = (concept, category, language, phrase)
+        rows[row] = min(rows.get(row, source), source, key=SOURCES.index)
+    return sorted(Term(*row, source) for row, source in rows.items())
+
+
+def write_lexicon(terms: list[Term], path: Path) -> None:
+    """Write the lexicon as Parquet: the same bytes for the same terms and the same pyarrow."""
+    columns = dict(zip((*COLUMNS, "source"), map(list, zip(*terms, strict=True)), strict=True))
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    table = pa.table(columns, schema.with_metadata({"made_from": json.dumps(made_from())}))
+    pq.write_table(table, path, compression="zstd", compression_level=19)
+
+
+def made_from() -> dict[str, str]:
+    """What the lexicon is made from, as its file tells: packages with version, our list by its hash."""
+    packages = {f"{p.registry} {p.name} {p.version}": p.sha512 for p in PACKAGES.values()}
+    return {**packages, "terms.txt": hash_bytes(read_own_words().encode())}
