@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,10 +14,13 @@ from pipeline.base.checksums import hash_bytes
 from pipeline.concepts.lexicon import COLUMNS, SOURCES
 from pipeline.concepts.make.calendar import iter_calendar
 from pipeline.concepts.make.cldr import Cldr
+from pipeline.concepts.make.holidays import iter_holidays
 from pipeline.concepts.make.keep import is_worth_keeping
+from pipeline.concepts.make.numbers import iter_numbers
 from pipeline.concepts.make.own import iter_own_terms, read_own_words
 from pipeline.concepts.make.packages import PACKAGES, Archive
 from pipeline.concepts.make.regions import iter_cities, iter_territories
+from pipeline.concepts.make.shared_words import iter_shared_words
 from pipeline.concepts.make.terms import Term
 from pipeline.concepts.make.things import iter_things
 
@@ -28,12 +32,11 @@ def build_lexicon(archives: Mapping[str, Archive]) -> list[Term]:
     nobody else says.
     """
     cldr = Cldr(archives)
-    public = (
-        term
-        for part in (iter_territories, iter_cities, iter_calendar, iter_things)
-        for term in part(cldr)
-        if is_worth_keeping(term)
+    parts = (
+        *(iter_territories(cldr), iter_cities(cldr), iter_calendar(cldr), iter_numbers(cldr)),
+        *(iter_things(cldr), iter_shared_words(cldr), iter_holidays(archives["holidays"])),
     )
+    public = filter(is_worth_keeping, chain.from_iterable(parts))
     rows: dict[tuple[str, str, str, str], str] = {}
     for concept, category, language, phrase, source in (*public, *iter_own_terms()):
         row = (concept, category, language, phrase)
