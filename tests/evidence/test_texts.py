@@ -13,7 +13,6 @@ from pipeline.clip.model import load_clip
 from pipeline.clip.zero_shot import embed_text
 from pipeline.evidence.matrix import example_ids, list_layers
 from pipeline.evidence.texts import (
-    BACKGROUND_SIZE,
     TEMPLATES,
     background_texts,
     find_direction,
@@ -35,7 +34,7 @@ def test_a_text_is_its_prompts_mean_less_that_of_the_background():
         return total / total.norm()
 
     background = background_texts()
-    assert len(background) == len(set(background)) == BACKGROUND_SIZE
+    assert len(background) == len(set(background)) == 64
     others = torch.stack([mean(name) for name in background])
     found = find_direction(clip, "guitar").vector
     assert found.numpy() == pytest.approx((mean("guitar") - others.mean(0)).numpy(), abs=1e-5)
