@@ -236,6 +236,7 @@ OF_OTHERS = {
     "pipeline/clip/setup.py": "open_clip's description of an architecture",
     "pipeline/clip/torchscript.py": "what pickle hands to __setstate__",
     "pipeline/clip/unit_axes.py": "arguments of an operation of torch",
+    "pipeline/concepts/make/cldr.py": "JSON of CLDR",
     "pipeline/extract/partial_tables.py": "arguments of pyarrow's writer",
     "pipeline/report/fonts.py": "arguments of matplotlib's text",
     "pipeline/sources/layouts/openmoji.py": "an entry of the package emoji",
