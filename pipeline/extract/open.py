@@ -20,7 +20,15 @@ from pipeline.extract.kept import choose_kept
 from pipeline.extract.results import DTYPES, LayerOutput
 from pipeline.tables.datasets import check_name, dataset_folder, run_folder
 from pipeline.tables.merged import read_merged, width_of
-from pipeline.tables.runs import RunConfig, RunIdentity, RunRecord, has_run, read_run, run_path
+from pipeline.tables.runs import (
+    RunConfig,
+    RunIdentity,
+    RunLayer,
+    RunRecord,
+    has_run,
+    read_run,
+    run_path,
+)
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,11 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
                 record = _make_record(run.run_id, identity, config, clip, run.outputs)
                 store.write_record(path, record, with_copy=True)
         _refuse_another(store, config, run, identity, _unsaid(clip))  # it may be the other's
+    elif any("grid" not in layer for layer in read_run(store, run.folder)["layers"]):
+        with hold_lock(store, f"{run.folder}/run.lock"):  # of a version that kept no peaks
+            record = read_run(store, run.folder)
+            record["layers"] = [_describe_layer(output) for output in run.outputs]
+            store.write_record(path, record, with_copy=True)
     return run
 
 
@@ -176,25 +189,27 @@ def _make_record(
             "is_random": clip.is_random,
             "setup_said_by": clip.setup.said_by,
         },
-        "layers": [
-            {
-                "layer": output.layer.name,
-                "path": output.layer.spec.path,
-                "point": output.layer.spec.point,
-                "pooling": output.layer.spec.pooling,
-                "tower": output.layer.tower,
-                "module_kind": output.layer.kind,
-                "unit_count": output.layer.unit_count,
-                "is_rectified": output.layer.is_rectified,
-                "store": output.store,
-                "grid": list(output.layer.grid) if output.layer.grid else None,
-                "token_count": output.layer.token_count,
-                "prefix_tokens": output.layer.prefix_tokens,
-            }
-            for output in outputs
-        ],
+        "layers": [_describe_layer(output) for output in outputs],
         "presets": preset_layers(clip),
         "config": cast(RunConfig, asdict(config)),
         "versions": versions(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _describe_layer(output: LayerOutput) -> RunLayer:
+    layer = output.layer
+    return {
+        "layer": layer.name,
+        "path": layer.spec.path,
+        "point": layer.spec.point,
+        "pooling": layer.spec.pooling,
+        "tower": layer.tower,
+        "module_kind": layer.kind,
+        "unit_count": layer.unit_count,
+        "is_rectified": layer.is_rectified,
+        "store": output.store,
+        "grid": list(layer.grid) if layer.grid else None,
+        "token_count": layer.token_count,
+        "prefix_tokens": layer.prefix_tokens,
     }

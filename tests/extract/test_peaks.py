@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from running import LAYER, MODEL, make_picture, read_run, run_extract
 
+from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer, LayerSpec, find_peaks
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import Clip, load_clip
+from pipeline.tables.runs import read_run as read_record_of_run
 from pipeline.warehouse.connect import connect
 
 PICTURES = [*range(23), *range(5), *range(100, 134), 103, *range(200, 204), 300, 400]
@@ -135,3 +137,21 @@ def test_the_size_of_the_grid_stands_with_the_layer(dataset: Path, vit: Clip, re
     of_map = resolve_layers(resnet, ("visual.layer1.0.act3",))[0]
     assert of_map.token_count is None and of_map.grid == (16, 16)
     assert not resolve_layers(vit, ("visual",))[0].has_peaks
+
+
+def test_a_run_of_an_earlier_version_learns_the_size_of_its_grid(dataset: Path) -> None:
+    """Shards of before stay without places; those that are added to it have them."""
+    run_extract(dataset, ordinals=[0])
+    store, folder = Store(dataset / "warehouse"), "dataset=d/run_id=r"
+    record = read_record_of_run(store, folder)
+    for layer in record["layers"]:
+        del layer["grid"], layer["token_count"], layer["prefix_tokens"]
+    store.write_record(f"{folder}/run.json", record, with_copy=True)
+    with connect(dataset / "warehouse") as connection:
+        assert connection.execute("select grid_rows from layers").fetchall() == [(None,)]
+        assert connection.execute("select count(peak_row) from top_examples").fetchall() == [(0,)]
+    run_extract(dataset)
+    with connect(dataset / "warehouse") as connection:
+        ((rows,),) = connection.execute("select grid_rows from layers").fetchall()
+        ((count,),) = connection.execute("select count(peak_row) from top_examples").fetchall()
+    assert rows > 1 and count > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 from report_world import (
@@ -15,6 +16,7 @@ from pipeline.report import words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.gather import gather_card
+from pipeline.report.thumbnails import Picture, mark_place
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import Neuron
 
@@ -243,3 +245,28 @@ def test_tars_that_are_gone_are_named(world, caplog, monkeypatch):
         assert "Images are never copied" in line
     grey = {picture.image.getpixel((2, 2)) for picture in card.top}
     assert grey == {(228, 232, 236)}, "a card that names the tar stands where the image was"
+
+
+def test_a_ring_marks_where_the_neuron_answers_most():
+    """In the middle of the square lies an image that is wider than high; what is around it is paper."""
+    paper = Image.new("RGB", (96, 96), "#808080")
+    picture = Picture(1, paper, "a picture", shape=(96, 48))
+    marked = mark_place(picture, 0.75, 0.5)
+    assert marked.is_marked and not picture.is_marked
+    changed = np.argwhere((np.asarray(marked.image) != np.asarray(paper)).any(2))
+    assert changed.mean(0) == pytest.approx([48, 72], abs=1) and np.ptp(changed, 0).max() <= 18
+    low = mark_place(picture, 0.25, 1.0)
+    changed = np.argwhere((np.asarray(low.image) != np.asarray(paper)).any(2))
+    assert changed.mean(0) == pytest.approx([72, 24], abs=1)
+    assert mark_place(picture, None, None) is picture
+
+
+def test_the_card_of_a_layer_that_pools_by_max_has_rings(world):
+    con, store, neuron = world
+    card = gather_card(con, store, Neuron(**neuron))
+    assert {picture.is_marked for picture in card.top} == {True}
+    assert "ring" in words.describe_examples(card, "positive")
+    ((layer,),) = con.execute("select layer from layers where pooling = 'cls'").fetchall()
+    other = gather_card(con, store, Neuron(**neuron | {"layer": layer}))
+    assert {picture.is_marked for picture in other.top} == {False}
+    assert "ring" not in words.describe_examples(other, "positive")
