@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from running import (
 from waiting import wait_for
 from watching import SHARD_COUNT, SHARD_SIZE, read_views
 
+from bench.dying import die_at
 from pipeline.base.progress import NoProgress
 from pipeline.extract.run import extract
 
@@ -95,26 +96,8 @@ def work(folder: Path, stop_at: int, settings: dict[str, Any]) -> None:
     It stops, as by Ctrl-Z, at the n-th sync or rename after its first shard: before it if n is even, so
     with half a file written, and after it if n is odd.
     """
-    left = 0
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal left
-            left -= left > 0
-            is_now = left == 1
-            if is_now and stop_at % 2 == 0:
-                os.kill(os.getpid(), signal.SIGSTOP)
-            result = function(*arguments, **options)
-            if is_now and stop_at % 2 == 1:
-                os.kill(os.getpid(), signal.SIGSTOP)
-            if left == 0 and "/manifests/" in str(arguments[-1]):
-                left = stop_at + 1
-            return result
-
-        return call
-
-    if stop_at:
-        os.replace, os.fsync = counted(os.replace), counted(os.fsync)
+    stopping = {"sent": signal.SIGSTOP, "is_after": stop_at % 2 == 1, "since": "/manifests/"}
+    die_at(stop_at, "replace", "fsync", **stopping)
     is_watched = settings.pop("is_watched", False)
     progress = Slow(folder / "go") if is_watched else NoProgress()
     done = [
