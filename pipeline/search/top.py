@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron
 from pipeline.warehouse.images import find_places, read_primary_texts, show_image
 from pipeline.warehouse.layer_axes import read_axis, say_strength
-from pipeline.warehouse.not_kept import tell_not_kept
+from pipeline.warehouse.not_kept import say_kept, tell_not_kept
 from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
@@ -51,6 +52,39 @@ _STORED = """
         and examples.duplicate_of is null
     qualify example_rank <= $k
 """
+
+_CUTS = """
+    select max({'place': -activation, 'example_id': example_id}) as last
+    from activations
+    inner join examples using (dataset, example_id)
+    inner join stg_run_shards using (dataset, run_id, shard_ordinal)
+    where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+    group by shard_ordinal, written_count
+    having
+        count(*) >= kept_count($store, written_count)
+        and kept_count($store, written_count) < written_count
+"""
+"""The last that each shard keeps of the neuron's share; without shards that have no other."""
+
+_SHARE = f"""
+    select
+        row_number() over (order by activation desc, example_id) as example_rank,
+        activation,
+        (activation - axis_origin($axis, neuron_stats.mean)) / nullif(neuron_stats.sd, 0)
+            as strength,
+        example_id
+    from activations
+    inner join examples using (dataset, example_id)
+    inner join neuron_stats using (dataset, run_id, layer, unit)
+    cross join (select min(last) as last from ({_CUTS})) as first_cut
+    where
+        dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+        and examples.duplicate_of is null
+        and coalesce({{'place': -activation, 'example_id': example_id}} <= first_cut.last, true)
+    qualify example_rank <= $k
+"""
+"""Of a share the images before which none can be that was not kept: what a shard left out comes after the last
+that it kept."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +138,9 @@ def show_top(warehouse: str, named: NamedNeuron, k: int, polarity: str, sheet: P
 def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, polarity: str) -> Top:
     """The ``k`` strongest (or most inhibiting) distinct images of a neuron.
 
-    A run keeps the ``top_k`` of every neuron apart. More are looked for among the stored activations,
-    which hold all that is above zero, or all there is.
+    A run keeps the ``top_k`` of every neuron apart. More are looked for among the stored activations, which
+    hold all there is, all that is above zero, or the strongest share of each shard: of that as many are shown
+    as are sure to be the strongest of all.
 
     Args:
         connection: Of ``pipeline.connect``.
@@ -129,24 +164,20 @@ def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, pola
         {"dataset": neuron.dataset, "run_id": neuron.run_id, "layer": neuron.layer},
     ).fetchall()
     is_whole = store == "all" or (store == "positive" and polarity == "positive")
-    found = connection.execute(
-        f"""
-        with top as ({_STORED if k > top_k and is_whole else _KEPT})
-        select
-            top.example_rank, top.activation, top.strength, example_id,
-            examples.shard, examples.shard_key
-        from top
-        inner join examples using (example_id)
-        where examples.dataset = $dataset
-        order by top.example_rank
-        """,
-        {
-            **neuron.parameters,
-            "polarity": polarity,
-            "k": k,
-            "axis": read_axis(connection, neuron),
-        },
-    ).fetchall()
+    asked = {
+        **neuron.parameters,
+        "polarity": polarity,
+        "k": k,
+        "axis": read_axis(connection, neuron),
+        "store": store,
+    }
+    found = _ask(connection, _STORED if k > top_k and is_whole else _KEPT, asked)
+    is_share = store.startswith("top:") and polarity == "positive" and len(found) == top_k < k
+    if is_share:
+        found = max(found, _ask(connection, _SHARE, asked), key=len)
+        is_whole = not connection.execute(
+            f"select 1 from ({_CUTS})", _named(_CUTS, asked)
+        ).fetchall()
     texts = read_primary_texts(connection, neuron.dataset, [row[3] for row in found])
     rows = tuple((*row, texts.get(row[3])) for row in found)
     if len(rows) >= k:
@@ -156,12 +187,40 @@ def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, pola
     beyond = "above" if polarity == "positive" else "below"
     if not rows:
         return Top(rows, f"No example: its activation is never {beyond} zero.")
+    if is_share and not is_whole:
+        share = f"{say_kept(store)}, in each shard; the first {len(rows)} are the strongest of all for sure"
+        more = f"--top-k {k} or more, or with a larger share"
+        return Top(
+            rows, f"The run keeps {share}, and are shown. For {k}, extract again with {more}."
+        )
     if len(rows) == top_k and not is_whole:
         most = "strongest" if polarity == "positive" else "most inhibiting"
         kept = f"The run keeps the {top_k} {most} of each neuron, and all are shown."
         return Top(rows, f"{kept} For {k}, extract again with --top-k {k} or more.")
     none_left = "the run has no other" if store == "all" else f"no other is {beyond} zero"
     return Top(rows, f"There are {len(rows)} of the {k} asked for: {none_left}.")
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection, top: str, asked: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    """What one of the queries above finds, with shard and key, in order."""
+    query = f"""
+        with top as ({top})
+        select
+            top.example_rank, top.activation, top.strength, example_id,
+            examples.shard, examples.shard_key
+        from top
+        inner join examples using (example_id)
+        where examples.dataset = $dataset
+        order by top.example_rank
+    """
+    return connection.execute(query, _named(query, asked)).fetchall()
+
+
+def _named(query: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a query names: others are an error."""
+    return {name: value for name, value in asked.items() if re.search(rf"\${name}\b", query)}
 
 
 def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron, polarity: str) -> str:

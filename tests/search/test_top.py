@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
 import pytest
+import torch
 from PIL import Image
 from typer.main import get_command
 
+from bench.data import synthesise_activations, write_run
 from pipeline.base.errors import ConfigError
 from pipeline.cli.app import app
 from pipeline.cli.neuron_arguments import which_neuron
+from pipeline.clip.hooks import Layer, LayerSpec
+from pipeline.extract.results import LayerOutput
 from pipeline.search.top import find_top
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, find_neuron
@@ -85,6 +90,51 @@ def test_what_is_not_stored_is_said_and_how_to_have_it(con):
     assert len(top.rows) == KEPT
     assert top.note.startswith(f"The run keeps the {KEPT} most inhibiting of each neuron")
     assert f"--top-k {KEPT + 1}" in top.note
+
+
+@pytest.mark.parametrize(
+    ("share", "is_rectified", "unit"),
+    [(0.5, False, 0), (0.5, False, 3), (0.5, True, 0), (0.9, True, 1), (0.2, False, 0)],
+)
+def test_of_a_share_as_many_are_shown_as_are_the_strongest_for_sure(
+    tmp_path, share, is_rectified, unit
+):
+    """What a shard left out comes after the last that it kept."""
+    layer = Layer(LayerSpec("x"), "visual", "Block", "flat", 4, is_rectified)
+    values = synthesise_activations(4 * 80, 4, 0.6).split(80)
+    for number, block in enumerate(values):
+        block += number / 8  # so one shard ends before the others
+        block[:, 3] = torch.where(block[:, 3] > 1, 2.0, 1.0).half()  # ties
+    if is_rectified:
+        values = [block.clamp(min=0) for block in values]
+    write_run(
+        str(tmp_path),
+        torch.cat(list(values)),
+        80,
+        LayerOutput(layer, f"top:{share}", torch.float16),
+    )
+    order, cuts = [], []
+    for number, block in enumerate(values):
+        keys = sorted((-value, number << 20 | n) for n, value in enumerate(block[:, unit].tolist()))
+        keys = [key for key in keys if key[0] < 0 or not is_rectified]
+        order += keys
+        count = math.ceil(share * 80)
+        cuts += keys[count - 1 : count] if len(keys) >= count else []
+    order.sort()
+    sure = order.index(min(cuts)) + 1 if cuts else len(order)
+    with connect(tmp_path) as con:
+        neuron = find_neuron(con, "x", unit)
+        for k in (100, 101, sure, sure + 1, 320):
+            top = find_top(con, neuron, k, "positive")
+            shown = min(k, len(order), max(sure, 100))
+            assert [(-row[1], row[3]) for row in top.rows] == order[:shown], k
+            if k <= shown:
+                assert top.note == ""
+            elif cuts:
+                assert f"the first {shown} are the strongest of all for sure" in top.note
+                assert f"(--store top:{share})" in top.note and f"--top-k {k}" in top.note
+            else:
+                assert top.note.endswith("no other is above zero.")
 
 
 def test_none_asked_for_is_an_error(con, tiny_warehouse, told):
