@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,7 +202,7 @@ def find_top(connection: duckdb.DuckDBPyConnection, neuron: Neuron, k: int, pola
 
 
 def _ask(
-    connection: duckdb.DuckDBPyConnection, top: str, asked: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection, top: str, asked: Mapping[str, object]
 ) -> list[tuple[Any, ...]]:
     """What one of the queries above finds, with shard and key, in order."""
     query = f"""
@@ -218,7 +218,7 @@ def _ask(
     return connection.execute(query, _named(query, asked)).fetchall()
 
 
-def _named(query: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _named(query: str, asked: Mapping[str, object]) -> dict[str, object]:
     """The parameters that a query names: others are an error."""
     return {name: value for name, value in asked.items() if re.search(rf"\${name}\b", query)}
 
