@@ -20,7 +20,7 @@ from prefect.logging import get_run_logger
 
 from flows.server import show_if_there
 from pipeline.base.display import quote_markdown, show
-from pipeline.upkeep.check import CheckResult
+from pipeline.upkeep.check_views import CheckResult
 
 UPDATE_EVERY_S = 1.0
 """A bar is moved at most this often: each time is a request to the server."""

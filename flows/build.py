@@ -14,7 +14,8 @@ from pipeline.base.job_settings import RunnerConfig
 from pipeline.base.settings import LabelSettings
 from pipeline.base.steps import BuildAim
 from pipeline.jobs.job import build_step, check_step
-from pipeline.upkeep.check import CheckResult, run_violations
+from pipeline.upkeep.check import run_violations
+from pipeline.upkeep.check_views import CheckResult
 
 
 def refuse_violations(results: list[CheckResult], warehouse: str) -> None:

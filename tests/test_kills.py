@@ -22,7 +22,8 @@ from waiting import LIMIT_S
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.tables.audit import MEMORY, audit_warehouse
+from pipeline.tables.audit import audit_warehouse
+from pipeline.tables.checked import MEMORY
 from pipeline.upkeep.build import build
 
 pytestmark = pytest.mark.slow

@@ -91,7 +91,7 @@ def explain_fault(error: BaseException, place: str) -> NeuronsError | None:
     if _is_damage(error, text):
         return WarehouseError(
             f"A file{f' of {place}' if place else ''} is damaged: {text}",
-            f"See which with: neurons check --deep. Make it again, and only it, with: {_repair(place)}",
+            f"See which with: neurons check --all. Make it again, and only it, with: {_repair(place)}",
         )
     return None
 

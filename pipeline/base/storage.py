@@ -100,6 +100,9 @@ class Store:
 
     def sizes(self, rel: str) -> dict[str, int]:
         """Name -> size in bytes of the files directly inside a folder; empty if it is not there."""
+        if self.is_local:
+            stamps = self.stamps(rel).items()
+            return {name: int(stamp.split("-")[0]) for name, stamp in stamps if stamp}
         self.fs.invalidate_cache()
         try:
             found = self.fs.ls(self.path(rel), detail=True)

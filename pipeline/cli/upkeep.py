@@ -23,7 +23,7 @@ def add_commands(app: typer.Typer) -> None:
     )(build)
     app.command(
         epilog=examples(
-            "neurons check --warehouse warehouse", "neurons check --warehouse warehouse --deep"
+            "neurons check --warehouse warehouse", "neurons check --warehouse warehouse --all"
         )
     )(check)
     app.command(epilog=examples("neurons repair --warehouse warehouse"))(repair)
@@ -80,24 +80,29 @@ def build(
 
 def check(
     warehouse: Warehouse,
-    deep: Annotated[
+    everything: Annotated[
         bool,
-        typer.Option("--deep", help="Read every file, also those that were found good before."),
+        typer.Option(
+            "--all",
+            "--deep",
+            help="Read and ask everything, also what was found good and is unchanged.",
+        ),
     ] = False,
     dataset: OneDataset = None,
 ) -> None:
     """Check that everything adds up. Exit status 1 if it does not."""
-    from pipeline.upkeep.check import check as run_check
-    from pipeline.upkeep.check import run_violations
+    from pipeline.upkeep.check import check_unread, run_violations
 
-    results = run_check(warehouse, choose_progress(), deep, dataset)
-    for result in results:
+    checks = check_unread(warehouse, choose_progress(), everything, dataset)
+    for result in checks.results:
         mark = "ok" if not result.violation_count else "WARN" if result.is_warning else "FAIL"
         say(f"{mark:4}  {result.name}: {result.violation_count}  {result.purpose}")
         for row in result.rows[:5]:
             shown = ", ".join(f"{k}={v}" for k, v in zip(result.columns, row, strict=True))
             say(f"        {shown}")
-    if run_violations(results):
+    if told := checks.passed_over:
+        say(f"{told}. Read them all: neurons check --all")
+    if run_violations(checks.results):
         raise typer.Exit(1)
 
 

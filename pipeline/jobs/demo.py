@@ -13,7 +13,7 @@ from pipeline.jobs.demo_sheets import DemoNeuron, attack_sheet, forms_sheet
 from pipeline.jobs.job import JobSummary, run_job
 from pipeline.nano.planted import BOTH_FACETS, PlantedNeuron, load_planted
 from pipeline.report.contact_sheet import save_sheet
-from pipeline.upkeep.check import CheckResult
+from pipeline.upkeep.check_views import CheckResult
 from pipeline.warehouse.connect import connect
 
 JOB_FILE = Path(__file__).with_name("demo.toml")

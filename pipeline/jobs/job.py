@@ -25,7 +25,8 @@ from pipeline.probes.stroop import STROOP
 from pipeline.report.summary import Summary, summarise, write_summary
 from pipeline.stimuli.make import stimuli_step
 from pipeline.upkeep.build import BuildSummary, build
-from pipeline.upkeep.check import CheckResult, check
+from pipeline.upkeep.check import check
+from pipeline.upkeep.check_views import CheckResult
 
 if TYPE_CHECKING:
     from pipeline.evidence.concept_scores import SimilaritySummary

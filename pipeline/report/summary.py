@@ -11,7 +11,7 @@ from pipeline.base.storage import Store
 from pipeline.report.asking import Asker
 from pipeline.tables.datasets import dataset_folder, run_folder
 from pipeline.tables.runs import run_path
-from pipeline.upkeep.check import CheckResult
+from pipeline.upkeep.check_views import CheckResult
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 

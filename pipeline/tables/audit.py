@@ -1,8 +1,8 @@
 """What is damaged in a warehouse: every record against itself, every file against its record.
 
-Records are read whole, each time. A file's size is compared each time, its checksum when its record is
-new since the last audit or when all are asked for. Files of format 1 have no checksum: their footers are
-read, and on demand their pages. One file is open at a time.
+A record is read whole, unless its file is what it was when it was found good. A file's size is compared
+each time, its checksum when its record is new since the last audit, or when all are asked for. Files of
+format 1 have no checksum: their footers are read, and on demand their pages. One file is open at a time.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from pipeline.base.errors import NewerFormatError, StorageError
-from pipeline.base.leftovers import clear_half_written
-from pipeline.base.locks import take_lock
+from pipeline.base.errors import NewerFormatError
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import COPY, Store
+from pipeline.tables.checked import Unchanged, keep_checked, read_checked
 from pipeline.tables.datasets import (
     check_file_folder,
     check_folder,
@@ -29,9 +28,6 @@ from pipeline.tables.record_list import KINDS, AnyRecord, Record, list_records, 
 from pipeline.tables.records import UPDATE
 from pipeline.tables.runs import MergedRecord, RunRecord
 from pipeline.tables.schema import TABLES
-
-MEMORY = "checked.json"
-"""Which records were found good by the last audit: a cache, and nothing rests on it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,12 @@ class Audit:
     file_count: int = 0
     read_count: int = 0
     """Files that were read from end to end."""
+    known_file_count: int = 0
+    """Files of which only the size was looked at, since nothing has changed."""
+    known_record_count: int = 0
+    """Records that were not read, since nothing has changed."""
+    seals: dict[Record, str] = field(default_factory=dict)
+    """Of the good records."""
     unrecorded_count: int = 0
     """Files whose record has no checksum of them: made before there were any."""
 
@@ -85,13 +87,14 @@ def audit_warehouse(
             records say, and none of them is damaged.
     """
     audit, progress = Audit(), progress or NoProgress()
-    seals: dict[Record, str] = {}
+    checked = read_checked(store)
+    known = {} if deep else checked["records"]
+    look, seals = Unchanged(store, known), audit.seals
     for record in list_records(store, dataset):
-        _read(store, record, audit, seals)
+        _read(look, record, audit)
     _check_folders(store, audit)
     _compare_shards(audit)
     merged = _check_merges(audit)
-    known = {} if deep else _remember(store)
     presence = Presence(store)
     progress.start("check files", len(audit.values))
     try:
@@ -110,9 +113,11 @@ def audit_warehouse(
     finally:
         progress.finish()
     bad = {damage.record.path for damage in audit.damages}
+    damaged = {damage.path for damage in audit.damages}
     good = {record.path: seal for record, seal in seals.items() if record.path not in bad}
-    if dataset is None and good != known:
-        _keep(store, good)
+    good |= {path: stamp for path, stamp in look.copies.items() if path not in damaged}
+    if dataset is None:
+        keep_checked(store, {"records": good, "answers": checked["answers"]})
     return audit
 
 
@@ -154,9 +159,21 @@ def _named_files(value: AnyRecord) -> list[FileEntry]:
     return cast(list[FileEntry], value.get("files", []))
 
 
-def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) -> None:
+def _read(look: Unchanged, record: Record, audit: Audit) -> None:
+    if copy := look.find_copy(record):
+        try:
+            problem = read_good(look.store, copy, KINDS[record.kind])[2]
+        except NewerFormatError:
+            problem = "is of a newer version of ours than what it is a copy of"
+        if problem:
+            audit.damages.append(Damage(record, copy, problem))
+    known = look.find_known(record)
+    if known is not None:
+        audit.values[record], audit.seals[record] = known, str(known.get("checksum"))
+        audit.known_record_count += 1
+        return
     try:
-        value, seal, problem = read_good(store, record.path, KINDS[record.kind])
+        value, seal, problem = read_good(look.store, record.path, KINDS[record.kind])
     except NewerFormatError as error:
         problem = error.message.removeprefix(record.path).strip().rstrip(".")
         audit.damages.append(Damage(record, record.path, problem, is_newer=True))
@@ -164,15 +181,7 @@ def _read(store: Store, record: Record, audit: Audit, seals: dict[Record, str]) 
     if value is None:
         audit.damages.append(Damage(record, record.path, problem))
     else:
-        audit.values[record], seals[record] = value, seal
-    copy = record.path + COPY
-    if store.exists(copy):
-        try:
-            problem = read_good(store, copy, KINDS[record.kind])[2]
-        except NewerFormatError:
-            problem = "is of a newer version of ours than what it is a copy of"
-        if problem:
-            audit.damages.append(Damage(record, copy, problem))
+        audit.values[record], audit.seals[record] = value, seal
 
 
 def _check_folders(store: Store, audit: Audit) -> None:
@@ -246,6 +255,7 @@ def _find_problem(store: Store, file: FileEntry, deep: bool, is_known: bool, aud
         audit.unrecorded_count += file["bytes"] != -1
         return _find_parquet_problem(store, file, deep, audit)
     if is_known and not deep:
+        audit.known_file_count += 1
         return ""
     audit.read_count += 1
     try:
@@ -304,25 +314,3 @@ def _kind(arrow: str) -> str:
 def _is_unchanged(store: Store, record: Record, seal: str) -> bool:
     """Whether a record still says what it said: a step that runs beside us may have replaced it."""
     return read_good(store, record.path, KINDS[record.kind])[1] == seal
-
-
-def _remember(store: Store) -> dict[str, str]:
-    try:
-        value = store.read_json(MEMORY) if store.exists(MEMORY) else {}
-    except (StorageError, OSError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _keep(store: Store, good: dict[str, str]) -> None:
-    try:
-        lock = take_lock(store, f"{MEMORY}.lock", wait=False)
-        if lock is None:
-            return  # another audit keeps it now
-        try:
-            clear_half_written(store, lock, "", prefix=MEMORY)
-            store.write_json(MEMORY, good)
-        finally:
-            lock.release()
-    except StorageError:
-        return  # a warehouse that we may only read: the next audit reads the files again

@@ -101,6 +101,17 @@ class Records:
         """Whether there is a record of a name, such as ``run.json``."""
         return name in self._stamps[""]
 
+    def stamp(self, name: str) -> str | None:
+        """Of the file of a record, or a copy of one; None if there is none."""
+        below, _, file = name.rpartition("/")
+        self._list(below)
+        return self._stamps[below].get(file)
+
+    def find_unchanged(self, name: str) -> Mapping[str, Any] | None:
+        """What a record says whose file has the stamp that it had; else None."""
+        known, stamp = self._known.get(name), self.stamp(name)
+        return known.value if known is not None and stamp and _is_of(known, stamp) else None
+
     def is_as_listed(self, name: str) -> bool:
         """Whether a file in the folder is still what it was when this was made."""
         return self._store.stamps(self.folder).get(name) == self._stamps[""].get(name)

@@ -7,8 +7,9 @@ table and a column are: `columns`; the tables themselves: `index_tables` and `ru
 Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard's ordinal, five digits)::
 
     checked.json                                  what the last check found good: a cache
-    dataset=D/snapshot.json                       all records of the folder, to open it quickly: a cache; and
+    dataset=D/snapshot-G-ID.json                  all records of the folder, to open it quickly: a cache; and
                                                   one in each run's folder
+    dataset=D/new-N-CHECKSUM                      empty: manifest N is newer than the snapshot, or is to be
     dataset=D/dataset.json                        the registered, append-only list of shards
     dataset=D/shards/N.tar                        shards that an ingest wrote (others stay where they are)
     dataset=D/{examples,texts,rejects}/N.parquet  the index

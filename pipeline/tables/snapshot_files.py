@@ -118,7 +118,7 @@ def decode_snapshot(data: bytes) -> SnapshotFile | None:
     if not data.startswith(_BEGIN) or find_seal_problem(data):
         return None
     value: SnapshotFile = json.loads(data)
-    is_ours = value["format"] == FORMAT and value.get("form") in (1, _FORM)
+    is_ours = value["format"] <= FORMAT and value.get("form") in (1, _FORM)
     return value if is_ours else None
 
 

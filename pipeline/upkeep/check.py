@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from urllib.parse import unquote
 
-import duckdb
-
-from pipeline.base.faults import faults_told
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.storage import Store
 from pipeline.tables.audit import Audit, audit_warehouse, find_cure
+from pipeline.tables.checked import keep_checked, read_checked
 from pipeline.tables.datasets import dataset_folder, read_dataset
 from pipeline.tables.snapshots import find_snapshot_problem
+from pipeline.upkeep.check_views import SHOWN, Answers, CheckResult, ask_view, hash_datasets
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.headers import View
 from pipeline.warehouse.left_out import list_left_out
 from pipeline.warehouse.stale import tell_stale
 from pipeline.warehouse.views import load_views
 
 
 @dataclass(frozen=True)
-class CheckResult:
-    """One check and the rows that violate it."""
+class Checks:
+    """What a check found, and what it passed over since nothing has changed."""
 
-    name: str
-    purpose: str
-    is_warning: bool
-    violation_count: int
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    """The first twenty."""
+    results: list[CheckResult]
+    known_record_count: int
+    known_file_count: int
+    """Their sizes were looked at."""
+    known_view_count: int
+
+    @property
+    def passed_over(self) -> str:
+        """For a person; empty if all was looked at."""
+        counts = {
+            "records": self.known_record_count,
+            "files": self.known_file_count,
+            "views": self.known_view_count,
+        }
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        return f"not read again, unchanged since they were checked: {told}" if told else ""
 
 
 def check(
@@ -41,12 +50,24 @@ def check(
     deep: bool = False,
     dataset: str | None = None,
 ) -> list[CheckResult]:
+    """The results of `check_unread`."""
+    return check_unread(warehouse, progress, deep, dataset).results
+
+
+def check_unread(
+    warehouse: str | Path,
+    progress: ProgressCallback | None = None,
+    deep: bool = False,
+    dataset: str | None = None,
+) -> Checks:
     """Look at every file and every record of them, then run every check view.
+
+    What was checked before and has not changed is not read again.
 
     Args:
         warehouse: Folder or URL.
         progress: Told of each record and view.
-        deep: Read every file, also those that an earlier check found good.
+        deep: Read and ask everything, also what an earlier check found good.
         dataset: Only the files of this dataset and the marts, and the views' rows about it. A view
             whose rows name no dataset is asked of all.
 
@@ -60,48 +81,50 @@ def check(
         read_dataset(store, dataset)  # says what there is if it is not there
     audit = audit_warehouse(store, deep, dataset, progress)
     results = [*check_files(audit), check_snapshots(store, audit)]
-    if run_violations(results):
-        return results  # the views cannot be trusted, or not even opened
+    if not run_violations(results):  # else the views cannot be trusted, or not even opened
+        results += _check_views(store, audit, deep, dataset, progress)
+    return Checks(
+        results,
+        audit.known_record_count,
+        audit.known_file_count,
+        sum(result.is_known for result in results),
+    )
+
+
+def _check_views(
+    store: Store, audit: Audit, deep: bool, dataset: str | None, progress: ProgressCallback
+) -> list[CheckResult]:
     views = [view for view in load_views() if view.topic == "checks"]
+    found = {record.dataset for record in audit.values if record.kind == "dataset"}
+    names = {name: unquote(name) for name in sorted(found)}
+    checked = read_checked(store)
+    hashes = hash_datasets(audit, found)
+    answers = Answers(
+        {names.get(name, name): one for name, one in hashes.items()},
+        {} if deep else checked["answers"],
+    )
+    results = []
     progress.start("check", len(views))
     try:
-        with connect(warehouse) as connection:
-            for one in list_left_out(connection):
-                if dataset in (None, one.dataset):
-                    raise one.error
-            tell_stale(connection, (view.name for view in views))
+        with ExitStack() as stack:
+            connection = None
+            if any(answers.list_open(view, [*names.values()]) for view in views):
+                connection = stack.enter_context(connect(store.url))
+                for one in list_left_out(connection):
+                    if dataset in (None, one.dataset):
+                        raise one.error
+                tell_stale(connection, (view.name for view in views))
             for view in views:
-                results.append(run_check(connection, view, store.url, dataset))
+                ask = partial(ask_view, connection, view, store.url)
+                results.append(answers.answer(view, [*names.values()], ask))
                 kind = "warnings" if results[-1].is_warning else "violations"
                 progress.advance(1, f"{view.name}: {results[-1].violation_count} {kind}")
     finally:
         progress.finish()
+    if dataset is None:
+        records = read_checked(store)["records"]
+        keep_checked(store, {"records": records, "answers": answers.known})
     return results
-
-
-def run_check(
-    connection: duckdb.DuckDBPyConnection, view: View, place: str, dataset: str | None
-) -> CheckResult:
-    """Ask one check view for its rows, of one dataset or of all."""
-    is_told = any(column.name == "dataset" for column in view.columns)
-    about = "where coalesce(dataset = $dataset, true)" if is_told else ""
-    with faults_told(place):
-        result = connection.execute(
-            f"select *, count(*) over () as violation_count from {view.name} {about} "
-            "order by all limit 20",
-            {"dataset": dataset} if is_told else None,
-        )
-        names = tuple(column[0] for column in result.description)[:-1]
-        rows = result.fetchall()
-    count = int(rows[0][-1]) if rows else 0
-    return CheckResult(
-        view.name,
-        view.purpose,
-        view.name.startswith("warn_"),
-        count,
-        names,
-        tuple(tuple(row[:-1]) for row in rows),
-    )
 
 
 def check_files(audit: Audit) -> list[CheckResult]:
@@ -115,7 +138,7 @@ def check_files(audit: Audit) -> list[CheckResult]:
             False,
             len(rows),
             ("path", "problem", "cure"),
-            rows[:20],
+            rows[:SHOWN],
         ),
         CheckResult(
             "warn_checksums",
@@ -147,7 +170,7 @@ def check_snapshots(store: Store, audit: Audit) -> CheckResult:
         False,
         len(rows),
         ("path", "problem", "cure"),
-        rows[:20],
+        rows[:SHOWN],
     )
 
 

@@ -47,7 +47,7 @@ def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
     The cache is never needed: one that is missing or damaged is made again, and where it cannot be written
     the catalog is made in the connection itself.
     """
-    file = _cache_folder() / f"catalog-{_digest()}.duckdb"
+    file = _cache_folder() / f"catalog-{catalog_digest()}.duckdb"
     for is_new in (False, True):
         if is_new and not _write(file):
             break
@@ -175,7 +175,7 @@ def _is_ours(file: Path) -> bool:
 
 
 @cache
-def _digest() -> str:
+def catalog_digest() -> str:
     """Changes whenever what is in the catalog does."""
     here = Path(__file__).parent
     code = [*here.glob("*.py"), *here.parent.glob("tables/*.py"), *here.parent.glob("concepts/*.*")]

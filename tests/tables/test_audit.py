@@ -15,7 +15,8 @@ from waiting import LIMIT_S
 
 from pipeline.base.errors import StorageError
 from pipeline.base.storage import Store
-from pipeline.tables.audit import MEMORY, audit_warehouse
+from pipeline.tables.audit import audit_warehouse
+from pipeline.tables.checked import MEMORY
 from pipeline.tables.presence import Presence
 from pipeline.tables.snapshot_files import is_snapshot
 from pipeline.upkeep.check import check, run_violations

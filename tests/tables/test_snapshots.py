@@ -232,6 +232,58 @@ def test_opening_two_thousand_shards_reads_a_bounded_number_of_files(
     assert len(read) == 2 + 3, "those that are newer than the snapshot"
 
 
+@pytest.mark.parametrize("way", ["with times", "in seconds", "without times"])
+def test_a_copy_opens_from_its_snapshots(
+    two_thousand: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``cp -a``, as a tar, and as ``cp -r`` or ``aws s3 sync`` make one; then it lives on."""
+    copy = tmp_path / "copy"
+    copied = shutil.copyfile if way == "without times" else shutil.copy2
+    shutil.copytree(two_thousand, copy, copy_function=copied)
+    if way == "in seconds":
+        for file in copy.rglob("*.json"):
+            second = int(file.stat().st_mtime)
+            os.utime(file, (second, second))
+    store = Store(copy)
+    folder = FOLDERS[1]
+    changed = Records(Store(two_thousand), folder).manifests()[7]
+    write_manifest(store, folder, {**changed, "written_count": changed["written_count"] + 1})
+    read: list[str] = []
+    honest = Store.read_bytes
+    monkeypatch.setattr(
+        Store, "read_bytes", lambda self, rel: (read.append(rel), honest(self, rel))[1]
+    )
+    rows = take_inventory(store).run_shards
+    assert len(rows) == 2000
+    assert [row.written_count for row in rows[6:9]] == [5, 6, 5]
+    assert len(read) <= 5, "two snapshots, the list of shards, the run, and what was written since"
+    for one in FOLDERS:
+        assert write_snapshot(store, one)
+    assert seen(copy)[4] == rows
+
+
+@pytest.mark.parametrize("form", [1, 2])
+def test_what_the_version_before_wrote_opens_and_is_replaced(place: Path, form: int) -> None:
+    """Its ``snapshot.json`` alone, or beside ours: then it has written here, and nothing is believed."""
+    before = seen(place)
+    for file in place.rglob(SNAPSHOTS):
+        value = json.loads(file.read_bytes())
+        value["records"] = {
+            n: (stamp, packed) for n, (stamp, _, packed) in value["records"].items()
+        }
+        older = {k: v for k, v in value.items() if k not in ("place", "replaces")}
+        file.with_name("snapshot.json").write_bytes(seal({**older, "form": 1}, is_compact=True))
+        if form == 1:
+            file.unlink()
+    assert seen(place) == before
+    for folder in snapshots.list_folders(Store(place)):
+        assert not Records(Store(place), folder).snapshot.is_last
+        assert write_snapshot(Store(place), folder)
+        assert Records(Store(place), folder).snapshot.is_last
+    assert seen(place) == before
+    assert not list(place.rglob("snapshot.json"))
+
+
 KILLED = """
 import os, sys, signal
 from pipeline.base.storage import Store

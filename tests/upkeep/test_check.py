@@ -18,7 +18,8 @@ from pipeline.labelling.files import read_labels
 from pipeline.labelling.read_back import import_labels
 from pipeline.sources.ingest import ingest
 from pipeline.tables.audit import audit_warehouse
-from pipeline.upkeep.check import check, check_files, run_check, run_violations
+from pipeline.upkeep.check import check, check_files, run_violations
+from pipeline.upkeep.check_views import run_check
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.views import load_views
@@ -223,3 +224,49 @@ def test_violations_of_other_datasets_are_left_out(tiny_warehouse, tmp_path):
         assert run_check(connection, view, str(place), one).violation_count > 0
         assert run_check(connection, view, str(place), None).violation_count > 0
         assert run_check(connection, view, str(place), "other").violation_count == 0
+
+
+def test_what_has_not_changed_is_not_asked_again(tiny_warehouse, tmp_path, told):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    (place / "checked.json").unlink(missing_ok=True)
+    first = check_unread(place)
+    again = check_unread(place)
+    assert first.known_view_count == first.known_record_count == first.known_file_count == 0
+    assert again.known_view_count == sum(1 for view in load_views() if view.topic == "checks")
+    assert again.known_record_count > 5 and again.known_file_count > 20
+    assert [(r.name, r.violation_count) for r in again.results] == [
+        (r.name, r.violation_count) for r in first.results
+    ]
+    assert [len(r.rows) for r in again.results] == [len(r.rows) for r in first.results]
+    assert "not read again, unchanged" in told("check", "--warehouse", place)
+    assert "not read again" not in told("check", "--warehouse", place, "--all")
+
+
+def test_of_two_datasets_the_one_that_changed_is_asked(tiny_warehouse, tmp_path):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    write_tar(tmp_path / "other.tar", [sample("a", base_image(0))])
+    ingest(
+        IngestConfig(str(place), "other"), IngestStep("webdataset", (str(tmp_path / "other.tar"),))
+    )
+    check(place)
+    BREAKS["check_counts"](place)
+    (name,) = {path.name.removeprefix("dataset=") for path in tiny_warehouse.glob("dataset=*")}
+    for _ in range(2):  # the second answer is remembered
+        (counts,) = (r for r in check(place) if r.name == "check_counts")
+        assert counts.violation_count > 0
+        assert {row[counts.columns.index("dataset")] for row in counts.rows} == {name}
+    (counts,) = (r for r in check(place, dataset="other") if r.name == "check_counts")
+    assert counts.violation_count == 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"records": {"a": 1}, "answers": {}}', "{ no"])
+def test_what_is_remembered_is_a_cache(tiny_warehouse, tmp_path, text):
+    place = tmp_path / "warehouse"
+    shutil.copytree(tiny_warehouse, place)
+    before = check(place)
+    (place / "checked.json").write_text(text)
+    checks = check_unread(place)
+    assert checks.results == before
+    assert checks.passed_over == ""

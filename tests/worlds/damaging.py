@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipeline.tables.audit import MEMORY
+from pipeline.tables.checked import MEMORY
 
 
 def make_full_warehouse(source: Path, place: Path) -> Path:
