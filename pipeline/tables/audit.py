@@ -64,6 +64,8 @@ class Audit:
     """Records that were not read, since nothing has changed."""
     seals: dict[Record, str] = field(default_factory=dict)
     """Of the good records."""
+    snapshots: dict[str, str] = field(default_factory=dict)
+    """By path, the stamps of the snapshots that are believed."""
     unrecorded_count: int = 0
     """Files whose record has no checksum of them: made before there were any."""
 
@@ -115,6 +117,7 @@ def audit_warehouse(
     bad = {damage.record.path for damage in audit.damages}
     damaged = {damage.path for damage in audit.damages}
     good = {record.path: seal for record, seal in seals.items() if record.path not in bad}
+    audit.snapshots = look.snapshots
     good |= {path: stamp for path, stamp in look.copies.items() if path not in damaged}
     if dataset is None:
         keep_checked(store, {"records": good, "answers": checked["answers"]})

@@ -122,7 +122,7 @@ def _check_views(
     finally:
         progress.finish()
     if dataset is None:
-        records = read_checked(store)["records"]
+        records = read_checked(store)["records"] | audit.snapshots
         keep_checked(store, {"records": records, "answers": answers.known})
     return results
 
