@@ -19,6 +19,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.base.open_files import raise_open_file_limit
 from pipeline.cli import (
     ask,
+    effect,
     extraction,
     jobs,
     keep,
@@ -118,6 +119,7 @@ def main() -> None:
 extraction.add_commands(app)
 app.add_typer(stimuli)
 probes.add_commands(app)
+effect.add_commands(app)
 upkeep.add_commands(app)
 keep.add_commands(app)
 ask.add_commands(app)

@@ -80,9 +80,17 @@ def _hooked_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tenso
     return next((v for v in values if isinstance(v, torch.Tensor)), None)
 
 
+def _with_first(values: tuple[Any, ...], new: torch.Tensor) -> tuple[Any, ...]:
+    """The same values with another tensor in place of the first one."""
+    place = next(n for n, value in enumerate(values) if isinstance(value, torch.Tensor))
+    return (*values[:place], new, *values[place + 1 :])
+
+
 @contextmanager
 def hook_points(model: nn.Module, specs: list[LayerSpec], take: Any) -> Iterator[None]:
     """Call ``take(spec, tensor)`` on every pass of this thread through the named points.
+
+    If it returns a tensor, that one goes on in place of what passed.
 
     Whoever holds the model's lock passes alone; a user of ``pipeline.load_clip`` in another thread may
     not hold it, and what passes then is not ours.
@@ -95,16 +103,23 @@ def hook_points(model: nn.Module, specs: list[LayerSpec], take: Any) -> Iterator
         return torch.compiler.is_compiling() or threading.get_ident() == owner
 
     def before(spec: LayerSpec) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if is_ours():
-                take(spec, _hooked_tensor(args, kwargs))
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            new = take(spec, _hooked_tensor(args, kwargs)) if is_ours() else None
+            if new is None:
+                return None
+            values = _with_first((*args, *kwargs.values()), new)
+            named = dict(zip(kwargs, values[len(args) :], strict=True))
+            return values[: len(args)], named
 
         return hook
 
     def after(spec: LayerSpec) -> Any:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            if is_ours():
-                take(spec, _hooked_tensor(output if isinstance(output, tuple) else (output,), {}))
+        def hook(_: nn.Module, __: Any, output: Any) -> Any:
+            values = output if isinstance(output, tuple) else (output,)
+            new = take(spec, _hooked_tensor(values, {})) if is_ours() else None
+            if new is None:
+                return None
+            return _with_first(values, new) if isinstance(output, tuple) else new
 
         return hook
 

@@ -25,6 +25,7 @@ from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
+    EffectRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -52,6 +53,7 @@ _SHAPES: Mapping[str, Any] = {
 }
 _SHAPES_BELOW: Mapping[str, Any] = {
     "class_sets": ClassSetRecord,
+    "effects": EffectRecord,
     "human_labels": HumanLabelsRecord,
 }
 """By folder; each holds any number."""

@@ -19,6 +19,7 @@ from pipeline.tables.records import Shape, check_shape
 from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
+    EffectRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -34,6 +35,7 @@ AnyRecord = (
     | MergedRecord
     | SimilarityRecord
     | ClassSetRecord
+    | EffectRecord
     | HumanLabelsRecord
     | BuildRecord
 )
@@ -48,6 +50,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "merged": MergedRecord,
     "similarity": SimilarityRecord,
     "class set": ClassSetRecord,
+    "effects": EffectRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
 }
@@ -101,7 +104,9 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
         name = f"{kind}.json"
         if name in inside or name + COPY in inside:
             yield Record(kind, f"{folder}/{name}", folder)
-    for kind, place in (("class set", "class_sets"), ("labels", "human_labels")):
+    for kind, place in (
+        ("class set", "class_sets"), ("effects", "effects"), ("labels", "human_labels"),
+    ):  # fmt: skip
         there = store.list(f"{folder}/{place}")
         names = {name.removesuffix(COPY) for name in there}
         for name in sorted(name for name in names if name.endswith(".json")):

@@ -108,6 +108,19 @@ class ConceptIdentity(TypedDict):
     weights_sha256: str
 
 
+class EffectIdentity(TypedDict):
+    """What decides the effects of a layer's neurons, besides what is known of each neuron."""
+
+    weights_sha256: str
+    layer: str
+    concepts: list[str]
+    templates: list[str]
+    levels: list[float]
+    hidden: int
+    shown: int
+    seed: int
+
+
 class RunRecord(Sealed):
     """``run.json``."""
 
@@ -269,6 +282,20 @@ class ClassSetRecord(Sealed):
     created_at: Moment
 
 
+class EffectRecord(Sealed):
+    """``effects/NAME.json``."""
+
+    layer: str
+    units: list[Small]
+    """Neurons that were asked for, also those that could not be measured."""
+    identity: EffectIdentity
+    files: list[FileEntry]
+    """Of each block of neurons one of `effects` and one of `concept_effects`."""
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
+    created_at: Moment
+
+
 class HumanLabelsRecord(Sealed):
     """``human_labels/NAME.json``."""
 
@@ -279,6 +306,6 @@ class HumanLabelsRecord(Sealed):
     files: list[FileEntry]
 
 
-def named_paths(record: SimilarityRecord | ClassSetRecord) -> set[str]:
+def named_paths(record: SimilarityRecord | ClassSetRecord | EffectRecord) -> set[str]:
     """The files that a record names, and those that it named just before."""
     return {file["path"] for file in record["files"]} | set(record.get("previous", ()))

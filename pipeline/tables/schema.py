@@ -2,7 +2,8 @@
 
 This is the contract between the writers (sources, extract, compact) and the readers (the views under
 ``sql/``, and anyone who opens the files without us). ``warehouse/README.md`` is generated from it. What a
-table and a column are: `columns`; the tables themselves: `index_tables` and `run_tables`.
+table and a column are: `columns`; the tables themselves: `index_tables`, `run_tables` and
+`effect_tables`.
 
 Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard's ordinal, five digits)::
 
@@ -32,6 +33,9 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/concept_scores/N-*.parquet  the model's own reading of shard N
     dataset=D/run_id=R/concept_embeddings/*.parquet  text embeddings of the concepts' prompts
     dataset=D/run_id=R/similarity.json            written last: concepts, prompts, and which files
+    dataset=D/run_id=R/effects/layer=L/B-*.parquet  what setting neurons does, of a block of them; and
+                                                  concept_effects
+    dataset=D/run_id=R/effects/NAME.json          written last: layer, concepts, levels, and which files
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
@@ -50,8 +54,11 @@ file repeats them.
 from __future__ import annotations
 
 from pipeline.tables.columns import Table
+from pipeline.tables.effect_tables import EFFECT_TABLES
 from pipeline.tables.index_tables import INDEX_TABLES
 from pipeline.tables.run_tables import RUN_TABLES
 
-TABLES: dict[str, Table] = {table.name: table for table in (*INDEX_TABLES, *RUN_TABLES)}
+TABLES: dict[str, Table] = {
+    table.name: table for table in (*INDEX_TABLES, *RUN_TABLES, *EFFECT_TABLES)
+}
 """By name."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from pipeline.base.effect_settings import EffectConfig
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import ProgressCallback
@@ -13,10 +14,17 @@ from pipeline.base.settings import ClassifyConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import Damage
 from pipeline.tables.record_list import Record, read_good
-from pipeline.tables.runs import ClassSetRecord, RunRecord, SimilarityRecord, named_model, read_run
+from pipeline.tables.runs import (
+    ClassSetRecord,
+    EffectRecord,
+    RunRecord,
+    SimilarityRecord,
+    named_model,
+    read_run,
+)
 from pipeline.upkeep.compact import compact
 
-Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord)
+Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord, EffectRecord)
 
 
 @dataclass
@@ -133,6 +141,33 @@ def _repair_class_set(work: Repair, record: Record, damages: list[Damage]) -> No
     work.attempt(f"class set {record.path.rsplit('/', 1)[-1]} of {record.folder}", step)
 
 
+def _repair_effects(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.effects.run import measure_effects
+
+    def step() -> str:
+        lost = ("which neurons were measured, and how", "run neurons effect again")
+        value = _drop_files(work, record, damages, EffectRecord, *lost)
+        run, identity = read_run(work.store, record.folder), value["identity"]
+        config = EffectConfig(
+            warehouse=work.store.url,
+            dataset=record.dataset,
+            run=run["run_id"],
+            layer=value["layer"],
+            units=tuple(value["units"]),
+            levels=tuple(identity["levels"]),
+            hidden=identity["hidden"],
+            shown=identity["shown"],
+            seed=identity["seed"],
+            templates=tuple(identity["templates"]),
+            model=work.model_of(run),
+            device=work.device_of(run),
+        )
+        (done,) = measure_effects(config, work.progress)
+        return f"{done.new_count} neurons measured again"
+
+    work.attempt(f"effects of {record.folder}", step)
+
+
 def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
     store = work.store
 
@@ -169,6 +204,7 @@ def _repair_labels(work: Repair, record: Record, damages: list[Damage]) -> None:
 STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "similarity": _repair_similarity,
     "class set": _repair_class_set,
+    "effects": _repair_effects,
     "compact": _repair_compact,
     "labels": _repair_labels,
 }

@@ -32,6 +32,7 @@ from pipeline.tables.runs import (
     ClassSetRecord,
     CompactLevel,
     CompactRecord,
+    EffectRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -222,6 +223,8 @@ def _add_run(
         inventory.add_files(similarity["files"], similarity.get("format", 1))
     for class_set in records.read_all("class_sets", ClassSetRecord):
         _add_class_set(inventory, dataset, run_id, class_set)
+    for effects in records.read_all("effects", EffectRecord):
+        inventory.add_files(effects["files"], effects.get("format", 1))
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))

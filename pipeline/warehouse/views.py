@@ -53,6 +53,7 @@ TOPICS = {
     "facets": "The Halle Berry test: is it the concept or one form of it",
     "samples": "Examples of every level of activation, and what people see in them",
     "attacks": "Zero-shot classes, typographic attacks, the Stroop test",
+    "effects": "What neurons do to what the model says: each is set, and all after it runs again",
     "neighbours": "Neurons that answer alike, and how alike their top examples look",
 }
 """Folders of views to query, as the data dictionary orders and names them; besides, staging and checks."""

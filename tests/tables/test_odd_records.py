@@ -44,6 +44,22 @@ MORE = {
         "files": [],
         "created_at": "2026-01-01T00:00:00+00:00",
     },
+    "effects/e.json": {
+        "layer": "l",
+        "units": [0],
+        "identity": {
+            "weights_sha256": "0",
+            "layer": "l",
+            "concepts": ["a", "b"],
+            "templates": ["{}"],
+            "levels": [0.0, 1.0],
+            "hidden": 1,
+            "shown": 1,
+            "seed": 0,
+        },
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "human_labels/h.json": {
         "layer": "l",
         "unit": 0,

@@ -10,8 +10,10 @@ from pipeline.tables.checked import MEMORY
 
 def make_full_warehouse(source: Path, place: Path) -> Path:
     """Indexed, extracted and built before; read by its model, labelled and compacted here."""
+    from pipeline.base.effect_settings import EffectConfig
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
+    from pipeline.effects.run import measure_effects
     from pipeline.evidence.similarity import score_similarity
     from pipeline.labelling.files import read_labels
     from pipeline.labelling.read_back import import_labels
@@ -22,6 +24,9 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     shutil.copytree(source, place)
     (run,) = place.glob("dataset=textures/run_id=*")
     score_similarity(SimilarityConfig(str(place), "textures", run.name.removeprefix("run_id=")))
+    where = {"warehouse": str(place), "dataset": "textures", "run": run.name[7:], "units": (0, 9)}
+    few = {"layer": "visual.layer3.0", "hidden": 2, "shown": 1, "levels": (0.0, 2.0)}
+    measure_effects(EffectConfig(**where, **few, device="cpu"))
     labels = place.parent / "labels.csv"
     labels.write_text("example_id,label\n0,cat\n1,dog\n")
     with connect(place) as connection:

@@ -1,0 +1,61 @@
+"""Whether neurons matter: ``effect``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipeline.base.display import print_table, say
+from pipeline.base.effect_settings import EffectChoice, EffectConfig
+from pipeline.base.progress import choose_progress
+from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, settings_as_options
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line these commands."""
+    app.command(
+        epilog=examples(
+            "neurons effect --warehouse warehouse --dataset photos --dry-run",
+            "neurons effect --warehouse warehouse --dataset photos",
+            "neurons effect --warehouse warehouse --dataset photos --layer goh2021 --unit 29 --unit 192",
+        )
+    )(effect)
+
+
+@settings_as_options()
+def effect(
+    warehouse: Warehouse,
+    choice: EffectChoice,
+    dataset: OneDataset = None,
+    run: OneRun = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell what it costs, from a short measurement, and stop."),
+    ] = False,
+) -> None:
+    """Set neurons to zero and to multiples of their maximum, and see what the model says then.
+
+    Does a neuron push its concept, and is it missed? Only what follows it runs again, on held-out
+    examples. Repeat it to resume, or after a build for labels that are new.
+    """
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_run
+
+    with connect(warehouse) as connection:
+        one = find_run(connection, dataset, run, choice.layer or None)
+    config = EffectConfig(
+        warehouse=warehouse, dataset=one.dataset, run=one.run_id, **asdict(choice)
+    )
+    if dry_run:
+        from pipeline.effects.cost import estimate_effects
+
+        say(*str(estimate_effects(config)).splitlines())
+        return
+    from pipeline.effects.run import measure_effects
+    from pipeline.effects.tell import TOLD, tell_effects
+
+    for done in measure_effects(config, choose_progress()):
+        say(str(done))
+    print_table(TOLD, iter(tell_effects(config)))

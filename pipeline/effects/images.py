@@ -1,0 +1,80 @@
+"""The examples of a measurement as the run's model takes them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import duckdb
+import torch
+
+from pipeline.base.errors import WarehouseError
+from pipeline.base.fields import make_settings
+from pipeline.base.settings import ExtractConfig
+from pipeline.base.storage import Store
+from pipeline.clip.image_spec import ImageSpec
+from pipeline.clip.model import Clip
+from pipeline.extract.decode import normalise
+from pipeline.extract.run import choose_decoder
+from pipeline.tables.runs import RunIdentity
+from pipeline.warehouse.images import find_places, read_image
+
+
+class Images(Mapping[int, torch.Tensor]):
+    """By example id: normalised pixels ``[1, 3, H, W]``, where the model is. Pixels are kept in main memory
+    as they were decoded.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse.
+        dataset: Whose examples.
+        run: How the run prepared its images; what only a GPU decodes is decoded the fast way elsewhere.
+        clip: The model.
+        ids: All that will be asked for.
+
+    Raises:
+        WarehouseError: An image is not where it was when the run read it.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        store: Store,
+        dataset: str,
+        run: RunIdentity,
+        clip: Clip,
+        ids: Iterable[int],
+    ) -> None:
+        self._spec, self._clip = ImageSpec.from_model(clip.model), clip
+        way = run["preprocess"]
+        if way == "device" and clip.device.type != "cuda":
+            way = "fast"
+        values: dict[str, object] = {
+            "warehouse": store.url,
+            "dataset": dataset,
+            "model": clip.asked_for,
+            "layers": ["goh2021"],  # not looked at
+            "preprocess": way,
+        }
+        values |= {"max_pixels": run["max_pixels"]} if "max_pixels" in run else {}
+        config = make_settings(ExtractConfig, values, f"run of {dataset}")
+        decoder = choose_decoder(config, self._spec, clip.device)
+        self._pixels: dict[int, torch.Tensor] = {}
+        places = find_places(connection, dataset, ids)
+        for example_id, place in sorted(places.items()):
+            data = decoder.decode(read_image(store, *place))
+            pixels, (error,) = decoder.assemble([data])
+            if error is not None:
+                raise WarehouseError(
+                    f"Example {example_id} of {dataset!r} cannot be decoded here: {error}.",
+                    "The run decoded it: decode it as the run did, on the same kind of device.",
+                )
+            self._pixels[example_id] = pixels.cpu()
+
+    def __getitem__(self, example_id: int) -> torch.Tensor:
+        return normalise(self._pixels[example_id].to(self._clip.device), self._spec)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._pixels)
+
+    def __len__(self) -> int:
+        return len(self._pixels)
