@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.base.effect_settings import EffectChoice
 from pipeline.base.fields import Settings
 from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
@@ -89,6 +90,8 @@ class PipelineConfig(Settings):
     """Typographic attacks that are tried."""
     stroop: tuple[ProbeConfig, ...] = ()
     """Stroop tests that are made."""
+    effect: EffectChoice | None = None
+    """Which neurons of each run are set, to see what the model says then, after the build; absent: none."""
     labels: LabelSettings = field(default_factory=LabelSettings)
     """Parameters of the labelling views."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)

@@ -131,21 +131,6 @@ def set_units(
     return variants
 
 
-def set_many(base: torch.Tensor, layer: Layer, groups: torch.Tensor, value: float) -> torch.Tensor:
-    """Variants of what passed a layer, each with several units set to one value.
-
-    Args:
-        base: What passed, of one image, in the layer's layout.
-        layer: The layer.
-        groups: bool ``[B, unit_count]``: the units of each variant.
-        value: What they are set to, in model units.
-    """
-    variants = _repeat(base, layer, len(groups))
-    seen = _pooled_positions(variants, layer)
-    seen.masked_fill_(groups.view(len(groups), *(1,) * (seen.dim() - 2), -1), value)
-    return variants
-
-
 def _repeat(base: torch.Tensor, layer: Layer, count: int) -> torch.Tensor:
     """Copies in fresh memory: what follows may work in place."""
     axis = 1 if layer.layout == "tokens_first" else 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.base.effect_settings import EffectConfig
 from pipeline.base.errors import ShardError
 from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
 from pipeline.base.progress import ProgressCallback
@@ -29,6 +30,7 @@ from pipeline.upkeep.check import check
 from pipeline.upkeep.check_views import CheckResult
 
 if TYPE_CHECKING:
+    from pipeline.effects.run import LayerSummary
     from pipeline.evidence.concept_scores import SimilaritySummary
     from pipeline.sources.ingest import IngestSummary
 
@@ -84,7 +86,7 @@ def default_job(warehouse: str) -> PipelineConfig:
 
 
 def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
-    """Ingest, stimuli, extract, similarity, probes, build, check, summary: each does what is left of it.
+    """Ingest, stimuli, extract, similarity, probes, build, effects, check, summary: each does what is left.
 
     Args:
         job: What to do.
@@ -116,6 +118,18 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
         for test in tests:
             do_probe(summary, worker, probe, test)
     do_build(summary, worker, job.warehouse, job.labels)
+    if job.effect is not None:
+        for config, run_id in zip(job.extract, summary.run_ids, strict=True):
+            do_effect(
+                summary,
+                worker,
+                EffectConfig(
+                    warehouse=config.warehouse,
+                    dataset=config.dataset,
+                    run=run_id,
+                    **asdict(job.effect),
+                ),
+            )
     do_check(summary, worker, job.warehouse)
     for run_id in summary.run_ids:
         page = worker.do(summary_step(job.warehouse, job.dataset, run_id, summary.checks))
@@ -184,6 +198,12 @@ def do_build(
     summary.tell("build", counts)
 
 
+def do_effect(summary: JobSummary, worker: Worker, config: EffectConfig) -> None:
+    """Measure what neurons of a run do and tell of it."""
+    for done in worker.do(effect_step(config)):
+        summary.tell("effect", str(done))
+
+
 def do_check(summary: JobSummary, worker: Worker, warehouse: str) -> None:
     """Check everything and tell of it."""
     summary.checks = worker.do(check_step(warehouse))
@@ -210,6 +230,13 @@ def build_step(warehouse: str, labels: LabelSettings | None) -> Step[BuildSummar
     aim = BuildAim(warehouse, labels)
     return Step(
         "build marts", f"Marts of {warehouse}", partial(build, warehouse, labels), build=aim
+    )
+
+
+def effect_step(config: EffectConfig) -> Step[list[LayerSummary]]:
+    """Set neurons of a run, and keep what the model says then."""
+    return Step(
+        "measure effects", f"Effects of {config.run}", partial(_measure, config), config.device
     )
 
 
@@ -244,6 +271,12 @@ def _score(config: SimilarityConfig, progress: ProgressCallback | None) -> Simil
     from pipeline.evidence.similarity import score_similarity
 
     return score_similarity(config, progress)
+
+
+def _measure(config: EffectConfig, progress: ProgressCallback | None) -> list[LayerSummary]:
+    from pipeline.effects.run import measure_effects
+
+    return measure_effects(config, progress)
 
 
 def _summarise(

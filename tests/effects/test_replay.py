@@ -9,10 +9,10 @@ import torch
 from planting import make_model
 
 from pipeline.base.errors import HookError
-from pipeline.clip.hooks import capture_layers
+from pipeline.clip.hooks import capture_layers, pool
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import Clip, load_clip
-from pipeline.clip.replay import Replay, set_many, set_units
+from pipeline.clip.replay import Replay, set_units
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +107,17 @@ def test_the_pooled_activation_is_then_exactly_the_value_and_no_other_changes(mo
 
     def change(base):
         seen["set"] = set_units(base, layer, units, values)
-        seen["many"] = set_many(base, layer, torch.eye(layer.unit_count)[units] > 0, 0.5)
         return base
 
     replay.embed_variants(pixels, 1, change)
-    from pipeline.clip.hooks import pool
-
     with torch.inference_mode(), capture_layers(clip, (layer,)) as capture:
         clip.model.encode_image(pixels)
         plain = capture.pooled[layer.name][0]
-    for name, expected in (("set", values), ("many", torch.full((2,), 0.5))):
-        pooled = pool(seen[name], layer)
-        for row, unit in enumerate(units):
-            other = torch.arange(layer.unit_count) != unit
-            torch.testing.assert_close(pooled[row, unit], expected[row])
-            torch.testing.assert_close(pooled[row, other], plain[other])
+    pooled = pool(seen["set"], layer)
+    for row, unit in enumerate(units):
+        other = torch.arange(layer.unit_count) != unit
+        torch.testing.assert_close(pooled[row, unit], values[row])
+        torch.testing.assert_close(pooled[row, other], plain[other])
 
 
 @pytest.mark.parametrize("spec", ["visual.layer4.0.act3:input", "visual.layer3.0.act1"])

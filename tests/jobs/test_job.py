@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 
 import pytest
 from textures import write_textures
 
-from pipeline.base.errors import ShardError
+from pipeline.base.effect_settings import EffectChoice
+from pipeline.base.errors import ConfigError, ShardError
+from pipeline.base.job_file import load_config
 from pipeline.base.job_settings import PipelineConfig
 from pipeline.base.settings import (
     ExtractConfig,
@@ -18,6 +21,7 @@ from pipeline.base.settings import (
 )
 from pipeline.base.steps import Here
 from pipeline.jobs.job import run_job
+from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +54,33 @@ def job(tmp_path):
         ),
         labels=LabelSettings(label_null_repeats=0),
     )
+
+
+def test_effects_are_a_step_after_the_build(job):
+    """For another process too, once for each run; a second time it measures nothing anew."""
+    choice = EffectChoice(units=(0, 3), levels=(0, 2), hidden=2, shown=1, device="cpu")
+    labels = LabelSettings(label_null_repeats=0, concept_min_count=1, label_top_k=4)
+    worker = Told()
+    done = run_job(replace(job, effect=choice, labels=labels), worker)
+    assert worker.names[2:4] == ["build marts", "measure effects"]
+    (line,) = [line.text for line in done.told if line.step == "effect"]
+    assert "2 neurons on" in line and "2 of them measured now" in line
+    again = run_job(replace(job, effect=choice, labels=labels), Told())
+    assert ", 0 of them measured now" in next(str(t) for t in again.told if t.step == "effect")
+    with connect(job.warehouse) as connection:
+        rows = connection.execute(
+            "select unit, concept_count from neuron_effects order by 1"
+        ).fetchall()
+    assert [unit for unit, _ in rows] == [0, 3] and rows[0][1] > 1
+
+
+def test_effects_in_a_job_file(tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text('warehouse = "w"\ndataset = "d"\n[effect]\nlevels = [0, 2]\nhidden = 4\n')
+    assert load_config(file).effect == EffectChoice(levels=(0, 2), hidden=4)
+    file.write_text('warehouse = "w"\ndataset = "d"\n[effect]\nhiden = 4\n')
+    with pytest.raises(ConfigError, match="hidden"):
+        load_config(file)
 
 
 def test_the_steps_of_a_job(job, tmp_path):
