@@ -20,7 +20,7 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
-from pipeline.concepts.lexicon import load_lexicon
+from pipeline.concepts.phrases import load_phrases
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
 from pipeline.upkeep.marts import Made, find_before, write_mart
@@ -209,7 +209,7 @@ class _Work:
         rel = self.names.path(Part(), LEXICON)
         file = self.last.files.get(rel)
         if file is None or not self.store.exists(rel) or self.store.size(rel) != file["bytes"]:
-            words = load_lexicon()
+            words = load_phrases()
             file = make_entry(LEXICON, rel, len(words), self.store.write_parquet(rel, words))
         self.files[rel] = file
         return rel

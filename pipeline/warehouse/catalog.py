@@ -92,11 +92,11 @@ def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
 
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make all of it."""
-    from pipeline.concepts.lexicon import load_lexicon
+    from pipeline.concepts.phrases import load_phrases
 
     for name, rows, columns in small_tables(Inventory(Store(".")), LabelSettings()):
         create_table(connection, name, rows if name == "facet_prompts" else (), columns)
-    connection.register("lexicon_file", load_lexicon())
+    connection.register("lexicon_file", load_phrases())
     connection.execute("create table lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
     views = {view.name: view for view in load_views()}

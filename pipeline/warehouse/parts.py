@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.settings import LabelSettings, digest
-from pipeline.concepts import lexicon
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_PROMPTS
+from pipeline.concepts.phrases import phrases_digest
 from pipeline.tables.computed import DERIVED, FASTER, READS
 from pipeline.tables.datasets import dataset_folder, run_folder
 from pipeline.tables.manifests import FileEntry
@@ -168,8 +168,8 @@ def _code_digest() -> str:
 
 @cache
 def lexicon_digest() -> str:
-    """Of the lexicon."""
-    return hashlib.sha256(lexicon.LEXICON.read_bytes()).hexdigest()[:12]
+    """Of the lexicon, with the forms and rules."""
+    return phrases_digest()
 
 
 class Fingerprints:

@@ -6,7 +6,7 @@
 --
 -- column          type    unit   meaning
 -- concept, category
--- phrase_count    bigint  count  phrases in the lexicon; 0 for people, found by title
+-- phrase_count    bigint  count  phrases in the lexicon, without forms; 0 for people
 -- language_count  bigint  count  languages of these phrases
 -- example_count   bigint  count  examples that show it, duplicates included
 with
@@ -14,7 +14,7 @@ with
 in_lexicon as (
     select
         concept, category,
-        count(*) as phrase_count,
+        count(distinct language || ' ' || phrase) as phrase_count,
         count(distinct language) as language_count,
     from lexicon_phrases
     group by all

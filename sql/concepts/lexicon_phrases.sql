@@ -2,7 +2,7 @@
 -- grain:   one row per (concept, category, language, phrase_key)
 -- key:     concept, category, language, phrase_key
 -- reads:   lexicon
--- purpose: The lexicon's phrases as token sequences, ready to be joined with n-grams.
+-- purpose: The lexicon's phrases and their forms as token sequences.
 -- cite:    pipeline/concepts/lexicon.py names the sources of the lexicon
 --
 -- column       type     unit       meaning
@@ -12,20 +12,35 @@
 -- phrase_key   varchar             tokens of the phrase, one space between them
 -- first_token  varchar             first of these tokens
 -- token_count  bigint   count 1..  how many tokens
--- phrase       varchar             the phrase as it is written
+-- phrase       varchar             the phrase as it is written; of a form, its phrase
+-- is_name      boolean             whether it is always written with a capital
+-- is_form      boolean             whether it is an inflected form of the phrase
 with
 
-tokenised as (
-    select *, tokenise(phrase) as tokens,
+keys as (
+    select
+        concept, category, language, phrase,
+        array_to_string(tokenise(phrase), ' ') as phrase_key,
+        false as is_form,
     from lexicon
+    where rule is null
+    union all
+    select
+        concept, category, language, phrase,
+        unnest(string_split(forms, '|')) as phrase_key,
+        true as is_form,
+    from lexicon
+    where rule is null and forms is not null
 )
 
 select
-    concept, category, language,
-    array_to_string(tokens, ' ') as phrase_key,
-    any_value(tokens[1]) as first_token,
-    any_value(len(tokens)) as token_count,
+    concept, category, language, phrase_key,
+    any_value(split_part(phrase_key, ' ', 1)) as first_token,
+    any_value(length(phrase_key) - length(replace(phrase_key, ' ', '')) + 1)
+        as token_count,
     min(phrase) as phrase,
-from tokenised
-where len(tokens) > 0
+    bool_and(left(phrase, 1) <> lower(left(phrase, 1))) as is_name,
+    bool_and(keys.is_form) as is_form,
+from keys
+where phrase_key <> ''
 group by all;

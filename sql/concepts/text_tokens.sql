@@ -8,10 +8,23 @@
 -- dataset, example_id, language, text_kind, text_rank
 -- base_language  varchar    BCP 47  language part of the tag; the default if unknown
 -- tokens         varchar[]          lower-case words; Han, Kana, Thai by character
+-- shapes         varchar            a letter a token: how it is written, see shapes_of
+-- breaks         varchar            a sign a token: what is before it, see breaks_of
+with
+
+cut as (
+    select
+        dataset, example_id, language, text_kind, text_rank, text,
+        base_language(language, default_language) as base_language,
+        words_of(text) as words,
+    from stg_texts
+    cross join settings
+    where list_contains(text_kinds, text_kind)
+)
+
 select
-    dataset, example_id, language, text_kind, text_rank,
-    base_language(language, default_language) as base_language,
-    tokenise(text) as tokens,
-from stg_texts
-cross join settings
-where list_contains(text_kinds, text_kind);
+    dataset, example_id, language, text_kind, text_rank, base_language,
+    string_split(fold(array_to_string(nullif(words, []), ' ')), ' ') as tokens,
+    shapes_of(words) as shapes,
+    breaks_of(text) as breaks,
+from cut;

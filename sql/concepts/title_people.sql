@@ -89,8 +89,8 @@ people as (
                 '(?i)\b('
                 || 'war|wars|state|country|empire|kingdom|republic|union|dynasty'
                 || '|company|band|newspaper|magazine|series|ship|team|league|party'
-                || '|guerra|estado|imperio|reino|empresa|revista'
-                || '|guerre|empire|royaume|entreprise|groupe|journal'
+                || '|guerra|estado|imperio|reino|empresa|revista|periódico|diario'
+                || '|guerre|empire|royaume|entreprise|groupe|journal|revue'
                 || '|krieg|staat|reich|republik|unternehmen|gruppe|zeitung'
                 || ')\b'
             )

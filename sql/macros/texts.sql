@@ -1,18 +1,64 @@
 -- Functions of texts. Run before the views; not views themselves.
---
--- tokenise(words): lower-case NFC tokens. A Han, Hiragana, Katakana or Thai character
--- is a token of its own, because these scripts do not part words; elsewhere a token is
--- a maximal run of letters, marks and digits (an apostrophe or hyphen parts two
--- tokens).
+
+-- part_words(words): NFC, with a space around each Han, Hiragana, Katakana and Thai
+-- character, because these scripts do not part words.
+create or replace macro part_words(words) as
+    regexp_replace(
+        nfc_normalize(words),
+        '([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー])',
+        ' \1 ',
+        'g'
+    );
+
+-- words_of(words): tokens as they are written. A character that part_words parts is a
+-- token of its own; elsewhere a token is a maximal run of letters, marks and digits (an
+-- apostrophe or hyphen parts two tokens).
+create or replace macro words_of(words) as
+    regexp_extract_all(part_words(words), '[\p{L}\p{M}\p{N}]+');
+
+-- fold(words): lower-case, with what a script writes in two ways written in one: the
+-- Cyrillic yo as ye, the Arabic alefs as the bare one.
+create or replace macro fold(words) as
+    translate(lower(words), 'ёأإآٱ', 'еاااا');
+
+-- tokenise(words): folded tokens.
 create or replace macro tokenise(words) as
-    regexp_extract_all(
-        regexp_replace(
-            lower(nfc_normalize(words)),
-            '([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー])',
-            ' \1 ',
-            'g'
+    regexp_extract_all(fold(part_words(words)), '[\p{L}\p{M}\p{N}]+');
+
+-- shapes_of(words): a letter for each of the tokens words_of: C begins with a capital,
+-- L with a small letter, and n has neither (digits, scripts without capitals); X is all
+-- capitals, of two letters at least; c and l have less than four characters.
+create or replace macro shapes_of(words) as
+    array_to_string(
+        list_transform(
+            words,
+            lambda word: case
+                when lower(word) = upper(word) then 'n'
+                when length(word) > 1 and word = upper(word) then 'X'
+                when left(word, 1) = lower(left(word, 1))
+                    then if(length(word) < 4, 'l', 'L')
+                else if(length(word) < 4, 'c', 'C')
+            end
         ),
-        '[\p{L}\p{M}\p{N}]+'
+        ''
+    );
+
+-- breaks_of(words): a sign for what stands before each of the tokens of a text: a dot
+-- where a sentence begins, a comma where other signs part it from the token before,
+-- else a space (also for hyphens, apostrophes, the ampersand and the middle dot).
+create or replace macro breaks_of(words) as
+    '.' || array_to_string(
+        list_transform(
+            list_slice(
+                string_split_regex(part_words(words), '[\p{L}\p{M}\p{N}]+'), 2, -2
+            ),
+            lambda between: case
+                when regexp_full_match(between, '[-\s''’‘&·‐‑]*') then ' '
+                when regexp_matches(between, '[.!?:;|。！？•]') then '.'
+                else ','
+            end
+        ),
+        ''
     );
 
 -- base_language(tag, unknown): the language part of a BCP 47 tag, as the lexicon has

@@ -7,7 +7,10 @@ from sql_world import SqlWorld, empty_world
 
 VIEWS = (
     "lexicon_phrases",
+    "lexicon_rules",
     "text_tokens",
+    "text_spans",
+    "text_matches",
     "text_concepts",
     "title_people",
     "image_texts",

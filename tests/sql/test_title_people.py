@@ -4,7 +4,7 @@ import pytest
 from sql_world import empty_world
 
 VIEWS = (
-    "text_tokens",
+    "text_matches",
     "text_concepts",
     "title_people",
     "image_texts",

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.concepts.lexicon import load_lexicon
+from pipeline.concepts.phrases import COLUMNS
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.inventory import Inventory
@@ -107,7 +107,7 @@ def columns_of(relation: str) -> dict[str, str]:
         columns = small[relation][2].replace('"', "").split(",")
         return {c.split()[0]: c.split()[1] for c in columns}
     if relation == "lexicon":
-        return dict.fromkeys(load_lexicon().column_names, "varchar")
+        return dict.fromkeys(COLUMNS, "varchar")
     if relation.startswith("raw_"):
         table = (TABLES | DERIVED)[relation.removeprefix("raw_")]
         found = dict.fromkeys(table.partitions, "varchar")

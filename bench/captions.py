@@ -1,0 +1,195 @@
+"""Concepts that real captions name: precision and recall of the matching, by language and category.
+
+``python -m bench.captions [tune|report]`` prints the tables. The captions, ``captions.csv``, were labelled
+before the matching was tuned; rules and words are chosen on the half ``tune``, figures are told of ``report``.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.warehouse.matching import Text, find_concepts
+
+CAPTIONS = Path(__file__).with_name("captions.csv")
+
+SAME = (
+    ("education", "school"),
+    ("industry", "factory"),
+    ("train", "locomotive"),
+    ("railway station", "station"),
+    ("clothing", "dress", "coat", "t-shirt", "jeans"),
+    ("furniture", "chair", "bed"),
+    ("tree", "deciduous tree", "evergreen tree"),
+    ("flower", "blossom"),
+    ("fog", "foggy"),
+    ("money", "bank"),
+    ("king", "prince", "princess"),
+)
+"""Concepts of the lexicon that one word names, or of which the first is the wider: each is right where a
+label has another of its group. Drawn up on the half to tune on."""
+
+TWO_SENSES = frozenset({"orange"})
+"""Concepts whose families are different things; any other is right in whatever family it stands."""
+
+
+class Caption(NamedTuple):
+    """One labelled text."""
+
+    half: str
+    language: str
+    text_kind: str
+    is_hard: bool
+    page_title: str
+    text: str
+    concepts: frozenset[tuple[str, str]]
+    """Category and concept."""
+
+
+class Judged(NamedTuple):
+    """What was found in one caption: pairs of category and concept."""
+
+    caption: Caption
+    right: frozenset[tuple[str, str]]
+    wrong: frozenset[tuple[str, str]]
+    missed: frozenset[tuple[str, str]]
+
+
+class Score(NamedTuple):
+    """Counts, and their ratios; 1 where there is nothing to divide."""
+
+    right: int
+    wrong: int
+    missed: int
+    got: int
+
+    @property
+    def precision(self) -> float:
+        """Share of what was found that the label has."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of what the label has that was found."""
+        return self.got / (self.got + self.missed) if self.got + self.missed else 1.0
+
+
+def read_captions(half: str) -> list[Caption]:
+    """Those of a half: ``tune`` or ``report``."""
+    with CAPTIONS.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["half"] == half]
+    return [
+        Caption(
+            row["half"],
+            row["language"],
+            row["text_kind"],
+            row["is_hard"] == "true",
+            row["page_title"],
+            row["text"],
+            frozenset(
+                (family, name)
+                for family, _, name in (one.partition(":") for one in row["concepts"].split("; "))
+                if name
+            ),
+        )
+        for row in rows
+    ]
+
+
+def judge(captions: list[Caption]) -> list[Judged]:
+    """Find the concepts of captions and compare them with the labels."""
+    texts = [Text(c.text, c.language, c.text_kind, c.page_title) for c in captions]
+    judged = []
+    for caption, found in zip(captions, find_concepts(texts), strict=True):
+        names = {like for _, name in caption.concepts for like in _like(name)}
+        pairs = {(one.category, one.concept) for one in found}
+        right = {
+            pair
+            for pair in pairs
+            if pair in caption.concepts or (pair[1] in names and pair[1] not in TWO_SENSES)
+        }
+        found_names = {like for _, name in right for like in _like(name)}
+        missed = {
+            pair
+            for pair in caption.concepts
+            if pair not in right and (pair[1] not in found_names or pair[1] in TWO_SENSES)
+        }
+        judged.append(
+            Judged(caption, frozenset(right), frozenset(pairs - right), frozenset(missed))
+        )
+    return judged
+
+
+def _like(name: str) -> set[str]:
+    """A concept, and those of its group."""
+    return {name, *(one for group in SAME if name in group for one in group)}
+
+
+def score(judged: Iterable[Judged], category: str = "") -> Score:
+    """Of all categories, or of one."""
+    counts: Counter[str] = Counter()
+    for one in judged:
+        expected = one.caption.concepts
+        for name, pairs in (
+            ("right", one.right),
+            ("wrong", one.wrong),
+            ("missed", one.missed),
+            ("got", expected - one.missed),
+        ):
+            counts[name] += sum(not category or family == category for family, _ in pairs)
+    return Score(*(counts[name] for name in Score._fields))
+
+
+def tables(judged: list[Judged]) -> str:
+    """Two Markdown tables: by language, and by category."""
+    by_language = defaultdict(list)
+    families = set()
+    for one in judged:
+        by_language[one.caption.language].append(one)
+        families |= {family for family, _ in one.right | one.wrong | one.caption.concepts}
+    sizes = {language: len(some) for language, some in by_language.items()}
+    order = sorted(sizes, key=lambda language: (-sizes[language], language))
+    hard = [one for one in judged if one.caption.is_hard]
+    rows = [(language, by_language[language], "") for language in order]
+    rows += [("hard homographs", hard, ""), ("**all**", judged, "")]
+    out = ["| language | captions | concepts | precision | recall |", "|---|---|---|---|---|"]
+    out += [_line(name, some, "") for name, some, _ in rows]
+    out += ["", "| category | concepts | precision | recall |", "|---|---|---|---|"]
+    sized = {family: score(judged, family) for family in families}
+    for family in sorted(sized, key=lambda name: (-sized[name].got - sized[name].missed, name)):
+        out.append(_line(family, judged, family))
+    return "\n".join(out)
+
+
+def _line(name: str, judged: list[Judged], category: str) -> str:
+    of = score(judged, category)
+    captions = "" if category else f" {len(judged)} |"
+    return f"| {name} |{captions} {of.got + of.missed} | {of.precision:.3f} | {of.recall:.3f} |"
+
+
+def failures(judged: list[Judged]) -> str:
+    """What was wrong and what was missed, a caption a line; for the half to tune on."""
+    lines = []
+    for one in judged:
+        if one.wrong or one.missed:
+            wrong = ", ".join(sorted(":".join(pair) for pair in one.wrong))
+            missed = ", ".join(sorted(":".join(pair) for pair in one.missed))
+            lines.append(f"{one.caption.language} {one.caption.text}  +[{wrong}] -[{missed}]")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the tables of a half, and of ``tune`` the failures with ``--failures``."""
+    half = "report" if "report" in sys.argv[1:] else "tune"
+    judged = judge(read_captions(half))
+    print(tables(judged))
+    if "--failures" in sys.argv[1:] and half == "tune":
+        print("\n" + failures(judged))
+
+
+if __name__ == "__main__":
+    main()

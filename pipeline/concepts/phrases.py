@@ -1,0 +1,77 @@
+"""All that texts are matched with, in one table: the lexicon, everyday words, forms of both, and rules.
+
+A row without a rule is a phrase of a concept. A row with one has no concept: `RULES`. The rules are data:
+``rules.csv`` by hand, ``given_names.txt`` from lists; the view ``text_matches`` says which rule refused what.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from pipeline.concepts.everyday import EVERYDAY
+from pipeline.concepts.forms import FORMS, list_terms
+from pipeline.concepts.lexicon import LEXICON
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RULES = {
+    "no concept": "a longer phrase that names no concept: what lies inside it names none either",
+    "takes next": "words before a name that make a place or a thing of it: 'rue de Rome', 'Mount Cameroon'",
+    "takes previous": "words after a name that do so: 'Congo River', 'Jersey City'",
+    "given name": "a given name: 'Chad Smith', 'Michael Jordan'",
+    "joint": "a character of a script without spaces that is a word beside others",
+}
+"""Rules that a row of the lexicon can be, and what its phrase then is."""
+
+EVERY_LANGUAGE = "mul"
+"""The language of a rule that holds in all."""
+
+COLUMNS = ("concept", "category", "language", "phrase", "forms", "rule")
+
+
+@cache
+def load_phrases() -> pa.Table:
+    """The table ``lexicon``: concept, category, language, phrase, forms joined by ``|``, rule; all strings.
+
+    Concept and category are null in a rule; forms where there are none; rule in a phrase.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    listed = pq.read_table(FORMS).to_pylist()
+    forms = {(row["language"], row["phrase"]): row["forms"] for row in listed}
+    columns: dict[str, list[str | None]] = {name: [] for name in COLUMNS}
+    for concept, category, language, phrase in list_terms():
+        row = (concept, category, language, phrase, forms.get((language, phrase)), None)
+        for name, value in zip(COLUMNS, row, strict=True):
+            columns[name].append(value)
+    rules = [(row["language"], row["phrase"], row["rule"]) for row in _rows("rules.csv")]
+    names = _text("given_names.txt").split()
+    rules += [(EVERY_LANGUAGE, name, "given name") for name in names]
+    for language, phrase, rule in rules:
+        for name, value in zip(COLUMNS, (None, None, language, phrase, None, rule), strict=True):
+            columns[name].append(value)
+    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+@cache
+def phrases_digest() -> str:
+    """Changes with any of the files that `load_phrases` reads."""
+    digest = hashlib.sha256()
+    names = (LEXICON.name, EVERYDAY, FORMS.name, "rules.csv", "given_names.txt")
+    for name in names:
+        digest.update((resources.files(__package__) / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(_text(name).splitlines()))
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
