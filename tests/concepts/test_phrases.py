@@ -1,0 +1,108 @@
+"""What texts are matched with: everyday words, forms and rules, as they ship."""
+
+import csv
+from importlib import resources
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.concepts.everyday import iter_everyday
+from pipeline.concepts.forms import FORMS, LANGUAGES, fold, inflect, list_terms
+from pipeline.concepts.given_names import NAMES
+from pipeline.concepts.lexicon import CATEGORIES
+from pipeline.concepts.phrases import COLUMNS, EVERY_LANGUAGE, RULES, load_phrases
+from pipeline.warehouse.matching import connect_lexicon
+
+
+@pytest.fixture(scope="module")
+def forms():
+    rows = pq.read_table(FORMS).to_pylist()
+    return {(row["language"], row["phrase"]): set(row["forms"].split("|")) for row in rows}
+
+
+def test_everyday_words_are_of_known_families_and_whole():
+    rows = list(iter_everyday())
+    assert len(rows) > 1000
+    for row in rows:
+        assert all(part and part == part.strip() for part in row), row
+        assert row[1] in CATEGORIES, row
+
+
+def test_every_concept_of_everyday_words_has_an_english_phrase():
+    english = {row[:2] for row in list_terms() if row[2] == "en"}
+    assert {row[:2] for row in iter_everyday()} <= english
+
+
+@pytest.mark.parametrize(
+    ("language", "phrase", "form"),
+    [
+        ("en", "wolf", "wolves"),
+        ("en", "peach", "peaches"),
+        ("de", "rot", "rotes"),
+        ("ru", "кошка", "кошками"),
+        ("ru", "Стамбул", "стамбуле"),
+        ("fr", "chat", "chats"),
+        ("es", "gato", "gatos"),
+        ("it", "gatto", "gatti"),
+        ("ko", "커피", "커피와"),
+        ("tr", "bayrak", "bayrağı"),
+    ],
+)
+def test_some_forms(forms, language, phrase, form):
+    assert form in forms[language, phrase]
+
+
+def test_forms_are_folded_sorted_and_of_other_words(forms):
+    assert {language for language, _ in forms} <= set(LANGUAGES)
+    for (_, phrase), some in forms.items():
+        assert all(form == fold(form) and form.strip("|") for form in some), phrase
+        assert fold(phrase) not in some
+
+
+def test_a_plural_of_something_else_is_no_form(forms):
+    assert "glass" not in forms.get(("en", "glasses"), set())
+    assert "born" not in forms["en", "bear"]
+
+
+@pytest.mark.parametrize(
+    ("language", "phrase", "form"),
+    [
+        ("ko", "고양이", "고양이를"),
+        ("he", "כלב", "הכלב"),
+        ("ja", "猫", None),
+        ("en", "a b c d", None),
+    ],
+)
+def test_forms_without_a_list(language, phrase, form):
+    assert (inflect(language, phrase) >= {form}) if form else not inflect(language, phrase)
+
+
+def test_rules_are_known_sorted_and_of_a_language():
+    text = (resources.files("pipeline.concepts") / "rules.csv").read_text(encoding="utf-8")
+    rows = [tuple(row.values()) for row in csv.DictReader(text.splitlines())]
+    assert rows == sorted(set(rows))
+    assert {row[0] for row in rows} <= RULES.keys() - {"given name"}
+    assert all(row[1] and row[2] for row in rows)
+
+
+def test_given_names_are_small_sorted_and_not_repeated():
+    names = NAMES.read_text(encoding="utf-8").split("\n")[:-1]
+    assert names == sorted(set(names))
+    assert {"michael", "chad", "paris", "владимир"} <= set(names)
+    assert all(len(name) > 2 and name == name.lower() for name in names)
+
+
+def test_the_table_has_phrases_and_rules_apart():
+    table = load_phrases()
+    assert tuple(table.column_names) == COLUMNS
+    rows = table.to_pylist()
+    assert all((row["rule"] is None) == (row["concept"] is not None) for row in rows)
+    named = {row["phrase"] for row in rows if row["language"] == EVERY_LANGUAGE}
+    assert "chad" in named
+
+
+def test_python_folds_as_sql_does():
+    connection = connect_lexicon()
+    query = "select distinct phrase, fold(phrase) from lexicon where rule is null limit 20000"
+    rows = connection.execute(query).fetchall()
+    assert [phrase for phrase, folded in rows if fold(phrase) != folded] == []
