@@ -78,6 +78,8 @@ _ENDINGS = {
     "en": [(r"(s|x|z|ch|sh)$", r"\1es"), (r"([^aeiou])y$", r"\1ies"), (r"([^sxz])$", r"\1s")],
     "de": [(r"([^sxzß])$", r"\1s")],
     "ru": [
+        (r"ый$", "ая ое ые ого ой ому ым ом ых ыми ую"),
+        (r"ий$", "ая ое ие ого ой ому им ом их ими ую"),
         (r"([бвгджзклмнпрстфхцчшщ])$", r"\1а \1у \1ом \1е"),
         (r"ия$", "ии ию ией"),
         (r"([^иьъ])я$", r"\1и \1ю \1ей \1е"),
@@ -176,7 +178,7 @@ def inflect(language: str, phrase: str) -> set[str]:
         variants = [{token, _article(token)} for token in tokens]
     else:
         variants = [{token} | _relatives_of(language, token) for token in tokens]
-    if prod(map(len, variants)) > _MAX_COMBINATIONS:
+    if len(tokens) > 1 and prod(map(len, variants)) > _MAX_COMBINATIONS:
         return set()
     forms = {" ".join(parts) for parts in product(*variants)}
     plain = " ".join(tokens)
