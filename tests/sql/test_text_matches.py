@@ -1,4 +1,4 @@
-"""Why a phrase in a text names its concept, or does not: longest phrase, spelling, names, scripts without spaces."""
+"""Why a phrase in a text names its concept, or does not: longest phrase, spelling, names, other scripts."""
 
 import pytest
 from sql_world import empty_world
