@@ -33,7 +33,24 @@ from pipeline.concepts.lexicon import load_lexicon
 
 FORMS = Path(__file__).with_name("forms.parquet")
 
-LANGUAGES = tuple(["en", "de", "fr", "es", "it", "pt", "nl", "ru", "tr", "id", "ar", "ko"])
+LANGUAGES = (
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "ru",
+    "tr",
+    "id",
+    "ar",
+    "ko",
+    "pl",
+    "uk",
+    "cs",
+    "he",
+)
 """Languages whose forms ship."""
 
 _LISTS = {"hr": "hbs", "no": "nb"}
@@ -86,15 +103,13 @@ _ENDINGS = {
 }
 """Regular endings, by language, for words that the lists do not have: a pattern, and what replaces it."""
 
-_TURKISH = {
-    "vowel": str.maketrans("aıouâeiöü", "aaaaaeeee"),
-    "high": {
-        **dict.fromkeys("aıâ", "ı"),
-        **dict.fromkeys("ei", "i"),
-        **dict.fromkeys("ou", "u"),
-        **dict.fromkeys("öü", "ü"),
-    },
+_HIGH = {
+    **dict.fromkeys("aıâ", "ı"),
+    **dict.fromkeys("ei", "i"),
+    **dict.fromkeys("ou", "u"),
+    **dict.fromkeys("öü", "ü"),
 }
+"""Turkish: the high vowel that follows a vowel."""
 
 
 def write_forms(languages: Iterable[str], path: Path = FORMS) -> int:
@@ -218,13 +233,13 @@ def _regular(language: str, token: str) -> set[str]:
 
 def _turkish(token: str) -> set[str]:
     """Plural, cases, possessive and "with": by vowel harmony."""
-    vowels = [char for char in token if char in _TURKISH["high"]]
+    vowels = [char for char in token if char in _HIGH]
     if not vowels:
         return set()
     low = "a" if vowels[-1] in "aıouâ" else "e"
-    high = dict(_TURKISH["high"])[vowels[-1]]
+    high = _HIGH[vowels[-1]]
     plural_high = "ı" if low == "a" else "i"
-    ends = token[-1] in _TURKISH["high"]
+    ends = token[-1] in _HIGH
     soft = token[:-1] + {"k": "ğ", "p": "b", "t": "d", "ç": "c"}.get(token[-1], token[-1])
     return {
         token + ending
