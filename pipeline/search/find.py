@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pipeline.evidence.matrix import RunLayer
     from pipeline.evidence.texts import TextDirection
 
+SHOWN_LANGUAGES = 6
+"""Languages that are named beside a concept found by its word."""
+
 CLOSE_NAMES = 5
 
 
@@ -157,6 +160,14 @@ def match_concepts(
     return [], [name for (name,) in close]
 
 
+def _name_some(languages: str) -> str:
+    """``"en, af, br and 27 more"``: English first, and few of many that share a word."""
+    known = sorted(languages.split(", "), key=lambda language: (language != "en", language))
+    rest = len(known) - SHOWN_LANGUAGES
+    shown = ", ".join(known[:SHOWN_LANGUAGES])
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
 def _by_concepts(
     connection: duckdb.DuckDBPyConnection, search: Search, runs: list[FoundRun]
 ) -> Iterator[Found]:
@@ -169,7 +180,7 @@ def _by_concepts(
         )
         return
     named = "; ".join(
-        f"{concept} ({category}{', in ' + said if said else ''})"
+        f"{concept} ({category}{', in ' + _name_some(said) if said else ''})"
         for concept, category, said in matches
     )
     for run in runs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from textures import make_warehouse
 
@@ -100,6 +102,8 @@ def test_texts_are_matched_as_a_whole_then_in_parts_then_the_closest_are_named(
         assert none == []
         assert "guitar" in close
         assert match_concepts(connection, "?!")[0] == []
+    out = told("find", "japan", "--warehouse", tiny_warehouse, "--by", "concepts")
+    assert re.search(r"Concepts: Japan \(region, in en(, \w+){5} and \d+ more\)", out)
     out = told("find", "guitarr", "--warehouse", tiny_warehouse, "--by", "concepts")
     assert "No concept of that name. Closest: guitar" in out
     out = told("find", "Bhutan", "--warehouse", tiny_warehouse, "--by", "concepts")
