@@ -21,10 +21,11 @@ from waiting import patience
 from pipeline.base.errors import ConfigError, MissingDependencyError, StorageError
 from pipeline.base.job_file import load_config
 from pipeline.base.job_settings import RunnerConfig
-from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.base.settings import IngestConfig, IngestStep, LabelSettings
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.tables.computed import DERIVED
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.views import MATERIALISED, load_views
 
@@ -78,23 +79,17 @@ def make_remote(bucket: str, name: str) -> str:
 
 
 def read_views(warehouse: str, folder: Path) -> dict[str, Any]:
-    """Rows of every view that no statistics over concepts go into, as their number and a sum of hashes."""
-    late = {*MATERIALISED, "neuron_samples"} - {"neuron_stats", "top_examples"}
-    names = []
-    for view in load_views():  # in an order in which each comes after what it reads
-        if view.name in late or late & set(view.reads):
-            late.add(view.name)
-        else:
-            names.append(view.name)
-    assert {"activations", "top_examples", "neuron_stats", "image_embeddings"} <= set(names)
-    rows = {}
+    """Rows of every view, as their number and a sum of hashes, with marts that are made in a copy."""
     s3fs.S3FileSystem(skip_instance_cache=True).get(warehouse, str(folder / "copy"), recursive=True)
+    build(folder / "copy", LabelSettings(label_null_repeats=1))
+    rows = {}
     with connect(folder / "copy") as connection:
-        for name in names:
-            columns = [row[0] for row in connection.execute(f"describe {name}").fetchall()]
+        for view in load_views():
+            columns = [row[0] for row in connection.execute(f"describe {view.name}").fetchall()]
             some = [f'"{column}"' for column in columns if not re.search(MOMENT_OR_PLACE, column)]
-            query = f"select count(*), sum(hash({', '.join(some)})) from {name}"
-            rows[name] = connection.execute(query).fetchall()
+            query = f"select count(*), sum(hash({', '.join(some)})) from {view.name}"
+            rows[view.name] = connection.execute(query).fetchall()
+    assert {"neuron_labels", "activations"} <= {name for name, found in rows.items() if found[0][0]}
     return rows
 
 
