@@ -153,8 +153,8 @@ def kill_once(step: str, start: Path, expected: str, rng: random.Random) -> str:
 
 
 def report(quick: bool) -> Report:
-    """Kills of every step, in turn."""
-    count = 1 if quick else 26
+    """Kills of every step, in turn; quick, of the first two."""
+    count, steps = (1, list(STEPS)[:2]) if quick else (26, list(STEPS))
     rng = random.Random(SEED)
     yield f"kills: {count} of each step, seed {SEED}"
     with tempfile.TemporaryDirectory() as folder:
@@ -163,7 +163,7 @@ def report(quick: bool) -> Report:
         shutil.copytree(start, merged)
         _merge(str(merged))
         expected = digest_views(start)
-        for step in STEPS:
+        for step in steps:
             begin = merged if step == "vacuum" else start
             problems = [kill_once(step, begin, expected, rng) for _ in range(count)]
             found = [problem for problem in problems if problem]

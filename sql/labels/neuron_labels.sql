@@ -64,19 +64,25 @@ active as (
     where polarity = 'positive' and example_rank <= label_top_k and activation <> 0
 ),
 
+-- Once: each mention of a view that is not built is planned again.
+candidates as materialized (
+    select *
+    from label_candidates
+),
+
 nearest as (
     select dataset, run_id, layer, unit, true as has_concepts,
-    from label_candidates
+    from candidates
     where candidate_rank = 1
 ),
 
 choices as (
     select
-        label_candidates.*,
+        candidates.*,
         10 ^ top_log10_p as p_value,
         is_circular(tower, origin) as is_circular,
         (dataset, run_id, is_circular(tower, origin)) as pool,
-    from label_candidates
+    from candidates
     inner join stg_layers using (dataset, run_id, layer)
     where is_choice
 ),
@@ -110,7 +116,7 @@ runners_up as (
         dataset, run_id, layer, unit,
         arg_min(other.concept, other.candidate_rank) as runner_up,
         arg_min(other.auroc, other.candidate_rank) as runner_up_score,
-    from label_candidates as other
+    from candidates as other
     inner join choices using (dataset, run_id, layer, unit)
     where other.concept <> choices.concept
     group by all

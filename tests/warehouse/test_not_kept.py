@@ -12,6 +12,7 @@ from cut_world import RECTIFIED, SIGNED, make_cut_world
 
 import pipeline
 from pipeline.base import warn
+from pipeline.base.settings import LabelSettings
 from pipeline.upkeep.build import build
 from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three built runs over 134 images: ``whole``, ``share`` (``top:0.1``) and ``bare`` (``none``)."""
     place = make_cut_world(tmp_path_factory.mktemp("cut"))
-    build(str(place))
+    build(str(place), LabelSettings(label_null_repeats=3))
     return str(place)
 
 

@@ -32,6 +32,8 @@ Answers = dict[str, list[tuple[object, ...]]]
 SETTINGS = LabelSettings(label_null_repeats=2, concept_min_count=2)
 QUERIED = tuple(name for name in MATERIALISED if name not in DERIVED)
 """What a connection answers whether it is built or not."""
+COSTLY = ("neuron_labels", "facet_candidates")
+"""Of these, what DuckDB takes seconds to plan where nothing below is built: one test asks it."""
 REST = ("neuron_neighbours", "neuron_clarity", "run_summary", "label_baselines", "neuron_facets")
 
 
@@ -92,11 +94,14 @@ def check_equal(found: Answers, expected: Answers) -> None:
             assert is_same(row, other), name
 
 
-def build_and_compare(place: Path, settings: LabelSettings | None = None) -> tuple[str, ...]:
+def build_and_compare(
+    place: Path, settings: LabelSettings | None = None, but: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Before the build every view answers as it does after it."""
-    before = ask(place, QUERIED, settings)
+    asked = tuple(name for name in QUERIED if name not in but)
+    before = ask(place, asked, settings)
     built = build(place, settings).built
-    check_equal(before, ask(place, QUERIED))
+    check_equal(before, ask(place, asked))
     assert build(place).was_current
     return built
 
@@ -123,9 +128,9 @@ def test_what_is_added_is_made_and_nothing_else(place: Path) -> None:
     (manifest,) = place.glob(f"dataset=a/run_id={second}/manifests/00001.json")
     said = manifest.read_bytes()
     manifest.unlink()
-    assert set(build_and_compare(place)) == stale
+    assert set(build_and_compare(place, but=COSTLY)) == stale
     manifest.write_bytes(said)
-    assert set(build_and_compare(place)) == stale
+    assert set(build_and_compare(place, but=COSTLY)) == stale
     assert {path: ino for path, ino in marts_of(place).items() if path in before} == before
     check_from_scratch(place)
     shutil.rmtree(place / f"dataset=a/run_id={second}")
@@ -162,7 +167,7 @@ def test_a_stopped_build_goes_on_where_it_was(place: Path, marts: int) -> None:
         build(place, SETTINGS, Stopped(marts))
     before = marts_of(place)
     assert len(before) > marts
-    build_and_compare(place, SETTINGS)
+    build_and_compare(place, SETTINGS, but=COSTLY)
     assert {path: ino for path, ino in marts_of(place).items() if path in before} == before
 
 
