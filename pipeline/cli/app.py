@@ -29,6 +29,7 @@ from pipeline.cli import (
     upkeep,
     where,
 )
+from pipeline.cli.concepts import concepts
 from pipeline.cli.explain import explain
 from pipeline.cli.label import label
 from pipeline.cli.options import examples, say_words
@@ -127,4 +128,5 @@ search.add_commands(app)
 report.add_commands(app)
 where.add_commands(app)
 app.add_typer(label)
+app.add_typer(concepts)
 jobs.add_commands(app)

@@ -128,7 +128,7 @@ def find_cure(damage: Damage) -> str:
     """The one command that makes it again."""
     if damage.is_newer:
         return UPDATE
-    if damage.record.kind == "marts":
+    if not damage.record.dataset:
         return "neurons repair"
     return f"neurons repair --dataset {damage.record.dataset}"
 

@@ -15,6 +15,8 @@ from pipeline.tables.manifest_files import (
     shard_file,
 )
 from pipeline.tables.manifests import BuildRecord, DatasetRecord, ShardManifest
+from pipeline.tables.own_concepts import RECORD as OWN_CONCEPTS
+from pipeline.tables.own_concepts import OwnConceptsRecord
 from pipeline.tables.records import Shape, check_shape
 from pipeline.tables.runs import (
     ClassSetRecord,
@@ -38,6 +40,7 @@ AnyRecord = (
     | EffectRecord
     | HumanLabelsRecord
     | BuildRecord
+    | OwnConceptsRecord
 )
 """What a record may say."""
 
@@ -53,6 +56,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "effects": EffectRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
+    "concepts": OwnConceptsRecord,
 }
 """What a record is of, and its shape."""
 
@@ -66,11 +70,11 @@ class Record:
     path: str
     """Relative to the warehouse, as are all."""
     folder: str
-    """Of the dataset or the run; ``marts``."""
+    """Of the dataset or the run; ``marts``, ``concepts``."""
 
     @property
     def dataset(self) -> str:
-        """The dataset's folder without ``dataset=``; empty for the marts."""
+        """The dataset's folder without ``dataset=``; empty for what is of all."""
         return self.folder.split("/")[0].partition("dataset=")[2]
 
 
@@ -81,6 +85,8 @@ def list_records(store: Store, dataset: str | None = None) -> Iterator[Record]:
             yield from _dataset_records(store, name)
     if store.exists("marts/build.json"):
         yield Record("marts", "marts/build.json", "marts")
+    if store.exists(OWN_CONCEPTS) or store.exists(OWN_CONCEPTS + COPY):
+        yield Record("concepts", OWN_CONCEPTS, "concepts")
 
 
 def _dataset_records(store: Store, folder: str) -> Iterator[Record]:

@@ -45,6 +45,7 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     marts/dataset=D/run_id=R/<mart>-F.parquet     the same of a run; in with=S/, of runs R and S together
     marts/all/<mart>-F.parquet                    the same of all datasets
     marts/build.json                              written last: which files, and with which settings
+    concepts/own.json                             phrases that somebody gave the warehouse
     *.json.copy                                   the same record again, where nothing else could give it back
 
 ``dataset``, ``run_id`` and ``layer`` are Hive partitions: they are columns of every view although no

@@ -31,6 +31,7 @@ from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.fresh import Marts, find_marts
 from pipeline.warehouse.inventory import take_inventory
 from pipeline.warehouse.last_build import RECORD, Build, read_build
+from pipeline.warehouse.own_concepts import with_own_terms
 from pipeline.warehouse.parts import LEXICON, MART, Fingerprints, Part, list_parts
 from pipeline.warehouse.views import MATERIALISED, TITLE, write_dictionary
 
@@ -207,9 +208,9 @@ class _Work:
     def write_lexicon(self) -> str:
         """The lexicon, for ``views.sql``: its path."""
         rel = self.names.path(Part(), LEXICON)
-        file = self.last.files.get(rel)
+        file = self.last.files.get(rel) or adopt_file(self.store, LEXICON, rel)
         if file is None or not self.store.exists(rel) or self.store.size(rel) != file["bytes"]:
-            words = load_phrases()
+            words = with_own_terms(load_phrases(), self.inventory.own_concepts)
             file = make_entry(LEXICON, rel, len(words), self.store.write_parquet(rel, words))
         self.files[rel] = file
         return rel

@@ -189,16 +189,28 @@ def compact_run(work: Repair, folder: str) -> str:
 
 def _repair_labels(work: Repair, record: Record, damages: list[Damage]) -> None:
     """Nobody can make people's labels again: put them where no view reads them, and say so."""
-    store = work.store
+    _put_aside(work.store, record, damages)
+    work.summary.left.append(
+        f"{record.path}: labels that a person gave cannot be made again. They lie beside it as "
+        "*.damaged; import them again with neurons label import, if you have the file"
+    )
+
+
+def _repair_concepts(work: Repair, record: Record, damages: list[Damage]) -> None:
+    """A person's own phrases are in nothing else: put them where nothing reads them, and say so."""
+    _put_aside(work.store, record, damages)
+    work.summary.left.append(
+        f"{record.path}: concepts that a person gave cannot be made again. They lie beside it as "
+        "*.damaged; give them again with neurons concepts add, if you have the file"
+    )
+
+
+def _put_aside(store: Store, record: Record, damages: list[Damage]) -> None:
     aside = sorted({damage.path for damage in damages} | {record.path, record.path + COPY})
     with hold_lock(store, f"{record.path.removesuffix('.json')}.lock"):
         for path in aside:
             if store.exists(path):
                 store.fs.mv(store.path(path), store.path(f"{path}.damaged"))
-    work.summary.left.append(
-        f"{record.path}: labels that a person gave cannot be made again. They lie beside it as "
-        "*.damaged; import them again with neurons label import, if you have the file"
-    )
 
 
 STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
@@ -207,4 +219,5 @@ STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "effects": _repair_effects,
     "compact": _repair_compact,
     "labels": _repair_labels,
+    "concepts": _repair_concepts,
 }

@@ -23,6 +23,7 @@ from pipeline.warehouse.inventory import collecting_later, take_inventory
 from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.left_out import note_left_out
 from pipeline.warehouse.live import define_marts
+from pipeline.warehouse.own_concepts import put_own_terms
 from pipeline.warehouse.raw_views import leave_out_damaged, name_files
 from pipeline.warehouse.small_tables import fill_small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
@@ -91,6 +92,7 @@ def open_files(inventory: Inventory, look: bool | None = None) -> duckdb.DuckDBP
     files = WarehouseFiles(inventory.store)
     connection = open_duckdb(inventory.store, files=files)
     load_catalog(connection)
+    put_own_terms(connection, inventory.own_concepts)
     if look or (look is None and inventory.store.is_local):
         leave_out_damaged(connection, inventory)
     define(connection, *name_files(files, inventory))

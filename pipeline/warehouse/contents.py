@@ -15,6 +15,7 @@ from pipeline.base.errors import NeuronsError
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
 from pipeline.tables.manifests import FileEntry
+from pipeline.tables.own_concepts import OwnConceptsRecord
 from pipeline.tables.records import Moment, Small
 from pipeline.tables.runs import CompactLevel
 from pipeline.warehouse.left_out import LeftOut, is_of_data
@@ -146,6 +147,8 @@ class Inventory:
     """By run folder: tells what changes with its shards' partial statistics, and not when they are merged."""
     datasets: list[str] = field(default_factory=list)
     """Names of those that can be read."""
+    own_concepts: OwnConceptsRecord | None = None
+    """Phrases that somebody gave the warehouse."""
     left_out: list[LeftOut] = field(default_factory=list)
     """What cannot be read; nothing else here speaks of it."""
     _by_table: tuple[int, int, dict[str, list[FileEntry]]] | None = None
@@ -183,6 +186,7 @@ class Inventory:
             levels=self.levels,
             partial_marks=self.partial_marks,
             datasets=[name for name in self.datasets if name in datasets],
+            own_concepts=self.own_concepts,
         )
 
     def leave_out(self, folder: str, error: NeuronsError) -> None:

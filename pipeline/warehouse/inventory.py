@@ -27,6 +27,7 @@ from pipeline.tables.manifest_files import (
 )
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
 from pipeline.tables.merged import PARTIALS, as_lost, find_coverage, mark, width_of
+from pipeline.tables.own_concepts import FOLDER, read_own_concepts
 from pipeline.tables.runs import (
     RUN,
     ClassSetRecord,
@@ -64,6 +65,8 @@ def take_inventory(store: Store) -> Inventory:
     inventory = Inventory(store)
     with collecting_later():
         for folder in store.list(""):
+            if folder == FOLDER:
+                inventory.own_concepts = read_own_concepts(store)
             if folder.startswith("dataset="):
                 _add_or_leave_out(inventory, folder, partial(_add_dataset, folder=folder))
     if not inventory.datasets and not inventory.left_out:

@@ -101,11 +101,7 @@ def use_mart(connection: duckdb.DuckDBPyConnection, name: str, path: str) -> Non
 def _from_files(marts: Marts, names: Iterable[str], parts: list[Part]) -> dict[str, str]:
     """SQL of the marts that all of some parts have in files."""
     found = {name: marts.paths(name, parts) for name in names if name not in DERIVED}
-    return {
-        name: mart_body(paths)
-        for name, paths in found.items()
-        if len(paths) == len(parts)
-    }
+    return {name: mart_body(paths) for name, paths in found.items() if len(paths) == len(parts)}
 
 
 def _add_schema(

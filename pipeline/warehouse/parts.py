@@ -25,6 +25,7 @@ from pipeline.tables.manifests import FileEntry
 from pipeline.tables.merged import PARTIALS
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory, owner_of
+from pipeline.warehouse.own_concepts import digest_lexicon
 from pipeline.warehouse.views import (
     MATERIALISED,
     OF_DATASET,
@@ -192,7 +193,7 @@ class Fingerprints:
     def of(self, part: Part, name: str, without: str = "") -> str:
         """Changes whenever what a mart of a part rests on does; but for the rows of one table, if given."""
         if name == LEXICON:
-            return lexicon_digest()
+            return self._lexicon()
         sources = _sources(name)
         datasets: list[tuple[str, ...]] = [(part.dataset,)]
         if not part.dataset:
@@ -235,7 +236,7 @@ class Fingerprints:
         if table == "raw_class_sets":
             return [row for row in it.class_sets if (row.dataset, row.run_id) == where]
         if table == "lexicon":
-            return lexicon_digest()
+            return self._lexicon()
         if table == "facet_prompts":
             return FACET_PROMPTS
         if table == "settings":
@@ -246,6 +247,9 @@ class Fingerprints:
             for file in files
             if _is_rested_on(file)
         )
+
+    def _lexicon(self) -> str:
+        return digest_lexicon(lexicon_digest(), self.inventory.own_concepts)
 
     @cached_property
     def _files(self) -> dict[tuple[str, ...], list[FileEntry]]:

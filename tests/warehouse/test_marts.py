@@ -30,7 +30,9 @@ def both_ways(tiny_warehouse):
         yield {True: built, False: computed}
 
 
-ASKED = [name for name in MATERIALISED if name not in {*DERIVED, "neuron_labels", "facet_candidates"}]
+ASKED = [
+    name for name in MATERIALISED if name not in {*DERIVED, "neuron_labels", "facet_candidates"}
+]
 """The last two take DuckDB most of half a minute to plan where nothing below is built: that they are the same
 is asked in test_parts.py."""
 
