@@ -114,18 +114,18 @@ def read_own_list(file: Path) -> OwnList:
         SourceError: As of `add_own_concepts`.
     """
     found, parents = OwnList(), dict[str, set[str]]()
-    rows: list[tuple[int, Mapping[str, str]]] = []
+    rows: list[dict[str, str]] = []
     for line, fields, problem in _rows(file):
         found.row_count += 1
         problem = problem or _problem_of(fields)
         if problem:
             found.rejects.append(f"line {line} {problem}")
             continue
-        rows.append((line, fields))
+        rows.append(fields)
         if fields[_KIND_OF]:
             parents.setdefault(fields["concept"], set()).add(fields[_KIND_OF])
-    categories = {fields["concept"]: fields["category"] for _, fields in reversed(rows)}
-    for _, fields in rows:
+    categories = {fields["concept"]: fields["category"] for fields in reversed(rows)}
+    for fields in rows:
         language = normalise_language(fields["language"]).split("-")[0]
         language, phrase = _FOLDED.get(language, language), fields["phrase"]
         found.terms.add((fields["concept"], fields["category"], language, phrase))
