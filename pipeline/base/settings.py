@@ -221,6 +221,8 @@ class FolderOptions(Settings):
     captions: str = ""
     """CSV, TSV, JSONL, JSON or Parquet file with the captions, for the source ``folder``. If it is not
     given, the only such file at the top of the folder."""
+    folder_concepts: bool = False
+    """Take the folders that an image lies in for concepts that it shows, for the source ``folder``."""
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def primary_texts(store: Store, folder: str, shard: Shard) -> dict[int, str]:
         rows = connection.execute(
             """
             select example_id, text from texts
+            where list_contains($kinds, text_kind)
             qualify row_number() over (
                 partition by example_id
                 order by

@@ -27,7 +27,7 @@ from pipeline.sources.notices import Notice, PassedOver
 from pipeline.sources.register import is_done, open_dataset, register_shards
 from pipeline.sources.source_notes import SourceNotes, SourceNotice, SourceReject
 from pipeline.sources.stimulus import Stimulus
-from pipeline.sources.texts.source_text import SourceText, drop_repeats
+from pipeline.sources.texts.source_text import SourceText, drop_repeats, split_concepts
 from pipeline.tables.datasets import (
     Dataset,
     dataset_folder,
@@ -240,8 +240,10 @@ class _ShardFiller:
             key = f"{clean_key(item.key)}~{number}"
             number += 1
         self.keys.add(key)
-        texts = [dict(text) for text in drop_repeats(item.texts)]
-        record: dict[str, object] = {"key": key, "url": item.url, "texts": texts}
+        texts, concepts = split_concepts(drop_repeats(item.texts))
+        record: dict[str, object] = {"key": key, "url": item.url, "texts": list(map(dict, texts))}
+        if concepts:
+            record["concepts"] = concepts
         if item.stimulus is not None:
             record["stimulus"] = dict(item.stimulus)
         data = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")

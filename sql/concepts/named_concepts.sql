@@ -1,7 +1,7 @@
 -- view:    named_concepts
 -- grain:   one row per (dataset, example_id, concept, category, origin)
 -- key:     dataset, example_id, concept, category, origin
--- reads:   text_concepts, title_people
+-- reads:   text_concepts, title_people, stg_stated_concepts
 -- purpose: What the texts that an example came with say that it shows.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (families of concepts)
 --
@@ -11,7 +11,8 @@
 -- dataset, example_id
 -- concept            varchar          English name of the concept; a person's title
 -- category
--- origin             varchar          texts: a phrase of theirs; page_title: a person
+-- origin             varchar          texts: a phrase of theirs; page_title: a person;
+--                                     stated: the image's source says so
 -- text_count         bigint   count   texts that say so
 -- language_count     bigint   count   languages in which they say so
 -- evidence           varchar          shortest such phrase, then first by name
@@ -42,4 +43,13 @@ select
     'page_title' as origin,
     text_count, language_count, evidence,
     language as evidence_language,
-from title_people;
+from title_people
+union all
+select
+    dataset, example_id, concept, category,
+    'stated' as origin,
+    1 as text_count,
+    1 as language_count,
+    concept as evidence,
+    'und' as evidence_language,
+from stg_stated_concepts;

@@ -5,7 +5,8 @@
 --          raw_concept_scores, lexicon_phrases, settings
 -- purpose: What each image of a run shows, and who says so.
 --
--- Origin texts: a phrase of its texts, or a person in the title of a page. Origin
+-- Origin texts: a phrase of its texts, a person in the title of a page, or what its
+-- source states that it shows. Origin
 -- stimulus: by construction; of an attacked image what the clean one shows. Origin
 -- similarity: the model itself gives the concept's prompts a probability of at least
 -- similarity_min_score among all concepts (neurons similarity); it is the run's own

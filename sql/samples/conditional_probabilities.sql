@@ -2,7 +2,8 @@
 -- grain:   one row per neuron, origin, labeller, concept, category and SD bin
 -- key:     dataset, run_id, layer, unit, origin, labeller, concept, category, sd_bin
 -- reads:   human_labels, neuron_samples, neuron_labels, run_concepts, stg_examples,
---          image_texts, stg_stimuli, stg_layers, layer_axes, settings
+--          image_texts, stg_stated_concepts, stg_stimuli, stg_layers,
+--          layer_axes, settings
 -- purpose: P(category | activation): how selective a neuron is, bin by bin.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (the Trump neuron); Wilson 1927,
 --          doi:10.1080/01621459.1927.10502953
@@ -10,10 +11,10 @@
 -- Origin human: of the images that a person labelled in a bin, the share with that
 -- label. The other origins ask neuron_samples without a person: of the sampled images
 -- of the testing half that the origin can speak of, the share that shows the category,
--- or the concept that is the neuron's label. It can speak of images with a text
--- (texts), of stimuli that show something (stimulus), or of all (similarity). The
--- labels were chosen on the other half. A category that a bin never shows has a row of
--- zero hits. Bins without such images have no row.
+-- or the concept that is the neuron's label. It can speak of images with a text or a
+-- stated concept (texts), of stimuli that show something (stimulus), or of all
+-- (similarity). The labels were chosen on the other half. A category that a bin never
+-- shows has a row of zero hits. Bins without such images have no row.
 --
 -- column            type     unit   meaning
 -- dataset, model_id, run_id, layer, unit
@@ -67,10 +68,13 @@ human as (
 
 -- The images that each origin can speak of.
 judged_images as (
-    select distinct dataset, example_id, 'texts' as origin,
+    select dataset, example_id, 'texts' as origin,
     from image_texts
     cross join settings
     where list_contains(text_kinds, text_kind)
+    union
+    select dataset, example_id, 'texts' as origin,
+    from stg_stated_concepts
     union all
     select dataset, example_id, 'stimulus' as origin,
     from stg_stimuli

@@ -8,4 +8,5 @@
 -- dataset, example_id, language, text_kind, text_rank, text, page_title
 select
     dataset, example_id, language, text_kind, text_rank, text, page_title,
-from raw_texts;
+from raw_texts
+where text_kind <> 'concept';

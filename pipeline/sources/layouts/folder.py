@@ -20,6 +20,7 @@ from pipeline.sources.notices import (
     OTHER_FILE,
     SPECIAL_FILE,
     TEXT_EMPTY,
+    TEXT_LEFT_OUT,
     TEXT_NOT_USED,
     TEXT_UNREADABLE,
     Notices,
@@ -37,9 +38,11 @@ from pipeline.sources.texts.languages import read_language
 from pipeline.sources.texts.source_text import (
     TEXT_KINDS,
     SourceText,
+    make_concept,
     make_text,
     read_sidecars,
     read_url,
+    split_concepts,
 )
 from pipeline.sources.writer import SourceExample, ingest_examples, make_reject
 from pipeline.tables.samples import is_text_name
@@ -66,7 +69,12 @@ def ingest_folder(
     """
     captions = options.captions or None
     passed_over = PassedOver()
-    items = (item for path in paths for item in iter_folder(path, captions, passed_over, store.url))
+    folders = options.folder_concepts
+    items = (
+        item
+        for path in paths
+        for item in iter_folder(path, captions, passed_over, store.url, folders)
+    )
     ingest_examples(store, config, "folder", items, progress, passed_over)
 
 
@@ -75,13 +83,14 @@ def iter_folder(
     captions: str | None = None,
     passed_over: PassedOver | None = None,
     but: str = "",
+    folder_concepts: bool = False,
 ) -> Iterator[SourceExample]:
     """Give the images of one folder, sorted by relative path, then what must be rejected.
 
     The captions' column ``file`` (or ``file_name``, ``filename``, ``image``, ...) holds the path relative to
     the folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
-    ``language``, ``text_kind``, ``page_title`` and ``url`` are optional. An image may have several
-    rows. JSON has any of the layouts of `caption_json`. A captions file found at the top of
+    ``language``, ``text_kind``, ``page_title``, ``url``, ``concept`` and ``category`` are optional. An
+    image may have several rows. JSON has any of the layouts of `caption_json`. A captions file found at the top of
     the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is named by
     ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
     ``.txt`` or ``.json`` instead of the ending or behind it; ``a.de.txt`` is a German one of ``a.jpg``.
@@ -96,6 +105,7 @@ def iter_folder(
         captions: The file of captions: CSV, TSV, JSONL, JSON or Parquet.
         passed_over: Counts hidden files, pipes and the like, and files of other kinds.
         but: A place, our warehouse, that is left out where it lies below the folder.
+        folder_concepts: The folders that an image lies in name what it shows, see `_name_concepts`.
 
     Raises:
         SourceError: The folder is not there or holds no image, or the captions cannot be read.
@@ -114,6 +124,8 @@ def iter_folder(
     if not images:
         raise SourceError(f"{path} holds no image{_describe(listing)}.", _EXPECTED)
     folder = _Folder(fs, root, images)
+    if folder_concepts:
+        folder.texts = {name: named for name in images if (named := _name_concepts(name))}
     if captions is None:
         folder.find_sidecars(listing.files)
     if captions is not None:
@@ -139,6 +151,14 @@ _MOST_TABLES = 32
 """More files than these that may be tables are metadata of single images, not tables."""
 
 _EXPECTED = "Expected files such as .jpg, .png or .webp, at any depth."
+
+
+def _name_concepts(name: str) -> list[SourceText]:
+    """What the folders of an image say: of ``animals/birds/kea.jpg`` birds (animals) and animals (folder)."""
+    names = [part.replace("_", " ") for part in name.split("/")[:-1]]
+    families = ["folder", *names]
+    found = map(make_concept, names, families)
+    return [concept for concept in found if concept is not None][::-1]
 
 
 def _describe(listing: Listing) -> str:
@@ -227,8 +247,8 @@ class _Folder:
         texts += beside.texts
         url = url or beside.url
         stimulus = read_published_name(stem.rsplit("/", 1)[-1])
-        if stimulus is not None and not texts:
-            texts = [make_text(str(stimulus["concept"]), "en")]
+        if stimulus is not None and not split_concepts(texts)[0]:
+            texts += [make_text(str(stimulus["concept"]), "en")]
 
         def read_image() -> bytes:
             try:
@@ -298,6 +318,11 @@ class _Folder:
         notices = self.notices.setdefault(image, Notices())
         told = Notices()
         language = read_language(row.fields.get("language"))
+        stated = make_concept(row.fields.get("concept"), row.fields.get("category"))
+        if stated is not None:
+            self.texts.setdefault(image, []).append(stated)
+        elif row.fields.get("concept") not in (None, ""):
+            told.add(TEXT_LEFT_OUT, f"concept {str(row.fields['concept'])[:60]!r} is no name")
         columns = [column for column in TEXT_COLUMNS if column in row.fields]
         used: list[tuple[str, str]] = []
         for column in columns:
@@ -306,7 +331,7 @@ class _Folder:
             if used and others:
                 told.add(TEXT_NOT_USED, f"{column} says otherwise: {others[0][:60]!r}")
             used = used or found
-        if not columns:
+        if not columns and stated is None:
             told.add(TEXT_EMPTY, f"no caption among {', '.join(list(row.fields)[:8])}")
         for text, own in used:
             entry = make_text(text, own, kind, row.fields.get("page_title"))

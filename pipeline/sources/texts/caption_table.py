@@ -25,6 +25,9 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _LARGEST_BYTES = 1 << 31
 """Of a JSON file that is looked into without being named."""
 
+_SAYING_COLUMNS = (*TEXT_COLUMNS, "concept")
+"""Columns of which a table has one at least: what is said of an image."""
+
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -217,15 +220,15 @@ def _find_header(path: str, line: str) -> tuple[str, list[str]]:
         row = next(read_rows([line], delimiter, lambda values: False), None)
         names = [plain_name(name) for name in row.values] if row is not None else []
         shown = shown or names
-        if all(set(wanted) & set(names) for wanted in (FILE_COLUMNS, TEXT_COLUMNS)):
-            twice = [name for name in FILE_COLUMNS + TEXT_COLUMNS if names.count(name) > 1]
+        if all(set(wanted) & set(names) for wanted in (FILE_COLUMNS, _SAYING_COLUMNS)):
+            twice = [name for name in FILE_COLUMNS + _SAYING_COLUMNS if names.count(name) > 1]
             if twice:
                 raise SourceError(
                     f"The captions {path} have the column {twice[0]} {names.count(twice[0])} times.",
                     "Give each column a name of its own; several captions of a file are several rows.",
                 )
             return delimiter, names
-    for wanted in (FILE_COLUMNS, TEXT_COLUMNS):
+    for wanted in (FILE_COLUMNS, _SAYING_COLUMNS):
         if not set(wanted) & set(shown):
             raise SourceError(
                 f"The captions {path} have no column {' or '.join(wanted)}; "

@@ -1,5 +1,7 @@
 """The texts of an example: from a sample's JSON and .txt members to rows of ``texts``.
 
+What a source states that an image shows, in words that are no text, stands among them as `CONCEPT`.
+
 A text never costs its image: what cannot be read or is no text is left out and told.
 """
 
@@ -32,6 +34,13 @@ TEXT_KINDS: tuple[str, ...] = get_args(TextKind)
 SourceText = Mapping[str, str | None]
 """One text in our normal form: language, text_kind, text and, if it has one, page_title."""
 
+CONCEPT = "concept"
+"""The kind of what a source states that an image shows: ``text`` is the concept, ``page_title`` its category.
+No text, and no `TextKind`: models do not read it, and no phrase is looked for in it."""
+
+OWN_CATEGORY = "own"
+"""The category of a concept that is stated without one."""
+
 _SHORT_KINDS = ("caption", "alt", "attribution")
 """Kinds that may hold a program's word for nothing; a page may well be called NaN."""
 
@@ -52,13 +61,42 @@ def make_text(
     }
 
 
+def make_concept(concept: object, category: object = None) -> SourceText | None:
+    """What a source states that an image shows; None where that is no word."""
+    if not isinstance(concept, str) or not (name := " ".join(clean_text(concept).split())):
+        return None
+    family = " ".join(clean_text(category).split()) if isinstance(category, str) else ""
+    return {
+        "language": "und",
+        "text_kind": CONCEPT,
+        "text": name,
+        "page_title": family or OWN_CATEGORY,
+    }
+
+
+def split_concepts(
+    texts: Sequence[SourceText],
+) -> tuple[list[SourceText], list[dict[str, str | None]]]:
+    """The texts, and what is stated beside them, as the member ``concepts`` of a sample's JSON has it."""
+    stated = [text for text in texts if text["text_kind"] == CONCEPT]
+    return (
+        [text for text in texts if text["text_kind"] != CONCEPT],
+        [{"concept": text["text"], "category": text["page_title"]} for text in stated],
+    )
+
+
 def drop_repeats(texts: Sequence[SourceText]) -> list[SourceText]:
-    """The texts that say something, each (language, kind, text) once, in their order."""
-    kept: dict[tuple[object, object, str], SourceText] = {}
+    """The texts that say something, each (language, kind, text) once, in their order.
+
+    Concepts once in each category.
+    """
+    kept: dict[tuple[object, object, object, str], SourceText] = {}
     for text in texts:
         words = (text.get("text") or "").strip()
         if words:
-            kept.setdefault((text.get("language"), text.get("text_kind"), words), text)
+            kind = text.get("text_kind")
+            family = text.get("page_title") if kind == CONCEPT else None
+            kept.setdefault((text.get("language"), kind, family, words), text)
     return list(kept.values())
 
 
@@ -114,9 +152,27 @@ def read_sidecars(files: Mapping[str, bytes], image: str, notices: Notices) -> S
     for name in sorted(files.keys() - plain.keys() - records.keys()):
         expected = " and ".join(f".{one}" for one in name_records(image))
         notices.add(TEXT_NOT_USED, f".{name} is not read, only {expected} are")
-    texts = read_texts(records, plain, notices)
+    texts = [*read_texts(records, plain, notices), *_read_concepts(records, notices)]
     urls = (read_url(record) for record in records.values())
     return Sidecars(texts, next(filter(None, urls), None), tuple(records.values()))
+
+
+def _read_concepts(records: Mapping[str, Mapping[str, Any]], notices: Notices) -> list[SourceText]:
+    """What ``concepts`` of a sample's JSON states: names, or objects with concept and category."""
+    found: list[SourceText] = []
+    for name, record in records.items():
+        for member, value in _find_members(record, "concepts"):
+            for entry in value if isinstance(value, list) else [value]:
+                named = entry if isinstance(entry, dict) else {"concept": entry}
+                concept = make_concept(named.get("concept"), named.get("category"))
+                if concept is not None:
+                    found.append(concept)
+                elif entry not in (None, ""):
+                    what = f"{json.dumps(entry, ensure_ascii=False)[:60]} of {member} in .{name}"
+                    notices.add(
+                        TEXT_LEFT_OUT, f"{what} is no concept, expected a name or an object"
+                    )
+    return drop_repeats(found)
 
 
 def read_texts(
