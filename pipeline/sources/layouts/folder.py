@@ -90,8 +90,8 @@ def iter_folder(
     The captions' column ``file`` (or ``file_name``, ``filename``, ``image``, ...) holds the path relative to
     the folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title``, ``url``, ``concept`` and ``category`` are optional. An
-    image may have several rows. JSON has any of the layouts of `caption_json`. A captions file found at the top of
-    the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is named by
+    image may have several rows. JSON has any of the layouts of `caption_json`. A captions file found at the
+    top of the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is named by
     ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
     ``.txt`` or ``.json`` instead of the ending or behind it; ``a.de.txt`` is a German one of ``a.jpg``.
 
@@ -125,7 +125,7 @@ def iter_folder(
         raise SourceError(f"{path} holds no image{_describe(listing)}.", _EXPECTED)
     folder = _Folder(fs, root, images)
     if folder_concepts:
-        folder.texts = {name: named for name in images if (named := _name_concepts(name))}
+        folder.texts = {name: _name_concepts(name) for name in images}
     if captions is None:
         folder.find_sidecars(listing.files)
     if captions is not None:
