@@ -91,8 +91,8 @@ def iter_folder(
     the folder, or the file's name if no other has it. ``caption`` (or ``text``) is the text;
     ``language``, ``text_kind``, ``page_title``, ``url``, ``concept`` and ``category`` are optional. An
     image may have several rows. JSON has any of the layouts of `caption_json`. A captions file found at the
-    top of the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is named by
-    ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
+    top of the folder, or without one each ``metadata.*`` of a subfolder, goes with sidecars; one that is
+    named by ``captions`` is all there is, and sidecars are not read. A sidecar is called as its image, with
     ``.txt`` or ``.json`` instead of the ending or behind it; ``a.de.txt`` is a German one of ``a.jpg``.
 
     Captions without an image, pictures in formats that nothing here reads, and links to nothing come
