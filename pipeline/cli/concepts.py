@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.base.display import complain, say
+from pipeline.base.display import complain, print_table, say
+from pipeline.base.errors import ConfigError
 from pipeline.base.local_file import local_file
 from pipeline.cli.options import Warehouse, examples
+
+if TYPE_CHECKING:
+    from pipeline.warehouse.matching import Explained
 
 concepts = typer.Typer(
     name="concepts",
@@ -74,3 +78,59 @@ def drop(warehouse: Warehouse) -> None:
 
     count = drop_own_concepts(warehouse)
     say(f"{count} phrases forgotten." if count else "The warehouse has no concepts of its own.")
+
+
+@concepts.command(
+    epilog=examples(
+        'neurons concepts explain "A kea sits on a car" --language en',
+        'neurons concepts explain "Ein Kea im Schnee" --language de --warehouse warehouse',
+    )
+)
+def explain(
+    text: Annotated[
+        str, typer.Argument(metavar="CAPTION", help="A text as it comes with an image.")
+    ],
+    language: Annotated[
+        str, typer.Option(help="The language of the text, as a code such as en, de or ja.")
+    ] = "en",
+    warehouse: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NEURONS_WAREHOUSE",
+            help="A warehouse, to look the text up in its own concepts as well. If not given: in ours alone.",
+        ),
+    ] = None,
+) -> None:
+    """Show which concepts a caption names, and by which rule each phrase of it does or does not.
+
+    Nothing is written, and no warehouse is needed.
+    """
+    from pipeline.sources.texts.languages import is_language
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.matching import explain as explain_text
+
+    if not is_language(language):
+        raise ConfigError(
+            f"--language is {language!r}, which is no language that is known.",
+            "Give the code of one, as en, de, pt-BR or ja.",
+        )
+    if warehouse is None:
+        found = explain_text(text, language)
+    else:
+        with connect(warehouse) as connection:
+            found = explain_text(text, language, connection)
+    if not found:
+        say("No phrase of this text is known in its language.")
+        return
+    rows = (
+        (one.words, one.concept or "", one.category or "", one.phrase or "", _say_rule(one))
+        for one in found
+    )
+    print_table(("words", "concept", "category", "phrase", "rule"), rows)
+
+
+def _say_rule(one: Explained) -> str:
+    """Why a phrase names its concept, or names none."""
+    if one.refused_by is not None:
+        return f"not found: {one.refused_by}"
+    return "found: a form of the phrase" if one.is_form else "found: the phrase"

@@ -147,3 +147,20 @@ def test_a_damaged_record_is_seen_and_written_again(place, tmp_path, told):
     ]
     repair(str(place))
     assert record.read_bytes() == said
+
+
+def test_what_a_caption_is_read_as(place, tmp_path, told, monkeypatch):
+    monkeypatch.delenv("NEURONS_WAREHOUSE", raising=False)
+    words = ("concepts", "explain", "A birdie and dogs in China")
+    out = told(*words)
+    assert "birdie" not in out
+    assert {line.split()[1] for line in out.splitlines()[1:] if "found: " in line} >= {
+        "dog",
+        "China",
+    }
+    told("concepts", "add", write(tmp_path, OWN), "--warehouse", place)
+    (line,) = (line for line in told(*words, "--warehouse", place).splitlines() if "birdie" in line)
+    assert "own animal" in line and line.rstrip().endswith("found: the phrase")
+    assert "name of a person" in told("concepts", "explain", "Chad Smith sings")
+    assert "No phrase of this text" in told("concepts", "explain", "zzz qqq")
+    assert "no language that is known" in told(*words, "--language", "klingon", code=2)
