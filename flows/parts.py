@@ -1,14 +1,15 @@
-"""A build, and compaction, spread over the workers of a cluster: each run, each dataset is a task of its own.
+"""A build, and compaction, spread over the workers of a cluster: each run, each dataset is a task of its own,
+and each block of units of what takes longest.
 
-The parts of a build rest on each other in four stages: datasets, runs, pairs of runs, the whole. The last,
-and what says which marts there are, is left to the build itself, which takes up what the tasks have made.
+The parts of a build rest on each other in stages: datasets; of each run what comes before its blocks, these
+blocks, and the rest; pairs of runs; the whole. The last, and what says which marts there are, is left to the
+build itself, which takes up what the tasks have made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from prefect import flow, task
@@ -22,7 +23,8 @@ from pipeline.base.errors import StorageError
 from pipeline.base.job_settings import RunnerConfig
 from pipeline.base.steps import BuildAim
 from pipeline.base.storage import Store
-from pipeline.upkeep.build import build_part, find_stale
+from pipeline.upkeep.blocks import Block
+from pipeline.upkeep.build import build_block, build_part, find_stale, list_stale_blocks
 from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import take_whole_inventory
 from pipeline.warehouse.duck import bound_threads
@@ -31,16 +33,23 @@ from pipeline.warehouse.parts import Part
 
 @dataclass(frozen=True)
 class Piece:
-    """What one task does: compacts a run, or builds a part."""
+    """What one task does: compacts a run, or builds a part, or what comes before its blocks, or a block."""
 
     aim: BuildAim
     run_id: str | None = None
     part: Part | None = None
+    before: str | None = None
+    """The mart that comes in blocks, of which this is what comes before it."""
+    block: Block | None = None
 
     @property
     def told(self) -> str:
         """What it is called."""
-        return f"compact {self.run_id}" if self.part is None else f"build {self.part.told}"
+        if self.part is None:
+            return f"compact {self.run_id}"
+        if self.block is not None:
+            return f"build {self.block.told} of {self.part.told}"
+        return f"build {self.part.told}" + (f" before {self.before}" if self.before else "")
 
 
 @task(name="piece", task_run_name="{piece.told}", **TASK_OPTIONS)
@@ -54,10 +63,13 @@ def do_piece(piece: Piece, cores: int | None) -> None:
     if cores is not None:
         bound_threads(cores)
     progress = ArtifactProgress(piece.told)
+    aim = piece.aim
     if piece.part is None:
-        compact(piece.aim.warehouse, piece.run_id, progress)
+        compact(aim.warehouse, piece.run_id, progress)
+    elif piece.block is not None:
+        build_block(aim.warehouse, piece.part, piece.block, aim.labels)
     else:
-        build_part(piece.aim.warehouse, piece.part, piece.aim.labels, progress)
+        build_part(aim.warehouse, piece.part, aim.labels, progress, piece.before)
 
 
 def compact_runs(aim: BuildAim, runner: RunnerConfig) -> None:
@@ -67,7 +79,8 @@ def compact_runs(aim: BuildAim, runner: RunnerConfig) -> None:
         NeuronsError: One could not be compacted.
     """
     runs = take_whole_inventory(Store(aim.warehouse)).runs
-    _spread([Piece(aim, run_id=run_id) for run_id in sorted({run.run_id for run in runs})], runner)
+    pieces = [Piece(aim, run_id=run_id) for run_id in sorted({run.run_id for run in runs})]
+    _spread([pieces] if pieces else [], runner)
 
 
 def build_parts(aim: BuildAim, runner: RunnerConfig) -> None:
@@ -77,12 +90,22 @@ def build_parts(aim: BuildAim, runner: RunnerConfig) -> None:
         NeuronsError: One could not be built.
     """
     stale = [part for part in find_stale(aim.warehouse, aim.labels) if part.dataset]
-    _spread([Piece(aim, part=part) for part in stale], runner)
+    datasets = [Piece(aim, part=part) for part in stale if not part.runs]
+    blocks = [
+        Piece(aim, part=part, block=block)
+        for part in stale
+        for block in list_stale_blocks(aim.warehouse, part, aim.labels)
+    ]
+    first = dict.fromkeys((piece.part, piece.block.mart) for piece in blocks if piece.block)
+    before = [Piece(aim, part=part, before=mart) for part, mart in first]
+    runs = [Piece(aim, part=part) for part in stale if len(part.runs) == 1]
+    pairs = [Piece(aim, part=part) for part in stale if len(part.runs) == 2]
+    _spread([stage for stage in (datasets, before, blocks, runs, pairs) if stage], runner)
 
 
-def _spread(pieces: Sequence[Piece], runner: RunnerConfig) -> None:
-    """Do pieces as tasks of a cluster: those that rest on others after them."""
-    if not pieces:
+def _spread(stages: Sequence[Sequence[Piece]], runner: RunnerConfig) -> None:
+    """Do pieces as tasks of a cluster, one stage after the other: those that rest on others after them."""
+    if not stages:
         return
     # A flow within the flow: a flow has one task runner, and it must be there before it begins.
     make_flow = flow(
@@ -90,16 +113,16 @@ def _spread(pieces: Sequence[Piece], runner: RunnerConfig) -> None:
         task_runner=make_task_runner(runner),
         validate_parameters=False,
     )
-    make_flow(_do_pieces)(pieces, runner)
+    make_flow(_do_stages)(stages, runner)
 
 
-def _do_pieces(pieces: Sequence[Piece], runner: RunnerConfig) -> None:
+def _do_stages(stages: Sequence[Sequence[Piece]], runner: RunnerConfig) -> None:
     cores = None if runner.address else cores_each(runner)
 
     def submit(some: Sequence[Piece]) -> PrefectFuture[Any]:
         return do_piece.submit(some[0], cores)
 
-    for _, stage in groupby(pieces, key=lambda piece: len(piece.part.runs) if piece.part else 0):
+    for stage in stages:
         # No lease: a part is done or not, and nothing of it shows how far it is.
         for (piece,), result in do_slices(
             [[piece] for piece in stage], submit, runner.workers, lambda _: 0, lease_s=None

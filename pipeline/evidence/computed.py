@@ -14,9 +14,10 @@ from pipeline.evidence.clarity import (
     compute_top_example_groups,
 )
 from pipeline.evidence.facets import compute_facet_aurocs
+from pipeline.evidence.matrix import RunLayer
 from pipeline.evidence.neighbours import compute_neighbours_across, compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
-from pipeline.evidence.ranks import SCHEMA, compute_concept_ranks
+from pipeline.evidence.ranks import SCHEMA, compute_concept_ranks, compute_ranks_of
 from pipeline.evidence.wpmi import compute_soft_wpmi
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
@@ -40,3 +41,9 @@ COMPUTED_OF_TWO: dict[str, Compute] = {"neuron_neighbours": compute_neighbours_a
 
 FASTER: dict[str, tuple[pa.Schema, Compute]] = {"concept_ranks": (SCHEMA, compute_concept_ranks)}
 """What SQL answers too, and a build computes: columns and rows of the view, in the order of its key."""
+
+OfUnits = Callable[[duckdb.DuckDBPyConnection, RunLayer, range], Iterator[pa.Table]]
+"""Rows of a mart that are of some units of a layer."""
+
+BY_UNITS: dict[str, OfUnits] = {"concept_ranks": compute_ranks_of}
+"""Marts that may be computed block by block of units, by many processes: rows are the same to the bit."""

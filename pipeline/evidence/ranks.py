@@ -185,16 +185,36 @@ def compute_concept_ranks(
         if run != (layer.dataset, layer.run_id):
             run = (layer.dataset, layer.run_id)
             images = read_images(connection, *run)
-        if not len(images.concepts["concept"]):
-            continue
-        size = max(1, len(images.is_testing))
-        step = max(1, min(READ_UNITS, READ_ROWS // size))
-        for first in range(0, layer.unit_count, step):
-            units = range(first, min(first + step, layer.unit_count))
-            rows = _read_sorted(connection, layer, units, images)
-            for some in _cut(units, max(1, rows_at_once // size)):
-                yield _table(layer, some, _rank_units(rows, units.start, some, images), images)
+        yield from _rank_layer(connection, layer, range(layer.unit_count), images, rows_at_once)
         progress.advance(0, f"concept_ranks: {layer.run_id} {layer.layer}")
+
+
+def compute_ranks_of(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, units: range
+) -> Iterator[pa.Table]:
+    """Those rows of ``concept_ranks`` that are of some units of a layer."""
+    images = read_images(connection, layer.dataset, layer.run_id)
+    yield from _rank_layer(connection, layer, units, images, ROWS)
+
+
+def _rank_layer(
+    connection: duckdb.DuckDBPyConnection,
+    layer: RunLayer,
+    units: range,
+    images: Images,
+    rows_at_once: int,
+) -> Iterator[pa.Table]:
+    size = max(1, len(images.is_testing))
+    for read in _cut(units, units_read_at_once(size)) if len(images.concepts["concept"]) else ():
+        rows = _read_sorted(connection, layer, read, images)
+        for some in _cut(read, max(1, rows_at_once // size)):
+            yield _table(layer, some, _rank_units(rows, read.start, some, images), images)
+
+
+def units_read_at_once(image_count: int) -> int:
+    """How many, as a power of two: blocks then end where row groups of files do, and none is read twice."""
+    most = max(1, min(READ_UNITS, READ_ROWS // image_count))
+    return 1 << (most.bit_length() - 1)
 
 
 def _cut(units: range, step: int) -> Iterator[range]:

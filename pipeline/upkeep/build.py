@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import duckdb
+
 from pipeline.base.faults import faults_told
 from pipeline.base.leftovers import clear_half_written
 from pipeline.base.locks import hold_lock
@@ -23,6 +25,7 @@ from pipeline.base.warn import warn_once
 from pipeline.concepts.phrases import load_phrases
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
+from pipeline.upkeep.blocks import Block, list_blocks, write_block
 from pipeline.upkeep.marts import Made, find_before, write_mart
 from pipeline.upkeep.script import write_views_script
 from pipeline.upkeep.settle import settle
@@ -97,6 +100,7 @@ def build_part(
     part: Part,
     settings: LabelSettings | None = None,
     progress: ProgressCallback | None = None,
+    before: str | None = None,
 ) -> None:
     """Write the marts of one part, beside other processes that write others; `build` then takes them up.
 
@@ -105,11 +109,44 @@ def build_part(
         part: One of `parts.list_parts`; its dataset is built before its runs.
         settings: Parameters of the labelling views; those of the last build if None.
         progress: Told of every mart that is made.
+        before: Only those that come before this mart.
     """
+    _start_work(warehouse, settings, progress).make(part, before)
+
+
+def list_stale_blocks(
+    warehouse: str | Path, part: Part, settings: LabelSettings | None = None
+) -> list[Block]:
+    """What of the marts of a part, that a build would make, can be made block by block; see `build_block`."""
+    work = _start_work(warehouse, settings, None)
+    return [
+        block for name in work.find_lacking(part) for block in list_blocks(work.names, part, name)
+    ]
+
+
+def build_block(
+    warehouse: str | Path, part: Part, block: Block, settings: LabelSettings | None = None
+) -> None:
+    """Write a block of a mart, beside processes that write others; a whole one that is there stays.
+
+    Args:
+        warehouse: Folder or URL.
+        part: Of which it is.
+        block: One of `list_stale_blocks`; the marts before its own are built.
+        settings: Parameters of the labelling views; those of the last build if None.
+    """
+    work = _start_work(warehouse, settings, None)
+    with work.open_part(part) as views:
+        write_block(views, work.names, block)
+
+
+def _start_work(
+    warehouse: str | Path, settings: LabelSettings | None, progress: ProgressCallback | None
+) -> _Work:
     store = Store(warehouse)
     inventory, last = take_whole_inventory(store), read_build(store)
     settings = settings or (last.settings if last else LabelSettings())
-    _Work(store, inventory, settings, last, progress or NoProgress()).make(part)
+    return _Work(store, inventory, settings, last, progress or NoProgress())
 
 
 def _build(
@@ -168,21 +205,16 @@ class _Work:
         """All that is fresh, by path."""
         self.made: list[Made] = []
 
-    def make(self, part: Part) -> None:
-        """Make the marts that a part lacks."""
+    def make(self, part: Part, until: str | None = None) -> None:
+        """Make the marts that a part lacks; of these only what comes before one, if it is given."""
+        wanted = part.marts[: part.marts.index(until)] if until else part.marts
         with hold_lock(self.store, f"{part.folder}/build.lock") as lock:
             clear_half_written(self.store, lock, part.folder)
-            self._adopt(part)
-            found = self.marts.files[part]
-            lacking = [name for name in part.marts if name not in found]
-            self.progress.advance(len(part.marts) - len(lacking))
+            lacking = [name for name in self.find_lacking(part) if name in wanted]
+            self.progress.advance(len(wanted) - len(lacking))
             if not lacking:
                 return
-            if part.runs:
-                self._adopt(Part(part.dataset))
-            inventory = part.of(self.inventory)
-            marts = Marts({one: self.marts.files.get(one, {}) for one in list_parts(inventory)})
-            with faults_told(self.store.url), open_views(inventory, self.settings, marts) as views:
+            with faults_told(self.store.url), self.open_part(part) as views:
                 for name in lacking:
                     began = time.monotonic()
                     before = find_before(self.names, part, name, [*self.last.files.values()])
@@ -192,6 +224,20 @@ class _Work:
                     self._take(part, file)
                     note = f"{part.told}: {name}: {file['row_count']} rows"
                     self.progress.advance(1, note)
+
+    def find_lacking(self, part: Part) -> list[str]:
+        """The marts that a part lacks, when those that lie there are taken up."""
+        self._adopt(part)
+        return [name for name in part.marts if name not in self.marts.files[part]]
+
+    def open_part(self, part: Part) -> duckdb.DuckDBPyConnection:
+        """A connection with every view over the data of a part alone, and the marts that there are of it."""
+        self._adopt(part)
+        if part.runs:
+            self._adopt(Part(part.dataset))
+        inventory = part.of(self.inventory)
+        marts = Marts({one: self.marts.files.get(one, {}) for one in list_parts(inventory)})
+        return open_views(inventory, self.settings, marts)
 
     def _adopt(self, part: Part) -> None:
         """Take up the marts that a killed build or another process has finished."""

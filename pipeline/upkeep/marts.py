@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.progress import ProgressCallback
-from pipeline.base.storage import PAGE_CHECKSUMS
 from pipeline.tables.computed import DERIVED, FASTER
 from pipeline.tables.manifests import FileEntry, make_entry
 from pipeline.tables.schema import TABLES
+from pipeline.upkeep.blocks import list_blocks, take_blocks, write_tables
 from pipeline.warehouse.catalog import define
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.files import warehouse_uri
@@ -106,9 +106,11 @@ def write_mart(
 
     def compute(path: str) -> None:
         schema, tables = _find_computation(part, name)
-        with pq.ParquetWriter(path, schema, compression="zstd", **PAGE_CHECKSUMS) as writer:
-            for table in tables(connection, progress):
-                writer.write_table(table)
+        blocks = list_blocks(names, part, name)
+        if any(store.exists(block.path) for block in blocks):
+            write_tables(path, schema, take_blocks(connection, names, blocks))
+        else:
+            write_tables(path, schema, tables(connection, progress))
 
     if before:
         with _added_alone(connection, part.of(names.inventory), name, before):

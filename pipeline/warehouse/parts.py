@@ -39,10 +39,11 @@ LEXICON = "lexicon"
 """The lexicon among the marts of the whole, for ``views.sql``."""
 
 MART = re.compile(
-    r"marts/(?:(?:all|dataset=[^/]+(?:/run_id=[^/]+(?:/with=[^/]+)?)?)/[a-z_]+-[0-9a-f]{12}"
+    r"marts/(?:(?:all|dataset=[^/]+(?:/run_id=[^/]+(?:/with=[^/]+)?)?)/"
+    r"(?:[a-z_]+-[0-9a-f]{12}|blocks/[a-z_]+-[0-9a-f]{12}-\d{5})"
     r"|[0-9a-f]{12}/[a-z_]+|lexicon)\.parquet\Z"
 )
-"""The path of a mart of ours, as this version and earlier ones have it."""
+"""The path of a mart of ours, or of a block of one, as this version and earlier ones have it."""
 
 OF_TWO_RUNS = ("neuron_neighbours",)
 """What a run has of its own, and each two runs of a dataset together."""

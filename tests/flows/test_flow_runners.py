@@ -171,4 +171,6 @@ def test_workers_compact_runs_and_build_parts(
     with get_client(sync_client=True) as client:
         done = {run.name for run in client.read_task_runs() if run.state_name == "Completed"}
     pieces = (f"compact {run_id}", "build textures", f"build textures/{run_id}")
-    assert {*pieces, "build marts"} <= {name.rsplit("-", 1)[0] for name in done} | done
+    names = {name.rsplit("-", 1)[0] for name in done} | done
+    assert {*pieces, f"build textures/{run_id} before concept_ranks", "build marts"} <= names
+    assert any(name.startswith("build concept_ranks ") for name in names)
