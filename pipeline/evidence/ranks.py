@@ -205,16 +205,34 @@ def _rank_layer(
     rows_at_once: int,
 ) -> Iterator[pa.Table]:
     size = max(1, len(images.is_testing))
-    for read in _cut(units, units_read_at_once(size)) if len(images.concepts["concept"]) else ():
+    if not len(images.concepts["concept"]):
+        return
+    for read in _cut(units, units_read_at_once(_count_rows(connection, layer))):
         rows = _read_sorted(connection, layer, read, images)
         for some in _cut(read, max(1, rows_at_once // size)):
             yield _table(layer, some, _rank_units(rows, read.start, some, images), images)
 
 
-def units_read_at_once(image_count: int) -> int:
-    """How many, as a power of two: blocks then end where row groups of files do, and none is read twice."""
-    most = max(1, min(READ_UNITS, READ_ROWS // image_count))
+def units_read_at_once(rows: int) -> int:
+    """How many, as a power of two: what is read at once then ends where row groups of files do.
+
+    Args:
+        rows: Stored activations of a unit, on average.
+    """
+    most = max(1, min(READ_UNITS, READ_ROWS // max(1, rows)))
     return 1 << (most.bit_length() - 1)
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, layer: RunLayer) -> int:
+    """Stored activations of a unit of a layer, on average; rounded up."""
+    (count,) = connection.execute(
+        """
+        select count(*) from raw_activations
+        where dataset = $dataset and run_id = $run_id and layer = $layer
+        """,
+        {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer},
+    ).fetchall()[0]
+    return -(-int(count) // max(1, layer.unit_count))
 
 
 def _cut(units: range, step: int) -> Iterator[range]:
