@@ -188,7 +188,7 @@ class Records:
         self._list("manifests")
         for name, stamp in self._stamps["manifests"].items():
             one = self._known.get(MANIFESTS + name)
-            if one is not None and self._is_as_known(name, one, stamp):
+            if one is not None and (stamp == one.stamp or self._is_as_known(name, one, stamp)):
                 found[_ordinal(name)] = one.value
             elif is_ordinal_name(name):
                 todo.append(name)

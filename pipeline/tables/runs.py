@@ -180,7 +180,7 @@ class CompactLevel(TypedDict):
     """Shards that were sorted together; its files lie below its version."""
 
     version: str
-    """Changes with what was compacted, see `inventory.compact_version`."""
+    """Changes with what was compacted, see `warehouse.levels`."""
     ordinals: list[int]
     row_count: int
 

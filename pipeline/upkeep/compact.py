@@ -40,8 +40,8 @@ from pipeline.warehouse.connect import open_views, take_whole_inventory
 from pipeline.warehouse.contents import Inventory, RunRow
 from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.find import spell_out_run
-from pipeline.warehouse.inventory import RANKS_FORM, compact_version
 from pipeline.warehouse.left_out import refuse_left_out
+from pipeline.warehouse.levels import RANKS_FORM, compact_version
 from pipeline.warehouse.raw_views import quote
 
 MIN_ROWS_PER_GROUP = 122_880

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from itertools import chain
 
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.settings import digest
@@ -31,28 +30,23 @@ from pipeline.tables.own_concepts import FOLDER, read_own_concepts
 from pipeline.tables.runs import (
     RUN,
     ClassSetRecord,
-    CompactLevel,
     CompactRecord,
     EffectRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
     SimilarityRecord,
-    list_levels,
     run_path,
 )
 from pipeline.warehouse.contents import (
     ClassSetRow,
     Inventory,
     LayerRow,
-    Mark,
     RunRow,
     RunShardRow,
     ShardRow,
 )
-
-RANKS_FORM = "within halves"
-"""What the ranks of ``compact.json`` are; a compaction of an earlier form is not used."""
+from pipeline.warehouse.levels import list_valid_levels, mark_compaction
 
 
 def take_inventory(store: Store) -> Inventory:
@@ -180,8 +174,8 @@ def _add_run(
     done = sorted(m["ordinal"] for m in manifests if m["status"] == "done")
     is_there = records.has("compact.json")
     compacted = records.read("compact.json", CompactRecord) if is_there else None
-    marks = inventory.compact_marks[folder] = cache(partial(_compact_marks, manifests, index))
-    levels = inventory.levels[folder] = _valid_levels(compacted, marks) if compacted else []
+    marks = inventory.compact_marks[folder] = cache(partial(mark_compaction, manifests, index))
+    levels = inventory.levels[folder] = list_valid_levels(compacted, marks) if compacted else []
     is_compacted = bool(done) and [level["ordinals"] for level in levels] == [done]
     sorted_ordinals = {ordinal for level in levels for ordinal in level["ordinals"]}
     for manifest in manifests:
@@ -288,52 +282,6 @@ def _add_run_rows(
         )
         for layer in record["layers"]
     ]
-
-
-def _compact_marks(
-    manifests: list[ShardManifest], index: dict[int, list[FileEntry]]
-) -> dict[int, list[Mark]]:
-    """What a compaction of each done shard rests on: activations, and the images that are told apart.
-
-    A shard that is extracted again, on another device say, has other last digits.
-    """
-    return {
-        manifest["ordinal"]: [
-            # wherever it lies: a run may be renamed
-            ("/".join(file["path"].split("/")[-2:]), file.get("checksum", file["bytes"]))
-            for file in (*manifest["files"], *index.get(manifest["ordinal"], ()))
-            if file["table"] in ("activations", "examples", "duplicates")
-        ]
-        for manifest in manifests
-        if manifest["status"] == "done"
-    }
-
-
-def compact_version(marks: Iterable[list[Mark]]) -> str:
-    """What a compaction of some shards is called: it changes whenever one of them does."""
-    return digest([RANKS_FORM, sorted(chain.from_iterable(marks))])
-
-
-def _valid_levels(
-    record: CompactRecord, tell_marks: Callable[[], dict[int, list[Mark]]]
-) -> list[CompactLevel]:
-    """The levels of a compaction whose shards are all done and what they were."""
-    if record.get("form") != RANKS_FORM:
-        return []
-    marks = tell_marks()
-    counted = {f["path"].split("/")[3] for f in record["files"] if f["table"] == "compact_counts"}
-    valid = []
-    for level in list_levels(record):
-        ordinals, version = level["ordinals"], level["version"]
-        if not marks.keys() >= set(ordinals):
-            continue
-        is_whole = len(ordinals) == len(marks)
-        is_same = compact_version(marks[n] for n in ordinals) == version
-        if (is_same or (is_whole and record.get("format", 1) < 2)) and (
-            is_whole or version in counted or not level["row_count"]
-        ):
-            valid.append(level)
-    return valid
 
 
 def _mark_partials(manifests: list[ShardManifest]) -> str:
