@@ -50,7 +50,7 @@ def run_step() -> Iterator[Callable[[str, Path, int], int]]:
 
 
 def files_of(place: Path) -> dict[str, bytes | None]:
-    """All files but locks, memory, snapshots and news. Bytes of Parquet alone, since records tell times, and not
+    """All files but locks, memory, snapshots and news. Bytes of Parquet alone, for records tell times, and not
     of marts, whose sums are taken in any order."""
     files = (file for file in place.rglob("*") if file.is_file())
     return {
