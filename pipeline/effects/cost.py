@@ -151,6 +151,11 @@ def _time(replay: Replay, pixels: torch.Tensor, count: int) -> float:
 
 
 def _count_flops(replay: Replay, pixels: torch.Tensor, count: int) -> int:
-    with FlopCounterMode(display=False) as counter:
-        _run(replay, pixels, count)
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # as one operation attention is not counted
+    try:
+        with FlopCounterMode(display=False) as counter:
+            _run(replay, pixels, count)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)
     return int(counter.get_total_flops())
