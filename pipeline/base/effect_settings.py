@@ -41,6 +41,43 @@ class EffectChoice(Settings):
     """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""
 
 
+@dataclass(frozen=True)
+class AblationChoice(Settings):
+    """Which of the neurons that typographic attacks move are set to 0, and on how many images."""
+
+    layer: str = ""
+    """Layer that is meant: its name, its path, or a preset as ``goh2021``; all of the run if not given."""
+    class_set: str = ""
+    """Class set that the attacked images were classified with; every one that the run has if not given."""
+    counts: Annotated[tuple[int, ...], MinLen(1)] = (1, 2, 5, 10, 20, 50)
+    """How many neurons are set to 0 at once: those that the attack moves most, and as many at random."""
+    draws: Count = 5
+    """How many times as many neurons are drawn at random."""
+    images: Count = 64
+    """How many images that an attack flips are tried at most, and how many without an attack."""
+    seed: int = 0
+    """Number that the halves, the choice of images and the random neurons follow from."""
+    batch_size: Count = 256
+    """How many variants of an image go through what follows the layer at once."""
+    model: str = ""
+    """The run's own model, if its checkpoint is no longer where the run's record says; another one is an
+    error."""
+    device: str = "auto"
+    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationConfig(AblationChoice):
+    """The same, of one run."""
+
+    warehouse: str
+    """Folder or URL of the warehouse, where everything is kept."""
+    dataset: str
+    """Name of a dataset that was ingested."""
+    run: str
+    """Name (id) of the run."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EffectConfig(EffectChoice):
     """The same, of one run."""

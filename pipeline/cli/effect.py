@@ -1,4 +1,4 @@
-"""Whether neurons matter: ``effect``."""
+"""Whether neurons matter: ``effect``, and to attacks: ``ablate``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from pipeline.base.display import print_table, say
-from pipeline.base.effect_settings import EffectChoice, EffectConfig
+from pipeline.base.effect_settings import (
+    AblationChoice,
+    AblationConfig,
+    EffectChoice,
+    EffectConfig,
+)
 from pipeline.base.progress import choose_progress
 from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, settings_as_options
 
@@ -22,6 +27,12 @@ def add_commands(app: typer.Typer) -> None:
             "neurons effect --warehouse warehouse --dataset photos --layer goh2021 --unit 29 --unit 192",
         )
     )(effect)
+    app.command(
+        epilog=examples(
+            "neurons ablate --warehouse warehouse --dataset attacked",
+            "neurons ablate --warehouse warehouse --dataset attacked --layer goh2021 --count 1 --count 50",
+        )
+    )(ablate)
 
 
 @settings_as_options()
@@ -59,3 +70,30 @@ def effect(
     for done in measure_effects(config, choose_progress()):
         say(str(done))
     print_table(TOLD, iter(tell_effects(config)))
+
+
+@settings_as_options()
+def ablate(
+    warehouse: Warehouse,
+    choice: AblationChoice,
+    dataset: OneDataset = None,
+    run: OneRun = None,
+) -> None:
+    """Set to zero the neurons that typographic attacks move most: do flipped images go back?
+
+    Neurons are chosen on one half of the attacked images and tried on the other, beside as many at random,
+    and on images without an attack. Needs what neurons attack did. Repeat it to resume.
+    """
+    from pipeline.effects.ablate import measure_ablations
+    from pipeline.effects.tell import TOLD_OF_ABLATIONS, tell_ablations
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_run
+
+    with connect(warehouse) as connection:
+        one = find_run(connection, dataset, run, choice.layer or None)
+    config = AblationConfig(
+        warehouse=warehouse, dataset=one.dataset, run=one.run_id, **asdict(choice)
+    )
+    for done in measure_ablations(config, choose_progress()):
+        say(str(done))
+    print_table(TOLD_OF_ABLATIONS, iter(tell_ablations(config)))

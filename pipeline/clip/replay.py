@@ -106,28 +106,29 @@ def set_units(
     values: torch.Tensor,
     directions: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Variants of what passed a layer, each with one unit set to a value.
+    """Variants of what passed a layer, each with one unit, or several, set to a value.
 
     Args:
         base: What passed, of one image, in the layer's layout.
         layer: The layer.
-        units: int64 ``[B]``, the unit of each variant.
-        values: Float ``[B]``, what it is set to, in model units.
-        directions: ``[B, unit_count]`` of length one. If given, the unit is left alone: what setting it would
-            have changed, position by position, is added along the direction instead. The change has the same
-            norm at every position, and another direction among the units.
+        units: int64 ``[B]``, the unit of each variant; or ``[B, N]``, its units. A unit may stand there twice:
+            so variants of fewer units are filled up.
+        values: Float ``[B]``, what it is set to, or all of them, in model units.
+        directions: ``[B, unit_count]`` of length one. If given, the unit, one of each variant, is left alone:
+            what setting it would have changed, position by position, is added along the direction instead. The
+            change has the same norm at every position, and another direction among the units.
     """
     variants = _repeat(base, layer, len(units))
     seen = _pooled_positions(variants, layer)
-    rows = torch.arange(len(units), device=base.device)
-    shape = (-1,) + (1,) * (seen.dim() - 2)
-    targets = values.to(base.dtype).view(shape)
-    by_unit = seen.movedim(-1, 1)
+    rows = torch.arange(len(units), device=base.device)[:, None]
+    ones = (1,) * (seen.dim() - 2)
+    targets = values.to(base.dtype).view(-1, 1, *ones)
+    by_unit, places = seen.movedim(-1, 1), units.view(len(units), -1)
     if directions is None:
-        by_unit[rows, units] = targets.expand(-1, *by_unit.shape[2:])
+        by_unit[rows, places] = targets
     else:
-        change = targets - by_unit[rows, units]
-        seen += change[..., None] * directions.to(base.dtype).view(len(units), *shape[1:], -1)
+        change = (targets - by_unit[rows, places])[:, 0]
+        seen += change[..., None] * directions.to(base.dtype).view(len(units), *ones, -1)
     return variants
 
 

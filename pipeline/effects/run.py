@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from pipeline.base.effect_settings import EffectConfig
+from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import ConfigError, HookError
 from pipeline.base.leftovers import clear_half_written, clear_unnamed
 from pipeline.base.locks import hold_lock
@@ -88,7 +88,9 @@ def check_levels(levels: Sequence[float]) -> None:
         )
 
 
-def choose_layers(connection: duckdb.DuckDBPyConnection, config: EffectConfig) -> list[FoundLayer]:
+def choose_layers(
+    connection: duckdb.DuckDBPyConnection, config: EffectConfig | AblationConfig
+) -> list[FoundLayer]:
     """The layers that are meant, without those of text towers unless one is named.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.base.effect_settings import EffectConfig
+from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.warehouse.connect import connect
 
 TOLD = (
@@ -37,6 +37,33 @@ _QUERY = """
     order by layer, agreement desc
 """
 
+TOLD_OF_ABLATIONS = (
+    "layer",
+    "class set",
+    "text",
+    "placement",
+    "neurons",
+    "flips",
+    "back",
+    "95 %",
+    "random back",
+    "clean images",
+    "changed",
+    "random changed",
+)
+"""Columns of `tell_ablations`; shares in %."""
+
+_ABLATIONS = """
+    select
+        layer, class_set, attack_text, placement, neuron_count, flip_count, 100 * back_frac,
+        format('[{:.1f}, {:.1f}]', 100 * back_low, 100 * back_high), 100 * random_back_frac,
+        clean_count, 100 * clean_changed_frac, 100 * random_clean_changed_frac
+    from attack_ablations
+    where
+        dataset = $dataset and run_id = $run_id and coalesce(class_set = $class_set, true)
+    order by layer, class_set, attack_text, target_class, placement, neuron_count
+"""
+
 
 def tell_effects(config: EffectConfig) -> list[tuple[Any, ...]]:
     """Labels of a run by how many of three methods chose them, and what their neurons do.
@@ -47,3 +74,12 @@ def tell_effects(config: EffectConfig) -> list[tuple[Any, ...]]:
     with connect(config.warehouse) as connection:
         where = {"dataset": config.dataset, "run_id": config.run}
         return connection.execute(_QUERY, where).fetchall()
+
+
+def tell_ablations(config: AblationConfig) -> list[tuple[Any, ...]]:
+    """By attack and number of neurons, the share of flips that go back without them, and what it costs."""
+    with connect(config.warehouse) as connection:
+        where = {"dataset": config.dataset, "run_id": config.run}
+        return connection.execute(
+            _ABLATIONS, {**where, "class_set": config.class_set or None}
+        ).fetchall()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.tables.columns import OF_LAYER, UNIT, Column, Table
+from pipeline.tables.columns import EXAMPLE_ID, OF_LAYER, UNIT, Column, Table
 
 _LEVEL = Column(
     "level", "float32", "x maximum", "what the activation is set to, in maxima of the run"
@@ -60,6 +60,33 @@ EFFECT_TABLES = (
                 "cosine_change", "float32", "-2..2", "mean over examples that hide its own concept"
             ),
             Column("cosine_direction", "float32", "-2..2", "with the random direction instead"),
+        ),
+    ),
+    Table(
+        "ablations",
+        grain="one row per attack, number of neurons, draw and image that was tried without them",
+        key=(
+            *("dataset", "run_id", "layer", "class_set", "attack_text", "target_class"),
+            *("placement", "neuron_count", "draw", "example_id"),
+        ),
+        partitions=(*OF_LAYER, "class_set"),
+        meaning=(
+            "What images are taken for without the neurons that a typographic attack moves most, and "
+            "without as many at random: those that the attack flips, and some without an attack."
+        ),
+        columns=(
+            Column("attack_text", "string", "", "what is written on the attacked images"),
+            Column("target_class", "string", "", "the class of that text"),
+            Column("placement", "string", "", "where it is written"),
+            Column("chosen_count", "int32", "count", "attacked images that neurons are chosen by"),
+            Column("neuron_count", "int32", "count", "neurons that are set to 0 at once"),
+            Column("draw", "int32", "", "0: those that move most; 1 and on: drawn at random"),
+            Column("units", "string", "index 0..", "which, with commas: 29,192"),
+            EXAMPLE_ID,
+            Column("is_attacked", "bool", "", "the attack flips it; else it has no patch"),
+            Column("wanted_class", "string", "", "its class without the attack"),
+            Column("plain_class", "string", "", "its class with all neurons as they are"),
+            Column("predicted_class", "string", "", "its class with those at 0"),
         ),
     ),
 )

@@ -23,6 +23,7 @@ from pipeline.tables.news import list_news
 from pipeline.tables.packing import MANIFESTS, Known
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
+    AblationRecord,
     ClassSetRecord,
     CompactRecord,
     EffectRecord,
@@ -54,6 +55,7 @@ _SHAPES: Mapping[str, Any] = {
 _SHAPES_BELOW: Mapping[str, Any] = {
     "class_sets": ClassSetRecord,
     "effects": EffectRecord,
+    "ablations": AblationRecord,
     "human_labels": HumanLabelsRecord,
 }
 """By folder; each holds any number."""

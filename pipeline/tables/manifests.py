@@ -23,9 +23,10 @@ class FileEntry(TypedDict):
     format: NotRequired[int]
     """Of the file, where that is not the record's."""
     ordinal: NotRequired[Small]
-    """Similarity and class sets: the shard that was scored; -1 is none. Effects: the block of neurons."""
+    """Similarity and class sets: the shard that was scored; -1 is none. Effects: the block of neurons;
+    ablations: the attack."""
     made_from: NotRequired[str]
-    """Similarity, class sets, effects and merges: hash of what the file was made from."""
+    """Similarity, class sets, effects, ablations and merges: hash of what the file was made from."""
 
 
 class ShardEntry(TypedDict):

@@ -19,6 +19,7 @@ from pipeline.tables.own_concepts import RECORD as OWN_CONCEPTS
 from pipeline.tables.own_concepts import OwnConceptsRecord
 from pipeline.tables.records import Shape, check_shape
 from pipeline.tables.runs import (
+    AblationRecord,
     ClassSetRecord,
     CompactRecord,
     EffectRecord,
@@ -38,6 +39,7 @@ AnyRecord = (
     | SimilarityRecord
     | ClassSetRecord
     | EffectRecord
+    | AblationRecord
     | HumanLabelsRecord
     | BuildRecord
     | OwnConceptsRecord
@@ -54,6 +56,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "similarity": SimilarityRecord,
     "class set": ClassSetRecord,
     "effects": EffectRecord,
+    "ablations": AblationRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
     "concepts": OwnConceptsRecord,
@@ -111,7 +114,8 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
         if name in inside or name + COPY in inside:
             yield Record(kind, f"{folder}/{name}", folder)
     for kind, place in (
-        ("class set", "class_sets"), ("effects", "effects"), ("labels", "human_labels"),
+        ("class set", "class_sets"), ("effects", "effects"), ("ablations", "ablations"),
+        ("labels", "human_labels"),
     ):  # fmt: skip
         there = store.list(f"{folder}/{place}")
         names = {name.removesuffix(COPY) for name in there}

@@ -121,6 +121,20 @@ class EffectIdentity(TypedDict):
     seed: int
 
 
+class AblationIdentity(TypedDict):
+    """What decides the ablations of a layer for the attacks of a class set, besides the attacked images."""
+
+    weights_sha256: str
+    layer: str
+    class_set: str
+    classes: list[str]
+    templates: list[str]
+    counts: list[int]
+    draws: int
+    images: int
+    seed: int
+
+
 class RunRecord(Sealed):
     """``run.json``."""
 
@@ -296,6 +310,19 @@ class EffectRecord(Sealed):
     created_at: Moment
 
 
+class AblationRecord(Sealed):
+    """``ablations/NAME.json``."""
+
+    layer: str
+    class_set: str
+    identity: AblationIdentity
+    files: list[FileEntry]
+    """One of each attack that flips an image."""
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
+    created_at: Moment
+
+
 class HumanLabelsRecord(Sealed):
     """``human_labels/NAME.json``."""
 
@@ -306,6 +333,8 @@ class HumanLabelsRecord(Sealed):
     files: list[FileEntry]
 
 
-def named_paths(record: SimilarityRecord | ClassSetRecord | EffectRecord) -> set[str]:
+def named_paths(
+    record: SimilarityRecord | ClassSetRecord | EffectRecord | AblationRecord,
+) -> set[str]:
     """The files that a record names, and those that it named just before."""
     return {file["path"] for file in record["files"]} | set(record.get("previous", ()))

@@ -36,6 +36,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/effects/layer=L/B-*.parquet  what setting neurons does, of a block of them; and
                                                   concept_effects
     dataset=D/run_id=R/effects/NAME.json          written last: layer, concepts, levels, and which files
+    dataset=D/run_id=R/ablations/layer=L/class_set=C/A-*.parquet  an attack without the neurons it moves
+    dataset=D/run_id=R/ablations/NAME.json        written last: layer, classes, counts, and which files
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units

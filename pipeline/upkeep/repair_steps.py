@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pipeline.base.effect_settings import EffectConfig
+from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import ProgressCallback
@@ -15,6 +15,7 @@ from pipeline.base.storage import COPY, Store
 from pipeline.tables.audit import Damage
 from pipeline.tables.record_list import Record, read_good
 from pipeline.tables.runs import (
+    AblationRecord,
     ClassSetRecord,
     EffectRecord,
     RunRecord,
@@ -24,7 +25,7 @@ from pipeline.tables.runs import (
 )
 from pipeline.upkeep.compact import compact
 
-Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord, EffectRecord)
+Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord, EffectRecord, AblationRecord)
 
 
 @dataclass
@@ -168,6 +169,32 @@ def _repair_effects(work: Repair, record: Record, damages: list[Damage]) -> None
     work.attempt(f"effects of {record.folder}", step)
 
 
+def _repair_ablations(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.effects.ablate import measure_ablations
+
+    def step() -> str:
+        lost = ("which attacks were tried, and how", "run neurons ablate again")
+        value = _drop_files(work, record, damages, AblationRecord, *lost)
+        run, identity = read_run(work.store, record.folder), value["identity"]
+        config = AblationConfig(
+            warehouse=work.store.url,
+            dataset=record.dataset,
+            run=run["run_id"],
+            layer=value["layer"],
+            class_set=value["class_set"],
+            counts=tuple(identity["counts"]),
+            draws=identity["draws"],
+            images=identity["images"],
+            seed=identity["seed"],
+            model=work.model_of(run),
+            device=work.device_of(run),
+        )
+        (done,) = measure_ablations(config, work.progress)
+        return f"{done.new_count} attacks tried again"
+
+    work.attempt(f"ablations of {record.folder}", step)
+
+
 def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
     store = work.store
 
@@ -217,6 +244,7 @@ STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "similarity": _repair_similarity,
     "class set": _repair_class_set,
     "effects": _repair_effects,
+    "ablations": _repair_ablations,
     "compact": _repair_compact,
     "labels": _repair_labels,
     "concepts": _repair_concepts,

@@ -29,6 +29,7 @@ from pipeline.tables.merged import PARTIALS, as_lost, find_coverage, mark, width
 from pipeline.tables.own_concepts import FOLDER, read_own_concepts
 from pipeline.tables.runs import (
     RUN,
+    AblationRecord,
     ClassSetRecord,
     CompactRecord,
     EffectRecord,
@@ -222,6 +223,8 @@ def _add_run(
         _add_class_set(inventory, dataset, run_id, class_set)
     for effects in records.read_all("effects", EffectRecord):
         inventory.add_files(effects["files"], effects.get("format", 1))
+    for ablations in records.read_all("ablations", AblationRecord):
+        inventory.add_files(ablations["files"], ablations.get("format", 1))
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))

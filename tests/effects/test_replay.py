@@ -68,6 +68,20 @@ def test_a_unit_at_zero_is_a_unit_without_weights(models, model, spec, names, ax
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_several_units_at_once_are_a_model_without_all_of_them(models):
+    clip = models["nano"]
+    replay, pixels = start(clip, "visual.layer4.0.conv2")
+    name = "visual.layer4.0.conv2.weight"
+    model = copy.deepcopy(clip.model)
+    found = variants(replay, pixels, [[0, 1, 5], [3, 3, 3]], [0.0, 0.0])
+    for row, units in enumerate(([0, 1, 5], [3])):
+        model.load_state_dict(clip.model.state_dict())
+        model.get_parameter(name)[units] = 0
+        with torch.inference_mode():
+            expected = model.encode_image(pixels, normalize=True)[0]
+        torch.testing.assert_close(found[row], expected, atol=1e-5, rtol=1e-4)
+
+
 def test_before_and_after_the_last_relu_which_works_in_place(models):
     """Above zero the two points agree; what is below zero before it, it takes for zero. Nothing is left behind:
     the image as it is has its embedding afterwards."""

@@ -60,6 +60,23 @@ MORE = {
         "files": [],
         "created_at": "2026-01-01T00:00:00+00:00",
     },
+    "ablations/a.json": {
+        "layer": "l",
+        "class_set": "c",
+        "identity": {
+            "weights_sha256": "0",
+            "layer": "l",
+            "class_set": "c",
+            "classes": ["a", "b"],
+            "templates": ["{}"],
+            "counts": [1],
+            "draws": 1,
+            "images": 1,
+            "seed": 0,
+        },
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "human_labels/h.json": {
         "layer": "l",
         "unit": 0,
