@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.data import make_warehouse
 from bench.timing import Report, Row, measure
+from pipeline.upkeep.check import check
 from pipeline.warehouse.growth import WHOLE
 
 
@@ -115,9 +116,11 @@ def _growing(base: Size) -> Report:
         said = last.read_bytes()
         last.unlink()
         built = build_apart(folder)
+        checks = [measure(lambda: check(folder))]
         last.write_bytes(said)
         grown = build_apart(folder)
         again = build_apart(folder)
+        checks += [measure(lambda: check(folder)) for _ in range(2)]
     yield f"growth: one shard of {base.shards} more in a run that is built"
     whole = {mart: took for mart, took in grown.marts.items() if mart in WHOLE}
     apart = sum(whole.values())
@@ -129,6 +132,10 @@ def _growing(base: Size) -> Report:
     )
     yield Row("what is made whole / the build before", apart / built.cpu_s, "x")
     yield Row("CPU time where nothing changed", again.cpu_s, "s")
+    first, more, same = (cost.cpu_s for cost in checks)
+    yield Row("CPU time of the first check", first, "s")
+    yield Row("CPU time of a check with the new shard", more, "s")
+    yield Row("CPU time of a check where nothing changed", same, "s")
 
 
 def _rows(built: Built, cpu: str = "", memory: str = "") -> Report:

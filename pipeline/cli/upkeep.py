@@ -100,6 +100,8 @@ def check(
         for row in result.rows[:5]:
             shown = ", ".join(f"{k}={v}" for k, v in zip(result.columns, row, strict=True))
             say(f"        {shown}")
+    if told := checks.asked_whole:
+        say(told)
     if told := checks.passed_over:
         say(f"{told}. Read them all: neurons check --all")
     if run_violations(checks.results):

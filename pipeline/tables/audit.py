@@ -120,7 +120,7 @@ def audit_warehouse(
     audit.snapshots = look.snapshots
     good |= {path: stamp for path, stamp in look.copies.items() if path not in damaged}
     if dataset is None:
-        keep_checked(store, {"records": good, "answers": checked["answers"]})
+        keep_checked(store, {**checked, "records": good})
     return audit
 
 

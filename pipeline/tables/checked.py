@@ -37,6 +37,8 @@ class Checked(TypedDict):
     snapshot that was."""
     answers: dict[str, dict[str, Answer]]
     """By view and dataset; the dataset of rows that name none is empty."""
+    shards: dict[str, dict[str, str]]
+    """By dataset, seals of the shards in which the views of single shards found nothing."""
 
 
 def read_checked(store: Store) -> Checked:
@@ -45,8 +47,12 @@ def read_checked(store: Store) -> Checked:
         value = store.read_json(MEMORY)
         check_shape(value, Checked, MEMORY)
     except (NeuronsError, OSError):
-        return {"records": {}, "answers": {}}
-    return {"records": value["records"], "answers": value["answers"]}
+        return {"records": {}, "answers": {}, "shards": {}}
+    return {
+        "records": value["records"],
+        "answers": value["answers"],
+        "shards": value["shards"],
+    }
 
 
 def keep_checked(store: Store, found: Checked) -> None:

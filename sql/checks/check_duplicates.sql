@@ -29,6 +29,8 @@ select
     dataset, grouped.example_id, grouped.duplicate_of, image_sha256,
     case
         when first_group <> last_group then 'identical files in two groups'
+        when grouped.duplicate_of is not null and firsts.example_id is null
+            then 'its first is not there'
         when firsts.duplicate_of is not null then 'its first is marked itself'
         else 'not in the half of its first'
     end as problem,
@@ -38,5 +40,6 @@ left join stg_examples as firsts
     on grouped.dataset = firsts.dataset and grouped.duplicate_of = firsts.example_id
 where
     first_group <> last_group
+    or (grouped.duplicate_of is not null and firsts.example_id is null)
     or firsts.duplicate_of is not null
     or grouped.half <> firsts.half;
