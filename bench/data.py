@@ -227,6 +227,7 @@ def _write_index(
         "examples": {
             "example_id": ids.tolist(),
             "shard_ordinal": [shard.ordinal] * len(ids),
+            "shard_key": [f"{n:06d}" for n in range(len(ids))],
             "image_sha256": [hashlib.sha256(str(i).encode()).hexdigest() for i in ids.tolist()],
         }
     }

@@ -1,10 +1,10 @@
 """Which shards are new since the check views that look at one shard at a time found nothing.
 
-Such a view has no row of a dataset if it has none of some shards alone, and none of all others alone: what it
-counts, adds up or refers to lies in one shard, as long as no row of the new shards is of an old one, which
-``check_foreign_keys`` tells (`GUARD`). So it is asked of the new shards, if what it was asked of before is what it
-was, file by file; after a repair, a merge or a compaction it is asked of the whole dataset. Where it has rows, it is
-asked of the whole dataset too, so that these are the rows that ``--all`` shows.
+Such a view has no row of a dataset if it has none of some shards alone, and none of all others alone: what
+it counts, adds up or refers to lies in one shard, as long as no row of the new shards is of an old one, which
+``check_foreign_keys`` tells (`GUARD`). So it is asked of the new shards, if what it was asked of before is
+what it was, file by file; after a repair, a merge or a compaction it is asked of the whole dataset. Where it
+has rows, it is asked of the whole dataset too, so that these are the rows that ``--all`` shows.
 """
 
 from __future__ import annotations
