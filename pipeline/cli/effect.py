@@ -79,8 +79,9 @@ def ablate(
     dataset: OneDataset = None,
     run: OneRun = None,
 ) -> None:
-    """Set to zero the neurons that typographic attacks move most: do flipped images go back?
+    """Set the neurons that an attack moves most to zero.
 
+    Do images that a typographic attack flips go back?
     Neurons are chosen on one half of the attacked images and tried on the other, beside as many at random,
     and on images without an attack. Needs what neurons attack did. Repeat it to resume.
     """

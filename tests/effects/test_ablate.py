@@ -52,7 +52,7 @@ def rows_of(place, query, *parameters):
         return con.execute(query, parameters).fetchall()
 
 
-def test_flips_go_back_without_the_neurons_that_moved_and_not_without_others(place, done):
+def test_more_flips_go_back_without_the_neurons_that_moved_than_without_others(place, done):
     (told,) = done
     assert told.attack_count == told.new_count > 0
     rows = rows_of(
