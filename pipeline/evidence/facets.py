@@ -19,6 +19,7 @@ import pyarrow as pa
 import torch
 
 from pipeline.base.progress import ProgressCallback
+from pipeline.evidence.cuts import cut, units_at_once
 from pipeline.evidence.matrix import Block, RunLayer, example_ids, iter_blocks, list_whole_layers
 from pipeline.evidence.strata import SURROGATES, Stratum, gather_strata, read_pairs, read_strata
 from pipeline.tables.computed import DERIVED
@@ -26,8 +27,9 @@ from pipeline.tables.computed import DERIVED
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-BLOCK_BYTES = 128 << 20
-"""Size of a block of activations, in bytes; ranking a stratum of it takes about five times as much."""
+TEST_BYTES = 128 << 20
+"""Activations that are tested at once, in bytes; ranking a stratum of them takes about five times as much.
+More are read at once, so that fewer row groups are decoded twice."""
 
 GATHER_BYTES = 64 << 20
 """Ranks of surrogates that are looked up at once, in bytes."""
@@ -110,14 +112,14 @@ def surrogate_sums(ranks2: torch.Tensor, draws: torch.Tensor, positives: int) ->
 def compute_facet_aurocs(
     connection: duckdb.DuckDBPyConnection,
     progress: ProgressCallback,
-    block_bytes: int = BLOCK_BYTES,
+    test_bytes: int = TEST_BYTES,
 ) -> Iterator[pa.Table]:
     """Rows of ``facet_aurocs``, a table for each block of units.
 
     Args:
         connection: Of ``pipeline.warehouse.connect.open_views``.
         progress: Hears of every layer.
-        block_bytes: Size of a block of activations; changes no row.
+        test_bytes: Size of a block of activations; changes no row.
     """
     ((min_count,),) = connection.execute("select facet_min_count from settings").fetchall()
     run: tuple[str, str] | None = None
@@ -132,12 +134,23 @@ def compute_facet_aurocs(
                 run = (layer.dataset, layer.run_id)
                 ids = example_ids(connection, *run)
                 strata, draws = read_strata(connection, layer, ids), _Draws()
-            for block in iter_blocks(connection, layer, ids, block_bytes):
+            for block in _iter_blocks(connection, layer, ids, test_bytes):
                 end = block.first_unit + len(block.activations)
                 at = (pairs["unit"] >= block.first_unit) & (pairs["unit"] < end)
                 here = {name: column[at] for name, column in pairs.items()}
                 yield _test_block(layer, block, here, strata, draws, int(min_count))
                 progress.advance(0, f"facet_aurocs: {layer.dataset} {layer.layer}, unit {end}")
+
+
+def _iter_blocks(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, ids: Ints, test_bytes: int
+) -> Iterator[Block]:
+    """Blocks of what is tested at once, cut from those that are read at once."""
+    step = units_at_once(test_bytes // (4 * max(1, len(ids))), layer.unit_count)
+    for read in iter_blocks(connection, layer, ids):
+        for units in cut(range(len(read.activations)), step):
+            activations = read.activations[units.start : units.stop]
+            yield Block(read.first_unit + units.start, activations)
 
 
 def _test_block(

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from pipeline.evidence.cuts import cut, units_at_once
 from pipeline.tables.columns import EXAMPLE_ID_BITS
 
 BLOCK_BYTES = 512 << 20
@@ -122,13 +123,12 @@ def iter_blocks(
         connection: Of ``pipeline.warehouse.connect.open_views``.
         layer: Which layer of which run.
         ids: int64 ``[N]``, ascending: the columns.
-        max_bytes: Size of a block.
+        max_bytes: Size of a block; changes no value.
     """
-    step = max(1, min(layer.unit_count, max_bytes // (4 * max(1, len(ids)))))
+    step = units_at_once(max_bytes // (4 * max(1, len(ids))), layer.unit_count)
     places = Places(ids)
-    for first in range(0, layer.unit_count, step):
-        units = range(first, min(first + step, layer.unit_count))
-        yield Block(first, _read(connection, layer, places, units))
+    for units in cut(range(layer.unit_count), step):
+        yield Block(units.start, _read(connection, layer, places, units))
 
 
 def read_units(

@@ -19,6 +19,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from pipeline.base.progress import ProgressCallback
+from pipeline.evidence.cuts import cut, units_at_once
 from pipeline.evidence.matrix import Places, RunLayer, iter_rows, list_whole_layers
 
 ROWS = 4 << 20
@@ -207,20 +208,19 @@ def _rank_layer(
     size = max(1, len(images.is_testing))
     if not len(images.concepts["concept"]):
         return
-    for read in _cut(units, units_read_at_once(_count_rows(connection, layer))):
+    for read in cut(units, units_read_at_once(_count_rows(connection, layer))):
         rows = _read_sorted(connection, layer, read, images)
-        for some in _cut(read, max(1, rows_at_once // size)):
+        for some in cut(read, max(1, rows_at_once // size)):
             yield _table(layer, some, _rank_units(rows, read.start, some, images), images)
 
 
 def units_read_at_once(rows: int) -> int:
-    """How many, as a power of two: what is read at once then ends where row groups of files do.
+    """How many.
 
     Args:
         rows: Stored activations of a unit, on average.
     """
-    most = max(1, min(READ_UNITS, READ_ROWS // max(1, rows)))
-    return 1 << (most.bit_length() - 1)
+    return units_at_once(min(READ_UNITS, READ_ROWS // max(1, rows)))
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, layer: RunLayer) -> int:
@@ -233,11 +233,6 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, layer: RunLayer) -> int:
         {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer},
     ).fetchall()[0]
     return -(-int(count) // max(1, layer.unit_count))
-
-
-def _cut(units: range, step: int) -> Iterator[range]:
-    for first in range(units.start, units.stop, step):
-        yield range(first, min(first + step, units.stop))
 
 
 Rows = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]

@@ -165,8 +165,8 @@ def test_surrogate_aurocs_are_those_of_their_images():
 @pytest.mark.slow
 def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
     whole = random_world(5).compute()
-    assert random_world(5).compute(block_bytes=1) == whole  # one unit at a time
-    assert random_world(5).compute(block_bytes=4 * 161 * 2) == whole
+    assert random_world(5).compute(test_bytes=1) == whole  # one unit at a time
+    assert random_world(5).compute(test_bytes=4 * 161 * 2) == whole
     shuffled = random_world(5)
     shuffled.world.shuffle("stg_activations", "run_concepts", "stg_stimuli", "neuron_concepts")
     threads = torch.get_num_threads()
@@ -183,7 +183,7 @@ def test_surrogates_that_do_not_fit_in_memory_are_drawn_again(monkeypatch):
 
     whole = random_world(5).compute()
     monkeypatch.setattr(facets, "DRAW_BYTES", 0)
-    assert random_world(5).compute(block_bytes=1) == whole
+    assert random_world(5).compute(test_bytes=1) == whole
 
 
 @pytest.mark.parametrize("changed", ["screening", "testing"])
