@@ -13,7 +13,7 @@ from pipeline.evidence.clarity import (
     compute_neuron_clarity,
     compute_top_example_groups,
 )
-from pipeline.evidence.facets import compute_facet_aurocs
+from pipeline.evidence.facets import compute_facet_aurocs, compute_facets_of
 from pipeline.evidence.matrix import RunLayer
 from pipeline.evidence.neighbours import compute_neighbours_across, compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
@@ -45,5 +45,8 @@ FASTER: dict[str, tuple[pa.Schema, Compute]] = {"concept_ranks": (SCHEMA, comput
 OfUnits = Callable[[duckdb.DuckDBPyConnection, RunLayer, range], Iterator[pa.Table]]
 """Rows of a mart that are of some units of a layer."""
 
-BY_UNITS: dict[str, OfUnits] = {"concept_ranks": compute_ranks_of}
+BY_UNITS: dict[str, OfUnits] = {
+    "concept_ranks": compute_ranks_of,
+    "facet_aurocs": compute_facets_of,
+}
 """Marts that may be computed block by block of units, by many processes: rows are the same to the bit."""

@@ -121,36 +121,73 @@ def compute_facet_aurocs(
         progress: Hears of every layer.
         test_bytes: Size of a block of activations; changes no row.
     """
-    ((min_count,),) = connection.execute("select facet_min_count from settings").fetchall()
     run: tuple[str, str] | None = None
-    strata: dict[int, Stratum] = {}
-    draws, ids = _Draws(), np.empty(0, np.int64)
     with gather_strata(connection):
         for layer in list_whole_layers(connection):
-            pairs = read_pairs(connection, layer)
-            if not len(pairs["unit"]):
-                continue
             if run != (layer.dataset, layer.run_id):
                 run = (layer.dataset, layer.run_id)
-                ids = example_ids(connection, *run)
-                strata, draws = read_strata(connection, layer, ids), _Draws()
-            for block in _iter_blocks(connection, layer, ids, test_bytes):
-                end = block.first_unit + len(block.activations)
-                at = (pairs["unit"] >= block.first_unit) & (pairs["unit"] < end)
-                here = {name: column[at] for name, column in pairs.items()}
-                yield _test_block(layer, block, here, strata, draws, int(min_count))
-                progress.advance(0, f"facet_aurocs: {layer.dataset} {layer.layer}, unit {end}")
+                tested = _read_tested(connection, layer)
+            yield from _test_units(connection, layer, range(layer.unit_count), tested, test_bytes)
+            progress.advance(0, f"facet_aurocs: {layer.dataset} {layer.layer}")
+
+
+def compute_facets_of(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer, units: range
+) -> Iterator[pa.Table]:
+    """Those rows of ``facet_aurocs`` that are of some units of a layer."""
+    with gather_strata(connection):
+        tested = _read_tested(connection, layer)
+        yield from _test_units(connection, layer, units, tested, TEST_BYTES)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """What the activations of a run are tested on."""
+
+    ids: Ints
+    """int64 ``[N]``: its distinct images, ascending."""
+    strata: dict[int, Stratum]
+    draws: _Draws
+    min_count: int
+
+
+def _read_tested(connection: duckdb.DuckDBPyConnection, layer: RunLayer) -> _Tested:
+    """Of the run of a layer."""
+    ((min_count,),) = connection.execute("select facet_min_count from settings").fetchall()
+    ids = example_ids(connection, layer.dataset, layer.run_id)
+    return _Tested(ids, read_strata(connection, layer, ids), _Draws(), int(min_count))
+
+
+def _test_units(
+    connection: duckdb.DuckDBPyConnection,
+    layer: RunLayer,
+    units: range,
+    tested: _Tested,
+    test_bytes: int,
+) -> Iterator[pa.Table]:
+    pairs = read_pairs(connection, layer)
+    at = (pairs["unit"] >= units.start) & (pairs["unit"] < units.stop)
+    if not at.any():
+        return
+    for block in _iter_blocks(connection, layer, units, tested.ids, test_bytes):
+        end = block.first_unit + len(block.activations)
+        at = (pairs["unit"] >= block.first_unit) & (pairs["unit"] < end)
+        here = {name: column[at] for name, column in pairs.items()}
+        yield _test_block(layer, block, here, tested.strata, tested.draws, tested.min_count)
 
 
 def _iter_blocks(
-    connection: duckdb.DuckDBPyConnection, layer: RunLayer, ids: Ints, test_bytes: int
+    connection: duckdb.DuckDBPyConnection,
+    layer: RunLayer,
+    units: range,
+    ids: Ints,
+    test_bytes: int,
 ) -> Iterator[Block]:
     """Blocks of what is tested at once, cut from those that are read at once."""
-    step = units_at_once(test_bytes // (4 * max(1, len(ids))), layer.unit_count)
-    for read in iter_blocks(connection, layer, ids):
-        for units in cut(range(len(read.activations)), step):
-            activations = read.activations[units.start : units.stop]
-            yield Block(read.first_unit + units.start, activations)
+    step = units_at_once(test_bytes // (4 * max(1, len(ids))), len(units))
+    for read in iter_blocks(connection, layer, ids, units=units):
+        for some in cut(range(len(read.activations)), step):
+            yield Block(read.first_unit + some.start, read.activations[some.start : some.stop])
 
 
 def _test_block(

@@ -116,6 +116,7 @@ def iter_blocks(
     layer: RunLayer,
     ids: np.ndarray[Any, np.dtype[np.int64]],
     max_bytes: int = BLOCK_BYTES,
+    units: range | None = None,
 ) -> Iterator[Block]:
     """Dense activations of a layer, unit block by unit block.
 
@@ -124,11 +125,13 @@ def iter_blocks(
         layer: Which layer of which run.
         ids: int64 ``[N]``, ascending: the columns.
         max_bytes: Size of a block; changes no value.
+        units: Only these; all of the layer if None.
     """
-    step = units_at_once(max_bytes // (4 * max(1, len(ids))), layer.unit_count)
+    units = range(layer.unit_count) if units is None else units
+    step = units_at_once(max_bytes // (4 * max(1, len(ids))), len(units))
     places = Places(ids)
-    for units in cut(range(layer.unit_count), step):
-        yield Block(units.start, _read(connection, layer, places, units))
+    for some in cut(units, step):
+        yield Block(some.start, _read(connection, layer, places, some))
 
 
 def read_units(

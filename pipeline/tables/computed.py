@@ -175,5 +175,5 @@ READS: dict[str, tuple[str, ...]] = {
 FASTER = ("concept_ranks",)
 """Marts that a build computes too, because SQL is too slow at it; the view answers without a build."""
 
-BY_UNITS = ("concept_ranks",)
-"""Marts that may be computed block by block of units, see `upkeep.blocks`."""
+BY_UNITS = ("concept_ranks", "facet_aurocs")
+"""Marts that may be computed block by block of units, in the order of a build; see `upkeep.blocks`."""

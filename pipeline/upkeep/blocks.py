@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.storage import PAGE_CHECKSUMS
-from pipeline.tables.computed import BY_UNITS
+from pipeline.tables.computed import BY_UNITS, DERIVED
 from pipeline.tables.manifests import adopt_file
 from pipeline.warehouse.parts import Fingerprints, Part
 
@@ -65,7 +65,8 @@ def write_block(connection: duckdb.DuckDBPyConnection, names: Fingerprints, bloc
 
     store = names.inventory.store
     if adopt_file(store, block.mart, block.path) is None:
-        schema, _ = FASTER[block.mart]
+        is_view = block.mart in FASTER
+        schema = FASTER[block.mart][0] if is_view else DERIVED[block.mart].arrow_schema()
         tables = _compute(connection, block)
         store.write_with(block.path, lambda path: write_tables(path, schema, tables))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipeline.base.faults import faults_told
-from pipeline.base.leftovers import clear_half_written
+from pipeline.base.leftovers import HALF_WRITTEN, clear_half_written
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
@@ -286,10 +286,13 @@ class _Work:
         self.written = now
 
     def drop_the_rest(self) -> None:
-        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced."""
+        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced; and blocks, also
+        what a killed task has written of one.
+        """
         keep = self.written.files.keys() | self.written.replaced
         for rel, _ in self.store.walk("marts"):
-            if MART.match(rel) and rel not in keep:
+            is_half_a_block = "/blocks/" in rel and HALF_WRITTEN.match(rel)
+            if (MART.match(rel) and rel not in keep) or is_half_a_block:
                 self.store.delete(rel)
         self.store.drop_empty_folders("marts")
 

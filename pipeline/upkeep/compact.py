@@ -5,51 +5,41 @@ row groups of at least 122,880 rows cut at unit borders, and ``rank2``, twice th
 the activation among the distinct images of the same half of the run. The top k of a neuron is then a
 prefix, and an AUROC is a join and a sum. The shards stay the truth until ``compact.json`` is written.
 
-New shards become a *level* of their own beside those that are there, and levels are sorted into one once
-the new ones are no longer small beside them, so that a run that grows is not sorted anew each time. Of
-several levels the stored ranks are not those of the run; then ``compact_counts``, how often each value
-occurs in a level, added up, give the ranks (``stg_value_counts``): a rank is a function of the value.
+New shards become a level of their own (`compact_plan`), whose blocks one process writes or many
+(`compact_blocks`). Of several levels the stored ranks are not those of the run; then ``compact_counts``, how
+often each value occurs in a level, added up, give the ranks (``stg_value_counts``): a rank is a function of the
+value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.base.errors import WarehouseError
 from pipeline.base.faults import faults_told
-from pipeline.base.leftovers import clear_half_written, clear_half_written_below
-from pipeline.base.locks import Lock, hold_lock
+from pipeline.base.leftovers import clear_half_written
+from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
-from pipeline.base.storage import PAGE_CHECKSUMS, Store, partition
+from pipeline.base.storage import Store
 from pipeline.tables.datasets import run_folder
-from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
+from pipeline.tables.manifests import FileEntry
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import CompactLevel, CompactRecord, kept_versions, list_levels
-from pipeline.tables.schema import TABLES
 from pipeline.tables.snapshots import write_snapshot
-from pipeline.upkeep import compact_queries as queries
+from pipeline.upkeep.compact_blocks import write_blocks
+from pipeline.upkeep.compact_plan import Block, Level, list_level_blocks, plan_level
 from pipeline.upkeep.merge import merge_run
 from pipeline.warehouse.connect import open_views, take_whole_inventory
-from pipeline.warehouse.contents import Inventory, RunRow
-from pipeline.warehouse.files import warehouse_uri
+from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.find import spell_out_run
 from pipeline.warehouse.left_out import refuse_left_out
-from pipeline.warehouse.levels import RANKS_FORM, compact_version
-from pipeline.warehouse.raw_views import quote
-
-MIN_ROWS_PER_GROUP = 122_880
-LEVEL_RATIO = 4
-"""A level that holds less than so many times the rows of all newer ones is sorted into one with them."""
-
-ROWS_PER_BLOCK = 20_000_000
-"""Rows sorted in memory at once: about 0.5 GB; a block is as many units as fit, at least one."""
+from pipeline.warehouse.levels import RANKS_FORM
+from pipeline.warehouse.parts import Part
 
 
 @dataclass(frozen=True)
@@ -66,17 +56,6 @@ class CompactSummary:
     row_count: int
     bytes_before: int
     bytes_after: int
-
-
-class _Block(NamedTuple):
-    """Units that are sorted together; by these names the queries ask for it."""
-
-    dataset: str
-    run_id: str
-    layer: str
-    first_unit: int
-    end_unit: int
-    """One past the last."""
 
 
 def compact(
@@ -112,20 +91,16 @@ def compact(
         )
     folders = [run_folder(run.dataset, run.run_id) for run in runs]
     merge_count = sum(merge_run(store, folder, progress).merge_count for folder in folders)
-    plans = [(run, _plan(inventory, run, whole)) for run in runs]
-    todo = [(run, plan) for run, plan in plans if plan]
-    for run in (run for run, plan in plans if not plan):
-        folder = run_folder(run.dataset, run.run_id)
-        with hold_lock(store, f"{folder}/compact.lock") as lock:
-            _clear_leftovers(store, lock, folder)
+    levels = [plan_level(inventory, run, whole) for run in runs]
+    todo = [level for level in levels if level]
+    for folder in (folder for folder, level in zip(folders, levels, strict=True) if not level):
+        with _alone(store, folder):
             _drop_versions(store, folder, _read_versions(store, folder))
     totals = (0, 0, 0)
     with faults_told(str(warehouse)), open_views(inventory, LabelSettings()) as connection:
-        for run, plan in todo:
-            folder = run_folder(run.dataset, run.run_id)
-            with hold_lock(store, f"{folder}/compact.lock") as lock:
-                _clear_leftovers(store, lock, folder)
-                done = _compact_run(connection, inventory, run, plan, progress)
+        for level in todo:
+            with _alone(store, level.folder):
+                done = _compact_run(connection, inventory, level, progress)
             totals = (totals[0] + done[0], totals[1] + done[1], totals[2] + done[2])
     for folder in folders:
         write_snapshot(store, folder)
@@ -134,94 +109,47 @@ def compact(
     return CompactSummary(len(todo), len(runs) - len(todo), level_count, merge_count, *totals)
 
 
-class _Level(NamedTuple):
-    """A level to be made."""
-
-    ordinals: list[int]
-    files: list[FileEntry]
-    """Activations of its shards, their own or of earlier levels."""
-    kept: list[CompactLevel]
-    """Levels that stay beside it; larger ones."""
+def list_blocks(warehouse: str, run_id: str | None = None) -> list[Block]:
+    """The blocks of units that `compact` would sort, of all runs or of one; see `compact_block`."""
+    inventory = take_whole_inventory(Store(warehouse))
+    levels = [plan_level(inventory, run) for run in inventory.runs if run_id in (None, run.run_id)]
+    return [block for level in levels if level for block in list_level_blocks(inventory, level)]
 
 
-def _plan(inventory: Inventory, run: RunRow, whole: bool) -> _Level | None:
-    """The level that the new shards of a run become, with the levels that are sorted anew with them.
+def compact_block(warehouse: str, block: Block) -> None:
+    """Sort one block and write its files, beside processes that do others; `compact` then takes them up.
+
+    Nothing is done if its shards have been compacted, or are others, since it was listed.
 
     Args:
-        inventory: What there is.
-        run: Of which run.
-        whole: Make one level of all.
+        warehouse: Folder or URL.
+        block: One of `list_blocks`.
     """
-    folder = run_folder(run.dataset, run.run_id)
-    levels = inventory.levels[folder]
-    if run.is_compacted or (levels and not whole and not list_unsorted_shards(inventory, folder)):
-        return None
-    parts = list_unsorted(inventory, run)
-    ordinals = list_unsorted_shards(inventory, folder)
-    row_count = sum(file["row_count"] for file in parts)
-    kept: list[CompactLevel] = []
-    for level in reversed(levels):  # the smallest first
-        if kept or (not whole and level["row_count"] >= LEVEL_RATIO * max(1, row_count)):
-            kept.insert(0, level)
-            continue
-        ordinals = ordinals + level["ordinals"]
-        row_count += level["row_count"]
-        place = f"{folder}/compact/{level['version']}/"
-        parts += [f for f in inventory.files_of("compact") if f["path"].startswith(place)]
-    return _Level(sorted(ordinals), parts, kept)
-
-
-def list_unsorted(inventory: Inventory, run: RunRow) -> list[FileEntry]:
-    """Files of the activations of a run that are in no level."""
-    mine = f"{run_folder(run.dataset, run.run_id)}/"
-    return [file for file in inventory.files_of("activations") if file["path"].startswith(mine)]
-
-
-def list_unsorted_shards(inventory: Inventory, folder: str) -> list[int]:
-    """Shards of a run that are done and in no level."""
-    sorted_ones = {n for level in inventory.levels[folder] for n in level["ordinals"]}
-    return sorted(inventory.compact_marks[folder]().keys() - sorted_ones)
+    inventory = take_whole_inventory(Store(warehouse))
+    part = Part(block.dataset, (block.run_id,)).of(inventory)
+    levels = [plan_level(part, run) for run in part.runs]
+    for level in (level for level in levels if level and level.version == block.version):
+        with faults_told(warehouse), open_views(part, LabelSettings()) as connection:
+            write_blocks(connection, part.store, level, [block], NoProgress())
 
 
 def _compact_run(
     connection: duckdb.DuckDBPyConnection,
     inventory: Inventory,
-    run: RunRow,
-    plan: _Level,
+    level: Level,
     progress: ProgressCallback,
 ) -> tuple[int, int, int]:
-    store = inventory.store
-    folder = run_folder(run.dataset, run.run_id)
-    marks = inventory.compact_marks[folder]()
-    version = compact_version(marks[ordinal] for ordinal in plan.ordinals)
-    before = sum(file["bytes"] for file in plan.files)
-    connection.execute(
-        queries.UNIVERSE,
-        {"dataset": run.dataset, "run_id": run.run_id, "ordinals": plan.ordinals},
-    )
-    files: list[FileEntry] = []
-    for layer in run.layers:
-        parts = [file for file in plan.files if file.get("layer") == layer]
-        paths = ", ".join(quote(warehouse_uri(file["path"])) for file in parts)
-        connection.execute(queries.SOURCE.format(files=paths) if paths else queries.NO_SOURCE)
-        blocks = _list_blocks(inventory, run, layer, sum(file["row_count"] for file in parts))
-        progress.start(f"compact {layer}", len(blocks))
-        for number, block in enumerate(blocks):
-            rel = f"{folder}/compact/{version}/{partition(layer=layer)}/{number:05d}.parquet"
-            entries = _compact_block(connection, store, rel, block, version)
-            for entry in entries:
-                entry["layer"] = layer
-                files.append(entry)
-            units = f"units {block.first_unit}..{block.end_unit - 1}"
-            progress.advance(1, f"{units}: {entries[0]['row_count']} rows")
-        progress.finish()
+    """Rows, bytes before and bytes after."""
+    blocks = list_level_blocks(inventory, level)
+    files = write_blocks(connection, inventory.store, level, blocks, progress)
     row_count = sum(file["row_count"] for file in files if file["table"] == "compact")
-    level: CompactLevel = {
-        "version": version,
-        "ordinals": plan.ordinals,
+    made: CompactLevel = {
+        "version": level.version,
+        "ordinals": level.ordinals,
         "row_count": row_count,
     }
-    _commit(store, folder, [*plan.kept, level], files)
+    _commit(inventory.store, level.folder, [*level.kept, made], files)
+    before = sum(file["bytes"] for file in level.files)
     return row_count, before, sum(file["bytes"] for file in files)
 
 
@@ -266,93 +194,9 @@ def _drop_versions(store: Store, folder: str, keep: set[str]) -> None:
             store.fs.rm(store.path(f"{folder}/compact/{name}"), recursive=True)
 
 
-def _clear_leftovers(store: Store, lock: Lock, folder: str) -> None:
-    """What a killed compaction left half-written; its whole blocks are used again."""
-    clear_half_written_below(store, lock, f"{folder}/compact")
-    clear_half_written(store, lock, folder, prefix="compact.json")
-
-
-def _list_blocks(inventory: Inventory, run: RunRow, layer: str, rows: int) -> list[_Block]:
-    """The blocks of a layer, whose rows fit in memory."""
-    where = (run.dataset, run.run_id, layer)
-    (units,) = (
-        row.unit_count for row in inventory.layers if (row.dataset, row.run_id, row.layer) == where
-    )
-    if not rows:
-        return []
-    step = max(1, int(units * ROWS_PER_BLOCK / rows))
-    return [
-        _Block(run.dataset, run.run_id, layer, first, min(first + step, units))
-        for first in range(0, units, step)
-    ]
-
-
-def _compact_block(
-    connection: duckdb.DuckDBPyConnection,
-    store: Store,
-    rel: str,
-    block: _Block,
-    version: str,
-) -> list[FileEntry]:
-    """The files of one block: first its sorted rows, then its statistics and counts."""
-    key = str(sorted({**block._asdict(), "version": version}.items())).encode()
-    beside = {
-        table: f"{rel.removesuffix('.parquet')}-{suffix}.parquet"
-        for table, suffix in (("compact_stats", "stats"), ("compact_counts", "counts"))
-    }
-    if _is_made_from(store, rel, key):  # the rows are written last
-        adopted = [
-            adopt_file(store, table, path) for table, path in {"compact": rel, **beside}.items()
-        ]
-        found = [entry for entry in adopted if entry is not None]
-        if len(found) == len(adopted):
-            return found
-    connection.execute(queries.SORTED, block._asdict())
-    entries = []
-    for table, query in (("compact_stats", queries.STATS), ("compact_counts", queries.COUNTS)):
-        rows = connection.sql(query).to_arrow_table().cast(TABLES[table].arrow_schema())
-        written = store.write_parquet(beside[table], rows)
-        entries.append(make_entry(table, beside[table], len(rows), written))
-    table = connection.sql(queries.ROWS).to_arrow_table()
-    table = table.replace_schema_metadata({"made_from": key.decode()})
-    written = store.write_with(rel, lambda path: _write_sorted(path, table))
-    connection.execute("drop table sorted")
-    return [make_entry("compact", rel, len(table), written), *entries]
-
-
-def _is_made_from(store: Store, rel: str, key: bytes) -> bool:
-    """Whether an interrupted attempt has written this block already, of the same shards."""
-    if not store.exists(rel):
-        return False
-    try:
-        with store.open(rel) as file:
-            known = pq.read_metadata(file)
-    except pa.ArrowInvalid:
-        return False
-    return bool((known.metadata or {}).get(b"made_from") == key)
-
-
-def _write_sorted(path: str, table: pa.Table) -> None:
-    """Row groups of at least MIN_ROWS_PER_GROUP rows, cut where the unit changes."""
-    units = table["unit"].to_numpy()
-    ends = [0]
-    starts = [0, *((units[1:] != units[:-1]).nonzero()[0] + 1).tolist(), len(units)]
-    for start in starts[1:]:
-        if start - ends[-1] >= MIN_ROWS_PER_GROUP or start == len(units):
-            ends.append(start)
-    with pq.ParquetWriter(
-        path,
-        table.schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=["unit"],
-        column_encoding={
-            "example_id": "BYTE_STREAM_SPLIT",  # a sixth smaller than plain, read as fast
-            "activation": "BYTE_STREAM_SPLIT",
-            "rank2": "DELTA_BINARY_PACKED",
-        },
-        write_statistics=["unit", "example_id", "activation"],
-        **PAGE_CHECKSUMS,
-    ) as writer:
-        for begin, end in pairwise(ends):
-            writer.write_table(table.slice(begin, end - begin), row_group_size=max(1, end - begin))
+@contextmanager
+def _alone(store: Store, folder: str) -> Iterator[None]:
+    """Nobody else compacts a run meanwhile, but for blocks; a half-written record is cleared."""
+    with hold_lock(store, f"{folder}/compact.lock") as lock:
+        clear_half_written(store, lock, folder, prefix="compact.json")
+        yield

@@ -28,12 +28,6 @@ select unit::integer as unit, example_id, activation::float as activation
 from read_parquet([{files}], hive_partitioning = false)
 """
 
-NO_SOURCE = """
-create or replace temp view level_rows as
-select null::integer as unit, null::bigint as example_id, null::float as activation
-where false
-"""
-
 SORTED = """
 create or replace temp table sorted as
 with
@@ -91,19 +85,20 @@ inner join half_sizes on ranked.half is not distinct from half_sizes.half
 """
 
 ROWS = """
-select unit::uinteger as unit, example_id, activation, rank2
+select
+    unit::uinteger as unit, example_id, activation, rank2,
+    (half = 'testing')::utinyint as is_testing,
 from sorted
 order by unit, activation desc, example_id
 """
 
-# Each of t equal values adds t^2 - 1: together t^3 - t.
+# Each of t equal values adds t^2 - 1: together t^3 - t. Activations are added up elsewhere, in one order.
 STATS = """
 select
     unit::uinteger as unit,
     half,
     count(*) as stored_count,
-    sum(tie_count::double * tie_count - 1) as tie_sum,
-    sum(activation::double) as activation_sum,
+    sum(tie_count * tie_count - 1)::double as tie_sum,
 from sorted
 where half is not null
 group by unit, half

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pipeline.base.progress import ProgressCallback
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry
-from pipeline.upkeep.compact import compact, list_unsorted, list_unsorted_shards
+from pipeline.upkeep.compact import compact
+from pipeline.upkeep.compact_plan import list_unsorted, list_unsorted_shards
 from pipeline.upkeep.merge import merge_run
 from pipeline.warehouse.contents import Inventory, RunRow
 
@@ -38,14 +39,22 @@ def settle(inventory: Inventory, progress: ProgressCallback | None = None) -> li
             told.append(
                 f"merged the statistics of {done.shard_count} shards of run {run.run_id} of {run.dataset}"
             )
-    for run in inventory.runs:
-        files = list_unsorted(inventory, run)
-        shards = list_unsorted_shards(inventory, run_folder(run.dataset, run.run_id))
-        if len(shards) >= UNSORTED_SHARDS and pays_to_sort(files, _units_of(inventory, run)):
-            rows = sum(file["row_count"] for file in files)
-            compact(inventory.store.url, run.run_id, progress)
-            told.append(f"sorted {rows} activations of run {run.run_id} of {run.dataset}")
+    for run in list_to_sort(inventory):
+        rows = sum(file["row_count"] for file in list_unsorted(inventory, run))
+        compact(inventory.store.url, run.run_id, progress)
+        told.append(f"sorted {rows} activations of run {run.run_id} of {run.dataset}")
     return told
+
+
+def list_to_sort(inventory: Inventory) -> list[RunRow]:
+    """The runs of which so many activations lie unsorted that sorting pays."""
+    return [
+        run
+        for run in inventory.runs
+        if len(list_unsorted_shards(inventory, run_folder(run.dataset, run.run_id)))
+        >= UNSORTED_SHARDS
+        and pays_to_sort(list_unsorted(inventory, run), _units_of(inventory, run))
+    ]
 
 
 def pays_to_sort(files: Sequence[FileEntry], units: Mapping[str, int]) -> bool:

@@ -12,7 +12,9 @@ from rounding import SINGLE
 from rounding import auroc as exact_auroc
 from scipy.stats import kstest, rankdata
 
-from pipeline.evidence.facets import auroc_of, rank_twice, surrogate_sums
+from pipeline.evidence.cuts import cut
+from pipeline.evidence.facets import auroc_of, compute_facets_of, rank_twice, surrogate_sums
+from pipeline.evidence.matrix import list_whole_layers
 from pipeline.evidence.strata import SURROGATES, Half, Stratum
 
 FORMS = ("photo", "line drawing", "rendered word")
@@ -175,6 +177,15 @@ def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
         assert shuffled.compute() == whole
     finally:
         torch.set_num_threads(threads)
+
+
+def test_rows_of_blocks_of_units_are_those_of_the_whole():
+    world = random_world(5)
+    whole = world.compute()
+    (layer,) = list_whole_layers(world.con)
+    blocks = cut(range(layer.unit_count), 4)
+    tables = (table for units in blocks for table in compute_facets_of(world.con, layer, units))
+    assert [row for table in tables for row in table.to_pylist()] == whole
 
 
 @pytest.mark.slow

@@ -173,4 +173,5 @@ def test_workers_compact_runs_and_build_parts(
     pieces = (f"compact {run_id}", "build textures", f"build textures/{run_id}")
     names = {name.rsplit("-", 1)[0] for name in done} | done
     assert {*pieces, f"build textures/{run_id} before concept_ranks", "build marts"} <= names
-    assert any(name.startswith("build concept_ranks ") for name in names)
+    for block in ("build concept_ranks ", "build facet_aurocs ", "compact visual."):
+        assert any(name.startswith(block) for name in names), block
