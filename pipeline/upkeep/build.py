@@ -286,7 +286,7 @@ class _Work:
         self.written = now
 
     def drop_the_rest(self) -> None:
-        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced; and blocks, also
+        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced. Blocks go too, and
         what a killed task has written of one.
         """
         keep = self.written.files.keys() | self.written.replaced
