@@ -286,8 +286,9 @@ class _Work:
         self.written = now
 
     def drop_the_rest(self) -> None:
-        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced. Blocks go too, and
-        what a killed task has written of one.
+        """Remove marts that nobody reads: not the fresh ones, and not those that they replaced.
+
+        Blocks go too, and what a killed task has written of one.
         """
         keep = self.written.files.keys() | self.written.replaced
         for rel, _ in self.store.walk("marts"):
