@@ -6,7 +6,7 @@ the new ones are no longer small beside them, so that a run that grows is not so
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipeline.base.storage import partition
 from pipeline.evidence.cuts import cut, units_at_once
@@ -66,10 +66,15 @@ class Block(NamedTuple):
         return f"{folder}/{partition(layer=self.layer)}/{self.number:05d}.parquet"
 
     @property
-    def units(self) -> dict[str, Any]:
+    def units(self) -> dict[str, str | int]:
         """Whose rows it has; by these names the queries ask for it."""
-        names = ("dataset", "run_id", "layer", "first_unit", "end_unit")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "dataset": self.dataset,
+            "run_id": self.run_id,
+            "layer": self.layer,
+            "first_unit": self.first_unit,
+            "end_unit": self.end_unit,
+        }
 
     @property
     def told(self) -> str:
