@@ -35,7 +35,7 @@ def choose_concepts(connection: duckdb.DuckDBPyConnection, dataset: str) -> list
             where dataset = $dataset
         )
 
-        select concept from lexicon_phrases
+        select concept from lexicon where rule is null
         union
         select concept from found
         cross join settings

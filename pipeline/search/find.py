@@ -122,7 +122,12 @@ def match_concepts(
     connection.execute(
         """
         create or replace temp table searched_phrases as
-        select concept, category, language, phrase_key from lexicon_phrases
+        select
+            concept, category, language,
+            unnest(list_append(
+                string_split(forms, '|'), array_to_string(tokenise(phrase), ' ')
+            )) as phrase_key
+        from lexicon where rule is null
         union
         select concept, category, '' as language, array_to_string(tokenise(concept), ' ')
         from (

@@ -1,7 +1,7 @@
 -- view:    concepts
 -- grain:   one row per (concept, category)
 -- key:     concept, category
--- reads:   example_concepts, lexicon_phrases
+-- reads:   example_concepts, lexicon
 -- purpose: Every concept that can be found, and in how many examples it was.
 --
 -- column          type    unit   meaning
@@ -16,7 +16,8 @@ in_lexicon as (
         concept, category,
         count(distinct language || ' ' || phrase) as phrase_count,
         count(distinct language) as language_count,
-    from lexicon_phrases
+    from lexicon
+    where rule is null
     group by all
 ),
 

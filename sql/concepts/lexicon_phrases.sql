@@ -1,9 +1,11 @@
 -- view:    lexicon_phrases
 -- grain:   one row per (concept, category, language, phrase_key)
 -- key:     concept, category, language, phrase_key
--- reads:   lexicon
--- purpose: The lexicon's phrases and their forms as token sequences.
+-- reads:   lexicon, stg_texts, settings
+-- purpose: What texts are searched for: phrases and their forms as token sequences.
 -- cite:    pipeline/concepts/lexicon.py names the sources of the lexicon
+--
+-- Those of the languages that the texts are in: of some 270 most warehouses have few.
 --
 -- column       type     unit       meaning
 -- concept      varchar             English name of the concept
@@ -17,20 +19,33 @@
 -- is_form      boolean             whether it is an inflected form of the phrase
 with
 
+languages as (
+    select distinct base_language(language, default_language) as language,
+    from stg_texts
+    cross join settings
+    where list_contains(text_kinds, text_kind)
+),
+
+terms as materialized (
+    select lexicon.*,
+    from lexicon
+    semi join languages using (language)
+    where rule is null
+),
+
 keys as (
     select
         concept, category, language, phrase,
         array_to_string(tokenise(phrase), ' ') as phrase_key,
         false as is_form,
-    from lexicon
-    where rule is null
+    from terms
     union all
     select
         concept, category, language, phrase,
         unnest(string_split(forms, '|')) as phrase_key,
         true as is_form,
-    from lexicon
-    where rule is null and forms is not null
+    from terms
+    where forms is not null
 )
 
 select

@@ -2,7 +2,7 @@
 -- grain:   one row per (run, distinct image, concept, category, origin)
 -- key:     dataset, run_id, example_id, concept, category, origin
 -- reads:   stg_distinct_images, example_concepts, stg_examples, stg_stimuli,
---          raw_concept_scores, lexicon_phrases, settings
+--          raw_concept_scores, lexicon, settings
 -- purpose: What each image of a run shows, and who says so.
 --
 -- Origin texts: a phrase of its texts, a person in the title of a page, or what its
@@ -31,7 +31,8 @@ told as (
 
 categories as (
     select distinct concept, category,
-    from lexicon_phrases
+    from lexicon
+    where rule is null
 ),
 
 likely as (

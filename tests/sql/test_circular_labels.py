@@ -51,7 +51,7 @@ def test_q_of_enrichments_is_within_what_is_circular_and_what_is_not():
         "insert into stg_stimuli by name "
         "select example_id, concept, category from example_concepts where concept = 'cat'"
     )
-    insert(con, "lexicon_phrases", [{"concept": "cat", "category": "object"}])
+    insert(con, "lexicon", [{"concept": "cat", "category": "object"}])
     insert(con, "raw_concept_scores", told, probability=0.9)
     rows = fetch(con, "select * from neuron_enrichments")
     tested = fetch(con, "select origin, count(*) as n from tested_concepts group by origin")

@@ -3,7 +3,16 @@
 import pytest
 from sql_world import empty_world
 
-VIEWS = ("lexicon_coverage", "lexicon_phrases", "text_tokens", "text_concepts", "text_coverage")
+VIEWS = (
+    "lexicon_coverage",
+    "lexicon_phrases",
+    "lexicon_rules",
+    "text_tokens",
+    "text_spans",
+    "text_matches",
+    "text_concepts",
+    "text_coverage",
+)
 LEXICON = [
     ("cat", "animal", "en", "cat"),
     ("dog", "animal", "en", "dog"),

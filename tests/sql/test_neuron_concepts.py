@@ -214,7 +214,7 @@ def test_origins_runs_and_datasets_do_not_mix():
 def test_similarity_counts_from_its_threshold_on():
     con = open_world(similarity_min_score=0.5)
     fill(con, np.ones((1, 3)), [set()] * 3, ["testing"] * 3)
-    insert(con, "lexicon_phrases", [{"concept": "cat", "category": "animal"}])
+    insert(con, "lexicon", [{"concept": "cat", "category": "animal"}])
     scores = [
         {"example_id": n, "concept": concept, "probability": probability}
         for n, concept, probability in [(0, "cat", 0.5), (1, "cat", 0.49), (2, "Ada", 0.9)]

@@ -114,7 +114,7 @@ def fill(
         scores = [{"example_id": row["example_id"], "concept": row["concept"]} for row in shown]
         insert(con, "raw_concept_scores", scores, dataset=dataset, run_id=run, probability=0.9)
         known = sorted({(row["concept"], row["category"]) for row in shown})
-        insert(con, "lexicon_phrases", [{"concept": c, "category": f} for c, f in known])
+        insert(con, "lexicon", [{"concept": c, "category": f} for c, f in known])
     else:
         table = {"texts": "example_concepts", "stimulus": "stg_stimuli"}[origin]
         insert(con, table, shown, dataset=dataset)
