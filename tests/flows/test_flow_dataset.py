@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from flow_making import artifacts, task_runs
 
+from pipeline.tables.checked import MEMORY
+
 pytestmark = pytest.mark.flows
 
 
@@ -83,8 +85,7 @@ def test_build_flow_fails_on_violations(server: str, tars: Path, tmp_path: Path)
     from flow_making import make_warehouse
 
     from flows.build import build_flow
-    from pipeline.tables.checked import MEMORY
-from pipeline.base.errors import WarehouseError
+    from pipeline.base.errors import WarehouseError
 
     warehouse = make_warehouse(tmp_path, [tars])
     build_flow(warehouse)
