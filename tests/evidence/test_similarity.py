@@ -55,7 +55,9 @@ def test_scores_are_clips_own_softmax_over_all_concepts(scored):
         names = [n for (n,) in con.execute(
             "select concept from raw_concept_embeddings order by concept"
         ).fetchall()]  # fmt: skip
-        known = {n for (n,) in con.execute("select concept from lexicon where rule is null").fetchall()}
+        known = {
+            n for (n,) in con.execute("select concept from lexicon where rule is null").fetchall()
+        }
         ids, images = zip(
             *con.execute(
                 "select example_id, embedding from image_embeddings order by 1"
