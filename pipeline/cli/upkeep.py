@@ -53,7 +53,7 @@ def build(
 
     Where a run has many shards, their statistics are merged first; where a thousand of them and more hold few
     activations each, they are sorted, as neurons compact does. Of what had been built before, and has more
-    shards now, it says which marts grew by these, which had to be made whole and why, and how long each took.
+    shards now, it says which tables grew by these, which had to be made whole and why, and how long each took.
 
     Without --config and --set the settings are those of the last build.
     """
@@ -90,7 +90,10 @@ def check(
     ] = False,
     dataset: OneDataset = None,
 ) -> None:
-    """Check that everything adds up. Exit status 1 if it does not."""
+    """Check that everything adds up.
+
+    Exit status 1 if it does not.
+    """
     from pipeline.upkeep.check import check_unread, run_violations
 
     checks = check_unread(warehouse, choose_progress(), everything, dataset)
