@@ -46,7 +46,7 @@ def effect(
         typer.Option("--dry-run", help="Tell what it costs, from a short measurement, and stop."),
     ] = False,
 ) -> None:
-    """Set neurons to zero and to multiples of their maximum, and see what the model says then.
+    """Set neurons to zero or higher, and see what that changes.
 
     Does a neuron push its concept, and is it missed? Only what follows it runs again, on held-out
     examples. Repeat it to resume, or after a build for labels that are new.

@@ -40,7 +40,7 @@ def where(
         ),
     ] = None,
 ) -> None:
-    """Show where in images, or at which words of texts, a neuron answers.
+    """Show where in images or texts a neuron answers.
 
     The run's model reads its strongest examples, or an image or text of yours, once more; the activation
     of every place is drawn over the image, with the crop around the largest.
