@@ -73,7 +73,7 @@ def add(
 
 @concepts.command(epilog=examples("neurons concepts drop --warehouse warehouse"))
 def drop(warehouse: Warehouse) -> None:
-    """Forget all concepts of your own; texts are looked up in ours alone again."""
+    """Forget all concepts of your own."""
     from pipeline.upkeep.own_concepts import drop_own_concepts
 
     count = drop_own_concepts(warehouse)
@@ -101,7 +101,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Show which concepts a caption names, and by which rule each phrase of it does or does not.
+    """Show which concepts a caption names, and by which rule.
 
     Nothing is written, and no warehouse is needed.
     """
