@@ -17,8 +17,7 @@
 -- _low and _high are Wilson's 95 % interval.
 --
 -- column                     type       unit       meaning
--- dataset, model_id, run_id
--- layer                      varchar               module path, point and pooling
+-- dataset, model_id, run_id, layer
 -- class_set                  varchar               the classes that it was chosen from
 -- attack_text                varchar               what is written on the images
 -- target_class               varchar               the class of that text
