@@ -15,7 +15,7 @@
 -- column          type     unit       meaning
 -- dataset, example_id, language, text_kind, text_rank, base_language
 -- first_position  bigint   index 1..  of its first token
--- token_count     bigint   count 1..  how many tokens
+-- token_count
 -- phrase_key      varchar             the tokens, one space between them
 -- shape           varchar             how its first token is written, see shapes_of
 -- shape_before    varchar             the same of the token before; empty if none is

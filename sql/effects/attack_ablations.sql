@@ -17,12 +17,9 @@
 -- _low and _high are Wilson's 95 % interval.
 --
 -- column                     type       unit       meaning
--- dataset, model_id, run_id, layer
--- class_set                  varchar               the classes that it was chosen from
+-- dataset, model_id, run_id, layer, class_set
 -- attack_text                varchar               what is written on the images
--- target_class               varchar               the class of that text
--- placement                  varchar               where it is written
--- neuron_count               integer    count      neurons that are set to 0 at once
+-- target_class, placement, neuron_count
 -- units                      integer[]  index 0..  which, first what rises more
 -- chosen_count               integer    count      attacked images they are chosen by
 -- flip_count                 bigint     count      flipped images that were tried

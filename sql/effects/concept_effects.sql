@@ -8,9 +8,7 @@
 -- Averages over the neuron's hidden examples, see effect_levels.
 --
 -- column            type     unit       meaning
--- dataset, model_id, run_id
--- layer             varchar             module path, point and pooling
--- unit              integer  index 0..  position of the neuron inside its layer
+-- dataset, model_id, run_id, layer, unit
 -- level             float    x maximum  what the activation is set to; 0 ablates
 -- concept           varchar             a concept that neurons are tested for
 -- cosine_change     float    -2..2      mean change of images' cosine with its prompts

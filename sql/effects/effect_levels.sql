@@ -15,29 +15,23 @@
 -- is about a concept is null.
 --
 -- column                  type     unit         meaning
--- dataset, model_id, run_id
--- layer                   varchar               module path, point and pooling
--- unit                    integer  index 0..    position of the neuron inside its layer
+-- dataset, model_id, run_id, layer, unit
 -- level                   float    x maximum    what it is set to; 0 ablates
--- activation              float    model units  what that is
+-- activation
 -- concept                 varchar               its label when it was measured, or null
 -- other_concept           varchar               another tested concept, at random
--- concept_count           integer  count        tested concepts
--- hidden_count            integer  count        examples that do not show the concept
--- shown_count             integer  count        examples that show it
+-- concept_count, hidden_count, shown_count
 -- held_out_count          integer  count        of these, not among its strongest
 -- hidden_plain            float    0..1         P(concept), hidden, as it is
--- hidden_set              float    0..1         the same with the neuron set
--- hidden_direction        float    0..1         with the random direction instead
+-- hidden_set, hidden_direction
 -- hidden_other_plain      float    0..1         P(other concept), hidden, as it is
--- hidden_other_set        float    0..1         the same with the neuron set
+-- hidden_other_set
 -- shown_plain             float    0..1         P(concept), shown, as it is
--- shown_set               float    0..1         the same with the neuron set
--- shown_direction         float    0..1         with the random direction instead
+-- shown_set, shown_direction
 -- shown_other_plain       float    0..1         P(other concept), shown, as it is
--- shown_other_set         float    0..1         the same with the neuron set
+-- shown_other_set
 -- shown_cosine_change     float    -2..2        of the concept, shown, neuron set
--- shown_cosine_direction  float    -2..2        with the direction instead
+-- shown_cosine_direction
 select
     dataset, model_id, run_id, layer, unit, level, activation, concept, other_concept,
     concept_count, hidden_count, shown_count, held_out_count, hidden_plain, hidden_set,
