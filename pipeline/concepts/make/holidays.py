@@ -57,5 +57,5 @@ def iter_holidays(holidays: Archive) -> Iterator[Term]:
 def _read(data: bytes) -> dict[str, str]:
     """Translations by entry."""
     with io.BytesIO(data) as file:
-        found = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+        found = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]  # no public name
     return {key: text for key, text in found.items() if key and isinstance(key, str)}
