@@ -21,6 +21,7 @@ from PIL import Image
 from pipeline.base.settings import IngestConfig, IngestStep, digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.hooks import Layer, LayerSpec
+from pipeline.extract.open import describe_layer
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.write import ShardWriter
 from pipeline.sources.ingest import ingest
@@ -264,22 +265,7 @@ def _run_record(output: LayerOutput, merge_width: int) -> dict[str, Any]:
             "top_k": 100,
         },
         "model": {**model, "is_random": True},
-        "layers": [
-            {
-                "layer": layer.name,
-                "path": layer.spec.path,
-                "point": layer.spec.point,
-                "pooling": layer.spec.pooling,
-                "tower": layer.tower,
-                "module_kind": layer.kind,
-                "unit_count": layer.unit_count,
-                "is_rectified": layer.is_rectified,
-                "grid": list(layer.grid) if layer.grid else None,
-                "token_count": layer.token_count,
-                "prefix_tokens": layer.prefix_tokens,
-                "store": output.store,
-            }
-        ],
+        "layers": [describe_layer(output)],
         "config": {"model": model["model_id"], "merge_width": merge_width},
         "versions": {},
         "created_at": "2026-01-01T00:00:00+00:00",

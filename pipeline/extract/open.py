@@ -167,7 +167,7 @@ def open_run(store: Store, config: ExtractConfig, clip: Clip) -> Run:
     elif any("grid" not in layer for layer in read_run(store, run.folder)["layers"]):
         with hold_lock(store, f"{run.folder}/run.lock"):  # of a version that kept no peaks
             record = read_run(store, run.folder)
-            record["layers"] = [_describe_layer(output) for output in run.outputs]
+            record["layers"] = [describe_layer(output) for output in run.outputs]
             store.write_record(path, record, with_copy=True)
     return run
 
@@ -189,7 +189,7 @@ def _make_record(
             "is_random": clip.is_random,
             "setup_said_by": clip.setup.said_by,
         },
-        "layers": [_describe_layer(output) for output in outputs],
+        "layers": [describe_layer(output) for output in outputs],
         "presets": preset_layers(clip),
         "config": cast(RunConfig, asdict(config)),
         "versions": versions(),
@@ -197,7 +197,8 @@ def _make_record(
     }
 
 
-def _describe_layer(output: LayerOutput) -> RunLayer:
+def describe_layer(output: LayerOutput) -> RunLayer:
+    """What ``run.json`` says of a layer."""
     layer = output.layer
     return {
         "layer": layer.name,
