@@ -109,7 +109,7 @@ class DeviceDecoder:
                 pixels = self._decode_jpegs(data)
                 if [tuple(p.shape) for p in pixels] != [(3, *size) for size in sizes]:
                     raise RuntimeError("not the size of the header")
-                where = torch.tensor(group, device=self.device)
+                where = _send(torch.tensor(group), self.device)
                 images[where] = resize_together(pixels, self.spec)
             except RuntimeError:  # one of them is bad, or they need too much memory
                 for i in group:
@@ -143,40 +143,97 @@ def resize_together(pixels: Sequence[torch.Tensor], spec: ImageSpec) -> torch.Te
         uint8 ``[N, 3, height, width]``.
     """
     device = pixels[0].device
-    heights, widths = ([p.shape[axis] for p in pixels] for axis in (1, 2))
-    resized = [spec.resized(height, width) for height, width in zip(heights, widths, strict=True)]
-    down, is_row = _weights(heights, [size[0] for size in resized], spec.size_px[0], spec, device)
-    across, is_column = _weights(
-        widths, [size[1] for size in resized], spec.size_px[1], spec, device
-    )
-    padded = torch.zeros((len(pixels), 3, max(heights), max(widths)), device=device)
+    down, across = _axes(pixels, spec)
+    dtype = torch.float16 if _has_wide_products(device) else torch.float32
+    shape = (len(pixels), 3, down.longest, across.longest)
+    padded = torch.zeros(shape, dtype=dtype, device=device)
     for image, place in zip(pixels, padded, strict=True):
         place[:, : image.shape[1], : image.shape[2]].copy_(image)
-    rows = padded.flatten(1, 2) @ across.mT  # [N, 3 * H, width]
-    rows = rows.add_(0.5).floor_().clamp_(0, 255).view(len(pixels), 3, padded.shape[2], -1)
-    result = (down[:, None] @ rows).add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+    down_weights, is_row = _weights(down, spec)
+    across_weights, is_column = _weights(across, spec)
+    rows = _whole(_product(padded.flatten(1, 2), across_weights), dtype)  # [N, 3 * H, width]
+    columns = rows.view(*shape[:3], -1).transpose(2, 3).flatten(1, 2)  # [N, 3 * width, H]
+    result = _whole(_product(columns, down_weights), torch.uint8)
+    result = result.view(len(pixels), 3, spec.size_px[1], -1).transpose(2, 3)
     inside = is_row[:, None, :, None] & is_column[:, None, None, :]
-    result.masked_fill_(~inside, spec.fill_color)
-    return result
+    return result.masked_fill_(~inside, spec.fill_color)
 
 
-def _weights(
-    sizes: list[int], resized: list[int], target: int, spec: ImageSpec, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each of ``target`` places takes from each pixel of one axis: ``[N, target, max(sizes)]``.
+def _has_wide_products(device: torch.device) -> bool:
+    """Whether products of half-precision matrices come in float32: tensor cores, and half of the bytes."""
+    return device.type == "cuda" and hasattr(torch.ops.aten.baddbmm, "dtype")
+
+
+def _product(pixels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """``pixels @ weights.mT`` in float32; pixels are whole numbers, exact in half precision too.
+
+    There the weights, float32, are the sum of two halves: 22 of their 24 bits.
+    """
+    if pixels.dtype == torch.float32:
+        return pixels @ weights.mT
+    coarse = weights.half()
+    fine = (weights - coarse).half()
+    product = torch.bmm(pixels, coarse.mT, out_dtype=torch.float32)
+    return torch.baddbmm(product, pixels, fine.mT, out_dtype=torch.float32)
+
+
+def _whole(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Rounded, halves up, and cut to 0..255; the values given are overwritten."""
+    return values.add_(0.5).floor_().clamp_(0, 255).to(dtype)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Heights or widths of images before and after, on the device: int64 ``[N]`` each."""
+
+    sizes: torch.Tensor
+    resized: torch.Tensor
+    starts: torch.Tensor
+    """Where the cut-out begins in the resized image; below zero where it is padded."""
+    longest: int
+    """Of the sizes."""
+    target: int
+    """Pixels of the result."""
+
+
+def _axes(pixels: Sequence[torch.Tensor], spec: ImageSpec) -> tuple[_Axis, _Axis]:
+    """Down and across; all of it travels to the device at once, and nobody waits for that."""
+    sizes = [tuple(p.shape[1:]) for p in pixels]
+    resized = [spec.resized(*size) for size in sizes]
+    starts = [
+        # the middle is cut out as open_clip does: half to even where it is cropped, down where padded
+        tuple(
+            round((n - target) / 2) if n >= target else -((target - n) // 2)
+            for n, target in zip(new, spec.size_px, strict=True)
+        )
+        for new in resized
+    ]
+    table = _send(torch.tensor([sizes, resized, starts]), pixels[0].device)  # [3, N, 2]
+    down, across = (
+        _Axis(*table[..., axis], max(size[axis] for size in sizes), spec.size_px[axis])
+        for axis in (0, 1)
+    )
+    return down, across
+
+
+def _send(numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """To the device, in the order of the current stream; from memory that a GPU reads by itself."""
+    if device.type == "cuda":
+        numbers = numbers.pin_memory()
+    return numbers.to(device, non_blocking=True)
+
+
+def _weights(axis: _Axis, spec: ImageSpec) -> tuple[torch.Tensor, torch.Tensor]:
+    """What each place of the result takes from each pixel of one axis: ``[N, target, longest]``.
 
     Antialiased: the filter is widened by the scale (Keys 1981, doi:10.1109/TASSP.1981.1163711, with
     a = -1/2, or a triangle). Also ``[N, target]``: whether the place is in the image or in its padding.
     """
-    size, new = (
-        torch.tensor(each, device=device, dtype=torch.float32) for each in (sizes, resized)
-    )
-    # the middle is cut out as open_clip does: half to even where it is cropped, down where padded
-    starts = [round((n - target) / 2) if n >= target else -((target - n) // 2) for n in resized]
-    place = torch.arange(target, device=device) + torch.tensor(starts, device=device)[:, None]
-    scale = (size / new)[:, None]
+    device = axis.sizes.device
+    place = torch.arange(axis.target, device=device) + axis.starts[:, None]
+    scale = (axis.sizes.float() / axis.resized.float())[:, None]
     wide = scale.clamp(min=1)[..., None]
-    pixel = torch.arange(max(sizes), device=device)
+    pixel = torch.arange(axis.longest, device=device)
     away = (pixel + 0.5 - ((place + 0.5) * scale)[..., None]).abs_() / wide
     if spec.resizes_bicubic:
         near = (1.5 * away - 2.5) * away * away + 1
@@ -184,9 +241,9 @@ def _weights(
         weights = torch.where(away < 1, near, torch.where(away < 2, far, 0.0))
     else:
         weights = (1 - away).clamp_(min=0)
-    weights.masked_fill_(pixel >= size[:, None, None], 0.0)
+    weights.masked_fill_(pixel >= axis.sizes[:, None, None], 0.0)
     weights /= weights.sum(2, keepdim=True).clamp(min=1e-6)
-    return weights, (place >= 0) & (place < new[:, None])
+    return weights, (place >= 0) & (place < axis.resized[:, None])
 
 
 def _groups(jpegs: dict[int, Jpeg], spec: ImageSpec) -> Iterator[list[int]]:

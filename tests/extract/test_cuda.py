@@ -228,7 +228,10 @@ def _compare_with_stored(folder: Path, manifest: dict[str, Any], layer: str) -> 
     arrays = (values, example_ids, twice)
     for table in partial_tables(sketch(*arrays, 5, False), manifest["ordinal"]):
         if table.name != "shard_stats":
-            assert read(table.name).equals(table.rows), table.name
+            got, rows = read(table.name), table.rows
+            if "peak" in rows.column_names:  # which stored activations do not tell
+                got, rows = got.drop(["peak"]), rows.drop(["peak"])
+            assert got.equals(rows), table.name
 
 
 def test_a_second_attempt_writes_the_same_bytes(dataset: Path) -> None:
