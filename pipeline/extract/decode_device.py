@@ -210,8 +210,14 @@ def _axes(pixels: Sequence[torch.Tensor], spec: ImageSpec) -> tuple[_Axis, _Axis
     ]
     table = _send(torch.tensor([sizes, resized, starts]), pixels[0].device)  # [3, N, 2]
     down, across = (
-        _Axis(*table[..., axis], max(size[axis] for size in sizes), spec.size_px[axis])
-        for axis in (0, 1)
+        _Axis(
+            before,
+            after,
+            start,
+            longest=max(size[axis] for size in sizes),
+            target=spec.size_px[axis],
+        )
+        for axis, (before, after, start) in enumerate(table.permute(2, 0, 1))
     )
     return down, across
 
