@@ -27,9 +27,13 @@ from functools import cache
 from itertools import product
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.concepts.everyday import iter_everyday
-from pipeline.concepts.lexicon import load_lexicon
+from pipeline.concepts.lexicon import COLUMNS, load_lexicon
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMS = Path(__file__).with_name("forms.parquet")
 
@@ -134,7 +138,7 @@ def build_forms(languages: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     named: defaultdict[str, defaultdict[str, set[tuple[str, str]]]] = defaultdict(
         lambda: defaultdict(set)
     )
-    for concept, category, language, phrase in list_terms():
+    for concept, category, language, phrase in zip(*load_terms().to_pydict().values(), strict=True):
         named[language][phrase].add((concept, category))
     for language in sorted(set(languages)):
         phrases = {
@@ -153,11 +157,14 @@ def build_forms(languages: Iterable[str]) -> Iterator[tuple[str, str, str]]:
                 yield language, phrase, "|".join(kept)
 
 
-def list_terms() -> list[tuple[str, str, str, str]]:
+def load_terms() -> pa.Table:
     """Concept, category, language and phrase: the lexicon's and the everyday ones, each once, sorted."""
-    names = ("concept", "category", "language", "phrase")
-    lexicon = load_lexicon().select(names).to_pydict()
-    return sorted({*zip(*(lexicon[name] for name in names), strict=True), *iter_everyday()})
+    import pyarrow as pa
+
+    everyday = (pa.array(column, pa.string()) for column in zip(*iter_everyday(), strict=True))
+    both = pa.concat_tables([load_lexicon(), pa.table([*everyday], names=COLUMNS)])
+    once = both.group_by(COLUMNS).aggregate([])
+    return once.sort_by([(name, "ascending") for name in COLUMNS])
 
 
 def inflect(language: str, phrase: str) -> set[str]:

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from pipeline.concepts.everyday import EVERYDAY
-from pipeline.concepts.forms import FORMS, list_terms
+from pipeline.concepts.forms import FORMS, load_terms
 from pipeline.concepts.lexicon import LEXICON
 
 if TYPE_CHECKING:
@@ -41,22 +41,22 @@ def load_phrases() -> pa.Table:
     Concept and category are null in a rule; forms where there are none; rule in a phrase.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    listed = pq.read_table(FORMS).to_pylist()
-    forms = {(row["language"], row["phrase"]): row["forms"] for row in listed}
-    columns: dict[str, list[str | None]] = {name: [] for name in COLUMNS}
-    for concept, category, language, phrase in list_terms():
-        row = (concept, category, language, phrase, forms.get((language, phrase)), None)
-        for name, value in zip(COLUMNS, row, strict=True):
-            columns[name].append(value)
+    def key(table: pa.Table) -> pa.ChunkedArray:
+        return pc.binary_join_element_wise(table["language"], table["phrase"], "\0")
+
+    terms, forms = load_terms(), pq.read_table(FORMS)
+    places = pc.index_in(key(terms), value_set=key(forms))
+    terms = terms.append_column("forms", forms["forms"].take(places))
     rules = [(row["language"], row["phrase"], row["rule"]) for row in _rows("rules.csv")]
     names = _text("given_names.txt").split()
     rules += [(EVERY_LANGUAGE, name, "given name") for name in names]
-    for language, phrase, rule in rules:
-        for name, value in zip(COLUMNS, (None, None, language, phrase, None, rule), strict=True):
-            columns[name].append(value)
-    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    listed = (pa.array(column, pa.string()) for column in zip(*rules, strict=True))
+    ruled = pa.table([*listed], names=["language", "phrase", "rule"])
+    both = pa.concat_tables([terms, ruled], promote_options="default")
+    return both.select(COLUMNS).combine_chunks()
 
 
 @cache

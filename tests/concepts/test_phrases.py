@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.concepts.everyday import iter_everyday
-from pipeline.concepts.forms import FORMS, LANGUAGES, fold, inflect, list_terms
+from pipeline.concepts.forms import FORMS, LANGUAGES, fold, inflect, load_terms
 from pipeline.concepts.given_names import NAMES
 from pipeline.concepts.lexicon import CATEGORIES
 from pipeline.concepts.phrases import COLUMNS, EVERY_LANGUAGE, RULES, load_phrases
@@ -29,7 +29,8 @@ def test_everyday_words_are_of_known_families_and_whole():
 
 
 def test_every_concept_of_everyday_words_has_an_english_phrase():
-    english = {row[:2] for row in list_terms() if row[2] == "en"}
+    columns = load_terms().to_pydict().values()
+    english = {row[:2] for row in zip(*columns, strict=True) if row[2] == "en"}
     assert {row[:2] for row in iter_everyday()} <= english
 
 
