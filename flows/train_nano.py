@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
@@ -17,13 +18,18 @@ from pipeline.base.display import complain, say
 from pipeline.base.errors import NeuronsError
 from pipeline.base.fields import list_fields
 from pipeline.base.settings import TrainConfig
-from pipeline.train.job import SMOKE, Shipped, train_nano
+
+if TYPE_CHECKING:
+    from pipeline.train.job import Shipped
 
 
 @task(name="train nano", **TASK_OPTIONS)
-def train_model(folder: str, config: TrainConfig, is_smoke: bool) -> Shipped:
+def train_model(folder: str, config: TrainConfig | None, is_smoke: bool) -> Shipped:
     """Train or go on from the checkpoint, measure, and write what ships."""
-    return train_nano(Path(folder), config, is_smoke, ArtifactProgress("Training nano"))
+    from pipeline.train.job import SMOKE, train_nano
+
+    chosen = SMOKE if is_smoke else config or TrainConfig()
+    return train_nano(Path(folder), chosen, is_smoke, ArtifactProgress("Training nano"))
 
 
 @guarded
@@ -39,8 +45,7 @@ def train_nano_flow(folder: str, config: TrainConfig | None = None, is_smoke: bo
     Returns:
         The folder with the weights and the model card.
     """
-    chosen = SMOKE if is_smoke else config or TrainConfig()
-    done = train_model.submit(folder, chosen, is_smoke).result()
+    done = train_model.submit(folder, config, is_smoke).result()
     get_run_logger().info("Shipped: %s", done.folder)
     card = (done.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     show_markdown("nano-model-card", card, "The model card")

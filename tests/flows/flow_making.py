@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from waiting import LIMIT_S, patience
+from waiting import patience
 
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep
 from pipeline.sources.ingest import ingest
@@ -87,19 +87,13 @@ def environment(server: str) -> dict[str, str]:
     return {**os.environ, "PREFECT_API_URL": server, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
-def run_prefect(server: str, *arguments: str, timeout_s: float = LIMIT_S) -> str:
-    """Run Prefect's command line in the repository's folder; its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-        cwd=ROOT,
-        env=environment(server),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+def run_prefect(*arguments: str) -> str:
+    """Run a command of Prefect's in this process; its output."""
+    from prefect.testing.cli import invoke_and_assert
+
+    done = invoke_and_assert(["--no-prompt", *arguments], expected_code=None)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 @contextmanager

@@ -1,18 +1,30 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from flow_making import background, make_config, make_warehouse, read_crons, run_prefect
+from flow_making import (
+    ROOT,
+    background,
+    environment,
+    make_config,
+    make_warehouse,
+    read_crons,
+    run_prefect,
+)
 from waiting import LIMIT_S, wait_for
 
 pytestmark = pytest.mark.flows
 
 
 def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_path: Path) -> None:
-    run_prefect(server, "work-pool", "create", "neurons", "--type", "process", "--overwrite")
-    deployed = run_prefect(server, "deploy", "--all")
+    run_prefect("work-pool", "create", "neurons", "--type", "process", "--overwrite")
+    # In a process of its own: it imports our flows anew.
+    deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    deployed = subprocess.check_output(deploy, cwd=ROOT, env=environment(server), text=True)
     manual = ("extract/manual", "attack/manual", "stroop/manual", "build/manual", "dataset/manual")
     for name in (*manual, "dataset/nightly"):
         assert f"Deployment '{name}' successfully created" in deployed
@@ -23,7 +35,7 @@ def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_
     worker = ("-m", "prefect", "worker", "start", "--pool", "neurons", "--limit", "1")
     with background(server, *worker, log=tmp_path / "worker.log"):
         run = ("deployment", "run", "extract/manual", "--params", parameters)
-        run_prefect(server, *run, "--watch", "--watch-timeout", str(LIMIT_S))
+        run_prefect(*run, "--watch", "--watch-timeout", str(LIMIT_S))
     assert (Path(warehouse) / "dataset=d/run_id=r/manifests/00000.json").exists()
 
 
@@ -39,13 +51,7 @@ def test_flows_serve_runs_the_nightly_job(server: str, tars: Path, tmp_path: Pat
     with background(server, *serving, log=log) as process:
         wait_for(lambda: "dataset/nightly" in log.read_text(), process, log.read_text)
         run_prefect(
-            server,
-            "deployment",
-            "run",
-            "dataset/nightly",
-            "--watch",
-            "--watch-timeout",
-            str(LIMIT_S),
+            "deployment", "run", "dataset/nightly", "--watch", "--watch-timeout", str(LIMIT_S)
         )
         assert read_crons("dataset/nightly") == ["30 3 * * *"]
     assert (tmp_path / "warehouse/summaries/d-r.md").exists()

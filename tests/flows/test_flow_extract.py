@@ -127,13 +127,14 @@ def test_a_place_that_comes_back_is_tried_again(server: str, tars: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "runner",
-    [ThreadPoolTaskRunner[Any](max_workers=4), ProcessPoolTaskRunner(max_workers=2)],
+    [ThreadPoolTaskRunner[Any](max_workers=4), ProcessPoolTaskRunner(max_workers=1)],
     ids=["threads", "processes"],
 )
 def test_any_task_runner_gives_the_same(
     server: str, tars: Path, tmp_path: Path, expected: dict[str, Any], runner: Any
 ) -> None:
-    """Four threads share one model and its hooks: without their lock they would mix activations."""
+    """Four threads share one model and its hooks: without their lock they would mix activations. Of several
+    processes at once, `test_flow_runners.py` tells."""
     from flows.extract import extract_flow
 
     warehouse = make_warehouse(tmp_path, [tars])

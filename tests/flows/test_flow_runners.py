@@ -21,11 +21,10 @@ from waiting import patience
 from pipeline.base.errors import ConfigError, MissingDependencyError, StorageError
 from pipeline.base.job_file import load_config
 from pipeline.base.job_settings import RunnerConfig
-from pipeline.base.settings import IngestConfig, IngestStep, LabelSettings
+from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.tables.computed import DERIVED
-from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.views import MATERIALISED, load_views
 
@@ -66,10 +65,10 @@ def bucket(tars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture(scope="module")
 def alone(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The views of what one process makes in the bucket."""
+    """What one process makes in the bucket."""
     warehouse = make_remote(bucket, "alone")
     extract(make_config(warehouse))
-    return read_views(warehouse, tmp_path_factory.mktemp("alone"))
+    return read_all(warehouse, tmp_path_factory.mktemp("alone"))
 
 
 def make_remote(bucket: str, name: str) -> str:
@@ -78,18 +77,21 @@ def make_remote(bucket: str, name: str) -> str:
     return warehouse
 
 
-def read_views(warehouse: str, folder: Path) -> dict[str, Any]:
-    """Rows of every view, as their number and a sum of hashes, with marts that are made in a copy."""
+def read_all(warehouse: str, folder: Path) -> dict[str, Any]:
+    """Rows of all that views are made of, as their number and a sum of hashes: where these are the same, so
+    is every view. And of two views, to see that they are read."""
     s3fs.S3FileSystem(skip_instance_cache=True).get(warehouse, str(folder / "copy"), recursive=True)
-    build(folder / "copy", LabelSettings(label_null_repeats=1))
     rows = {}
-    with connect(folder / "copy") as connection:
-        for view in load_views():
-            columns = [row[0] for row in connection.execute(f"describe {view.name}").fetchall()]
+    with connect(folder / "copy", use_marts=False) as connection:
+        names = {name for view in load_views() for name in view.reads} - {"lexicon"}
+        made = {view.name for view in load_views()}
+        for name in sorted(names - made | {"activations", "top_examples"}):
+            columns = [row[0] for row in connection.execute(f"describe {name}").fetchall()]
             some = [f'"{column}"' for column in columns if not re.search(MOMENT_OR_PLACE, column)]
-            query = f"select count(*), sum(hash({', '.join(some)})) from {view.name}"
-            rows[view.name] = connection.execute(query).fetchall()
-    assert {"neuron_labels", "activations"} <= {name for name, found in rows.items() if found[0][0]}
+            query = f"select count(*), sum(hash({', '.join(some)})) from {name}"
+            rows[name] = connection.execute(query).fetchall()
+    found = {name for name, ((count, _),) in rows.items() if count}
+    assert {"raw_activations", "raw_run_shards", "raw_embeddings", "top_examples"} <= found
     return rows
 
 
@@ -113,8 +115,8 @@ def test_two_workers_one_killed_and_one_hung_give_what_one_process_gives(
     runner = RunnerConfig(kind, workers=2)
     assert extract_flow(config, shards_per_task=1, runner=runner) == "r"
     assert {file.name for file in tmp_path.iterdir()} >= {"SIGKILL", "SIGSTOP"}
-    found = read_views(warehouse, tmp_path)
-    assert [view for view in alone if found[view] != alone[view]] == []
+    found = read_all(warehouse, tmp_path)
+    assert [name for name in alone if found[name] != alone[name]] == []
 
 
 def test_a_job_file_names_the_runner(tmp_path: Path) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from flow_making import make_warehouse
@@ -45,39 +43,47 @@ def environment(url: str, home: str | Path) -> dict[str, str]:
 
 
 @contextmanager
-def own_server(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
-    """A server of one test: its process, URL and home."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    with tempfile.TemporaryDirectory(prefix="prefect-home-", ignore_cleanup_errors=True) as home:
-        command = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        with log.open("wb") as out:
-            server = subprocess.Popen(
-                [sys.executable, *command],
-                env=environment(url, home),
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        try:
-            wait_for(lambda: is_there(f"{url}/health"), server, log.read_text)
-            yield server, url, home
-        finally:
-            stop(server)
+def mortal(server: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of a relay to a server, and what ends it: to its clients that is the server's death."""
+    place = urlsplit(server)
+    listener = socket.create_server(("127.0.0.1", 0))
+    ends, is_dead = [listener], threading.Event()
 
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        end(source, target)
 
-def is_there(url: str) -> bool:
+    def end(*sockets: socket.socket) -> None:
+        for one in sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client = listener.accept()[0]
+                there = socket.create_connection((place.hostname, place.port))
+                ends.extend((client, there))
+                if is_dead.is_set():
+                    return end(client, there)
+                for pair in ((client, there), (there, client)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    def die() -> None:
+        is_dead.set()
+        end(*ends)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
     try:
-        urllib.request.urlopen(url, timeout=patience(2)).read()
-    except (urllib.error.URLError, OSError):
-        return False
-    return True
-
-
-def stop(server: subprocess.Popen[bytes]) -> None:
-    if server.poll() is None:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api", die
+    finally:
+        die()
+        thread.join()
+        for one in ends:
+            one.close()
 
 
 @pytest.mark.parametrize(
@@ -105,21 +111,21 @@ def test_without_a_server_nothing_begins(
     assert not (tmp_path / "w").exists() and not (tmp_path / "nano").exists()
 
 
-def test_a_server_that_dies_on_the_way(tars: Path, tmp_path: Path) -> None:
+def test_a_server_that_dies_on_the_way(server: str, tars: Path, tmp_path: Path) -> None:
     """All work is done, the flow returns what it made, and soon."""
     warehouse = make_warehouse(tmp_path, [tars])
     manifests = Path(warehouse) / "dataset=d/run_id=r/manifests"
     log = tmp_path / "flow.log"
-    with own_server(tmp_path / "server.log") as (server, url, home), log.open("w") as out:
+    with mortal(server) as (url, die), log.open("w") as out:
         flow = subprocess.Popen(
             [sys.executable, "-c", FLOW, warehouse],
-            env=environment(url, home),
+            env=environment(url, tmp_path / "home"),
             stdout=out,
             stderr=subprocess.STDOUT,
         )
         try:
             wait_for(lambda: list(manifests.glob("*.json")), flow, log.read_text)
-            stop(server)
+            die()
             # It used to go on for minutes.
             assert flow.wait(timeout=patience(60)) == 0, log.read_text()
         finally:
