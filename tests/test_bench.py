@@ -22,6 +22,7 @@ RATIOS = (
     "done shards that were made again",
     "fast / exact, 128x128",
     "own neuron first by weights",
+    "suspected, attack",
     "exponent of CPU time",
 )
 

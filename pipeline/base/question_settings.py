@@ -105,3 +105,20 @@ class WhereOptions(Settings):
     """The run's own model, if it is no longer where it was."""
     device: str = "auto"
     """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookOptions(Which):
+    """What is asked of a picture of one's own: ``look``."""
+
+    top: Count = 5
+    """How many answers are shown, and how many neurons of each layer."""
+    classes: tuple[str, ...] = ()
+    """Class to choose from; if none is given, the concepts that the run's neurons are tested for."""
+    templates: tuple[str, ...] = ()
+    """Prompt with ``{}`` where the class goes, as "a photo of {}."; the embeddings of several are averaged.
+    If none is given, those that the run's images were read with."""
+    model: str | None = None
+    """The run's own model, if it is no longer where it was."""
+    device: str = "auto"
+    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""

@@ -23,6 +23,7 @@ from pipeline.cli import (
     extraction,
     jobs,
     keep,
+    look,
     probes,
     report,
     search,
@@ -127,6 +128,7 @@ ask.add_commands(app)
 search.add_commands(app)
 report.add_commands(app)
 where.add_commands(app)
+look.add_commands(app)
 app.add_typer(label)
 app.add_typer(concepts)
 jobs.add_commands(app)

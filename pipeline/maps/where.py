@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
-from pipeline.base.errors import ConfigError, ExampleError
-from pipeline.base.pixels import open_upright, put_on_paper
+from pipeline.base.errors import ConfigError
 from pipeline.base.question_settings import WhereOptions
-from pipeline.base.settings import MAX_PIXELS
 from pipeline.base.storage import Store
 from pipeline.clip.hooks import Layer
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import Clip, load_clip
 from pipeline.evidence.texts import load_run_model
-from pipeline.extract.decode import decode_exact, decode_fast, normalise, stack
 from pipeline.maps.compute import ActivationMap, Floats, map_images, map_texts, require_map
+from pipeline.maps.seen import see_image
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import named_model, read_run
 from pipeline.warehouse.connect import connect
@@ -30,9 +28,6 @@ from pipeline.warehouse.stale import tell_stale, why_stale
 
 if TYPE_CHECKING:
     import duckdb
-
-SEEN_PX = 448
-"""Side of an image as it is kept for pictures; smaller ones are made larger."""
 
 _EXAMPLES = """
     select example_rank, example_id, activation_sd, shard_key
@@ -145,8 +140,8 @@ def find_where(warehouse: str, named: NamedNeuron, options: WhereOptions) -> Whe
             for s, one in zip(sources, maps, strict=True)
         ]
     else:
-        exact = run["identity"]["preprocess"] == "exact"
-        places = [_place(clip, layer, neuron.unit, source, exact) for source in sources]
+        is_exact = run["identity"]["preprocess"] == "exact"
+        places = [_place(clip, layer, neuron.unit, source, is_exact) for source in sources]
     title = f"{neuron.layer}  unit {neuron.unit}"
     return Where(neuron, title, label, tuple(places), clip.is_random)
 
@@ -200,31 +195,11 @@ def _read_examples(
     ]
 
 
-def _place(clip: Clip, layer: Layer, unit: int, source: _Source, exact: bool) -> Place:
-    spec = ImageSpec.from_model(clip.model)
-    try:
-        decode = decode_exact if exact else decode_fast
-        pixels = normalise(stack([decode(source.data, spec, MAX_PIXELS)]), spec)
-        upright = open_upright(source.data)
-    except ExampleError as error:
-        raise ConfigError(
-            f"{source.name} cannot be used: {error}", "Give another image."
-        ) from error
-    (found,) = map_images(clip, layer, pixels)
-    box = spec.seen_box(upright.height, upright.width)
-    shares = (
-        box[0] / upright.width,
-        box[1] / upright.height,
-        box[2] / upright.width,
-        box[3] / upright.height,
-    )
-    seen = put_on_paper(upright, upright.size)
-    height, width = spec.size_px
-    enlarged = SEEN_PX / max(height, width)
-    size = (round(width * enlarged), round(height * enlarged))
-    image = seen.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
+def _place(clip: Clip, layer: Layer, unit: int, source: _Source, is_exact: bool) -> Place:
+    seen = see_image(source.data, source.name, ImageSpec.from_model(clip.model), is_exact)
+    (found,) = map_images(clip, layer, seen.pixels)
     mine = found.of_unit(unit)
-    return Place(source.name, source.text, mine, image, shares, source.example_id)
+    return Place(source.name, source.text, mine, seen.image, seen.box, source.example_id)
 
 
 def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> str:

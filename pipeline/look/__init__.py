@@ -1,0 +1,1 @@
+"""One picture of a person's own, as a model and the neurons of one of its runs see it."""
