@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from pipeline.base.fields import Settings
 from pipeline.base.settings import Count, Share, Stored
@@ -35,6 +35,8 @@ class BudgetQuestion(Settings):
     """How many images each shard has."""
     top_k: Count = 100
     """How many of the strongest and of the weakest examples of each neuron a shard keeps."""
+    merge_width: Annotated[int, Ge(2), Le(256)] = 64
+    """Of how many shards statistics, top examples and samples are merged into one, as for ``extract``."""
     write_rate: Annotated[float, Ge(0)] = 0.0
     """Images a second that one core writes, as ``bench writing`` measures it; 0 leaves that out."""
     days: Annotated[float, Gt(0)] = 1.0

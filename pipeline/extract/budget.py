@@ -20,7 +20,7 @@ from pipeline.extract.estimate import lay_out_sizes
 from pipeline.extract.kept import NONE
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.sizes import CHOICES, Sizes, measure_sizes
-from pipeline.tables.merged import MERGE_WIDTH, PARTIALS
+from pipeline.tables.merged import PARTIALS
 
 SAMPLE_EXAMPLES = 512
 SAMPLE_UNITS = 1024
@@ -47,7 +47,9 @@ class Budget:
         asked = self.question
         found = self.sizes.of_shards(store, self.shard_sizes())
         if is_merged:
-            wide = self.sizes.of_shards(store, self.shard_sizes(MERGE_WIDTH * asked.shard_size))
+            wide = self.sizes.of_shards(
+                store, self.shard_sizes(asked.merge_width * asked.shard_size)
+            )
             found |= {table: min(found[table], wide[table]) for table in PARTIALS}
         per_layer = asked.layers * asked.units / self.sampled_units
         return {
@@ -65,7 +67,7 @@ class Budget:
         asked, shards = self.question, len(self.shard_sizes())
         stored = asked.layers * (asked.store != NONE)
         partials = len(PARTIALS) * asked.layers
-        merges = math.ceil(shards / MERGE_WIDTH) if is_merged else shards
+        merges = math.ceil(shards / asked.merge_width) if is_merged else shards
         return shards * (stored + OTHER_FILES) + merges * partials
 
     @property
@@ -86,7 +88,7 @@ class Budget:
             *lay_out_sizes({store: self.bytes_of(store) for store in self.sizes.by_store}),
             f"as extracted with --store {asked.store}: {show_bytes(round(total))} in "
             f"{self.count_files():,} files",
-            f"partials of {MERGE_WIDTH} shards merged: about {show_bytes(round(merged))} in "
+            f"partials of {asked.merge_width} shards merged: about {show_bytes(round(merged))} in "
             f"{self.count_files(True):,} files",
             f"at {asked.rate:,.0f} images/s: {hours:,.1f} device hours; in {_count(asked.days, 'day')} "
             f"{_count(machines, 'device')} with {math.ceil(shards / machines):,} shards each",

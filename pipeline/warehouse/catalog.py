@@ -2,7 +2,8 @@
 
 DuckDB resolves all that a view reads when the view is made: a second for all of them. So they are made
 once, into a database file in the user's cache folder, and a connection copies that, which resolves
-nothing: some hundredths of a second.
+nothing: some hundredths of a second. The lexicon has more rows than that is worth: it is a file of its own,
+which a connection attaches as `SHIPPED`.
 
 What differs from one connection to the next, the files that a view is over, stands in no view. Such a
 view (`SOURCES`) is the query whose text a macro of its name gives; a connection makes that, see `define`,
@@ -21,24 +22,28 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.base.checksums import hash_stream
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
+from pipeline.concepts.phrases import COLUMNS as LEXICON_COLUMNS
+from pipeline.concepts.phrases import load_phrases
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.duck import hide_progress
 from pipeline.warehouse.headers import View
+from pipeline.warehouse.own_concepts import SHIPPED
 from pipeline.warehouse.raw_views import empty_of, no_rows, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.views import MATERIALISED, load_statements, load_views, sql_folder
 
 _RAW = tuple(f"raw_{name}" for name in (*TABLES, *DERIVED) if name != "compact")
 
-SOURCES = (*_RAW, *(name for name in MATERIALISED if name not in DERIVED))
-"""Views that read what a connection defines: over files, and marts."""
+SOURCES = ("lexicon", *_RAW, *(name for name in MATERIALISED if name not in DERIVED))
+"""Views that read what a connection defines: the lexicon, over files, and marts."""
 
 _KEPT = 4
-"""Catalogs of other versions that stay in the cache."""
+"""Files of each kind that stay in the cache: those of other versions."""
 
 
 def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
@@ -47,12 +52,15 @@ def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
     The cache is never needed: one that is missing or damaged is made again, and where it cannot be written
     the catalog is made in the connection itself.
     """
-    file = _cache_folder() / f"catalog-{catalog_digest()}.duckdb"
+    folder = _cache_folder()
     for is_new in (False, True):
-        if is_new and not _write(file):
+        if is_new and not _write(folder):
             break
-        if _is_ours(file) and _copy(connection, file):
+        lexicon = _find_lexicon(folder)
+        if lexicon and _copy(connection, folder / _name()) and _attach(connection, lexicon):
             return
+    connection.execute(f"attach ':memory:' as {SHIPPED}")
+    _create_lexicon(connection, SHIPPED)
     _create(connection)
 
 
@@ -72,8 +80,37 @@ def ask(name: str) -> str:
     return f"from query(source_{name}())"
 
 
+def _name() -> str:
+    """What the file of the catalog is called."""
+    return f"catalog-{catalog_digest()}.duckdb"
+
+
+def _find_lexicon(folder: Path) -> Path | None:
+    """The file of the lexicon; the checksum of its bytes is in its name, for most are read by queries alone."""
+    for file in sorted(folder.glob(f"lexicon-{catalog_digest()}-*.duckdb")):
+        with suppress(OSError), file.open("rb") as stream:
+            if _is_ours(file) and file.stem.endswith(_short(hash_stream(stream))):
+                return file
+    return None
+
+
+def _short(checksum: str) -> str:
+    return checksum.rpartition(":")[2]
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
+    """Attach the lexicon from now on; whether that was possible."""
+    try:
+        connection.execute(f"attach {quote(str(file))} as {SHIPPED} (read_only)")
+    except duckdb.Error:
+        return False
+    return True
+
+
 def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
-    """Copy the catalog from a file; whether it is whole."""
+    """Copy the catalog from a file, and leave that; whether it is whole."""
+    if not _is_ours(file):
+        return False
     try:
         connection.execute(f"attach {quote(str(file))} as catalog_file (read_only)")
     except duckdb.Error:
@@ -90,22 +127,27 @@ def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
     return True
 
 
-def _create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make all of it."""
-    from pipeline.concepts.phrases import load_phrases
+def _create_lexicon(connection: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Make the lexicon as we ship it."""
+    connection.register("lexicon_file", load_phrases())
+    connection.execute(f"create table {database}.lexicon as from lexicon_file")
+    connection.unregister("lexicon_file")
 
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make all of it but the lexicon."""
     for name, rows, columns in small_tables(Inventory(Store(".")), LabelSettings()):
         create_table(connection, name, rows if name == "facet_prompts" else (), columns)
-    connection.register("lexicon_file", load_phrases())
-    connection.execute("create table lexicon as from lexicon_file")
-    connection.unregister("lexicon_file")
     views = {view.name: view for view in load_views()}
     tables = {f"raw_{table.name}": table for table in (*TABLES.values(), *DERIVED.values())}
     empty = {name: no_rows(table) for name, table in tables.items()}
     empty |= {name: empty_of(view) for name, view in views.items()}
+    empty["lexicon"] = (
+        f"select {', '.join(f'null::varchar as {c}' for c in LEXICON_COLUMNS)} where false"
+    )
     define(connection, *((name, empty[name]) for name in SOURCES))
     connection.execute("begin")
-    for name in _RAW:
+    for name in ("lexicon", *_RAW):
         connection.execute(f"create view {name} as {ask(name)}")
     for statements in load_statements():
         connection.execute(statements)
@@ -139,16 +181,22 @@ def _cache_folder() -> Path:
     return user_cache_path("neurons", appauthor=False)
 
 
-def _write(file: Path) -> bool:
-    """Make the catalog as a file, by rename; whether that was possible."""
-    temporary = file.with_name(f"{file.name}.tmp-{uuid.uuid4().hex[:8]}")
+def _write(folder: Path) -> bool:
+    """Make the catalog and the lexicon as files, by rename; whether that was possible."""
+    temporary = folder / f"catalog.tmp-{uuid.uuid4().hex[:8]}"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _drop_old(file.parent)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _drop_old(folder)
+        with duckdb.connect(str(temporary)) as connection:
+            hide_progress(connection)
+            _create_lexicon(connection, "main")
+        with temporary.open("rb") as stream:
+            checksum = _short(hash_stream(stream))
+        temporary.replace(folder / f"lexicon-{catalog_digest()}-{checksum}.duckdb")
         with duckdb.connect(str(temporary)) as connection:
             hide_progress(connection)
             _create(connection)
-        temporary.replace(file)
+        temporary.replace(folder / _name())
     except (OSError, duckdb.Error):
         return False
     finally:
@@ -158,11 +206,12 @@ def _write(file: Path) -> bool:
 
 
 def _drop_old(folder: Path) -> None:
-    """Leave the newest catalogs of other versions, and nothing that a killed process left."""
-    files = sorted(folder.glob("catalog-*.duckdb*"), key=lambda file: -file.stat().st_mtime)
-    for file in files[_KEPT:]:
-        with suppress(OSError):
-            file.unlink()
+    """Leave the newest files of other versions, and nothing that a killed process left."""
+    for kind in ("catalog", "lexicon"):
+        files = sorted(folder.glob(f"{kind}[-.]*"), key=lambda file: -file.stat().st_mtime)
+        for file in files[_KEPT:]:
+            with suppress(OSError):
+                file.unlink()
 
 
 def _is_ours(file: Path) -> bool:

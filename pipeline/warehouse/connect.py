@@ -23,8 +23,8 @@ from pipeline.warehouse.inventory import collecting_later, take_inventory
 from pipeline.warehouse.last_build import read_build
 from pipeline.warehouse.left_out import note_left_out
 from pipeline.warehouse.live import define_marts
-from pipeline.warehouse.own_concepts import put_own_terms
-from pipeline.warehouse.raw_views import leave_out_damaged, name_files
+from pipeline.warehouse.own_concepts import select_lexicon
+from pipeline.warehouse.raw_views import leave_out_damaged, list_scans, name_files
 from pipeline.warehouse.small_tables import fill_small_tables
 from pipeline.warehouse.stale import explain_staleness, note_stale
 
@@ -92,10 +92,11 @@ def open_files(inventory: Inventory, look: bool | None = None) -> duckdb.DuckDBP
     files = WarehouseFiles(inventory.store)
     connection = open_duckdb(inventory.store, files=files)
     load_catalog(connection)
-    put_own_terms(connection, inventory.own_concepts)
+    scans = list_scans(inventory)
     if look or (look is None and inventory.store.is_local):
-        leave_out_damaged(connection, inventory)
-    define(connection, *name_files(files, inventory))
+        scans = leave_out_damaged(connection, inventory, scans)
+    lexicon = select_lexicon(connection, inventory.own_concepts)
+    define(connection, ("lexicon", lexicon), *name_files(files, scans))
     note_left_out(connection, tuple(inventory.left_out))
     return connection
 

@@ -92,9 +92,8 @@ def _add_or_leave_out(inventory: Inventory, folder: str, read: Callable[[Invento
     try:
         read(part)
         inside = f"{folder}/"
-        for file in part.files:
-            if not file["path"].startswith(inside):
-                check_file_folder(inventory.store, folder, file)
+        for file in [file for file in part.files if not file["path"].startswith(inside)]:
+            check_file_folder(inventory.store, folder, file)
     except NeuronsError as error:
         inventory.leave_out(folder, error)
     else:
@@ -108,16 +107,16 @@ def _add_dataset(inventory: Inventory, folder: str) -> None:
             raise lost_list(store, folder)
         return
     dataset = make_dataset(store, folder, records.read("dataset.json", DatasetRecord))
-    name, manifests = dataset.name, records.manifests()
+    name, manifests, place = dataset.name, records.manifests(), store.uri(folder)
     inventory.datasets.append(name)
     index: dict[int, list[FileEntry]] = {}
     for ordinal, beyond in manifests.items():
         if ordinal >= len(dataset.shards):
-            check_shard(beyond, None, store.uri(folder))
+            check_shard(beyond, None, place)
     for shard in dataset.shards:
         manifest = manifests.get(shard.ordinal)
         if manifest is not None:
-            check_shard(manifest, shard, store.uri(folder))
+            check_shard(manifest, shard, place)
         status = manifest["status"] if manifest else "pending"
         source = (manifest["source"] if manifest and "source" in manifest else "") or dataset.source
         if manifest and status == "done" and not is_marked(store, folder, manifest):
@@ -155,6 +154,7 @@ def _add_run(
     inventory: Inventory, registered: Dataset, folder: str, index: dict[int, list[FileEntry]]
 ) -> None:
     store, dataset, shards = inventory.store, registered.name, dict(enumerate(registered.shards))
+    place = store.uri(folder)
     records = Records(store, folder)
     if not records.has(RUN):
         if records.has_manifests():
@@ -180,7 +180,7 @@ def _add_run(
     is_compacted = bool(done) and [level["ordinals"] for level in levels] == [done]
     sorted_ordinals = {ordinal for level in levels for ordinal in level["ordinals"]}
     for manifest in manifests:
-        check_shard(manifest, shards.get(manifest["ordinal"]), store.uri(folder))
+        check_shard(manifest, shards.get(manifest["ordinal"]), place)
         seconds, files = manifest["seconds"], manifest["files"]
         inventory.run_shards.append(
             RunShardRow(

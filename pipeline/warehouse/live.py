@@ -26,6 +26,7 @@ from pipeline.warehouse.views import (
     MATERIALISED,
     OF_DATASET,
     OF_WAREHOUSE,
+    find_body,
     find_view,
     load_views,
     views_by_name,
@@ -54,7 +55,7 @@ def define_marts(
         marts: Those to answer from.
     """
     selects = {f"raw_{name}": derived_select(name, marts.paths(name)) for name in DERIVED}
-    selects |= {name: find_view(name).body for name in MATERIALISED if name not in DERIVED}
+    selects |= {name: find_body(name) for name in MATERIALISED if name not in DERIVED}
     mixed: dict[str, list[Part]] = {}
     for schema, names in _GROUPS.items():
         parts = marts.parts_of(names[0])

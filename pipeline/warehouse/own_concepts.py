@@ -12,6 +12,9 @@ from pipeline.tables.own_concepts import OwnConceptsRecord
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SHIPPED = "shipped"
+"""The database of a connection in which the lexicon is that we ship; beside it stands the warehouse's."""
+
 _COLUMNS = ("concept", "category", "language", "phrase")
 
 
@@ -20,17 +23,27 @@ def digest_lexicon(ours: str, own: OwnConceptsRecord | None) -> str:
     return ours if own is None else digest([ours, own["replaces"], own["terms"]])
 
 
-def put_own_terms(connection: duckdb.DuckDBPyConnection, own: OwnConceptsRecord | None) -> None:
-    """Make the table ``lexicon`` of a connection that of its warehouse."""
+def select_lexicon(
+    connection: duckdb.DuckDBPyConnection, own: OwnConceptsRecord | None, shipped: str = SHIPPED
+) -> str:
+    """SQL of the lexicon of a warehouse; what phrases it has of its own become the table ``own_terms``.
+
+    Args:
+        connection: Where the SQL will be asked.
+        own: The warehouse's own phrases.
+        shipped: The database in which the lexicon is that we ship.
+    """
+    select = f"from {shipped}.lexicon"
     if own is None:
-        return
+        return select
     if own["replaces"]:
-        connection.execute("delete from lexicon where concept is not null")
-    if own["terms"]:
-        columns = [list(column) for column in zip(*own["terms"], strict=True)]
-        names = ", ".join(_COLUMNS)
-        values = ", ".join(f"unnest(${n}::varchar[])" for n in range(1, len(_COLUMNS) + 1))
-        connection.execute(f"insert into lexicon ({names}) select {values}", columns)
+        select += " where concept is null"  # rules stay
+    if not own["terms"]:
+        return select
+    columns = [list(column) for column in zip(*own["terms"], strict=True)]
+    values = (f"unnest(${n}::varchar[]) as {name}" for n, name in enumerate(_COLUMNS, 1))
+    connection.execute(f"create table own_terms as select {', '.join(values)}", columns)
+    return f"{select}\nunion all by name\nfrom own_terms"
 
 
 def with_own_terms(lexicon: pa.Table, own: OwnConceptsRecord | None) -> pa.Table:
@@ -38,7 +51,5 @@ def with_own_terms(lexicon: pa.Table, own: OwnConceptsRecord | None) -> pa.Table
     if own is None:
         return lexicon
     with duckdb.connect() as connection:
-        connection.register("shipped", lexicon)
-        connection.execute("create table lexicon as from shipped")
-        put_own_terms(connection, own)
-        return connection.sql("from lexicon").to_arrow_table()
+        connection.register("lexicon", lexicon)
+        return connection.sql(select_lexicon(connection, own, "main")).to_arrow_table()

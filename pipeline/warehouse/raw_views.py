@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -24,17 +24,17 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def name_files(files: WarehouseFiles, inventory: Inventory) -> Iterator[tuple[str, str]]:
+def name_files(files: WarehouseFiles, scans: Scans) -> Iterator[tuple[str, str]]:
     """Views ``raw_...`` and selects of exactly the files that manifests name, or of no rows at all.
 
     No select holds a list of files: each names one, which ``files`` knows from here on.
     """
+
+    def name(scan: Scan) -> str:
+        return quote(files.name(scan.name, scan.entries))
+
     for table in _tables():
-
-        def name(scan: Scan) -> str:
-            return quote(files.name(scan.name, scan.entries))
-
-        yield f"raw_{table.name}", raw_select(inventory, table, name)
+        yield f"raw_{table.name}", _select(scans[table.name], table, name)
 
 
 def named_select(inventory: Inventory, table: Table) -> str:
@@ -42,22 +42,28 @@ def named_select(inventory: Inventory, table: Table) -> str:
     return raw_select(inventory, table, lambda scan: quote(named_uri(scan.name)))
 
 
-def leave_out_damaged(connection: duckdb.DuckDBPyConnection, inventory: Inventory) -> None:
+def leave_out_damaged(
+    connection: duckdb.DuckDBPyConnection, inventory: Inventory, scans: Scans
+) -> Scans:
     """A run or a dataset whose files have other columns than ours, or are damaged, is left out.
 
     Looked at is the first file of each table that a run has in each format. Another one that is damaged is
     an error of the queries that read it.
 
+    Returns:
+        The scans of what is left.
+
     Raises:
         NeuronsError: Nothing can be read then; or the machine is in the way.
     """
-    scans = [(table, scan) for table in _tables() for scan in _list_scans(inventory, table)]
-    if not scans or _are_good(connection, scans):
-        return
-    for table, scan in scans:
+    flat = [(table, scan) for table in _tables() for scan in scans[table.name]]
+    if not flat or _are_good(connection, flat):
+        return scans
+    for table, scan in flat:
         if problem := _find_problem(connection, table, scan, inventory.store.url):
             inventory.leave_out(scan.owner, problem)
     inventory.tell_left_out()
+    return list_scans(inventory)
 
 
 def _tables() -> list[Table]:
@@ -81,7 +87,10 @@ def raw_select(inventory: Inventory, table: Table, place: Callable[[Scan], str])
         table: Which table.
         place: The SQL of files, as ``read_parquet`` takes it.
     """
-    scans = _list_scans(inventory, table)
+    return _select(_list_scans(inventory, table), table, place)
+
+
+def _select(scans: Sequence[Scan], table: Table, place: Callable[[Scan], str]) -> str:
     hive = _HIVE_TYPES % ", ".join(f"{name}: varchar" for name in table.partitions)
     selects = [f"select {scan.columns} from read_parquet({place(scan)}, {hive})" for scan in scans]
     return "\nunion all by name\n".join(selects) or no_rows(table)
@@ -120,6 +129,15 @@ class Scan:
         return f"{self.entries[0]['table']}/{self.written}/{self.owner}"
 
 
+Scans = Mapping[str, list[Scan]]
+"""By table."""
+
+
+def list_scans(inventory: Inventory) -> Scans:
+    """All of an inventory."""
+    return {table.name: _list_scans(inventory, table) for table in _tables()}
+
+
 def _list_scans(inventory: Inventory, table: Table) -> list[Scan]:
     if table.name != "activations":
         return list(_scans(inventory.files_of(table.name), table))
@@ -140,11 +158,13 @@ def _list_scans(inventory: Inventory, table: Table) -> list[Scan]:
 def _scans(
     files: list[FileEntry], table: Table, extra: str = "", is_ranked: bool = False
 ) -> Iterator[Scan]:
-    """One scan for each run and format."""
+    """One scan for each run and format. A file without rows costs as much as another, and is passed over."""
     groups: dict[tuple[str, int], list[FileEntry]] = {}
     group: list[FileEntry] = []
     written, inside = -1, "/"  # of those that are looked at now: mostly the same as before
     for file in files:
+        if not file["row_count"]:
+            continue
         if file["format"] != written or not file["path"].startswith(inside):
             owner = "/".join(file["path"].split("/")[: len(table.partitions[:2])])
             written, inside = file["format"], f"{owner}/"

@@ -105,6 +105,13 @@ def load_statements() -> tuple[str, ...]:
     return tuple(path.read_text(encoding="utf-8") for path in files)
 
 
+@cache
+def find_body(name: str) -> str:
+    """The SQL of a view; no other file is read."""
+    (file,) = sql_folder().glob(f"*/{name}.sql")
+    return parse_view(file).body
+
+
 def find_view(name: str) -> View:
     """The view of a name."""
     return views_by_name()[name]

@@ -21,6 +21,7 @@ counts as (
         dataset, run_id,
         count(*) as run_example_count,
     from stg_run_examples
+    semi join raw_class_sets using (dataset, run_id)
     group by all
 )
 

@@ -9,9 +9,10 @@
 -- problem  varchar        what is wrong
 with
 
-grouped as (
+-- read once, and asked three times
+grouped as materialized (
     select
-        *,
+        dataset, example_id, duplicate_of, image_sha256, half,
         coalesce(duplicate_of, example_id) as group_id,
     from stg_examples
 ),
@@ -36,7 +37,7 @@ select
     end as problem,
 from grouped
 inner join shown using (dataset, image_sha256)
-left join stg_examples as firsts
+left join grouped as firsts
     on grouped.dataset = firsts.dataset and grouped.duplicate_of = firsts.example_id
 where
     first_group <> last_group

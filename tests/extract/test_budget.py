@@ -19,6 +19,7 @@ from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.run import extract
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import Shard
+from pipeline.tables.merged import MERGE_WIDTH
 
 
 @pytest.mark.parametrize(("store", "dense"), [("auto", False), ("none", True), ("top:0.05", True)])
@@ -87,11 +88,22 @@ def test_hours_devices_and_merges_follow() -> None:
     (merged,) = (line for line in told if line.startswith("partials of 64 shards merged: about "))
     assert merged.endswith(" in 4,064 files")
     assert sum(found.bytes_of("auto", True).values()) < sum(found.bytes_of("auto").values())
+    narrow = reckon(BudgetQuestion(images=1_000_000, rate=100, units=8, embedding=8, merge_width=8))
+    assert "partials of 8 shards merged: about " in str(narrow)
+    assert narrow.count_files(True) == 4_000 + 4 * 125
+    assert sum(narrow.bytes_of("auto", True).values()) > sum(found.bytes_of("auto", True).values())
     several = str(reckon(BudgetQuestion(images=8_640_001, rate=100, units=8))).splitlines()[-1]
     assert "24.0 device hours; in 1 day 2 devices with 4,321 shards each" in several
 
 
 def test_what_cannot_be_is_refused() -> None:
-    for wrong in ({"images": 0}, {"rate": 0.0}, {"store": "top:2"}, {"active": 1.5}):
+    assert BudgetQuestion(images=1, rate=1.0).merge_width == MERGE_WIDTH
+    for wrong in (
+        {"merge_width": 1},
+        {"images": 0},
+        {"rate": 0.0},
+        {"store": "top:2"},
+        {"active": 1.5},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             BudgetQuestion(**({"images": 1, "rate": 1.0} | wrong))

@@ -40,6 +40,7 @@ class Turns:
         self._waiting: dict[str, threading.Event] = {}
         self._back = threading.Event()
         self._killed: set[str] = set()
+        self._next: dict[str, str] = {}
         self.threads: dict[str, threading.Thread] = {}
         self.errors: list[BaseException] = []
 
@@ -62,10 +63,11 @@ class Turns:
         self.threads[name] = thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
 
-    def wait(self) -> None:
+    def wait(self, request: str = "") -> None:
         """Before each request, in a thread."""
         name = threading.current_thread().name
         if name in self._waiting:
+            self._next[name] = request
             self._back.set()
             self._waiting[name].wait()
             self._waiting[name].clear()
@@ -82,6 +84,12 @@ class Turns:
         self._waiting[name].set()
         self._back.wait()
 
+    def go_on(self, name: str, until: str = "") -> None:
+        """Let one go on until the next request begins so, or to the end."""
+        while name in self.threads and not (until and self._next[name].startswith(until)):
+            self.give(name)
+        assert name in self.threads or not until, f"there is no request {until}"
+
 
 class Bucket(Store):
     """Files in memory."""
@@ -96,7 +104,7 @@ class Bucket(Store):
         return f"bucket/{rel}"
 
     def _put(self, rel: str, data: bytes | None) -> None:
-        self.turns.wait()
+        self.turns.wait(f"{'delete' if data is None else 'put'} {rel}")
         self.history.setdefault(rel, [None]).append(data)
         if data is None:
             self.files.pop(rel, None)
@@ -130,7 +138,7 @@ class Bucket(Store):
         """In the order of the names; each third of them is looked up in a request of its own."""
         found: dict[str, str] = {}
         for begin, end in (("", "new-00001"), ("new-00001", "snapshot-"), ("snapshot-", "\x7f")):
-            self.turns.wait()
+            self.turns.wait(f"list {rel} from {begin}")
             names = [name for name in self.files if name.startswith(f"{rel}/")]
             for name, _, below in (n[len(rel) + 1 :].partition("/") for n in names):
                 if begin <= name < end:
@@ -231,3 +239,43 @@ def test_what_was_done_before_is_seen(seed: int) -> None:
     moments = random.Random(seed)
     for _ in range(60):
         play(moments)
+
+
+@pytest.mark.parametrize("acts", [["write", "snapshot"], ["snapshot", "write", "snapshot"]])
+def test_that_a_manifest_goes_is_news_until_it_is_gone(acts: list[str]) -> None:
+    """Who removes it may come to that after another one has written it, and a snapshot has it."""
+    store = make_bucket()
+    store.turns.start("remover", lambda: delete_told(store, place_of(0)))
+    store.turns.go_on("remover", until=f"delete {place_of(0)}")
+    for kind in acts:
+        act(store, kind, 0, 7)
+    assert look(store) == {0: 7}
+    store.turns.go_on("remover")
+    assert look(store) == {}
+    assert store.turns.errors == []
+
+
+def test_a_snapshot_begun_before_the_first_manifest_has_it() -> None:
+    """Its listing of the folder has no manifests yet, but the snapshot of another one, which has them."""
+    store = make_bucket()
+    store.turns.start("maker", lambda: write_snapshot(store, FOLDER))
+    store.turns.go_on("maker", until=f"list {FOLDER} from new-")
+    put(store, 0, 7)
+    write_snapshot(store, FOLDER)
+    store.turns.go_on("maker")
+    assert look(store) == {0: 7}
+    assert store.turns.errors == []
+
+
+def test_of_two_snapshots_made_at_once_none_hides_a_shard() -> None:
+    """The first has not seen the shard of which the second takes the news away, and comes last."""
+    for _ in range(12):  # which of the two names is later is drawn
+        store = make_bucket()
+        put(store, 0, 1)
+        store.turns.start("maker", lambda store=store: write_snapshot(store, FOLDER))
+        store.turns.go_on("maker", until=f"put {FOLDER}/snapshot-")
+        put(store, 1, 2)
+        write_snapshot(store, FOLDER)
+        store.turns.go_on("maker")
+        assert look(store) == {0: 1, 1: 2}
+        assert store.turns.errors == []

@@ -1,4 +1,5 @@
-"""The catalog is made once and copied; without a cache, or with a damaged one, the answers are the same."""
+"""The catalog is made once and copied, the lexicon is read where it lies; without them, or with damaged ones,
+the answers are the same."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline.base.checksums import hash_bytes
 from pipeline.warehouse import catalog
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.views import load_views
@@ -45,24 +47,38 @@ def test_it_is_made_once_and_then_copied(
     tiny_warehouse: Path, known: object, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(tiny_warehouse) == known
-    (file,) = cache.rglob("*.*")
-    before = file.stat().st_mtime_ns
+    before = {file: file.stat().st_mtime_ns for file in cache.rglob("*.*")}
+    assert sorted(file.name.split("-")[0] for file in before) == ["catalog", "lexicon"]
     monkeypatch.setattr(catalog, "_create", lambda connection: pytest.fail("it is there"))
     assert ask(tiny_warehouse) == known
-    assert file.stat().st_mtime_ns == before
+    assert {file: file.stat().st_mtime_ns for file in cache.rglob("*.*")} == before
 
 
+def test_the_lexicon_is_not_copied(tiny_warehouse: Path) -> None:
+    """It has a quarter of a million rows: that would cost more than all else of opening."""
+    with connect(tiny_warehouse) as connection:
+        rows = connection.execute(
+            "select database_name, schema_name, table_name from duckdb_tables() "
+            "where estimated_size > 1000"
+        ).fetchall()
+        assert rows == [("shipped", "main", "lexicon")]
+        (phrase,) = connection.execute("select any_value(phrase) from lexicon").fetchone()
+        assert phrase, "it is read though no other file may be"
+
+
+@pytest.mark.parametrize("kind", ["catalog", "lexicon"])
 @pytest.mark.parametrize("keep", [100, 300_000])
 def test_a_damaged_one_is_made_again(
-    tiny_warehouse: Path, known: object, cache: Path, keep: int
+    tiny_warehouse: Path, known: object, cache: Path, keep: int, kind: str
 ) -> None:
     ask(tiny_warehouse)
-    (file,) = cache.rglob("*.*")
+    (file,) = cache.rglob(f"{kind}-*")
     whole = file.read_bytes()
-    file.write_bytes(whole[:keep] + b"\7" * (len(whole) - keep))
+    damaged = whole[:keep] + b"\7" * (len(whole) - keep)
+    file.write_bytes(damaged)
     assert ask(tiny_warehouse) == known
     assert ask(tiny_warehouse) == known
-    assert file.stat().st_size == len(whole)
+    assert any(other.read_bytes() != damaged for other in cache.rglob(f"{kind}-*"))
 
 
 def test_it_is_not_needed(tiny_warehouse: Path, known: object, cache: Path) -> None:
@@ -70,14 +86,19 @@ def test_it_is_not_needed(tiny_warehouse: Path, known: object, cache: Path) -> N
     assert ask(tiny_warehouse) == known
 
 
+@pytest.mark.parametrize("kind", ["catalog", "lexicon"])
 def test_what_others_could_have_written_is_not_used(
-    tiny_warehouse: Path, known: object, cache: Path
+    tiny_warehouse: Path, known: object, cache: Path, kind: str
 ) -> None:
     ask(tiny_warehouse)
-    (file,) = cache.rglob("*.*")
+    (file,) = cache.rglob(f"{kind}-*")
     file.unlink()
     with duckdb.connect(str(file)) as connection:
         connection.execute("create view neuron_labels as select 'planted' as concept")
+        connection.execute("create table lexicon as select 'planted' as concept")
+    if kind == "lexicon":
+        named = hash_bytes(file.read_bytes()).rpartition(":")[2]
+        file = file.rename(file.with_stem(f"{file.stem.rpartition('-')[0]}-{named}"))
     file.chmod(0o666)
     assert ask(tiny_warehouse) == known
 
@@ -91,7 +112,7 @@ def test_many_processes_open_at_once(tiny_warehouse: Path, cache: Path) -> None:
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = [process.communicate()[0] for process in running]
     assert len(set(said)) == 1 and said[0].startswith("[(")
-    assert [file.suffix for file in cache.rglob("*.*")] == [".duckdb"]
+    assert {file.suffix for file in cache.rglob("*.*")} == {".duckdb"}
 
 
 def test_no_view_holds_a_file(tiny_warehouse: Path) -> None:
