@@ -15,7 +15,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
-from pipeline.base import effect_settings, errors, job_settings, settings, stimulus_settings
+from pipeline.base import (
+    effect_settings,
+    errors,
+    job_settings,
+    settings,
+    stimulus_settings,
+    support_settings,
+)
 from pipeline.base.fields import list_fields
 from pipeline.cli.app import app
 from pipeline.warehouse import views
@@ -41,7 +48,7 @@ SHOWN_SETTINGS = (
 )
 """What people can set; the others are made from these."""
 
-_SETTINGS = (settings, stimulus_settings, effect_settings, job_settings)
+_SETTINGS = (settings, stimulus_settings, effect_settings, support_settings, job_settings)
 
 SEARCHED_LAST = "---\nsearch:\n  boost: 0.2\n---\n\n"
 """Pages that explain go first in a search: this one has every word."""

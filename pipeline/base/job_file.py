@@ -25,6 +25,7 @@ from pipeline.base.settings import (
     IngestStep,
     LabelSettings,
 )
+from pipeline.base.support_settings import SupportChoice
 
 Table = dict[str, Any]
 """A table as TOML has it, before it is checked."""
@@ -39,7 +40,7 @@ def load_config(
     (fields of `IngestStep` and `IngestConfig`, and ``[ingest.options]``); ``[[stimuli]]`` (fields of
     `IngestConfig`, and a table for each kind, as ``[stimuli.words]``); ``[[extract]]`` (fields of
     `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`);
-    ``[effect]`` (fields of `EffectChoice`);
+    ``[effect]`` (fields of `EffectChoice`); ``[support]`` (fields of `SupportChoice`);
     ``[labels]`` (fields of `LabelSettings`); and ``[runner]`` (fields of `RunnerConfig`). Of those that may be
     several, one may be written ``[extract]``.
 
@@ -74,6 +75,9 @@ def load_config(
     if "effect" in data:
         where = f"{path} [effect]"
         whole["effect"] = make_settings(EffectChoice, _table(data["effect"], where), where)
+    if "support" in data:
+        where = f"{path} [support]"
+        whole["support"] = make_settings(SupportChoice, _table(data["support"], where), where)
     for name, read in (
         ("stimuli", _read_stimuli), ("extract", _read_extract), ("attack", _read_probe),
         ("stroop", _read_probe),

@@ -23,6 +23,7 @@ from pipeline.base.stimulus_settings import (
     TypographicOptions,
     WordOptions,
 )
+from pipeline.base.support_settings import SupportChoice
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class PipelineConfig(Settings):
     """Stroop tests that are made."""
     effect: EffectChoice | None = None
     """Which neurons of each run are set, to see what the model says then, after the build; absent: none."""
+    support: SupportChoice | None = None
+    """Fresh images that the labels of each run are held against, after the build; absent: none."""
     labels: LabelSettings = field(default_factory=LabelSettings)
     """Parameters of the labelling views."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)

@@ -27,6 +27,7 @@ from pipeline.cli import (
     probes,
     report,
     search,
+    support,
     upkeep,
     where,
 )
@@ -122,6 +123,7 @@ extraction.add_commands(app)
 app.add_typer(stimuli)
 probes.add_commands(app)
 effect.add_commands(app)
+support.add_commands(app)
 upkeep.add_commands(app)
 keep.add_commands(app)
 ask.add_commands(app)

@@ -8,13 +8,11 @@ import duckdb
 import torch
 
 from pipeline.base.errors import WarehouseError
-from pipeline.base.fields import make_settings
-from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip
+from pipeline.extract.again import decoder_of_run
 from pipeline.extract.decode import normalise
-from pipeline.extract.run import choose_decoder
 from pipeline.tables.runs import RunIdentity
 from pipeline.warehouse.images import find_places, read_image
 
@@ -45,19 +43,7 @@ class Images(Mapping[int, torch.Tensor]):
         ids: Iterable[int],
     ) -> None:
         self._spec, self._clip = ImageSpec.from_model(clip.model), clip
-        way = run["preprocess"]
-        if way == "device" and clip.device.type != "cuda":
-            way = "fast"
-        values: dict[str, object] = {
-            "warehouse": store.url,
-            "dataset": dataset,
-            "model": clip.asked_for,
-            "layers": ["goh2021"],  # not looked at
-            "preprocess": way,
-        }
-        values |= {"max_pixels": run["max_pixels"]} if "max_pixels" in run else {}
-        config = make_settings(ExtractConfig, values, f"run of {dataset}")
-        decoder = choose_decoder(config, self._spec, clip.device)
+        decoder = decoder_of_run(store, dataset, run, clip)
         self._pixels: dict[int, torch.Tensor] = {}
         places = find_places(connection, dataset, ids)
         for example_id, place in sorted(places.items()):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from pipeline.base.effect_settings import AblationConfig, EffectConfig
-from pipeline.base.errors import ConfigError, HookError
+from pipeline.base.errors import ConfigError
 from pipeline.base.leftovers import clear_half_written, clear_unnamed
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
@@ -24,7 +24,7 @@ from pipeline.tables.datasets import read_dataset
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import EffectRecord, named_paths
 from pipeline.warehouse.connect import connect
-from pipeline.warehouse.find import FoundLayer, find_layers
+from pipeline.warehouse.find import FoundLayer, find_image_layers
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,7 @@ def choose_layers(
         HookError: All are of a text tower.
         WarehouseError: There is no such run or layer.
     """
-    layers = find_layers(connection, config.dataset, config.run, config.layer or None)
-    rows = connection.execute(
-        "select layer from stg_layers where dataset = $dataset and run_id = $run_id "
-        "and tower = 'visual'",
-        {"dataset": config.dataset, "run_id": config.run},
-    ).fetchall()
-    visual = {name for (name,) in rows}
-    found = [layer for layer in layers if layer.layer in visual]
-    if not found:
-        raise HookError(
-            f"Layer {layers[0].layer!r} of run {config.run!r} is of the text tower.",
-            "What a neuron does to what an image is taken for is asked of image towers: name a layer of one "
-            "with --layer.",
-        )
-    return found
+    return find_image_layers(connection, config.dataset, config.run, config.layer or None)
 
 
 def measure_layer(work: Work, layer: FoundLayer) -> LayerSummary:

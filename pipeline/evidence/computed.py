@@ -14,6 +14,7 @@ from pipeline.evidence.clarity import (
     compute_top_example_groups,
 )
 from pipeline.evidence.facets import compute_facet_aurocs, compute_facets_of
+from pipeline.evidence.label_scores import compute_label_scores
 from pipeline.evidence.matrix import RunLayer
 from pipeline.evidence.neighbours import compute_neighbours_across, compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
@@ -34,6 +35,7 @@ COMPUTED: dict[str, Compute] = {
     "top_example_groups": compute_top_example_groups,
     "neuron_clarity": compute_neuron_clarity,
     "contrasting_examples": compute_contrasting_examples,
+    "label_scores": compute_label_scores,
 }
 
 COMPUTED_OF_TWO: dict[str, Compute] = {"neuron_neighbours": compute_neighbours_across}

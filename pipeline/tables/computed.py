@@ -12,6 +12,16 @@ _NEURON = (
     Column("unit", "int32", "index 0..", "position of the neuron inside its layer"),
 )
 
+
+def _three(name: str, unit: str, meaning: str) -> tuple[Column, ...]:
+    """A score beside its baselines."""
+    return (
+        Column(name, "float64", unit, f"testing: {meaning}"),
+        Column(f"other_{name}", "float64", unit, "testing: the same of the other label"),
+        Column(f"permuted_{name}", "float64", unit, "testing: of concepts permuted in each half"),
+    )
+
+
 _NEURON_KEY = ("dataset", "run_id", "layer", "unit")
 
 _COMPUTED = (
@@ -134,6 +144,37 @@ _COMPUTED = (
             Column("activation", "float32", "model units", "0 where it is not stored"),
         ),
     ),
+    Table(
+        "label_scores",
+        grain="one row per labelled neuron",
+        key=_NEURON_KEY,
+        partitions=(),
+        meaning=(
+            "What the testing half says of each label, beside another neuron's label and a permuted one; "
+            "scores are null in layers that keep no or a share of their activations."
+        ),
+        columns=(
+            *_NEURON,
+            Column("concept", "string", "", "the label"),
+            Column("category", "string", "", "family that it belongs to"),
+            Column("origin", "string", "", "whose word the concept is"),
+            Column(
+                "other_concept",
+                "string",
+                "",
+                "another neuron's label, drawn at random in the run; null if all are of one name",
+            ),
+            Column("other_agreement", "int64", "0..3", "methods that chose that one; or null"),
+            Column(
+                "permuted_agreement", "int64", "0..3", "methods of the other that chose this one"
+            ),
+            *_three("purity", "0..1", "average precision of images that show it"),
+            *_three("detection", "0..1", "balanced accuracy against near misses"),
+            Column("fired_count", "int64", "count", "testing: images that fire it"),
+            Column("near_miss_count", "int64", "count", "testing: contrasting examples"),
+            *_three("prediction", "-1..1", "correlation with what the concept predicts"),
+        ),
+    ),
 )
 
 DERIVED: dict[str, Table] = {table.name: table for table in _COMPUTED}
@@ -168,6 +209,10 @@ READS: dict[str, tuple[str, ...]] = {
     "contrasting_examples": (
         *("stg_layers", "stg_run_examples", "stg_examples", "stg_activations"),
         *("top_examples", "raw_embeddings", "settings", "label_top_k"),
+    ),
+    "label_scores": (
+        *("stg_layers", "stg_run_examples", "stg_examples", "stg_activations", "run_concepts"),
+        *("tested_concepts", "tested_labels", "raw_contrasting_examples"),
     ),
 }
 """What each rests on: views, tables, and settings by name. It is made again only if these change."""

@@ -63,6 +63,47 @@ EFFECT_TABLES = (
         ),
     ),
     Table(
+        "fresh_scores",
+        grain="one row per neuron of a layer and concept that fresh images show",
+        key=("dataset", "run_id", "layer", "unit", "concept"),
+        partitions=OF_LAYER,
+        meaning=(
+            "How each neuron answers to images that no label rests on: to those that show a concept, against "
+            "those of others in the same forms. Within each form, averaged over the forms."
+        ),
+        columns=(
+            UNIT,
+            Column("concept", "string", "", "name of the concept"),
+            Column(
+                "forms", "string", "", "of its images, with commas: line drawing, rendered word"
+            ),
+            Column("image_count", "int32", "count", "images that show it"),
+            Column("control_count", "int32", "count", "images of others, in these forms"),
+            Column("auc", "float32", "0..1", "P(shown > control), ties count half"),
+            Column(
+                "mad", "float32", "SD", "mean where shown - mean of controls, in SD of controls"
+            ),
+            Column("permuted_auc", "float32", "0..1", "the same of concepts permuted in each form"),
+            Column("permuted_mad", "float32", "SD", "the same of concepts permuted in each form"),
+        ),
+    ),
+    Table(
+        "fresh_images",
+        grain="one row per layer, concept and fresh image of it",
+        key=("dataset", "run_id", "layer", "concept", "number"),
+        partitions=OF_LAYER,
+        meaning="The images that fresh scores are of, drawn anew when they are measured, and what they excite.",
+        columns=(
+            Column("concept", "string", "", "what it shows"),
+            Column("number", "int32", "index 0..", "which of its images"),
+            Column("form", "string", "", "the facet: rendered word, line drawing, colour drawing"),
+            Column("made_with", "string", "", "the font, or the set of drawings"),
+            Column("text", "string", "", "what is written on it; null if nothing"),
+            Column("image_sha256", "string", "hex", "hash of the image file"),
+            Column("activations", "list<float32>", "model units", "of each unit of the layer"),
+        ),
+    ),
+    Table(
         "ablations",
         grain="one row per attack, number of neurons, draw and image that was tried without them",
         key=(

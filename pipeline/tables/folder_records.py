@@ -31,6 +31,7 @@ from pipeline.tables.runs import (
     MergedRecord,
     RunRecord,
     SimilarityRecord,
+    SupportRecord,
 )
 from pipeline.tables.snapshot_files import (
     Snapshot,
@@ -57,6 +58,7 @@ _SHAPES_BELOW: Mapping[str, Any] = {
     "effects": EffectRecord,
     "ablations": AblationRecord,
     "human_labels": HumanLabelsRecord,
+    "support": SupportRecord,
 }
 """By folder; each holds any number."""
 

@@ -23,10 +23,11 @@ class FileEntry(TypedDict):
     format: NotRequired[int]
     """Of the file, where that is not the record's."""
     ordinal: NotRequired[Small]
-    """Similarity and class sets: the shard that was scored; -1 is none. Effects: the block of neurons;
+    """Similarity and class sets: the shard that was scored; -1 is none. Effects: the block of neurons; fresh
+    images: the block of concepts, and of their scores -1;
     ablations: the attack."""
     made_from: NotRequired[str]
-    """Similarity, class sets, effects, ablations and merges: hash of what the file was made from."""
+    """Similarity, class sets, effects, ablations, fresh images, merges: hash of what the file was made from."""
 
 
 class ShardEntry(TypedDict):

@@ -27,6 +27,7 @@ from pipeline.tables.runs import (
     MergedRecord,
     RunRecord,
     SimilarityRecord,
+    SupportRecord,
     run_path,
 )
 
@@ -40,6 +41,7 @@ AnyRecord = (
     | ClassSetRecord
     | EffectRecord
     | AblationRecord
+    | SupportRecord
     | HumanLabelsRecord
     | BuildRecord
     | OwnConceptsRecord
@@ -57,6 +59,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "class set": ClassSetRecord,
     "effects": EffectRecord,
     "ablations": AblationRecord,
+    "support": SupportRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
     "concepts": OwnConceptsRecord,
@@ -115,6 +118,7 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
             yield Record(kind, f"{folder}/{name}", folder)
     for kind, place in (
         ("class set", "class_sets"), ("effects", "effects"), ("ablations", "ablations"),
+        ("support", "support"),
         ("labels", "human_labels"),
     ):  # fmt: skip
         there = store.list(f"{folder}/{place}")

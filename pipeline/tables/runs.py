@@ -135,6 +135,25 @@ class AblationIdentity(TypedDict):
     seed: int
 
 
+class SupportIdentity(TypedDict):
+    """What decides what a layer answers to fresh images."""
+
+    weights_sha256: str
+    layer: str
+    concepts: list[str]
+    """That are shown, sorted."""
+    made_with: list[str]
+    """Fonts and sets of drawings, by name."""
+    fonts: list[str]
+    """Where fonts were looked for."""
+    sets: list[str]
+    """Sets that were asked for."""
+    images: int
+    controls: int
+    size_px: int
+    seed: int
+
+
 class RunRecord(Sealed):
     """``run.json``."""
 
@@ -310,6 +329,18 @@ class EffectRecord(Sealed):
     created_at: Moment
 
 
+class SupportRecord(Sealed):
+    """``support/NAME.json``."""
+
+    layer: str
+    identity: SupportIdentity
+    files: list[FileEntry]
+    """One of `fresh_images` for each block of concepts, and one of `fresh_scores`."""
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
+    created_at: Moment
+
+
 class AblationRecord(Sealed):
     """``ablations/NAME.json``."""
 
@@ -333,8 +364,10 @@ class HumanLabelsRecord(Sealed):
     files: list[FileEntry]
 
 
-def named_paths(
-    record: SimilarityRecord | ClassSetRecord | EffectRecord | AblationRecord,
-) -> set[str]:
+Measured = SimilarityRecord | ClassSetRecord | EffectRecord | AblationRecord | SupportRecord
+"""What a model was asked of a run that is extracted."""
+
+
+def named_paths(record: Measured) -> set[str]:
     """The files that a record names, and those that it named just before."""
     return {file["path"] for file in record["files"]} | set(record.get("previous", ()))

@@ -38,6 +38,10 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/effects/NAME.json          written last: layer, concepts, levels, and which files
     dataset=D/run_id=R/ablations/layer=L/class_set=C/A-*.parquet  an attack without the neurons it moves
     dataset=D/run_id=R/ablations/NAME.json        written last: layer, classes, counts, and which files
+    dataset=D/run_id=R/fresh_images/layer=L/B-*.parquet  fresh images of a block of concepts, and what they
+                                                  excite
+    dataset=D/run_id=R/fresh_scores/layer=L/*.parquet  how each neuron tells the concepts apart on them
+    dataset=D/run_id=R/support/NAME.json          written last: layer, concepts, fonts, and which files
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units

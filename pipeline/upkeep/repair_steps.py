@@ -12,6 +12,7 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassifyConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
+from pipeline.base.support_settings import SupportConfig
 from pipeline.tables.audit import Damage
 from pipeline.tables.record_list import Record, read_good
 from pipeline.tables.runs import (
@@ -20,12 +21,15 @@ from pipeline.tables.runs import (
     EffectRecord,
     RunRecord,
     SimilarityRecord,
+    SupportRecord,
     named_model,
     read_run,
 )
 from pipeline.upkeep.compact import compact
 
-Scores = TypeVar("Scores", SimilarityRecord, ClassSetRecord, EffectRecord, AblationRecord)
+Scores = TypeVar(
+    "Scores", SimilarityRecord, ClassSetRecord, EffectRecord, AblationRecord, SupportRecord
+)
 
 
 @dataclass
@@ -195,6 +199,33 @@ def _repair_ablations(work: Repair, record: Record, damages: list[Damage]) -> No
     work.attempt(f"ablations of {record.folder}", step)
 
 
+def _repair_support(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.support.run import measure_support
+
+    def step() -> str:
+        lost = ("which fresh images were made", "run neurons support again")
+        value = _drop_files(work, record, damages, SupportRecord, *lost)
+        run, identity = read_run(work.store, record.folder), value["identity"]
+        config = SupportConfig(
+            warehouse=work.store.url,
+            dataset=record.dataset,
+            run=run["run_id"],
+            layer=value["layer"],
+            images=identity["images"],
+            controls=identity["controls"],
+            fonts=tuple(identity["fonts"]),
+            sets=tuple(identity["sets"]),
+            size_px=identity["size_px"],
+            seed=identity["seed"],
+            model=work.model_of(run),
+            device=work.device_of(run),
+        )
+        (done,) = measure_support(config, work.progress)
+        return f"{done.new_count} fresh images measured again"
+
+    work.attempt(f"support of {record.folder}", step)
+
+
 def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
     store = work.store
 
@@ -245,6 +276,7 @@ STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "class set": _repair_class_set,
     "effects": _repair_effects,
     "ablations": _repair_ablations,
+    "support": _repair_support,
     "compact": _repair_compact,
     "labels": _repair_labels,
     "concepts": _repair_concepts,

@@ -27,13 +27,10 @@ from pipeline.tables.merged import (
 )
 from pipeline.tables.record_list import list_records, read_record_if_good
 from pipeline.tables.runs import (
-    AblationRecord,
-    ClassSetRecord,
     CompactRecord,
-    EffectRecord,
+    Measured,
     Merge,
     MergedRecord,
-    SimilarityRecord,
     kept_versions,
     named_paths,
 )
@@ -104,10 +101,8 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
         elif record.kind == "compact":
             for version in kept_versions(cast(CompactRecord, value)) - {""}:
                 named |= {rel for rel, _ in store.walk(f"{record.folder}/compact/{version}")}
-        elif record.kind in ("similarity", "class set", "effects", "ablations"):
-            named |= named_paths(
-                cast(SimilarityRecord | ClassSetRecord | EffectRecord | AblationRecord, value)
-            )
+        elif record.kind in ("similarity", "class set", "effects", "ablations", "support"):
+            named |= named_paths(cast(Measured, value))
     merged: set[str] = set()
     for folder, manifests in shards.items():
         kept, free = _part_files(store, manifests, merges.get(folder))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.base.errors import WarehouseError
+from pipeline.base.errors import HookError, WarehouseError
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
 
 if TYPE_CHECKING:
@@ -223,6 +223,32 @@ def find_neuron(
             f"Layer {one.layer!r} has no unit {unit}.", f"Its units are 0 to {one.unit_count - 1}."
         )
     return Neuron(one.dataset, one.run_id, one.layer, unit)
+
+
+def find_image_layers(
+    connection: duckdb.DuckDBPyConnection, dataset: str, run: str, layer: str | None = None
+) -> list[FoundLayer]:
+    """Those of `find_layers` that are of an image tower.
+
+    Raises:
+        HookError: All are of a text tower.
+        WarehouseError: As of `find_layers`.
+    """
+    layers = find_layers(connection, dataset, run, layer)
+    rows = connection.execute(
+        "select layer from stg_layers where dataset = $dataset and run_id = $run_id "
+        "and tower = 'visual'",
+        {"dataset": dataset, "run_id": run},
+    ).fetchall()
+    visual = {name for (name,) in rows}
+    found = [one for one in layers if one.layer in visual]
+    if not found:
+        raise HookError(
+            f"Layer {layers[0].layer!r} of run {run!r} is of the text tower.",
+            "What a neuron answers to an image, or does to what it is taken for, is asked of image towers: "
+            "name a layer of one with --layer.",
+        )
+    return found
 
 
 def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: str | None) -> None:

@@ -38,13 +38,14 @@ WHOLE = {
     "neuron_enrichments": _TESTS,
     "concept_ranks": _RANKS,
     "neuron_concepts": _TESTS,
-    "neuron_labels": _TESTS,
+    "tested_labels": _TESTS,
     "facet_candidates": _TESTS,
     "facet_aurocs": _RANKS,
     "label_nulls": "concepts are permuted among all images",
     "neuron_neighbours": _SAMPLES,
     "neuron_clarity": _SAMPLES,
     "contrasting_examples": _SAMPLES,
+    "label_scores": _RANKS,
 }
 """Marts of which every row can change with one image more, and why: they are made whole."""
 

@@ -37,6 +37,7 @@ from pipeline.tables.runs import (
     MergedRecord,
     RunRecord,
     SimilarityRecord,
+    SupportRecord,
     run_path,
 )
 from pipeline.warehouse.contents import (
@@ -225,6 +226,8 @@ def _add_run(
         inventory.add_files(effects["files"], effects.get("format", 1))
     for ablations in records.read_all("ablations", AblationRecord):
         inventory.add_files(ablations["files"], ablations.get("format", 1))
+    for support in records.read_all("support", SupportRecord):
+        inventory.add_files(support["files"], support.get("format", 1))
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))

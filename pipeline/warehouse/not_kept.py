@@ -12,7 +12,7 @@ from pipeline.warehouse.views import load_views
 
 MADE_FROM_ALL = (
     *("raw_activations", "stg_activations", "raw_facet_aurocs", "raw_neuron_neighbours"),
-    *("raw_soft_wpmi", "raw_contrasting_examples"),
+    *("raw_soft_wpmi", "raw_contrasting_examples", "raw_label_scores"),
 )
 """What has no rows of such layers."""
 

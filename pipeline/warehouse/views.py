@@ -28,7 +28,7 @@ MATERIALISED = (
     "neuron_enrichments",
     "concept_ranks",
     "neuron_concepts",
-    "neuron_labels",
+    "tested_labels",
     "facet_candidates",
     "facet_aurocs",
     "label_nulls",
@@ -36,6 +36,7 @@ MATERIALISED = (
     "top_example_groups",
     "neuron_clarity",
     "contrasting_examples",
+    "label_scores",
 )
 """Marts that ``neurons build`` writes as Parquet, in this order; all others stay views."""
 

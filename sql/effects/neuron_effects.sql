@@ -1,20 +1,17 @@
 -- view:    neuron_effects
 -- grain:   one row per neuron that was measured
 -- key:     dataset, run_id, layer, unit
--- reads:   effect_levels, concept_effects
+-- reads:   neuron_faithfulness, concept_effects
 -- purpose: Whether a neuron matters: which concept it pushes, and what its loss costs.
--- cite:    Puri et al. 2025, FADE, arXiv:2502.16994 (faithfulness); Goh et al. 2021,
---          doi:10.23915/distill.00030
+-- cite:    Goh et al. 2021, doi:10.23915/distill.00030
 --
 -- The push of a concept is the mean change of its cosine over the levels above 0, on
 -- held-out examples that do not show the neuron's concept (see effect_levels). Ranks
--- are among all tested concepts, 1 = pushed most, ties by name. Faithfulness is FADE's:
--- max(max_k p_k - p_0, 0) / (1 - p_0), where p_k is P(concept) on those examples with
--- the neuron at level k above 0, and p_0 at level 0. The loss is P(concept) on examples
--- that show it, as they are, less the same with the neuron at level 0. Beside each
--- stands the same for another tested concept, drawn at random, and with a random
--- direction of the same norm in place of the neuron. The concept is the neuron's label
--- when it was measured: join it with that of neuron_labels.
+-- are among all tested concepts, 1 = pushed most, ties by name. Beside each stands the
+-- same for another tested concept, drawn at random, and with a random direction of the
+-- same norm in place of the neuron; faithfulness and loss are of neuron_faithfulness.
+-- The concept is the neuron's label when it was measured: join it with that of
+-- neuron_labels.
 --
 -- column                  type     unit       meaning
 -- dataset, model_id, run_id, layer, unit, concept, other_concept, concept_count,
@@ -28,12 +25,8 @@
 -- direction_concept       varchar             concept that the direction pushes most
 -- direction_change        double   -2..2      push of the label by the direction
 -- direction_rank          bigint   rank 1..   its rank
--- faithfulness            double   0..1       of the label, or null
--- other_faithfulness      double   0..1       of the other concept
--- direction_faithfulness  double   0..1       of the label, with the direction
--- loss                    double   -1..1      of the label, where it is shown; or null
--- other_loss              double   -1..1      of the other concept, there
--- direction_loss          double   -1..1      of the label, with the direction
+-- faithfulness, other_faithfulness, direction_faithfulness, loss, other_loss,
+-- direction_loss
 with
 
 pushes as (
@@ -60,53 +53,23 @@ ranked as (
             partition by dataset, run_id, layer, unit
             order by direction_push desc, concept asc
         )
-),
-
-neurons as (
-    select
-        dataset, model_id, run_id, layer, unit, concept, other_concept, concept_count,
-        hidden_count, shown_count, held_out_count,
-        any_value(hidden_set::double) filter (where level = 0) as p_0,
-        max(hidden_set::double) filter (where level > 0) as p_k,
-        any_value(hidden_other_set::double) filter (where level = 0) as other_p_0,
-        max(hidden_other_set::double) filter (where level > 0) as other_p_k,
-        any_value(hidden_direction::double) filter (where level = 0) as direction_p_0,
-        max(hidden_direction::double) filter (where level > 0) as direction_p_k,
-        any_value(shown_plain::double - shown_set) filter (where level = 0) as loss,
-        any_value(shown_other_plain::double - shown_other_set) filter (where level = 0)
-            as other_loss,
-        any_value(shown_plain::double - shown_direction) filter (where level = 0)
-            as direction_loss,
-    from effect_levels
-    group by all
-),
-
-scored as (
-    select
-        *,
-        greatest(p_k - p_0, 0.0) / nullif(1.0 - p_0, 0.0) as faithfulness,
-        greatest(other_p_k - other_p_0, 0.0) / nullif(1.0 - other_p_0, 0.0)
-            as other_faithfulness,
-        greatest(direction_p_k - direction_p_0, 0.0) / nullif(1.0 - direction_p_0, 0.0)
-            as direction_faithfulness,
-    from neurons
 )
 
 select
-    scored.dataset, scored.model_id, scored.run_id, scored.layer, scored.unit,
-    scored.concept, scored.other_concept, scored.concept_count, scored.hidden_count,
-    scored.shown_count, scored.held_out_count,
+    m.dataset, m.model_id, m.run_id, m.layer, m.unit,
+    m.concept, m.other_concept, m.concept_count, m.hidden_count,
+    m.shown_count, m.held_out_count,
     any_value(ranked.concept) filter (where push_rank = 1) as pushed_concept,
     any_value(push) filter (where push_rank = 1) as pushed_change,
-    any_value(push) filter (where ranked.concept = scored.concept) as label_change,
-    any_value(push_rank) filter (where ranked.concept = scored.concept) as label_rank,
+    any_value(push) filter (where ranked.concept = m.concept) as label_change,
+    any_value(push_rank) filter (where ranked.concept = m.concept) as label_rank,
     any_value(push) filter (where ranked.concept = other_concept) as other_change,
     any_value(push_rank) filter (where ranked.concept = other_concept) as other_rank,
     any_value(ranked.concept) filter (where direction_push_rank = 1)
         as direction_concept,
-    any_value(direction_push) filter (where ranked.concept = scored.concept)
+    any_value(direction_push) filter (where ranked.concept = m.concept)
         as direction_change,
-    any_value(direction_push_rank) filter (where ranked.concept = scored.concept)
+    any_value(direction_push_rank) filter (where ranked.concept = m.concept)
         as direction_rank,
     any_value(faithfulness) as faithfulness,
     any_value(other_faithfulness) as other_faithfulness,
@@ -114,6 +77,6 @@ select
     any_value(loss) as loss,
     any_value(other_loss) as other_loss,
     any_value(direction_loss) as direction_loss,
-from scored
+from neuron_faithfulness as m
 inner join ranked using (dataset, run_id, layer, unit)
 group by all;

@@ -28,3 +28,15 @@ create or replace macro decided_concept(concept, two_smallest) as
 -- half, in every dataset.
 create or replace macro image_half(image_sha256) as
     case when md5('0' || image_sha256) < '8' then 'screening' else 'testing' end;
+
+-- is_supported(score, least, other, permuted): a score supports a label if it reaches
+-- least and is above what another neuron's label and a permuted one score; a baseline
+-- that is not known is not compared. Null: not measured.
+create or replace macro is_supported(score, least, other, permuted) as
+    case
+        when score is not null
+            then
+                score >= least
+                and coalesce(score > other, true)
+                and coalesce(score > permuted, true)
+    end;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sql_world import empty_world
 
-VIEWS = ("effect_levels", "concept_effects", "neuron_effects")
+VIEWS = ("effect_levels", "concept_effects", "neuron_faithfulness", "neuron_effects")
 
 
 @pytest.fixture

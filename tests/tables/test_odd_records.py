@@ -77,6 +77,23 @@ MORE = {
         "files": [],
         "created_at": "2026-01-01T00:00:00+00:00",
     },
+    "support/a.json": {
+        "layer": "l",
+        "identity": {
+            "weights_sha256": "0",
+            "layer": "l",
+            "concepts": ["a", "b"],
+            "made_with": ["Caladea-Bold"],
+            "fonts": ["font_caladea"],
+            "sets": [],
+            "images": 1,
+            "controls": 2,
+            "size_px": 64,
+            "seed": 0,
+        },
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "human_labels/h.json": {
         "layer": "l",
         "unit": 0,

@@ -100,6 +100,7 @@ def test_everything_that_can_be_made_again_is(full_warehouse, tmp_path, expected
     flip(next(run.glob("concept_embeddings/*.parquet")))
     flip(next(run.glob("class_scores/*/*.parquet")))
     flip(next(run.glob("effects/*/*.parquet")))
+    flip(next(run.glob("fresh_images/*/*.parquet")))
     flip(next(place.glob("marts/*/*/neuron_stats-*.parquet")))
     (lexicon,) = place.glob("marts/all/lexicon-*.parquet")
     flip(lexicon)
@@ -110,6 +111,7 @@ def test_everything_that_can_be_made_again_is(full_warehouse, tmp_path, expected
         "run_id=*/similarity.json",
         "run_id=*/class_sets/*.json",
         "run_id=*/effects/*.json",
+        "run_id=*/support/*.json",
         "manifests/00002.json",
     ):
         flip(next(place.glob(f"dataset=*/{record}")))

@@ -31,7 +31,7 @@ def both_ways(tiny_warehouse):
 
 
 ASKED = [
-    name for name in MATERIALISED if name not in {*DERIVED, "neuron_labels", "facet_candidates"}
+    name for name in MATERIALISED if name not in {*DERIVED, "tested_labels", "facet_candidates"}
 ]
 """The last two take DuckDB most of half a minute to plan where nothing below is built: that they are the same
 is asked in test_parts.py."""
@@ -143,4 +143,4 @@ def test_a_dataset_without_a_run_can_be_asked(tmp_path):
             connection.execute(f"select count(*) from {view.name}")
         assert connection.execute("select count(*) from examples").fetchall() == [(5,)]
         assert connection.execute("select count(*) from neuron_labels").fetchall() == [(0,)]
-    assert build(place).row_counts["neuron_labels"] == 0
+    assert build(place).row_counts["tested_labels"] == 0

@@ -32,7 +32,7 @@ Answers = dict[str, list[tuple[object, ...]]]
 SETTINGS = LabelSettings(label_null_repeats=2, concept_min_count=2)
 QUERIED = tuple(name for name in MATERIALISED if name not in DERIVED)
 """What a connection answers whether it is built or not."""
-COSTLY = ("neuron_labels", "facet_candidates")
+COSTLY = ("tested_labels", "facet_candidates")
 """Of these, what DuckDB takes seconds to plan where nothing below is built: one test asks it."""
 REST = ("neuron_neighbours", "neuron_clarity", "run_summary", "label_baselines", "neuron_facets")
 
@@ -144,7 +144,7 @@ def test_a_setting_touches_what_reads_it(place: Path) -> None:
     assert build_and_compare(place, other)
     changed = marts_of(place).keys() - before
     assert {path.rpartition("/")[2].rpartition("-")[0] for path in changed} == {
-        *("neuron_labels", "label_nulls")
+        *("tested_labels", "label_nulls", "label_scores")
     }
 
 

@@ -20,6 +20,8 @@ VIEWS = (
     "neuron_enrichments",
     "neuron_concepts",
     "label_candidates",
+    "tested_labels",
+    "scored_labels",
     "neuron_labels",
     "label_baselines",
 )

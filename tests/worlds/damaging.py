@@ -13,10 +13,12 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.base.effect_settings import EffectConfig
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
+    from pipeline.base.support_settings import SupportConfig
     from pipeline.effects.run import measure_effects
     from pipeline.evidence.similarity import score_similarity
     from pipeline.labelling.files import read_labels
     from pipeline.labelling.read_back import import_labels
+    from pipeline.support.run import measure_support
     from pipeline.upkeep.compact import compact
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
@@ -24,9 +26,17 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     shutil.copytree(source, place)
     (run,) = place.glob("dataset=textures/run_id=*")
     score_similarity(SimilarityConfig(str(place), "textures", run.name.removeprefix("run_id=")))
-    where = {"warehouse": str(place), "dataset": "textures", "run": run.name[7:], "units": (0, 9)}
-    few = {"layer": "visual.layer3.0", "hidden": 2, "shown": 1, "levels": (0.0, 2.0)}
-    measure_effects(EffectConfig(**where, **few, device="cpu"))
+    where = {"warehouse": str(place), "dataset": "textures", "run": run.name[7:], "device": "cpu"}
+    few = {
+        "units": (0, 9),
+        "layer": "visual.layer3.0",
+        "hidden": 2,
+        "shown": 1,
+        "levels": (0.0, 2.0),
+    }
+    measure_effects(EffectConfig(**where, **few))
+    words = {"layer": "visual.layer3.0", "images": 1, "controls": 2, "sets": ()}
+    measure_support(SupportConfig(**where, **words, fonts=("font_caladea",), size_px=64))
     labels = place.parent / "labels.csv"
     labels.write_text("example_id,label\n0,cat\n1,dog\n")
     with connect(place) as connection:
