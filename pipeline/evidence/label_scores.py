@@ -287,30 +287,37 @@ def _table(
     pairs: Sequence[tuple[Label, Label | None]],
     scores: dict[int, Scored],
 ) -> pa.Table:
-    def known(value: float | None) -> float | None:
-        return None if value is None or np.isnan(value) else float(value)
+    found = [scores.get(label.unit) for label, _ in pairs]
+    columns: list[Sequence[object]] = [
+        *([name] * len(pairs) for name in (layer.dataset, layer.run_id, layer.layer)),
+        [label.unit for label, _ in pairs],
+        *(
+            [getattr(label, name) for label, _ in pairs]
+            for name in ("concept", "category", "origin")
+        ),
+        [other and other.concept for _, other in pairs],
+        [
+            label.count(other.concept) if other and not layer.is_cut else None
+            for label, other in pairs
+        ],
+        [
+            other.count(label.concept) if other and not layer.is_cut else None
+            for label, other in pairs
+        ],
+        *_three(found, "purity"),
+        *_three(found, "detection"),
+        [scored and scored[0].fired_count for scored in found],
+        [scored and scored[3] for scored in found],
+        *_three(found, "prediction"),
+    ]
+    schema = DERIVED["label_scores"].arrow_schema()
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
 
-    rows = []
-    for label, other in pairs:
-        row: dict[str, Any] = {
-            "dataset": layer.dataset,
-            "run_id": layer.run_id,
-            "layer": layer.layer,
-            "unit": label.unit,
-            "concept": label.concept,
-            "category": label.category,
-            "origin": label.origin,
-            "other_concept": other.concept if other else None,
-        }
-        scored = scores.get(label.unit)
-        if scored:
-            of_label, of_other, of_permuted, near_miss_count = scored
-            for name in ("purity", "detection", "prediction"):
-                row[name] = known(getattr(of_label, name))
-                row[f"other_{name}"] = known(getattr(of_other, name, None))
-                row[f"permuted_{name}"] = known(getattr(of_permuted, name))
-            row |= {"fired_count": of_label.fired_count, "near_miss_count": near_miss_count}
-            row["other_agreement"] = label.count(other.concept) if other else None
-            row["permuted_agreement"] = other.count(label.concept) if other else None
-        rows.append(row)
-    return pa.Table.from_pylist(rows, schema=DERIVED["label_scores"].arrow_schema())
+
+def _three(found: Sequence[Scored | None], name: str) -> Iterator[list[float | None]]:
+    """A score of the labels, of the other ones, and of the permuted ones."""
+    for place in range(3):
+        of_all = (scored and scored[place] for scored in found)
+        values = (getattr(scores, name) if scores else None for scores in of_all)
+        yield [None if value is None or np.isnan(value) else float(value) for value in values]

@@ -166,23 +166,21 @@ class Work:
         """The images of some concepts, and what they excite."""
         images = list(iter_fresh(block, self.means, self.config, self.used))
         found = list(self._activations(layer, images))
-        counts: dict[str, int] = {}
-        rows: list[dict[str, Any]] = []
-        for image, activations in zip(images, found, strict=True):
-            number = counts.get(image.concept, 0)
-            counts[image.concept] = number + 1
-            rows.append(
-                {
-                    "concept": image.concept,
-                    "number": number,
-                    "form": image.form,
-                    "made_with": image.made_with,
-                    "text": image.text,
-                    "image_sha256": image.sha256,
-                    "activations": activations,
-                }
-            )
-        return pa.Table.from_pylist(rows, schema=TABLES[KINDS[0]].arrow_schema())
+        firsts: dict[str, int] = {}
+        for place, image in enumerate(images):  # those of a concept follow each other
+            firsts.setdefault(image.concept, place)
+        columns = [
+            [image.concept for image in images],
+            [place - firsts[image.concept] for place, image in enumerate(images)],
+            [image.form for image in images],
+            [image.made_with for image in images],
+            [image.text for image in images],
+            [image.sha256 for image in images],
+            found,
+        ]
+        schema = TABLES[KINDS[0]].arrow_schema()
+        arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+        return pa.table(arrays, schema=schema)
 
     @torch.inference_mode()
     def _activations(self, layer: str, images: Sequence[FreshImage]) -> Iterator[Any]:
