@@ -25,6 +25,7 @@ NAMES = (
     "kills",
     "decode_fidelity",
     "find",
+    "support",
     "look",
     "near_duplicates",
     "growth",

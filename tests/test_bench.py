@@ -22,6 +22,7 @@ RATIOS = (
     "done shards that were made again",
     "fast / exact, 128x128",
     "own neuron first by weights",
+    "share that is the planted concept",
     "suspected, attack",
     "exponent of CPU time",
 )

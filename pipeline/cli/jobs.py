@@ -86,6 +86,9 @@ def demo(
         f"Planted neurons whose strongest image is the right one in every form: "
         f"{done.every_form_count} of {done.planted_count}.",
     )
+    counts = ", ".join(f"{labels} by {count}" for count, _, labels in done.support)
+    most = max((measured for _, measured, _ in done.support), default=0)
+    say(f"Labels by how many of {most} independent scores support them: {counts}.")
     for neuron in done.neurons:
         planted = f"planted: {neuron.planted}" if neuron.planted else "free"
         say(f"  unit {neuron.unit} ({planted}): {neuron.evidence}")

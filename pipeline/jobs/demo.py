@@ -61,6 +61,15 @@ _STRONGEST = """
 """
 
 
+_SUPPORT = """
+    select supported_count, max(measured_count), count(*)
+    from neuron_labels
+    where dataset = $dataset and run_id = $run_id and is_labelled
+    group by supported_count
+    order by supported_count desc
+"""
+
+
 @dataclass
 class DemoSummary:
     """What the demo made and found."""
@@ -79,6 +88,8 @@ class DemoSummary:
     asserted_right_count: int = 0
     tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=list)
     """Attack and Stroop: title, columns, rows."""
+    support: list[tuple[int, int, int]] = field(default_factory=list)
+    """How many scores support a label, of how many, and how many labels; most first."""
     sheets: list[str] = field(default_factory=list)
 
     @property
@@ -126,6 +137,7 @@ def _compare(summary: DemoSummary) -> None:
             summary.run,
         ).fetchall()
         strongest = connection.execute(_STRONGEST, summary.run).fetchall()
+        summary.support = connection.execute(_SUPPORT, summary.run).fetchall()
     labels = {row[0]: row for row in rows}
     both = [p for p in load_planted() if p.scope == "concept" and p.facets == BOTH_FACETS]
     summary.planted_count = len(both)

@@ -19,6 +19,7 @@ from pipeline.base.settings import (
 )
 from pipeline.base.steps import BuildAim, Step, Worker
 from pipeline.base.storage import Store
+from pipeline.base.support_settings import SupportConfig
 from pipeline.extract.step import extract_step
 from pipeline.probes.attack import ATTACK
 from pipeline.probes.probe import Probe, ProbeSummary, run_probe
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pipeline.effects.run import LayerSummary
     from pipeline.evidence.concept_scores import SimilaritySummary
     from pipeline.sources.ingest import IngestSummary
+    from pipeline.support.run import SupportSummary
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def default_job(warehouse: str) -> PipelineConfig:
 
 
 def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
-    """Ingest, stimuli, extract, similarity, probes, build, effects, check, summary: each does what is left.
+    """All steps of a job, from ingest over build, effects and support to summary: each does what is left.
 
     Args:
         job: What to do.
@@ -128,6 +130,18 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
                     dataset=config.dataset,
                     run=run_id,
                     **asdict(job.effect),
+                ),
+            )
+    if job.support is not None:
+        for config, run_id in zip(job.extract, summary.run_ids, strict=True):
+            do_support(
+                summary,
+                worker,
+                SupportConfig(
+                    warehouse=config.warehouse,
+                    dataset=config.dataset,
+                    run=run_id,
+                    **asdict(job.support),
                 ),
             )
     do_check(summary, worker, job.warehouse)
@@ -204,6 +218,12 @@ def do_effect(summary: JobSummary, worker: Worker, config: EffectConfig) -> None
         summary.tell("effect", str(done))
 
 
+def do_support(summary: JobSummary, worker: Worker, config: SupportConfig) -> None:
+    """Hold the labels of a run against fresh images and tell of it."""
+    for done in worker.do(support_step(config)):
+        summary.tell("support", str(done))
+
+
 def do_check(summary: JobSummary, worker: Worker, warehouse: str) -> None:
     """Check everything and tell of it."""
     summary.checks = worker.do(check_step(warehouse))
@@ -237,6 +257,13 @@ def effect_step(config: EffectConfig) -> Step[list[LayerSummary]]:
     """Set neurons of a run, and keep what the model says then."""
     return Step(
         "measure effects", f"Effects of {config.run}", partial(_measure, config), config.device
+    )
+
+
+def support_step(config: SupportConfig) -> Step[list[SupportSummary]]:
+    """Make fresh images of what a run's labels say, and keep what its neurons answer."""
+    return Step(
+        "measure support", f"Support of {config.run}", partial(_support, config), config.device
     )
 
 
@@ -277,6 +304,12 @@ def _measure(config: EffectConfig, progress: ProgressCallback | None) -> list[La
     from pipeline.effects.run import measure_effects
 
     return measure_effects(config, progress)
+
+
+def _support(config: SupportConfig, progress: ProgressCallback | None) -> list[SupportSummary]:
+    from pipeline.support.run import measure_support
+
+    return measure_support(config, progress)
 
 
 def _summarise(

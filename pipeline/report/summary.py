@@ -38,6 +38,15 @@ class LabelCount:
 
 
 @dataclass(frozen=True)
+class SupportCount:
+    """Labels, and how many of the scores that were measured support each."""
+
+    supported_count: int
+    measured_count: int
+    label_count: int
+
+
+@dataclass(frozen=True)
 class RejectCount:
     """Why examples were rejected, where, and how many."""
 
@@ -85,6 +94,8 @@ class Summary:
     permuted_90_count: float | None
     units: list[LayerCount] = field(default_factory=list)
     top_labels: list[LabelCount] = field(default_factory=list)
+    support: list[SupportCount] = field(default_factory=list)
+    """Most supported first."""
     rejects: list[RejectCount] = field(default_factory=list)
     checks: dict[str, int] = field(default_factory=dict)
     """Violations of each check that has any."""
@@ -122,6 +133,14 @@ order by neuron_count desc, concept, category
 limit $top_labels
 """
 
+_SUPPORT = """
+select supported_count, measured_count, count(*) as label_count
+from neuron_labels
+where dataset = $dataset and run_id = $run_id and is_labelled
+group by all
+order by supported_count desc, measured_count desc
+"""
+
 _REJECTS = """
 select stage, reason, count(*) as reject_count
 from rejects
@@ -141,6 +160,7 @@ def summarise(warehouse: str, dataset: str, run_id: str, checks: Sequence[CheckR
             summary,
             units=ask(_LAYERS, LayerCount),
             top_labels=ask(_LABELS, LabelCount, top_labels=TOP_LABELS),
+            support=ask(_SUPPORT, SupportCount),
             rejects=ask(_REJECTS, RejectCount),
             checks={one.name: one.violation_count for one in checks if one.violation_count},
         )
@@ -202,6 +222,7 @@ def render_summary(summary: Summary, root: str) -> str:
             if summary.circular_count
             else ""
         ),
+        f"- Labels that no independent score supports: {_count_unsupported(summary.support)}",
         f"- Multimodal at 0.9: {summary.multimodal_90_count} of {summary.tested_count} tested"
         + (
             f"; by chance {summary.permuted_90_count:.1f}"
@@ -217,9 +238,15 @@ def render_summary(summary: Summary, root: str) -> str:
         "",
         *_table("Neurons", summary.units, "layer", "unit_count", "labelled_count"),
         *_table("Labels", summary.top_labels, "concept", "category", "neuron_count"),
+        *_table("Support", summary.support, "supported_count", "measured_count", "label_count"),
         *_table("Rejects", summary.rejects, "stage", "reason", "reject_count"),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _count_unsupported(support: Sequence[SupportCount]) -> str:
+    count = sum(s.label_count for s in support if not s.supported_count and s.measured_count)
+    return f"{count} of {sum(s.label_count for s in support)}"
 
 
 def _join(counts: dict[str, int]) -> str:
@@ -227,7 +254,7 @@ def _join(counts: dict[str, int]) -> str:
 
 
 def _table(
-    title: str, rows: Sequence[LayerCount | LabelCount | RejectCount], *columns: str
+    title: str, rows: Sequence[LayerCount | LabelCount | SupportCount | RejectCount], *columns: str
 ) -> list[str]:
     if not rows:
         return [f"## {title}", "", "None.", ""]

@@ -17,6 +17,7 @@ from pipeline.warehouse.images import find_places, read_primary_texts, show_imag
 from pipeline.warehouse.layer_axes import read_axis, say_strength
 from pipeline.warehouse.not_kept import say_kept, tell_not_kept
 from pipeline.warehouse.stale import tell_stale
+from pipeline.warehouse.support import mark_unsupported
 
 if TYPE_CHECKING:
     import duckdb
@@ -226,16 +227,19 @@ def _named(query: str, asked: Mapping[str, object]) -> dict[str, object]:
 def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron, polarity: str) -> str:
     label = connection.execute(
         """
-        select concept, category, q_value, reason from neuron_labels
+        select concept, category, q_value, reason, supported_count, measured_count
+        from neuron_labels
         where
             dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
         """,
         neuron.parameters,
     ).fetchall()
-    concept, category, q, reason = label[0] if label else (None, None, None, "no label")
+    nothing = (None, None, None, "no label", None, None)
+    concept, category, q, reason, supported, measured = label[0] if label else nothing
     if reason == "circular":
         reason = "circular, the text tower read the very texts that tell its concept"
-    named = f"{concept} ({category}), q = {q:.2g}" if concept else f"unlabelled: {reason}"
+    doubt = mark_unsupported(supported, measured)
+    named = f"{concept} ({category}), q = {q:.2g}{doubt}" if concept else f"unlabelled: {reason}"
     if polarity == "negative":
         return f"what inhibits it most; what excites it is labelled: {named}"
     return named

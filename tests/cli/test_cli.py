@@ -53,7 +53,7 @@ def test_the_whole_job_from_the_shell(tmp_path, invoke):
     assert first.stderr.count("images/s") == 2, "one line a shard in a log"
     assert "ETA" in first.stderr
     assert "2 of 2 shards were done" in invoke(*run)[0]
-    assert "neuron_labels: 1024 rows" in invoke("build", *here)[0]
+    assert "tested_labels: 1024 rows" in invoke("build", *here)[0]
     assert "ok    check_counts: 0" in invoke("check", *here)[0]
     assert "1 runs compacted" in invoke("compact", *here)[0]
     layer = "visual.layer4.0.act3"

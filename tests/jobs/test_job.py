@@ -20,6 +20,7 @@ from pipeline.base.settings import (
     LabelSettings,
 )
 from pipeline.base.steps import Here
+from pipeline.base.support_settings import SupportChoice
 from pipeline.jobs.job import run_job
 from pipeline.warehouse.connect import connect
 
@@ -80,6 +81,29 @@ def test_effects_in_a_job_file(tmp_path):
     assert load_config(file).effect == EffectChoice(levels=(0, 2), hidden=4)
     file.write_text('warehouse = "w"\ndataset = "d"\n[effect]\nhiden = 4\n')
     with pytest.raises(ConfigError, match="hidden"):
+        load_config(file)
+
+
+def test_support_is_a_step_after_the_build(job):
+    """For another process too, once for each run; a second time it measures nothing anew."""
+    words = {"images": 1, "controls": 2, "size_px": 64, "fonts": ("font_caladea",), "sets": ()}
+    choice = SupportChoice(**words, device="cpu")
+    labels = LabelSettings(label_null_repeats=0, concept_min_count=1, label_top_k=4)
+    worker = Told()
+    done = run_job(replace(job, support=choice, labels=labels), worker)
+    assert worker.names[2:4] == ["build marts", "measure support"]
+    (line,) = [line.text for line in done.told if line.step == "support"]
+    assert "0 of them drawn" in line and "; 0 images measured now" not in line
+    again = run_job(replace(job, support=choice, labels=labels), Told())
+    assert "; 0 images measured now" in next(str(t) for t in again.told if t.step == "support")
+
+
+def test_support_in_a_job_file(tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text('warehouse = "w"\ndataset = "d"\n[support]\nimages = 2\nseed = 4\n')
+    assert load_config(file).support == SupportChoice(images=2, seed=4)
+    file.write_text('warehouse = "w"\ndataset = "d"\n[support]\nimage = 4\n')
+    with pytest.raises(ConfigError, match="image"):
         load_config(file)
 
 
