@@ -1,8 +1,8 @@
-"""What support is worth: of nano's planted neurons with a label, the share whose label is the planted concept.
+"""What support is worth: of labels of nano's planted neurons, the share that is the planted concept.
 
-Stimuli of all concepts are made anew with each seed: words in fonts, inks, sizes, turns and places that it draws,
-and OpenMoji's drawings with a random half of their forms. Nobody has looked at them. They are extracted, labelled,
-and all six scores of ``label_evidence`` are measured; planted neurons are then counted by ``supported_count``.
+Stimuli of all concepts are made anew with each seed: words in fonts, inks, sizes, turns and places that it
+draws, and OpenMoji's drawings with one of two derived forms. Nobody has looked at them. They are extracted and
+labelled, all six scores of ``label_evidence`` are measured, and labels are counted by ``supported_count``.
 """
 
 from __future__ import annotations

@@ -42,6 +42,19 @@ def test_the_pipelines_own_labels_name_the_planted_neurons(demo, capsys):
     assert 0.2 * demo.planted_count < demo.every_form_count < demo.planted_count
 
 
+def test_the_demo_tells_how_many_labels_how_many_scores_support(demo, warehouse):
+    with connect(warehouse) as con:
+        rows = con.execute(
+            "select supported_count, measured_count from neuron_labels "
+            "where dataset = 'demo' and is_labelled"
+        ).fetchall()
+    assert sum(count for *_, count in demo.support) == len(rows)
+    assert [count for count, *_ in demo.support] == [4, 3, 2, 1, 0]
+    assert max(measured for _, measured, _ in demo.support) == 4, (
+        "fresh images and effects are apart"
+    )
+
+
 def test_permuted_concepts_label_no_more_than_q_promises(demo, warehouse):
     with connect(warehouse) as con:
         rows = con.execute(

@@ -164,6 +164,25 @@ def test_support_stands_beside_the_labels(place, measured):
     assert alone < 1.5
 
 
+def test_the_more_scores_support_a_label_the_more_often_it_is_what_was_planted(place, measured):
+    planted = {
+        p.channel: p.concept for p in load_planted()
+        if p.scope == "concept" and p.facets == BOTH_FACETS
+    }  # fmt: skip
+    rows = ask(
+        place, "select unit, concept, supported_count from label_evidence where dataset = 'demo'"
+    )
+    right = {
+        level: [planted[u] == c for u, c, n in rows if u in planted and n in level]
+        for level in ((0, 1), (2, 3), (4, 5))
+    }
+    low, middle, high = (np.mean(found) for found in right.values())
+    assert len(right[4, 5]) > 180
+    assert high >= 0.95
+    assert low < middle < high
+    assert low < 0.5
+
+
 def test_other_images_replace_them(place, config, measured):
     (done,) = measure_support(config(seed=1, images=1, sets=()))
     assert done.new_count == done.image_count == done.concept_count
