@@ -11,13 +11,14 @@
 -- through where the English, Spanish, French and German words for such things do not
 -- give it away; titles of one person in two scripts are two concepts.
 --
--- column          type     unit    meaning
+-- column          type      unit    meaning
 -- dataset, example_id
--- concept         varchar          title of the page, as it came
--- language        varchar  BCP 47  language of the page, the first by name if several
--- language_count  bigint   count   languages whose page says so
--- text_count      bigint   count   page texts that say so
--- evidence        varchar          the words that say so, of that language
+-- concept         varchar           title of the page, as it came
+-- language        varchar   BCP 47  language of the page, the first by name if several
+-- language_count  bigint    count   languages whose page says so
+-- languages       varchar[]         these, by name
+-- text_count      bigint    count   page texts that say so
+-- evidence        varchar           the words that say so, of that language
 with
 
 openings as (
@@ -101,6 +102,7 @@ select
     dataset, example_id, concept,
     min(language) as language,
     count(distinct language) as language_count,
+    list_sort(list(distinct language)) as languages,
     count(*) as text_count,
     arg_min(people.evidence, (language, people.evidence)) as evidence,
 from people

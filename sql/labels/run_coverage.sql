@@ -2,25 +2,29 @@
 -- grain:   one row per run
 -- key:     dataset, run_id
 -- reads:   stg_runs, stg_run_examples, stg_distinct_images, image_texts, run_concepts,
---          rejects, settings
+--          text_coverage, rejects, settings
 -- purpose: How much of a run's images its labels can rest on, and what was lost before.
 --
--- column                  type       unit   meaning
+-- column                  type                  unit   meaning
 -- dataset, model_id, run_id
--- image_count             bigint     count  distinct images
--- duplicate_count         bigint     count  examples that repeat one
--- text_image_count        bigint     count  images with any text
--- searched_image_count    bigint     count  images with a text that is searched
--- concept_image_count     bigint     count  images that show a concept, by any origin
--- texts_image_count       bigint     count  images whose texts name a concept
--- stimulus_image_count    bigint     count  images that show one by construction
--- similarity_image_count  bigint     count  images in which the model finds one
--- text_count              bigint     count  texts of its images
--- language_count          bigint     count  languages of these
--- languages               varchar[]         the languages, most frequent first
--- rejected_count          bigint     count  samples and examples that were rejected
--- lost_format_count       bigint     count  of these, images of a form we cannot read
--- reject_reasons          varchar           every reason with its count
+-- image_count             bigint                count  distinct images
+-- duplicate_count         bigint                count  examples that repeat one
+-- text_image_count        bigint                count  images with any text
+-- searched_image_count    bigint                count  with a text that is searched
+-- concept_image_count     bigint                count  that show a concept, any origin
+-- texts_image_count       bigint                count  whose texts name a concept
+-- stimulus_image_count    bigint                count  that show one by construction
+-- similarity_image_count  bigint                count  in which the model finds one
+-- text_count              bigint                count  texts of its images
+-- language_count          bigint                count  languages of these
+-- languages               varchar[]                    these, most frequent first
+-- text_fracs              map(varchar, double)  0..1   by language and category, as
+--                                                      'de animal': share of images
+--                                                      with a text in it that name a
+--                                                      concept of it; none where 0
+-- rejected_count          bigint                count  samples and examples rejected
+-- lost_format_count       bigint                count  of these, of unread forms
+-- reject_reasons          varchar                      every reason with its count
 with
 
 sizes as (
@@ -84,6 +88,18 @@ shown as (
     group by all
 ),
 
+by_category as (
+    select
+        dataset, run_id,
+        map(
+            list(language || ' ' || category order by language asc, category asc),
+            list(concept_frac order by language asc, category asc)
+        ) as text_fracs,
+    from text_coverage
+    where concept_image_count > 0
+    group by all
+),
+
 by_reason as (
     -- what the index lost is lost to every run of the dataset
     select
@@ -125,6 +141,7 @@ select
     coalesce(text_count, 0) as text_count,
     coalesce(language_count, 0) as language_count,
     coalesce(languages, []) as languages,
+    coalesce(text_fracs, map([]::varchar[], []::double[])) as text_fracs,
     coalesce(rejected_count, 0)::bigint as rejected_count,
     coalesce(lost_format_count, 0)::bigint as lost_format_count,
     coalesce(reject_reasons, '') as reject_reasons,
@@ -134,4 +151,5 @@ left join with_text using (dataset, run_id)
 left join searched using (dataset, run_id)
 left join shown using (dataset, run_id)
 left join languages using (dataset, run_id)
+left join by_category using (dataset, run_id)
 left join lost using (dataset, run_id);

@@ -1,12 +1,12 @@
 -- view:    text_coverage
 -- grain:   one row per (run, language, category)
 -- key:     dataset, run_id, language, category
--- reads:   stg_distinct_images, text_tokens, text_concepts, lexicon_coverage
+-- reads:   stg_distinct_images, image_texts, example_concepts, lexicon_coverage,
+--          settings
 -- purpose: In how many images the texts of a language name a concept of a family.
 --
 -- Beside it stands how many concepts of the family the lexicon has in that language: 0
--- means that no text of it could. The texts are those that are searched, of the image's
--- own example. All texts are searched again at each question.
+-- means that no text of it could. The texts are those that are searched.
 --
 -- column                 type     unit    meaning
 -- dataset, run_id
@@ -24,10 +24,23 @@ families as (
 ),
 
 images as (
-    select dataset, run_id, base_language, count(distinct example_id) as image_count,
+    select
+        dataset, run_id,
+        base_language(language, default_language) as base_language,
+        count(distinct example_id) as image_count,
     from stg_distinct_images
-    inner join text_tokens using (dataset, example_id)
+    inner join image_texts using (dataset, example_id)
+    cross join settings
+    where list_contains(text_kinds, text_kind)
     group by all
+),
+
+named as (
+    select
+        dataset, example_id, category,
+        unnest(languages) as base_language,
+    from example_concepts
+    where origin = 'texts'
 ),
 
 naming as (
@@ -35,7 +48,7 @@ naming as (
         dataset, run_id, base_language, category,
         count(distinct example_id) as concept_image_count,
     from stg_distinct_images
-    inner join text_concepts using (dataset, example_id)
+    inner join named using (dataset, example_id)
     group by all
 )
 

@@ -62,17 +62,26 @@ create or replace macro breaks_of(words) as
     );
 
 -- base_language(tag, unknown): the language part of a BCP 47 tag, as the lexicon has
--- it: 'zh-TW' and 'zh_Hant' are 'zh'; old and regional codes are folded ('iw' is 'he',
--- 'nb' and 'nn' are 'no', 'in' is 'id', 'simple' is 'en'); an empty, null or 'und' tag
--- is the language given as unknown.
+-- it: 'zh-TW' and 'zh_Hant' are 'zh'; codes with another name are folded ('iw' is 'he',
+-- 'tl' is 'fil', 'nb' and 'nn' are 'no', 'zh-yue' is 'yue', 'simple' is 'en'); an
+-- empty, null or 'und' tag is the language given as unknown.
 create or replace macro base_language(tag, unknown) as
     case split_part(replace(lower(coalesce(tag, '')), '_', '-'), '-', 1)
         when '' then unknown
         when 'und' then unknown
+        when 'en' then 'en'
         when 'iw' then 'he'
         when 'in' then 'id'
+        when 'ji' then 'yi'
+        when 'jw' then 'jv'
+        when 'mo' then 'ro'
+        when 'tl' then 'fil'
+        when 'sh' then 'sr'
         when 'nb' then 'no'
         when 'nn' then 'no'
+        when 'zh'
+            then if(replace(lower(tag), '_', '-') like 'zh-yue%', 'yue', 'zh')
+        when 'cmn' then 'zh'
         when 'simple' then 'en'
         else split_part(replace(lower(tag), '_', '-'), '-', 1)
     end;

@@ -159,6 +159,8 @@ def test_texts_of_foreign_samples(tmp_path: Path) -> None:
 
 def test_languages() -> None:
     spelled = ["EN", "pt_br", "zh-hant-tw", "sr-Latn", "be-tarask", "iw", "", None, "??", "e n"]
+    others = ["tl", "eng", "sh", "zh-yue", "in_ID"]
+    assert [*map(normalise_language, others)] == ["fil", "en", "sr-Latn", "yue", "id-ID"]
     assert [normalise_language(tag) for tag in spelled] == [
         "en", "pt-BR", "zh-Hant-TW", "sr-Latn", "be-tarask", "he", "und", "und", "und", "und",
     ]  # fmt: skip

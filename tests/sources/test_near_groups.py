@@ -46,9 +46,35 @@ def test_a_copy_without_a_text_takes_none_from_the_picture(tmp_path: Path) -> No
         assert ("guitar",) in shown and ("piano",) not in shown
         assert con.execute("select count(*) from texts").fetchall() == [(4,)]
         counted = con.execute(
-            "select image_count, text_image_count, searched_image_count from run_coverage"
+            "select image_count, text_image_count, searched_image_count, text_fracs['en object'] "
+            "from run_coverage"
         ).fetchall()
-        assert counted == [(2, 2, 2)]
+        assert counted == [(2, 2, 2, 0.5)]
+
+
+def test_a_copy_of_which_nothing_is_stated_takes_what_is_stated_of_the_picture(
+    tmp_path: Path,
+) -> None:
+    first, second = make_scene(1), make_scene(2)
+    samples: list[dict[str, object]] = [
+        {"__key__": "bare", "jpg": resize(0.5)(first), "json": make_record("a guitar")},
+        {"__key__": "told", "jpg": encode(first), "json": b'{"concepts": ["kea"]}'},
+        {"__key__": "again", "jpg": resize(2)(first), "json": b'{"concepts": ["snow"]}'},
+        {"__key__": "own", "jpg": encode(second), "json": b'{"concepts": ["ice"]}'},
+        {"__key__": "other", "jpg": resize(0.5)(second), "json": b'{"concepts": ["fire"]}'},
+    ]
+    write_tar(tmp_path / "a.tar", samples)
+    ingest_paths(tmp_path, "webdataset", tmp_path / "a.tar")
+    with connect(tmp_path / "warehouse") as con:
+        shown = con.execute(
+            "select example_id, concept, origin from example_concepts where example_id in (0, 3) "
+            "order by all"
+        ).fetchall()
+    assert shown == [
+        (0, "guitar", "texts"),
+        (0, "kea", "stated"),
+        (3, "ice", "stated"),
+    ]
 
 
 def test_of_stimuli_only_identical_files_are_one_image(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ VIEWS = (
     "text_spans",
     "text_matches",
     "text_concepts",
+    "named_concepts",
+    "image_texts",
+    "example_concepts",
     "text_coverage",
 )
 LEXICON = [

@@ -78,6 +78,13 @@ def test_tokenise(text, tokens):
         ("zh_Hant", "zh"),
         ("iw", "he"),
         ("nb", "no"),
+        ("in", "id"),
+        ("tl", "fil"),
+        ("pt-BR", "pt"),
+        ("sr-Latn", "sr"),
+        ("sh", "sr"),
+        ("zh-yue", "yue"),
+        ("zh", "zh"),
         ("und", "xx"),
         ("und-Latn", "xx"),
         ("", "xx"),
@@ -200,8 +207,8 @@ def test_example_concepts_count_texts_and_languages_and_show_the_shortest_phrase
     world.add("stg_texts", "example_id language text_kind text_rank text", *texts)
     query = "select * exclude (dataset) from example_concepts order by example_id"
     assert world.rows(query) == [
-        (1, "Japan", "region", "texts", 3, 2, "日本", "ja"),
-        (2, "Japan", "region", "texts", 1, 1, "Japanese", "en"),
+        (1, "Japan", "region", "texts", 3, 2, ["en", "ja"], "日本", "ja"),
+        (2, "Japan", "region", "texts", 1, 1, ["en"], "Japanese", "en"),
     ]
     query = "select * from concepts where example_count > 0"
     assert world.rows(query) == [("Japan", "region", 5, 4, 2)]

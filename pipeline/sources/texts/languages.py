@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_OLD_CODES = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro"}
 _NO_TAGS = frozenset(("none", "null", "nan", "true", "false", "unknown", "undefined", "na"))
 
 _ISO_639_1 = """
@@ -23,18 +23,29 @@ _KNOWN = frozenset(f"{_ISO_639_1} {_WIKIPEDIAS}".split())
 def normalise_language(tag: object) -> str:
     """A BCP 47 tag from any spelling: ``PT_br`` is ``pt-BR``; ``und`` if there is none.
 
-    Withdrawn codes become their successors (``iw`` is ``he``), as in CLDR. Only a text is a tag.
+    A code that has another name becomes it, as in CLDR: ``iw`` is ``he``, ``tl`` is ``fil``, ``eng`` is
+    ``en``, ``sh`` is ``sr-Latn``, and the Wikipedia ``zh-yue`` is ``yue``. Only a text is a tag.
     """
     text = tag.strip().replace("_", "-") if isinstance(tag, str) else ""
     if not _TAG.fullmatch(text):
         return "und"
-    first, *rest = text.split("-")
-    parts = [_OLD_CODES.get(first.lower(), first.lower())]
+    first, *rest = re.sub(r"(?i)^zh-yue\b", "yue", text).split("-")
+    first, *scripts = _aliases().get(first.lower(), first.lower()).split("_")
+    parts = [first]
+    rest = rest or scripts
     for part in rest:
         is_region = len(part) == 2 and part.isalpha()
         is_script = len(part) == 4 and part.isalpha()
         parts.append(part.upper() if is_region else part.title() if is_script else part.lower())
     return "-".join(parts)
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    """Codes by their other names, from CLDR."""
+    from babel.core import get_global
+
+    return dict(get_global("language_aliases"))
 
 
 def read_language(tag: object) -> str:
