@@ -20,6 +20,7 @@ NAMES = (
     "queries",
     "opening",
     "concepts",
+    "captions",
     "memory",
     "resume",
     "kills",

@@ -2,18 +2,21 @@
 
 ``python -m bench.captions [tune|report]`` prints the tables. The captions, ``captions.csv``, were labelled
 before the matching was tuned; rules and words are chosen on the half ``tune``, figures are told of ``report``.
+``python -m bench captions`` measures how long the matching takes.
 """
 
 from __future__ import annotations
 
 import csv
+import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.warehouse.matching import Text, find_concepts
+from bench.timing import Report, Row, cpu, measure_in_turn
+from pipeline.warehouse.matching import VIEWS, Text, ask_of_texts, connect_lexicon, find_concepts
 
 CAPTIONS = Path(__file__).with_name("captions.csv")
 
@@ -180,6 +183,49 @@ def failures(judged: list[Judged]) -> str:
             missed = ", ".join(sorted(":".join(pair) for pair in one.missed))
             lines.append(f"{one.caption.language} {one.caption.text}  +[{wrong}] -[{missed}]")
     return "\n".join(lines)
+
+
+def make_texts(count: int, length: int, seed: int = 0) -> list[Text]:
+    """Texts of so many characters at least, captions to tune on put together, in their languages' shares."""
+    by_language: defaultdict[str, list[str]] = defaultdict(list)
+    captions = read_captions("tune")
+    for caption in captions:
+        by_language[caption.language].append(caption.text)
+    draw = random.Random(seed)
+    texts = []
+    for _ in range(count):
+        language, parts = draw.choice(captions).language, list[str]()
+        while sum(map(len, parts)) < length:
+            parts.append(draw.choice(by_language[language]))
+        texts.append(Text(". ".join(parts), language))
+    return texts
+
+
+_LENGTHS = {12: 50, 24: 120}
+"""About so many words, by the characters that a text has at least."""
+_MILLIONS = 10
+
+
+def report(quick: bool) -> Report:
+    """CPU time by the number of texts: whether it is within the budget, and whether it grows with them."""
+    count, rounds = (500, 1) if quick else (10_000, 3)
+    ask = "select count(*), sum(match_count) from text_concepts"
+    with connect_lexicon() as connection:
+
+        def find(texts: list[Text]) -> None:
+            ask_of_texts(connection, texts, (*VIEWS, "text_concepts"), ask)
+
+        for words, length in _LENGTHS.items():
+            few, many = make_texts(count, length), make_texts(4 * count, length, 1)
+            stages = {"few": lambda some=few: find(some), "many": lambda some=many: find(some)}
+            costs = measure_in_turn(stages, rounds)
+            least, most = (cpu(costs[name]) for name in stages)
+            yield f"captions: concepts of texts of about {words} words, one thread"
+            yield Row(f"{len(few):,} texts, CPU", least, "s")
+            yield Row(f"{len(many):,} texts, CPU", most, "s")
+            yield Row("four times the texts", most / least, "x", "CPU; some is done once", "<= 4.4")
+            minutes = (most - least) / (len(many) - len(few)) * _MILLIONS * 1e6 / 60
+            yield Row(f"{_MILLIONS} million more, CPU", minutes, "min", "", "<= 30")
 
 
 def main() -> None:

@@ -9,11 +9,15 @@ from importlib import resources
 EVERYDAY = "everyday.txt"
 
 
+def read_everyday() -> str:
+    """The text of the file."""
+    return (resources.files(__package__) / EVERYDAY).read_text(encoding="utf-8")
+
+
 def iter_everyday() -> Iterator[tuple[str, str, str, str]]:
     """Concept, category, language and phrase, in the order of the file."""
-    text = (resources.files(__package__) / EVERYDAY).read_text(encoding="utf-8")
     category = ""
-    for line in filter(None, map(str.strip, text.splitlines())):
+    for line in filter(None, map(str.strip, read_everyday().splitlines())):
         if line.startswith("["):
             category = line.strip("[]")
         elif not line.startswith("#"):

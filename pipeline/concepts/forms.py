@@ -11,7 +11,8 @@ is something else. In a phrase of several words each may be in any of its forms,
 lists have no entry, mostly names, regular endings are added (`_ENDINGS`), and the particles that a script
 writes as part of the word (`_BEFORE`, `_AFTER`). A form is left out if
 
-- it is a phrase of the lexicon, or a form of two phrases that name different things;
+- it is a phrase of the lexicon, or one that names no concept, or a form of two phrases that name different
+  things;
 - it has another first letter than the phrase (accents aside): such entries of the lists are mostly wrong;
 - it has fewer than three letters.
 """
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.concepts.everyday import iter_everyday
 from pipeline.concepts.lexicon import COLUMNS, load_lexicon
+from pipeline.concepts.rules import read_rules
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +56,13 @@ LANGUAGES = (
     "uk",
     "cs",
     "he",
+    "sv",
+    "da",
+    "fi",
+    "hu",
+    "ro",
+    "bg",
+    "el",
 )
 """Languages whose forms ship."""
 
@@ -140,13 +149,17 @@ def build_forms(languages: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     )
     for concept, category, language, phrase in zip(*load_terms().to_pydict().values(), strict=True):
         named[language][phrase].add((concept, category))
+    nothing: defaultdict[str, set[str]] = defaultdict(set)
+    for row in read_rules():
+        if row["rule"] == "no concept":
+            nothing[row["language"]].add(fold(row["phrase"]))
     for language in sorted(set(languages)):
         phrases = {
             phrase: inflect(language, phrase)
             for phrase in sorted(named[language])
             if language not in _UNSPACED
         }
-        taken = {fold(phrase) for phrase in named[language]}
+        taken = {fold(phrase) for phrase in named[language]} | nothing[language]
         owners = defaultdict(set)
         for phrase, forms in phrases.items():
             for form in forms:

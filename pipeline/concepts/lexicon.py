@@ -22,8 +22,8 @@ LEXICON = Path(__file__).with_name("lexicon.parquet")
 
 COLUMNS = ("concept", "category", "language", "phrase")
 
-SOURCES = ("cldr", "holidays", "ours")
-"""Who says that a phrase names a concept: Unicode CLDR, the package ``holidays``, or only we."""
+SOURCES = ("cldr", "holidays", "ours", "wordnet")
+"""Who says that a phrase names a concept: Unicode CLDR, the package ``holidays``, we, or WordNet alone."""
 
 CATEGORIES = (
     *("region", "person", "emotion", "religion", "person_trait", "art_style", "image_feature"),

@@ -1,12 +1,12 @@
 """All that texts are matched with, in one table: the lexicon, everyday words, forms of both, and rules.
 
 A row without a rule is a phrase of a concept. A row with one has no concept: `RULES`. The rules are data:
-``rules.csv`` by hand, ``given_names.txt`` from lists; the view ``text_matches`` says which rule refused what.
+``rules.csv`` by hand, ``given_names.txt`` and ``compounds.txt`` from lists; the view ``text_matches`` says
+which rule refused what.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from functools import cache
 from importlib import resources
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.concepts.everyday import EVERYDAY
 from pipeline.concepts.forms import FORMS, load_terms
 from pipeline.concepts.lexicon import LEXICON
+from pipeline.concepts.rules import RULES_FILE, read_rules
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +31,9 @@ RULES = {
 
 EVERY_LANGUAGE = "mul"
 """The language of a rule that holds in all."""
+
+COMPOUNDS = "compounds.txt"
+"""English phrases that name no concept, from WordNet; ``python -m pipeline.concepts.make`` writes it."""
 
 COLUMNS = ("concept", "category", "language", "phrase", "forms", "rule")
 
@@ -50,7 +54,8 @@ def load_phrases() -> pa.Table:
     terms, forms = load_terms(), pq.read_table(FORMS)
     places = pc.index_in(key(terms), value_set=key(forms))
     terms = terms.append_column("forms", forms["forms"].take(places))
-    rules = [(row["language"], row["phrase"], row["rule"]) for row in _rows("rules.csv")]
+    rules = [(row["language"], row["phrase"], row["rule"]) for row in read_rules()]
+    rules += [("en", phrase, "no concept") for phrase in _text(COMPOUNDS).splitlines()]
     names = _text("given_names.txt").split()
     rules += [(EVERY_LANGUAGE, name, "given name") for name in names]
     listed = (pa.array(column, pa.string()) for column in zip(*rules, strict=True))
@@ -63,14 +68,10 @@ def load_phrases() -> pa.Table:
 def phrases_digest() -> str:
     """Changes with any of the files that `load_phrases` reads."""
     digest = hashlib.sha256()
-    names = (LEXICON.name, EVERYDAY, FORMS.name, "rules.csv", "given_names.txt")
+    names = (LEXICON.name, EVERYDAY, FORMS.name, RULES_FILE, COMPOUNDS, "given_names.txt")
     for name in names:
         digest.update((resources.files(__package__) / name).read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(_text(name).splitlines()))
 
 
 def _text(name: str) -> str:

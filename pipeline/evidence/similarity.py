@@ -9,7 +9,7 @@ import duckdb
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassifyConfig, ExtractConfig, SimilarityConfig
 from pipeline.base.storage import Store
-from pipeline.concepts.facets import FACET_CLASS_SET, FACET_CLASSES, FACET_TEMPLATES
+from pipeline.concepts.facets import FACET_TEMPLATES
 from pipeline.tables.datasets import read_dataset
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.left_out import list_left_out, refuse_left_out
@@ -72,6 +72,9 @@ def score_similarity(
     with connect(config.warehouse) as connection:
         refuse_left_out(list_left_out(connection), config.dataset, config.run)
         concepts = choose_concepts(connection, config.dataset)
+        facets = connection.execute(
+            "select class_set, prompt from facet_prompts order by rowid"
+        ).fetchall()
     done = score_concepts(config, concepts, progress)
     classify(
         ClassifyConfig(
@@ -79,9 +82,9 @@ def score_similarity(
             config.dataset,
             config.run,
             done.model,
-            FACET_CLASSES,
+            tuple(prompt for _, prompt in facets),
             FACET_TEMPLATES,
-            FACET_CLASS_SET,
+            facets[0][0],
             config.device,
         ),
         progress,

@@ -18,7 +18,7 @@ from pipeline.sources.notices import Notices
 from pipeline.sources.texts.decoding import decode_text
 from pipeline.sources.texts.languages import is_language, normalise_language
 from pipeline.sources.texts.rows import read_rows
-from pipeline.tables.own_concepts import RECORD, OwnConceptsRecord, read_own_concepts
+from pipeline.tables.own_concepts import FACET, RECORD, OwnConceptsRecord, read_own_concepts
 
 Term = tuple[str, str, str, str]
 """Concept, category, base language, phrase."""
@@ -189,6 +189,10 @@ def _problem_of(fields: Mapping[str, str]) -> str:
         )
     if not is_language(fields["language"]) or fields["language"].lower() == "und":
         return f"has the language {fields['language']!r}, expected a code such as en, de or ja"
+    if fields["category"] == FACET and fields["language"].lower() != "en":
+        return f"is a facet in {fields['language']!r}; models are asked for facets in English: en"
+    if fields["category"] == FACET and fields[_KIND_OF]:
+        return "is a facet and a kind of something; facets are of no kind"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The lexicon of a warehouse: ours, and what somebody gave it beside ours or in its place."""
+"""The lexicon and the facets of a warehouse: ours, and what somebody gave it beside ours or in their place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from pipeline.base.settings import digest
-from pipeline.tables.own_concepts import OwnConceptsRecord
+from pipeline.concepts.facets import FACET_CLASS_SET, FACET_PROMPTS
+from pipeline.tables.own_concepts import FACET, OwnConceptsRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,12 +39,31 @@ def select_lexicon(
         return select
     if own["replaces"]:
         select += " where concept is null"  # rules stay
-    if not own["terms"]:
+    terms = [term for term in own["terms"] if term[1] != FACET]
+    if not terms:
         return select
-    columns = [list(column) for column in zip(*own["terms"], strict=True)]
+    columns = [list(column) for column in zip(*terms, strict=True)]
     values = (f"unnest(${n}::varchar[]) as {name}" for n, name in enumerate(_COLUMNS, 1))
     connection.execute(f"create table own_terms as select {', '.join(values)}", columns)
     return f"{select}\nunion all by name\nfrom own_terms"
+
+
+def facet_prompts(own: OwnConceptsRecord | None) -> list[tuple[str, str, str]]:
+    """The class set of a warehouse's facets, and each facet with what a model is asked for; ours first.
+
+    Own facets have a class set of their own: scores of one list of facets are never taken for another's.
+    """
+    prompts = {prompt: facet for facet, prompt in FACET_PROMPTS.items()}
+    given = (
+        [(facet, prompt) for facet, kind, _, prompt in own["terms"] if kind == FACET] if own else []
+    )
+    if not own or not given:
+        return [(FACET_CLASS_SET, facet, prompt) for prompt, facet in prompts.items()]
+    if own["replaces"]:
+        prompts = {}
+    prompts |= {prompt: facet for facet, prompt in given}
+    name = f"{FACET_CLASS_SET}-{digest(sorted(prompts.items()))}"
+    return [(name, facet, prompt) for prompt, facet in prompts.items()]
 
 
 def with_own_terms(lexicon: pa.Table, own: OwnConceptsRecord | None) -> pa.Table:

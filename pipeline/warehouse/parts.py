@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.settings import LabelSettings, digest
-from pipeline.concepts.facets import FACET_CLASS_SET, FACET_PROMPTS
+from pipeline.concepts.facets import FACET_CLASS_SET
 from pipeline.concepts.phrases import phrases_digest
 from pipeline.tables.computed import DERIVED, FASTER, READS
 from pipeline.tables.datasets import dataset_folder, run_folder
@@ -25,7 +25,7 @@ from pipeline.tables.manifests import FileEntry
 from pipeline.tables.merged import PARTIALS
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory, owner_of
-from pipeline.warehouse.own_concepts import digest_lexicon
+from pipeline.warehouse.own_concepts import digest_lexicon, facet_prompts
 from pipeline.warehouse.views import (
     MATERIALISED,
     OF_DATASET,
@@ -239,7 +239,7 @@ class Fingerprints:
         if table == "lexicon":
             return self._lexicon()
         if table == "facet_prompts":
-            return FACET_PROMPTS
+            return facet_prompts(self.inventory.own_concepts)
         if table == "settings":
             return None  # those that are read are told apart
         files = self._files.get((table.removeprefix("raw_"), *where), [])
@@ -271,4 +271,4 @@ def _is_of_dataset(table: str) -> bool:
 
 def _is_rested_on(file: FileEntry) -> bool:
     """Of zero-shot classes only those of the facets are used."""
-    return file["table"] != "class_scores" or f"class_set={FACET_CLASS_SET}/" in file["path"]
+    return file["table"] != "class_scores" or f"class_set={FACET_CLASS_SET}" in file["path"]

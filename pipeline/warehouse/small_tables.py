@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 import duckdb
 
 from pipeline.base.settings import LabelSettings
-from pipeline.concepts.facets import FACET_PROMPTS
 from pipeline.tables.records import Moment, Small
 from pipeline.warehouse.contents import (
     ClassSetRow,
@@ -20,6 +19,7 @@ from pipeline.warehouse.contents import (
     RunShardRow,
     ShardRow,
 )
+from pipeline.warehouse.own_concepts import facet_prompts
 
 
 class SmallTable(NamedTuple):
@@ -39,7 +39,11 @@ def small_tables(inventory: Inventory, settings: LabelSettings) -> Iterator[Smal
     yield SmallTable("raw_layers", inventory.layers, _columns(LayerRow))
     yield SmallTable("raw_run_shards", inventory.run_shards, _columns(RunShardRow))
     yield SmallTable("raw_class_sets", inventory.class_sets, _columns(ClassSetRow))
-    yield SmallTable("facet_prompts", list(FACET_PROMPTS.items()), "facet varchar, prompt varchar")
+    yield SmallTable(
+        "facet_prompts",
+        facet_prompts(inventory.own_concepts),
+        "class_set varchar, facet varchar, prompt varchar",
+    )
     yield SmallTable(
         "settings",
         [astuple(settings)],
@@ -82,10 +86,13 @@ def fill_small_tables(
     settings: LabelSettings,
     schema: str = "main",
 ) -> None:
-    """Put rows into all of them, in a schema where they are; prompts are there already."""
+    """Put rows into all of them, in a schema where they are; our own prompts are there already."""
     for name, rows, columns in small_tables(inventory, settings):
-        if name != "facet_prompts":
-            fill_table(connection, f"{schema}.{name}", rows, columns)
+        if name == "facet_prompts" and inventory.own_concepts is None:
+            continue
+        if name == "facet_prompts":
+            connection.execute(f"delete from {schema}.{name}")
+        fill_table(connection, f"{schema}.{name}", rows, columns)
 
 
 def create_table(

@@ -9,9 +9,10 @@
 -- 'spelling': written small what is always written with a capital ("china bowls"), or a
 -- name and a word that differ in that alone ("Turkey", "turkey"). 'part of a word': a
 -- piece of a longer word in a script without spaces. 'name of a person': after a given
--- name, or one itself before another capital. 'name of a place': a name taken by a word
--- beside it ("Mount Cameroon", "Via Roma"). 'part of a name': a word with a capital
--- that a sentence does not ask for ("White House", "Dr. Green").
+-- name or an initial, or one itself before another capital. 'name of a place': a name
+-- taken by a word beside it ("Mount Cameroon", "Via Roma"). 'part of a name': a word
+-- with a capital that a sentence does not ask for ("White House", "Mrs. Green"), and a
+-- country or city before one that names nothing ("Boston Celtics").
 --
 -- column          type     unit       meaning
 -- dataset, example_id, language, text_kind, text_rank, base_language
@@ -178,6 +179,12 @@ select
             then 'name of a person'
         when
             shape in ('C', 'c')
+            and shape_before = 'c'
+            and break_before = '.'
+            and length(token_before) = 1
+            then 'name of a person'
+        when
+            shape in ('C', 'c')
             and is_given_name
             and token_count = 1
             and precedes_capital
@@ -187,10 +194,20 @@ select
         when
             shape in ('C', 'c', 'X')
             and (
-                (is_taken_before and break_before = ' ')
+                (
+                    is_taken_before
+                    and (break_before = ' ' or is_short_title(token_before))
+                )
                 or (is_taken_after and break_after = ' ' and shape_after in ('C', 'c'))
             )
             then 'name of a place'
+        when
+            is_capital
+            and category = 'region'
+            and phrase_key = lower(concept)
+            and precedes_capital
+            and not (is_before_word or is_before_name)
+            then 'part of a name'
         when
             is_capital
             and not is_name

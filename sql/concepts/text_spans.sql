@@ -27,7 +27,7 @@
 -- token_after     varchar             the token after
 -- meets_before    boolean             another one ends where it begins
 -- meets_after     boolean             another one begins where it ends
--- is_plain        boolean             the text has capitals, and small long words too
+-- is_plain        boolean             the text has capitals, and small words too
 -- has_capitals    boolean             the text has a capital letter
 with
 
@@ -54,7 +54,9 @@ cut_texts as (
     -- A long text in parts of 64 tokens: what stands beside each token stays short.
     select
         * exclude (tokens, shapes, breaks),
-        regexp_matches(shapes, 'L') and regexp_matches(shapes, '[CXc]') as is_plain,
+        -- In English short small words stand in titles too ("Ships of the Sea").
+        regexp_matches(shapes, if(base_language = 'en', 'L', '[Ll]'))
+        and regexp_matches(shapes, '[CXc]') as is_plain,
         regexp_matches(shapes, '[CXc]') as has_capitals,
         regexp_extract_all(array_to_string(tokens, ' '), '[^ ]+(?: [^ ]+){0,63}')
             as parts,

@@ -6,9 +6,10 @@
 -- cite:    Radford et al. 2021, arXiv:2103.00020, section 3.1.4 (zero-shot)
 --
 -- A controlled stimulus has its facet by construction. Of any other image the run's own
--- model is asked (neurons similarity; class set facets), and score says how sure it
--- was. Origins are never mixed: what follows keeps a photo that is known to be one
--- apart from one that the model takes for one. Images with neither have no row.
+-- model is asked (neurons similarity; class set facets, or one of the warehouse's own
+-- facets), and score says how sure it was. Origins are never mixed: what follows keeps
+-- a photo that is known to be one apart from one that the model takes for one. Images
+-- with neither have no row.
 --
 -- column        type     unit  meaning
 -- dataset, run_id, example_id
@@ -28,8 +29,10 @@ likeliest as (
     select dataset, run_id, example_id, facet, probability,
     from raw_class_scores
     inner join facet_prompts
-        on raw_class_scores.class_name = facet_prompts.prompt
-    where class_set = 'facets'
+        on
+            raw_class_scores.class_set = facet_prompts.class_set
+            and raw_class_scores.class_name = facet_prompts.prompt
+    where raw_class_scores.class_set like 'facets%'
     qualify
         row_number() over (
             partition by dataset, run_id, example_id

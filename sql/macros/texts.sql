@@ -61,6 +61,10 @@ create or replace macro breaks_of(words) as
         ''
     );
 
+-- is_short_title(word): a title that is written short, with a dot that ends no sentence.
+create or replace macro is_short_title(word) as
+    regexp_full_match(word, 'mrs?|ms|dr|st|mt|ft|prof|sen|gov|gen|col|capt|lt|sgt|rev');
+
 -- base_language(tag, unknown): the language part of a BCP 47 tag, as the lexicon has
 -- it: 'zh-TW' and 'zh_Hant' are 'zh'; codes with another name are folded ('iw' is 'he',
 -- 'tl' is 'fil', 'nb' and 'nn' are 'no', 'zh-yue' is 'yue', 'simple' is 'en'); an

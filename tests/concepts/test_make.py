@@ -19,6 +19,7 @@ from pipeline.concepts.make.regions import iter_cities, iter_territories
 from pipeline.concepts.make.shared_words import iter_shared_words
 from pipeline.concepts.make.table import write_lexicon
 from pipeline.concepts.make.terms import Term
+from pipeline.concepts.make.wordnet import read_wordnet
 
 
 def make_tar(files, mode="w:gz"):
@@ -230,3 +231,38 @@ def test_the_same_terms_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         write_lexicon(terms, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def wordnet_of(**senses):
+    """The nouns of a package: by lemma the file, and what it is a kind (``@``) or an instance (``@i``) of."""
+    offsets = {lemma: f"{n:08}" for n, lemma in enumerate(senses, 1)}
+    data, index = [], []
+    for lemma, (file, *above) in senses.items():
+        pointers = "".join(f" {sign} {offsets[to]} n 0000" for sign, to in above)
+        data.append(
+            f"{offsets[lemma]} {file:02} n 01 {lemma} 0 {len(above):03}{pointers} | a gloss"
+        )
+        index.append(f"{lemma.lower()} n 1 0 1 0 {offsets[lemma]}")
+    files = {"data.noun": data, "index.noun": index, "index.verb": ["chat v 1 0 1 0 00000001"]}
+    files |= {"index.adj": [], "index.adv": []}
+    lines = {f"usr/share/wordnet/{name}": "\n".join(some).encode() for name, some in files.items()}
+    return Archive(make_deb(lines))
+
+
+def test_wordnet_says_what_is_of_a_kind_and_what_a_longer_phrase_does_not_name():
+    archive = wordnet_of(
+        bird=(5,), cat=(5,), sea=(17,), kestrel=(5, ("@", "bird")), chat=(5, ("@", "bird")),
+        Boston_bird=(5, ("@", "bird")), Yellow_Sea=(17, ("@i", "sea")), Yellow_Gate=(6, ("@i", "sea")),
+        black_cat=(5,), black_mass=(4,), cat_burglar=(10,), black_bird=(5, ("@", "bird")),
+    )  # fmt: skip
+    words = "bird:animal cat:animal sea:place yellow:color black:color Boston:region"
+    pairs = [word.split(":") for word in words.split()]
+    wordnet = read_wordnet(archive, [(name, family, "en", name) for name, family in pairs])
+    assert {(term.concept, term.phrase) for term in wordnet.iter_terms()} == {
+        ("bird", "kestrel"),
+        ("bird", "boston bird"),
+        ("sea", "yellow sea"),
+    }
+    assert wordnet.compounds() == [
+        "black mass", "black masses", "cat burglar", "cat burglars", "yellow gate",
+    ]  # fmt: skip

@@ -82,6 +82,33 @@ def test_they_are_found_at_once_and_after_a_build(place, tmp_path, told):
     assert shown(place) == before
 
 
+def test_own_facets_are_asked_for_and_make_scores_of_others_stale(place, tmp_path, told):
+    def facets():
+        with connect(place) as connection:
+            return connection.execute(
+                "select class_set, facet, prompt from facet_prompts"
+            ).fetchall()
+
+    ours = facets()
+    assert {name for name, *_ in ours} == {"facets"}
+    file = write(tmp_path, "concept,category,language,phrase\netching,facet,en,etching on copper\n")
+    before = shown(place)
+    told("concepts", "add", file, "--warehouse", place)
+    own = facets()
+    assert [row[1:] for row in own] == [
+        *(row[1:] for row in ours),
+        ("etching", "etching on copper"),
+    ]
+    assert len({name for name, *_ in own} - {"facets"}) == 1
+    assert shown(place) == before, "a facet is no concept"
+    assert not build(place).was_current
+    assert "etching on copper" in (place / "views.sql").read_text()
+    told("concepts", "add", file, "--instead", "--warehouse", place)
+    assert [row[1:] for row in facets()] == [("etching", "etching on copper")]
+    told("concepts", "drop", "--warehouse", place)
+    assert facets() == ours
+
+
 def test_instead_of_ours(place, tmp_path, told):
     file = write(tmp_path, OWN)
     assert "instead of ours" in told("concepts", "add", file, "--instead", "--warehouse", place)
@@ -100,6 +127,8 @@ def test_instead_of_ours(place, tmp_path, told):
         ("kea,animal,en, ,", "has no phrase"),
         ("kea,animal,en,?!,", "has a phrase without letters or digits"),
         ("kea,animal,klingon,kea,", "has the language 'klingon'"),
+        ("etching,facet,de,Radierung,", "is a facet in 'de'"),
+        ("etching,facet,en,etching,print", "is a facet and a kind of something"),
         ("kea,animal,en,a, b,", "has 6 fields instead of 5"),
         ('kea,animal,en,"open', "opens a quote"),
     ],

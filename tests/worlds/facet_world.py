@@ -38,7 +38,7 @@ class FacetWorld:
     def __init__(self, **changes: Any) -> None:
         self.world = empty_world(VIEWS, ("stg_activations",), **SETTINGS | changes)
         self.con, self.add, self.rows = self.world.con, self.world.add, self.world.rows
-        self.add("facet_prompts", "facet prompt", *FACET_PROMPTS.items())
+        self.add("facet_prompts", "facet prompt", *FACET_PROMPTS.items(), class_set="facets")
         self.example_count = 0
 
     def add_run(self, run: str = "r", is_random: bool = False) -> None:

@@ -13,6 +13,7 @@ from pipeline.base.errors import NeuronsError
 from pipeline.concepts.lexicon import LEXICON
 from pipeline.concepts.make.packages import PACKAGES, fetch
 from pipeline.concepts.make.table import build_lexicon, write_lexicon
+from pipeline.concepts.phrases import COMPOUNDS
 
 
 def main() -> int:
@@ -35,15 +36,20 @@ def main() -> int:
     except NeuronsError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
-    terms = build_lexicon(archives)
+    terms, compounds = build_lexicon(archives)
+    listed = "".join(f"{phrase}\n" for phrase in compounds)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / LEXICON.name
         write_lexicon(terms, made)
-        is_same = LEXICON.is_file() and LEXICON.read_bytes() == made.read_bytes()
+        new = {LEXICON: made.read_bytes(), LEXICON.with_name(COMPOUNDS): listed.encode()}
+        is_same = all(path.is_file() and path.read_bytes() == data for path, data in new.items())
         if not arguments.check:
-            LEXICON.write_bytes(made.read_bytes())
+            for path, data in new.items():
+                path.write_bytes(data)
     state = "unchanged" if is_same else "it would change" if arguments.check else "written"
-    sys.stdout.write(f"{LEXICON.name}: {len(terms):,} rows, {state}\n")
+    sys.stdout.write(
+        f"{LEXICON.name}: {len(terms):,} rows, {COMPOUNDS}: {len(compounds):,}, {state}\n"
+    )
     return 1 if arguments.check and not is_same else 0
 
 

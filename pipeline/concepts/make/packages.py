@@ -91,6 +91,14 @@ PACKAGES = {
         "AKMh6H5EWfbYyV3Ln7deL58FlUGT/5gVRbxmdBxZNSuC4r8PycHGIvmo81RHsknUjlunidybErg0CDCccYtH/w==",
         "Unicode-DFS-2016",
     ),
+    "wordnet": Package(
+        "debian",
+        "wordnet-base",
+        "1:3.0-37",
+        "wordnet-base_1%3a3.0-37_all.deb",
+        "w44T1Pns7KC9lsiM7Y9F6ItzLNXivaPfVYq/Wt3aBKLJU7dXylPxDf6HjPKPytoJtY+x9xXHofxWCAEH3/QlpA==",
+        "WordNet 3.0",
+    ),
     "holidays": Package(
         "pypi",
         "holidays",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.checksums import hash_bytes
+from pipeline.concepts.everyday import EVERYDAY, iter_everyday, read_everyday
 from pipeline.concepts.lexicon import COLUMNS, SOURCES
 from pipeline.concepts.make.calendar import iter_calendar
 from pipeline.concepts.make.cldr import Cldr
@@ -23,10 +24,12 @@ from pipeline.concepts.make.regions import iter_cities, iter_territories
 from pipeline.concepts.make.shared_words import iter_shared_words
 from pipeline.concepts.make.terms import Term
 from pipeline.concepts.make.things import iter_things
+from pipeline.concepts.make.wordnet import read_wordnet
 
 
-def build_lexicon(archives: Mapping[str, Archive]) -> list[Term]:
-    """The lexicon from its sources: sorted, each (concept, category, language, phrase) once.
+def build_lexicon(archives: Mapping[str, Archive]) -> tuple[list[Term], list[str]]:
+    """The lexicon from its sources, sorted, each (concept, category, language, phrase) once; and the
+    English phrases that name no concept.
 
     A row that several sources have is the first one's, in the order of ``SOURCES``: ours is what
     nobody else says.
@@ -41,7 +44,9 @@ def build_lexicon(archives: Mapping[str, Archive]) -> list[Term]:
     for concept, category, language, phrase, source in (*public, *iter_own_terms()):
         row = (concept, category, language, phrase)
         rows[row] = min(rows.get(row, source), source, key=SOURCES.index)
-    return sorted(Term(*row, source) for row, source in rows.items())
+    wordnet = read_wordnet(archives["wordnet"], {*rows, *iter_everyday()})
+    found = [Term(*row, source) for row, source in rows.items()]
+    return sorted({*found, *wordnet.iter_terms()}), wordnet.compounds()
 
 
 def write_lexicon(terms: list[Term], path: Path) -> None:
@@ -53,6 +58,7 @@ def write_lexicon(terms: list[Term], path: Path) -> None:
 
 
 def made_from() -> dict[str, str]:
-    """What the lexicon is made from, as its file tells: packages with version, our list by its hash."""
+    """What the lexicon is made from, as its file tells: packages with version, our lists by their hash."""
     packages = {f"{p.registry} {p.name} {p.version}": p.sha512 for p in PACKAGES.values()}
-    return {**packages, "terms.txt": hash_bytes(read_own_words().encode())}
+    ours = {"terms.txt": read_own_words(), EVERYDAY: read_everyday()}
+    return {**packages, **{name: hash_bytes(text.encode()) for name, text in ours.items()}}
