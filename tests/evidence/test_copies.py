@@ -10,11 +10,10 @@ import pytest
 from making import make_record, write_tar
 from PIL import Image
 
-from pipeline.base.progress import NoProgress
 from pipeline.base.settings import ExtractConfig, IngestConfig, IngestStep, LabelSettings
-from pipeline.evidence.nulls import compute_label_nulls
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 PICTURES, SIZES = 120, (64, 80, 96, 112)
@@ -49,7 +48,8 @@ def test_shuffled_captions_label_nothing_if_copies_are_one_image(
     place, layer = str(tmp_path / "w"), "visual.layer1.0.act3:input:max"
     done = ingest(IngestConfig(place, "d", duplicates=duplicates), IngestStep("webdataset", (tar,)))
     extract(ExtractConfig(place, "d", "RN-demo:random", (layer,), device="cpu"))
-    with connect(place, LabelSettings(label_null_repeats=40)) as con:
+    build(place, LabelSettings(label_null_repeats=40))
+    with connect(place) as con:
         ((labelled, images),) = con.execute(
             """
             select
@@ -57,8 +57,9 @@ def test_shuffled_captions_label_nothing_if_copies_are_one_image(
                 (select count(*) from stg_run_examples where not is_duplicate),
             """
         ).fetchall()
-        (table,) = compute_label_nulls(con, NoProgress())
-    counts = table["labelled_count"].to_numpy()
+        found = con.execute("select labelled_count from raw_label_nulls").fetchnumpy()
+    counts = found["labelled_count"]
+    assert len(counts) == 40
     assert (counts > 0).mean() <= 0.2
     if duplicates == "near":
         assert done.duplicate_count == PICTURES * (len(SIZES) - 1)
