@@ -182,17 +182,15 @@ def test_a_sum_is_of_one_run(tmp_path, told):
     from pipeline.base.settings import ExtractConfig, LabelSettings
     from pipeline.extract.run import extract
 
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    extract(
-        ExtractConfig(str(place), "textures", "RN-demo:random", ("visual.layer2.0",), device="cpu")
-    )
+    place = make_warehouse(tmp_path, ("visual.act3",))
+    extract(ExtractConfig(str(place), "textures", "RN-demo:random", ("visual.act2",), device="cpu"))
     assert "Choose one: --dataset textures --run" in told(
         "sum", "cat", "--warehouse", place, code=2
     )
     # Without a build all is computed when it is asked for; with one, across both runs.
-    before = list(find_like(str(place), NamedNeuron("visual.layer3.0", 7), 5))
+    before = list(find_like(str(place), NamedNeuron("visual.act3", 7), 5))
     build(place, LabelSettings(label_null_repeats=0))
-    after = list(find_like(str(place), NamedNeuron("visual.layer3.0", 7), 5))
+    after = list(find_like(str(place), NamedNeuron("visual.act3", 7), 5))
     assert [[row[0] for row in table.rows] for table in before] == [
         [row[0] for row in table.rows] for table in after
     ]
