@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -262,11 +262,12 @@ def _by_similarity(
     ids = example_ids(connection, run.dataset, run.run_id)
     similarities = text_similarities(connection, run.dataset, run.run_id, ids, direction)
     rows: list[tuple[Any, ...]] = []
-    for layer in choose_whole_layers(connection, run, search.layer, "A correlation"):
+    layers = choose_whole_layers(connection, run, search.layer, "A correlation")
+    labels = read_labels(connection, layers)
+    for layer in layers:
         units, correlations = correlate(connection, layer, ids, similarities)
-        labels = read_labels(connection, layer)
         rows += [
-            (layer.layer, unit, correlation, labels.get(unit))
+            (layer.layer, unit, correlation, labels[layer].get(unit))
             for unit, correlation in zip(units.tolist(), correlations.tolist(), strict=True)
         ]
     return Found(
@@ -289,11 +290,15 @@ def _by_weights(
         if search.by == ("weights",):
             raise
         return Found(f"By the weights: {search.text!r}", notes=(str(error),))
+    same = [
+        layer
+        for run in runs
+        for layer in (choose_layers(connection, run, None) if found.rows else ())
+        if found.rows[0][0] in (layer.layer, layer.layer.split(":")[0])
+    ]
     labels: dict[int, str] = {}
-    for run in runs:
-        for layer in choose_layers(connection, run, None) if found.rows else ():
-            if found.rows[0][0] in (layer.layer, layer.layer.split(":")[0]):
-                labels = read_labels(connection, layer) | labels  # the first run's go first
+    for of_layer in read_labels(connection, same).values():
+        labels = of_layer | labels  # the first run's go first
     rows = tuple((*row, labels.get(row[1])) for row in found.rows)
     return Found(found.title, (*found.columns, "label"), rows, found.notes)
 
@@ -329,16 +334,30 @@ def _best(rows: list[tuple[Any, ...]], at: int, search: Search) -> tuple[tuple[A
     return tuple(sorted(rows, key=lambda row: sign * row[at])[: search.k])
 
 
-def read_labels(connection: duckdb.DuckDBPyConnection, layer: RunLayer) -> dict[int, str]:
-    """``concept (category)`` of the labelled neurons of a layer."""
+def read_labels(
+    connection: duckdb.DuckDBPyConnection, layers: Sequence[RunLayer]
+) -> dict[RunLayer, dict[int, str]]:
+    """``concept (category)`` of the labelled neurons of some layers, by unit.
+
+    One question for all: where nothing is built DuckDB plans for half a minute before it answers any.
+    """
+    if not layers:
+        return {}
     rows = connection.execute(
         """
-        select unit, concept || ' (' || category || ')' from neuron_labels
-        where dataset = $dataset and run_id = $run_id and layer = $layer and is_labelled
+        select dataset, run_id, layer, unit, concept || ' (' || category || ')'
+        from neuron_labels
+        where
+            is_labelled
+            and list_contains($run_ids, run_id)
+            and list_contains($layers, layer)
         """,
-        {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer},
+        {"run_ids": [one.run_id for one in layers], "layers": [one.layer for one in layers]},
     ).fetchall()
-    return dict(rows)
+    found: dict[tuple[str, str, str], dict[int, str]] = {}
+    for dataset, run_id, layer, unit, label in rows:
+        found.setdefault((dataset, run_id, layer), {})[unit] = label
+    return {one: found.get((one.dataset, one.run_id, one.layer), {}) for one in layers}
 
 
 def _name(run: FoundRun) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -51,14 +51,15 @@ def find_like(warehouse: str, named: NamedNeuron, k: int) -> Iterator[Found]:
                 one.dataset != mine.dataset,
             )
         )
-        label = read_labels(connection, mine).get(neuron.unit)
+        labels = read_labels(connection, layers)
+        label = labels[mine].get(neuron.unit)
         yield Found(
             f"{mine.layer}  unit {neuron.unit}, {mine.dataset}, run {mine.run_id} "
             f"({mine.model_id}): {label or 'unlabelled'}",
         )
         mutual = _mutual(connection, mine, neuron.unit)
         for other in layers:
-            yield _compare(connection, mine, neuron.unit, other, k, mutual)
+            yield _compare(connection, mine, neuron.unit, other, k, mutual, labels[other])
 
 
 def _compare(
@@ -68,6 +69,7 @@ def _compare(
     other: RunLayer,
     k: int,
     mutual: set[tuple[str, str, int]],
+    labels: Mapping[int, str],
 ) -> Found:
     place = f"{other.layer}, {other.dataset}, run {other.run_id} ({other.model_id})"
     title = f"{'In its own layer' if other == mine else 'In ' + place}"
@@ -82,7 +84,6 @@ def _compare(
         return Found(title, notes=(f"{count} images in common: too few to compare.",))
     if not rows:
         return Found(title, notes=(f"It is constant over the {count} images in common.",))
-    labels = read_labels(connection, other)
     return Found(
         title,
         ("unit", "correlation", "mutual", "label"),

@@ -60,7 +60,7 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
         named = "; ".join(f"{concept} ({category})" for concept, category in concepts[:5])
         more = f"; and {len(concepts) - 5} more" if len(concepts) > 5 else ""
         found = find_sum(connection, layers, shown, question.neurons, f"{named}{more}, by {origin}")
-        labels = {layer: read_labels(connection, layer) for layer in layers}
+        labels = read_labels(connection, layers)
     rows = [
         (t.layer.layer, t.unit, t.weight, t.auroc, labels[t.layer].get(t.unit)) for t in found.terms
     ]
