@@ -58,6 +58,8 @@ class Excited:
     """No image of the run excites it as much."""
     label: str
     """``concept (category)``, or why there is none."""
+    support: str
+    """How many independent scores support the label, as ``3 of 4``; empty if none was measured."""
     is_labelled: bool
     map: ActivationMap | None
     """Its own; None of a layer with one activation an image."""
@@ -137,7 +139,8 @@ def find_excited(
             float(strength[unit]),
             statistics.axis,
             bool(activations[unit] > statistics.highest[unit]),
-            *labels.get(unit, (_why_no_label(connection), False)),
+            *labels.get(unit, (_why_no_label(connection), "")),
+            unit in labels,
             None if map_ is None else map_.of_unit(unit),
             tuple(examples.get(unit, ())),
         )
@@ -148,21 +151,25 @@ def find_excited(
 
 def read_labels(
     connection: duckdb.DuckDBPyConnection, run: FoundRun, layer: str, units: list[int]
-) -> dict[int, tuple[str, bool]]:
-    """Of units with a label, what it is, and True. None if a build has not made the labels: to compute them
-    all for one image would take minutes."""
+) -> dict[int, tuple[str, str]]:
+    """Of units with a label, what it is, and its support (``Excited.support``). None if a build has not made
+    the labels: to compute them all for one image would take minutes."""
     if why_stale(connection) is not None:
         return {}
     rows = connection.execute(
         """
-        select unit, concept || ' (' || category || ')' from neuron_labels
+        select
+            unit,
+            concept || ' (' || category || ')',
+            if(measured_count > 0, supported_count || ' of ' || measured_count, ''),
+        from neuron_labels
         where
             dataset = $dataset and run_id = $run_id and layer = $layer and is_labelled
             and list_contains($units::integer[], unit)
         """,
         {"dataset": run.dataset, "run_id": run.run_id, "layer": layer, "units": units},
     ).fetchall()
-    return {unit: (told, True) for unit, told in rows}
+    return {unit: (told, support or "") for unit, told, support in rows}
 
 
 def _why_no_label(connection: duckdb.DuckDBPyConnection) -> str:

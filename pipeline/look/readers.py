@@ -83,7 +83,7 @@ def find_readers(
             Reader(
                 layer.name,
                 unit,
-                labels.get(unit, ("unlabelled", False))[0],
+                labels.get(unit, ("unlabelled", ""))[0],
                 float(before[unit]),
                 float(after[unit]),
                 float(alone[unit]),

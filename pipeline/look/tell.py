@@ -12,7 +12,7 @@ from pipeline.look import words
 from pipeline.look.look import Look, look_at
 from pipeline.warehouse.layer_axes import say_strength
 
-NEURON_COLUMNS = ("unit", "strength", "activation", "record", "row", "column", "label")
+NEURON_COLUMNS = ("unit", "strength", "activation", "record", "row", "column", "label", "support")
 
 
 def tell_look(
@@ -67,6 +67,7 @@ def _print(look: Look) -> None:
                 "yes" * one.is_beyond,
                 *((None, None) if one.map is None else one.map.cell or (None, None)),
                 one.label,
+                one.support,
             )
             for one in found.neurons
         )

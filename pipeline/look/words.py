@@ -47,6 +47,8 @@ def describe_neuron(neuron: Excited) -> list[str]:
     """Its label, then lines about it."""
     strength = say_strength(neuron.strength, neuron.axis)
     lines = [f"unit {neuron.unit}  ·  {strength}", f"activation {neuron.activation:.3g}"]
+    if neuron.support:
+        lines.append(f"label supported by {neuron.support} scores")
     if neuron.is_beyond:
         lines[1] += ", more than any image of the run"
     return [neuron.label, *lines]

@@ -154,6 +154,15 @@ def test_the_neurons_are_those_that_the_view_names(tiny_warehouse: Path, tmp_pat
                     {"layer": found.layer.name, "unit": unit},
                 ).fetchall()
                 assert one.example_ids == tuple(i for (i,) in best)
+                ((concept, supported, measured),) = connection.execute(
+                    """
+                    select concept, supported_count, measured_count from neuron_labels
+                    where layer = $layer and unit = $unit
+                    """,
+                    {"layer": found.layer.name, "unit": unit},
+                ).fetchall()
+                assert one.is_labelled == (concept is not None)
+                assert one.support == (f"{supported} of {measured}" if measured else "")
     ids = {i for one in look.layers for n in one.neurons for i in n.example_ids}
     assert ids <= set(look.pictures)
 

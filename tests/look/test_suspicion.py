@@ -156,6 +156,8 @@ def test_an_attacked_image_of_the_demo_from_end_to_end(demo: str, tmp_path) -> N
     assert suspicion.readers[0].unit in planted
     assert suspicion.readers[0].word_auroc is not None and suspicion.readers[0].word_auroc > 0.95
     assert suspicion.readers[0].after < suspicion.readers[0].before
+    (japan,) = (one for one in look.layers[0].neurons if one.unit in planted)
+    assert japan.label == "Japan (region)" and " of " in japan.support
     page = render_look(look)
     assert_self_contained(page)
     assert "without it: wrapped gift" in page
