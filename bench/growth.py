@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def report(quick: bool, full: bool = False) -> Report:
 
     Args:
         quick: Tiny sizes.
-        full: The size of the budget as well.
+        full: The size of the budget as well, a quarter of it, and one shard of a hundred more.
     """
     base = QUICK if quick else USUAL
     first = build_new(base)
@@ -76,16 +77,26 @@ def report(quick: bool, full: bool = False) -> Report:
             bigger = replace(bigger, shards=FACTOR * base.shards)  # of the same size
         found = build_new(bigger)
         yield f"growth: {FACTOR} times the {what}"
-        yield Row("CPU time of the build", found.cpu_s, "s", _dearest(found))
-        yield Row("exponent of CPU time", _exponent(first.cpu_s, found.cpu_s), "", "1: linear")
-        yield Row("exponent of the scan", _exponent(first.scan_s, found.scan_s), "")
-        yield Row("CPU time of the scan", found.scan_s, "s", f"before {first.scan_s:.2f}")
-        yield Row("peak memory", found.peak_mib, "MiB", f"before {first.peak_mib:.0f}")
-        yield Row("exponent of peak memory", _exponent(first.peak_mib, found.peak_mib), "")
+        yield from _compared(first, found)
     yield from _growing(base)
     if full:
+        quarter = replace(FULL, images=FULL.images // FACTOR, shards=FULL.shards // FACTOR)
+        yield f"growth: a quarter of the budget, {quarter.told}"
+        first = build_new(quarter)
+        yield from _rows(first)
         yield f"growth: the budget, {FULL.told}"
-        yield from _rows(build_new(FULL), "120 s", "4096 MiB")
+        yield from _compared(first, build_new(FULL), "120 s", "4096 MiB")
+        yield from _growing(replace(FULL, shards=100))
+
+
+def _compared(first: Built, found: Built, cpu: str = "", memory: str = "") -> Report:
+    """A build of `FACTOR` times something, beside the one before."""
+    yield Row("CPU time of the build", found.cpu_s, "s", _dearest(found.marts), cpu)
+    yield Row("exponent of CPU time", _exponent(first.cpu_s, found.cpu_s), "", "1: linear")
+    yield Row("exponent of the scan", _exponent(first.scan_s, found.scan_s), "")
+    yield Row("CPU time of the scan", found.scan_s, "s", f"before {first.scan_s:.2f}")
+    yield Row("peak memory", found.peak_mib, "MiB", f"before {first.peak_mib:.0f}", memory)
+    yield Row("exponent of peak memory", _exponent(first.peak_mib, found.peak_mib), "")
 
 
 def build_new(size: Size) -> Built:
@@ -127,9 +138,9 @@ def _growing(base: Size) -> Report:
     yield Row("CPU time of the build before", built.cpu_s, "s")
     yield Row("CPU time of the build with it", grown.cpu_s, "s")
     yield Row("of that, what is made whole", apart, "s", ", ".join(whole))
-    yield Row(
-        "the rest / the build before", (grown.cpu_s - apart) / built.cpu_s, "x", _dearest(grown)
-    )
+    rest = {mart: took for mart, took in grown.marts.items() if mart not in WHOLE}
+    ratio = (grown.cpu_s - apart) / built.cpu_s
+    yield Row("the rest / the build before", ratio, "x", _dearest(rest))
     yield Row("what is made whole / the build before", apart / built.cpu_s, "x")
     yield Row("CPU time where nothing changed", again.cpu_s, "s")
     first, more, same = (cost.cpu_s for cost in checks)
@@ -139,15 +150,15 @@ def _growing(base: Size) -> Report:
 
 
 def _rows(built: Built, cpu: str = "", memory: str = "") -> Report:
-    yield Row("CPU time of the build", built.cpu_s, "s", _dearest(built), cpu)
+    yield Row("CPU time of the build", built.cpu_s, "s", _dearest(built.marts), cpu)
     yield Row("of a scan of all activations", built.cpu_s / max(built.scan_s, 1e-3), "x")
     yield Row("peak memory", built.peak_mib, "MiB", "", memory)
 
 
-def _dearest(built: Built) -> str:
-    """The three marts that took most."""
-    most = sorted(built.marts, key=lambda mart: -built.marts[mart])[:3]
-    return ", ".join(f"{mart} {built.marts[mart]:.1f}" for mart in most)
+def _dearest(marts: Mapping[str, float]) -> str:
+    """The three that took most, of CPU seconds by mart."""
+    most = sorted(marts, key=lambda mart: -marts[mart])[:3]
+    return ", ".join(f"{mart} {marts[mart]:.1f}" for mart in most)
 
 
 def _exponent(small: float, large: float) -> float:
