@@ -63,6 +63,44 @@ class Label:
 
 
 @dataclass(frozen=True)
+class SupportScores:
+    """The scores that had no part in choosing the label; ``label_evidence``. Null is not measured."""
+
+    other_concept: str | None
+    """Another neuron's label."""
+    supported_count: int
+    measured_count: int
+    fresh_forms: str | None
+    fresh_auc: float | None
+    other_fresh_auc: float | None
+    permuted_fresh_auc: float | None
+    fresh_mad: float | None
+    other_fresh_mad: float | None
+    permuted_fresh_mad: float | None
+    is_fresh_supported: bool | None
+    purity: float | None
+    other_purity: float | None
+    permuted_purity: float | None
+    is_purity_supported: bool | None
+    detection: float | None
+    other_detection: float | None
+    permuted_detection: float | None
+    is_detection_supported: bool | None
+    prediction: float | None
+    other_prediction: float | None
+    permuted_prediction: float | None
+    is_prediction_supported: bool | None
+    faithfulness: float | None
+    other_faithfulness: float | None
+    direction_faithfulness: float | None
+    is_faithfulness_supported: bool | None
+    agreement: int | None
+    other_agreement: int | None
+    permuted_agreement: int | None
+    is_agreement_supported: bool | None
+
+
+@dataclass(frozen=True)
 class HistogramBin:
     """Activations between two edges, in standard deviations on the card's axis."""
 
@@ -186,6 +224,8 @@ class Card:
     """What the embedded model was trained to have this neuron stand for; null for any other."""
     stats: Stats
     label: Label
+    support: SupportScores | None
+    """None without a label."""
     top: tuple[Picture, ...]
     bottom: tuple[Picture, ...]
     histogram: tuple[HistogramBin, ...]

@@ -6,7 +6,7 @@ from functools import partial
 
 from markupsafe import Markup
 
-from pipeline.report import label_words, words
+from pipeline.report import label_words, support_words, words
 from pipeline.report.card import Card
 from pipeline.report.figures import (
     draw_histogram,
@@ -32,6 +32,7 @@ def render_card(card: Card) -> str:
             "card": card,
             "words": words,
             "label_words": label_words,
+            "support_words": support_words,
             "axes": AXES,
             "distribution": _distribution(card),
             "stride": _stride(card),

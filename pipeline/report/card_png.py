@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.report import label_words, words
+from pipeline.report import label_words, support_words, words
 from pipeline.report.card import Card, Group
 from pipeline.report.figures import (
     BLUE,
@@ -30,6 +30,7 @@ from pipeline.report.figures import (
     style,
 )
 from pipeline.report.fonts import make_drawable
+from pipeline.report.support_words import ScoreLine
 from pipeline.report.thumbnails import THUMBNAIL_PX, Picture
 
 if TYPE_CHECKING:
@@ -124,6 +125,11 @@ def draw_card(card: Card) -> Image.Image:
 def _list_blocks(card: Card) -> Iterator[Block]:
     yield _header(card)
     yield _evidence(card)
+    yield _heading(
+        words.TITLES["support"], support_words.describe_support(card.label, card.support)
+    )
+    if card.support is not None:
+        yield _support(support_words.list_scores(card.support))
     for name, polarity, pictures in (
         ("top", "positive", card.top),
         ("bottom", "negative", card.bottom),
@@ -187,6 +193,26 @@ def _evidence(card: Card) -> Block:
             canvas.write(half + 470, level, mark, color=colour)
 
     return Block(52 + LINE_PX * max(len(facts), len(methods), 1), draw)
+
+
+def _support(lines: Sequence[ScoreLine]) -> Block:
+    """A table of scores."""
+    ends = (230, 330, 450, 550)  # where a column of numbers ends
+    outcomes = {True: BLUE, False: ORANGE, None: FAINT}
+
+    def draw(canvas: Canvas, y: float) -> None:
+        for heading, end in zip(support_words.HEADINGS[1:4], ends[1:], strict=True):
+            canvas.write(MARGIN_PX + end, y + 6, heading, color=FAINT, ha="right")
+        for number, line in enumerate(lines, 1):
+            level = y + 6 + number * LINE_PX
+            canvas.write(MARGIN_PX, level, line.name)
+            values = ((line.value, "semibold"), (line.other, "normal"), (line.permuted, "normal"))
+            for (told, weight), end in zip(values, ends[1:], strict=True):
+                canvas.write(MARGIN_PX + end, level, told, ha="right", fontweight=weight)
+            canvas.write(MARGIN_PX + 580, level, line.outcome, color=outcomes[line.is_supporting])
+            canvas.write(MARGIN_PX + 690, level, shorten(line.meaning, 100), color=FAINT)
+
+    return Block(16 + LINE_PX * (len(lines) + 1), draw)
 
 
 def _heading(title: str, told: str) -> Block:

@@ -58,6 +58,19 @@ where
     and neuron_labels.layer = $layer and neuron_labels.unit = $unit
 """
 
+SUPPORT = f"""
+select
+    other_concept, supported_count, measured_count, fresh_forms, fresh_auc, other_fresh_auc,
+    permuted_fresh_auc, fresh_mad, other_fresh_mad, permuted_fresh_mad, is_fresh_supported, purity,
+    other_purity, permuted_purity, is_purity_supported, detection, other_detection,
+    permuted_detection, is_detection_supported, prediction, other_prediction, permuted_prediction,
+    is_prediction_supported, faithfulness, other_faithfulness, direction_faithfulness,
+    is_faithfulness_supported, agreement, other_agreement, permuted_agreement,
+    is_agreement_supported,
+from label_evidence
+where {_THIS}
+"""
+
 _STRENGTH = "if($axis = 'z', activation_z, activation_sd) as strength, activation = 0 as is_at_rest"
 
 # The place of a peak is asked of the images that are shown alone: the view peaks reads all samples too.

@@ -22,6 +22,7 @@ from pipeline.report.card import (
     SampleBin,
     Stats,
     Stratum,
+    SupportScores,
 )
 from pipeline.report.thumbnails import Picture, mark_place, read_pictures
 from pipeline.warehouse.find import Neuron
@@ -157,6 +158,7 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
         planted=planted_concept(model.model_id, neuron.layer, neuron.unit),
         stats=stats,
         label=label,
+        support=next(iter(ask(queries.SUPPORT, SupportScores)), None),
         top=show(row.shown for row in examples if row.polarity == "positive"),
         bottom=show(row.shown for row in examples if row.polarity == "negative"),
         histogram=tuple(bins),

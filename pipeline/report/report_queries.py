@@ -60,7 +60,9 @@ order by neuron_count desc, reason
 """
 
 NEURONS = f"""
-select layer, unit, is_labelled, concept, category, score, q_value, margin, agreement, reason
+select
+    layer, unit, is_labelled, concept, category, score, q_value, margin, agreement,
+    supported_count, measured_count, reason,
 from neuron_labels
 where {_THIS}
 order by layer, unit
@@ -97,7 +99,7 @@ clear as (
 
 select
     layer, unit, concept, category, score, q_value, runner_up, margin, agreement,
-    multimodality_index, weakest_facet, facet_count, is_thin, clarity,
+    supported_count, measured_count, multimodality_index, weakest_facet, facet_count, is_thin, clarity,
 from neuron_labels
 left join tested using (layer, unit)
 left join clear using (layer, unit)
@@ -105,23 +107,30 @@ where {_THIS} and is_labelled
 """
 
 CONVINCING = f"""
-with labelled as ({_LABELLED})
+with labelled as ({_LABELLED}),
 
-from labelled
+supported as (
+    select *, if(measured_count > 0, supported_count, null) as support
+    from labelled
+)
+
+select * exclude (support)
+from supported
 qualify
     row_number() over (
         partition by concept, category
         order by
-            agreement desc, multimodality_index desc nulls last, score desc,
-            if(score is null, q_value, 0), clarity desc nulls last, layer, unit
+            support desc nulls last, agreement desc, multimodality_index desc nulls last,
+            score desc, if(score is null, q_value, 0), clarity desc nulls last, layer, unit
     ) = 1
 order by
-    agreement desc, multimodality_index desc nulls last, score desc,
+    support desc nulls last, agreement desc, multimodality_index desc nulls last, score desc,
     if(score is null, q_value, 0), clarity desc nulls last, layer, unit
 limit $count
 """
 
 DOUBTFUL = {
+    "Supported by fewest independent scores": "if(measured_count > 0, supported_count, null)",
     "Smallest AUROC": "score",
     "Smallest margin over the runner-up": "margin",
     "Weakest form (Halle Berry test)": "multimodality_index",
@@ -132,7 +141,7 @@ with labelled as ({_LABELLED})
 
 from labelled
 where @@MEASURE@@ is not null
-order by @@MEASURE@@, layer, unit
+order by @@MEASURE@@, score, layer, unit
 limit $count
 """
 

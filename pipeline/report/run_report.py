@@ -147,6 +147,9 @@ class NeuronFacts:
     q_value: float | None
     margin: float | None
     agreement: int | None
+    supported_count: int | None
+    """Independent scores that support the label."""
+    measured_count: int | None
     reason: str | None
     """Why it has no label."""
 
@@ -166,6 +169,9 @@ class Evidence:
     """Of the score, over the runner-up."""
     agreement: int | None
     """Methods that choose it."""
+    supported_count: int | None
+    """Independent scores that support it."""
+    measured_count: int | None
     multimodality_index: float | None
     """Of the Halle Berry test: over forms that are known, else over forms that are guessed."""
     weakest_facet: str | None

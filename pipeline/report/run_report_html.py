@@ -9,7 +9,7 @@ from functools import partial
 from markupsafe import Markup, escape
 
 from pipeline.base.display import show
-from pipeline.report import report_words, words
+from pipeline.report import report_words, support_words, words
 from pipeline.report.figures import BLUE, FAINT, ORANGE, RULE, draw_bars
 from pipeline.report.pages import render_page
 from pipeline.report.run_report import Baselines, Multimodality, NeuronFacts, Report
@@ -30,7 +30,7 @@ class _Line:
     category: str
     """Empty if there is no label."""
     figures: tuple[str, ...]
-    """AUROC, q, margin, methods; empty without a label."""
+    """AUROC, q, margin, methods, support; empty without a label."""
     card: str
     """Address of its card, if it has one."""
 
@@ -52,6 +52,7 @@ def render_report(report: Report, cards: Mapping[tuple[str, int], str] | None = 
             "cards": cards or {},
             "words": words,
             "report_words": report_words,
+            "support_words": support_words,
             "categories": _bars([(name, count, str(count)) for name, count in report.categories]),
             "reasons": _bars([(name, count, str(count)) for name, count in report.reasons]),
             "labelled": _labelled(report.baselines),
@@ -66,12 +67,13 @@ def render_report(report: Report, cards: Mapping[tuple[str, int], str] | None = 
 def _line(row: NeuronFacts, cards: Mapping[tuple[str, int], str]) -> _Line:
     card = cards.get((row.layer, row.unit), "")
     if not row.is_labelled:
-        return _Line(row.layer, row.unit, f"none: {row.reason}", "", ("",) * 4, card)
+        return _Line(row.layer, row.unit, f"none: {row.reason}", "", ("",) * 5, card)
     figures = (
         words.describe_number(row.score),
         words.describe_q(row.q_value),
         words.describe_number(row.margin, "+.3f"),
         "–" if row.agreement is None else str(row.agreement),
+        support_words.say_count(row.supported_count, row.measured_count),
     )
     return _Line(row.layer, row.unit, row.concept or "", row.category or "", figures, card)
 

@@ -10,6 +10,7 @@ from pipeline.warehouse.layer_axes import AXES
 from pipeline.warehouse.not_kept import explain_cut
 
 TITLES = {
+    "support": "What supports the label",
     "top": "What excites it most",
     "bottom": "What inhibits it most",
     "histogram": "All its activations, and images drawn at random from each bin",

@@ -12,11 +12,12 @@ from report_world import (
     make_bare_card,
     make_card,
     make_label,
+    make_support,
     make_unlabelled,
 )
 
 from pipeline.base.display import show
-from pipeline.report import card_png, label_words, words
+from pipeline.report import card_png, label_words, support_words, words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.thumbnails import THUMBNAIL_PX
@@ -59,6 +60,7 @@ def test_a_picture_changes_with_each_number_that_it_shows():
     stratum = card.halle_berry.strata[0]
     changes = {
         "label": make_label(score=0.5),
+        "support": make_support(purity=0.5),
         "stats": replace(card.stats, zero_count=0),
         "histogram": card.histogram[:-4],
         "halle_berry": replace(
@@ -111,6 +113,16 @@ def test_a_page_says_what_the_picture_says_and_trusts_no_name():
     for name, value in label_words.label_facts(card.label):
         assert " ".join(name.split()) in page.text
         assert " ".join(value.split()) in page.text
+    scores = support_words.list_scores(card.support)
+    assert [line.name for line in scores] == [
+        *("AUC on fresh images", "MAD on fresh images", "Purity", "Detection", "Prediction"),
+        *("Faithfulness", "Agreement"),
+    ]
+    for line in scores:
+        told = (line.name, line.value, line.other, line.permuted, line.outcome, line.meaning)
+        assert " ".join(told) in page.text
+    assert "3 of 5 scores that had no part in choosing the label support it" in page.text
+    assert "Faithfulness – – – not measured" in page.text
     assert html.count(">differs<") == 1
     assert html.count(">agrees<") == 2
     for title in words.TITLES.values():
@@ -123,6 +135,20 @@ def test_a_page_says_what_the_picture_says_and_trusts_no_name():
     assert len(sampled) == sum(len(b.pictures) for b in card.samples)
     assert "not tested: 1 of it" in page.text
     assert len(html) < 1_000_000
+
+
+def test_a_label_that_no_score_supports_is_marked():
+    alone = make_support(supported_count=0, is_purity_supported=False)
+    page = assert_self_contained(render_card(make_card(support=alone)))
+    assert (
+        "0 of 5 scores that had no part in choosing the label support it: NOT SUPPORTED."
+        in page.text
+    )
+    unknown = make_support(supported_count=0, measured_count=0)
+    page = assert_self_contained(render_card(make_card(support=unknown)))
+    assert (
+        "No score was measured: neurons build, neurons support and neurons effect do." in page.text
+    )
 
 
 def test_a_circular_label_is_told_and_is_none():

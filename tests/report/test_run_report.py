@@ -37,6 +37,8 @@ def world(tiny_warehouse):
                 if(unit % 10 = 0, 'cat', null) as runner_up,
                 if(unit % 10 = 0, (unit % 7) / 10, null) as margin,
                 if(unit % 10 = 0, 1 + unit % 3, null) as agreement,
+                if(unit % 10 = 0, unit // 10 % 4, null)::bigint as supported_count,
+                if(unit % 10 = 0, 4, null)::bigint as measured_count,
                 if(unit % 10 = 0, null, 'not significant') as reason
             )
             from neuron_labels where layer like 'visual.layer3%' and unit < 100;
@@ -61,8 +63,9 @@ def test_a_report_holds_what_the_views_say(world):
     assert report.reasons == (("not significant", 90),)
     expected = con.execute(
         """
-        select concept, min_by(unit, (-agreement, -score)) from shown where is_labelled
-        group by concept order by max((agreement, score)) desc
+        select concept, min_by(unit, (-supported_count, -agreement, -score)) from shown
+        where is_labelled
+        group by concept order by max((supported_count, agreement, score)) desc
         """
     ).fetchall()
     assert [(n.evidence.concept, n.evidence.unit) for n in report.convincing] == expected
@@ -70,6 +73,7 @@ def test_a_report_holds_what_the_views_say(world):
     worst = con.execute(
         "select unit from shown where is_labelled order by margin, unit limit 6"
     ).fetchall()
+    assert doubtful["Supported by fewest independent scores"] == [0, 40, 80, 10, 50, 90]
     assert doubtful["Smallest AUROC"] == [0, 10, 20, 30, 40, 50]
     assert doubtful["Smallest margin over the runner-up"] == [unit for (unit,) in worst]
     assert "Weakest form (Halle Berry test)" not in doubtful  # there are no forms here
@@ -219,6 +223,6 @@ def test_a_list_of_many_neurons_is_light_and_holds_every_one(world):
         expected = neuron.concept if neuron.is_labelled else f"none: {neuron.reason}"
         assert names[int(label)] == show(expected)
         assert names[int(category)] == (neuron.category or "")
-        assert len(figures) == (5 if neuron is evil else 4 if neuron.is_labelled else 0)
+        assert len(figures) == (6 if neuron is evil else 5 if neuron.is_labelled else 0)
     assert rows[-1][-1] == "cards/evil.html"
     Page(page)  # EVIL opens no element

@@ -20,6 +20,7 @@ from pipeline.report.card import (
     SampleBin,
     Stats,
     Stratum,
+    SupportScores,
 )
 from pipeline.report.thumbnails import THUMBNAIL_PX, Picture
 
@@ -81,6 +82,40 @@ def make_unlabelled(reason: str) -> Label:
     return Label(**dict.fromkeys(names) | told)
 
 
+def make_support(**more: Any) -> SupportScores:
+    """Scores of a label, one of which was not measured."""
+    values = dict.fromkeys(SupportScores.__dataclass_fields__) | {
+        "other_concept": "<i>Kenya</i>",
+        "supported_count": 3,
+        "measured_count": 5,
+        "fresh_forms": "drawing, word",
+        "fresh_auc": 0.971,
+        "other_fresh_auc": 0.412,
+        "permuted_fresh_auc": 0.538,
+        "fresh_mad": 3.21,
+        "other_fresh_mad": -0.45,
+        "permuted_fresh_mad": 0.08,
+        "is_fresh_supported": True,
+        "purity": 0.766,
+        "other_purity": 0.021,
+        "permuted_purity": 0.033,
+        "is_purity_supported": True,
+        "detection": 0.612,
+        "other_detection": 0.507,
+        "permuted_detection": 0.491,
+        "is_detection_supported": False,
+        "prediction": 0.144,
+        "other_prediction": 0.013,
+        "permuted_prediction": -0.027,
+        "is_prediction_supported": False,
+        "agreement": 2,
+        "other_agreement": 0,
+        "permuted_agreement": 1,
+        "is_agreement_supported": True,
+    }
+    return SupportScores(**values | more)
+
+
 def make_card(**more: Any) -> Card:
     """A neuron of which everything is known."""
     strata = (
@@ -104,6 +139,7 @@ def make_card(**more: Any) -> Card:
         "planted": None,
         "stats": Stats(1000, 0.1, 0.5, -1.0, 2.0, 0.4, 200, 1.5, 3.25, 0.6),
         "label": make_label(),
+        "support": make_support(),
         "top": tuple(make_picture(n, is_labelled=n % 2 == 0) for n in range(12)),
         "bottom": tuple(make_picture(20 + n, strength=-1.5) for n in range(3)),
         "histogram": tuple(
@@ -134,6 +170,7 @@ def make_bare_card(**more: Any) -> Card:
     values: dict[str, Any] = {
         "stats": Stats(1000, 0.0, 0.0, 0.0, 0.0, 0.0, 1000, None, None, None),
         "label": make_unlabelled("no activity"),
+        "support": None,
         "halle_berry": None,
         "clarity": None,
     }
