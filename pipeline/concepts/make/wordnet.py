@@ -4,7 +4,7 @@ something else than the words in them do.
 WordNet 3.0 (Miller 1995, doi:10.1145/219717.219748) orders nouns by what each is a kind of. A concept of the
 lexicon is the first sense of its phrases in its family's file. From that follow
 
-- **kinds**: "kestrel" names a hawk, "labrador retriever" a dog, "blue jay" a bird and nothing blue: words with
+- **kinds**: "dachshund" and "labrador retriever" name a dog, "blue jay" a bird and nothing blue: words with
   no sense but under the same concept, not used as verbs or adjectives, and phrases of several words;
 - **compounds**: phrases of several words that hold a concept's phrase and are not of its kind, such as "black
   hole" or "Yellow Sea". A name of a concept's kind names that ("Yellow Sea" a sea); the rest name none.
