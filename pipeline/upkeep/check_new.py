@@ -27,6 +27,7 @@ BY_SHARD = (
     "check_counts",
     "check_finite",
     "check_foreign_keys",
+    "check_peaks",
     "check_samples",
     "check_unique_keys",
 )
