@@ -73,37 +73,10 @@ where {_THIS}
 
 _STRENGTH = "if($axis = 'z', activation_z, activation_sd) as strength, activation = 0 as is_at_rest"
 
-# The place of a peak is asked of the images that are shown alone: the view peaks reads all samples too.
 EXAMPLES = f"""
-with shown as (
-    select polarity, example_rank, example_id, {_STRENGTH}, seen_x_frac, seen_y_frac
-    from top_examples
-    where {_THIS} and example_rank <= $count
-),
-
-resized as (
-    select
-        shown.*, image_width_px, image_height_px,
-        resized_px(
-            if(is_turned, height_px, width_px), if(is_turned, width_px, height_px),
-            image_width_px, image_height_px, resize_mode
-        ) as resized_width,
-        resized_px(
-            if(is_turned, width_px, height_px), if(is_turned, height_px, width_px),
-            image_height_px, image_width_px, resize_mode
-        ) as resized_height,
-    from shown
-    inner join examples using (example_id)
-    cross join stg_runs
-    where
-        examples.dataset = $dataset and stg_runs.dataset = $dataset and stg_runs.run_id = $run_id
-)
-
-select
-    polarity, example_id, strength, is_at_rest,
-    image_frac(seen_x_frac, resized_width, image_width_px) as x_frac,
-    image_frac(seen_y_frac, resized_height, image_height_px) as y_frac,
-from resized
+select polarity, example_id, {_STRENGTH}
+from top_examples
+where {_THIS} and example_rank <= $count
 order by polarity, example_rank
 """
 

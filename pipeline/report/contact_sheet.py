@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.base.display import show
 from pipeline.base.outputs import new_file
+from pipeline.base.pixels import put_on_paper
+from pipeline.report.peaks import InImage
+from pipeline.report.thumbnails import draw_ring
 from pipeline.warehouse.images import make_thumbnail
 
 THUMBNAIL_PX = 112
@@ -21,12 +24,22 @@ COLUMNS = 10
 """Images side by side."""
 
 
-def draw_sheet(heads: Sequence[str], images: Sequence[tuple[bytes, str]]) -> Image.Image:
+class SheetImage(NamedTuple):
+    """One image of a sheet."""
+
+    data: bytes
+    """Its file."""
+    caption: str
+    peak: InImage | None = None
+    """A place in it that gets a ring."""
+
+
+def draw_sheet(heads: Sequence[str], images: Sequence[SheetImage]) -> Image.Image:
     """Thumbnails in rows of `COLUMNS`, each in a frame over its caption, in RGB.
 
     Args:
         heads: Lines above them; the first is the title.
-        images: Image file and caption of each, best first.
+        images: Best first.
     """
     step_px = THUMBNAIL_PX + MARGIN_PX
     line_px = TEXT_PX + 4
@@ -40,16 +53,24 @@ def draw_sheet(heads: Sequence[str], images: Sequence[tuple[bytes, str]]) -> Ima
         text = cut(drawable(head), font, width - 2 * MARGIN_PX)
         place = (MARGIN_PX, MARGIN_PX + number * line_px)
         draw.text(place, text, FAINT if number else INK, font)
-    for number, (data, caption) in enumerate(images):
+    for number, (data, caption, peak) in enumerate(images):
         row, column = divmod(number, COLUMNS)
         x, y = MARGIN_PX + column * step_px, top_px + row * row_px
-        sheet.paste(make_thumbnail(data, THUMBNAIL_PX), (x, y))
+        sheet.paste(_thumbnail(data, peak), (x, y))
         draw.rectangle((x - 1, y - 1, x + THUMBNAIL_PX, y + THUMBNAIL_PX), outline=RULE)
         told = cut(drawable(caption), small, THUMBNAIL_PX)
         draw.text((x, y + THUMBNAIL_PX + 3), told, FAINT, small)
     if not images:
         draw.text((MARGIN_PX, top_px), "no examples", FAINT, font)
     return sheet
+
+
+def _thumbnail(data: bytes, peak: InImage | None) -> Image.Image:
+    inner = make_thumbnail(data, THUMBNAIL_PX, is_square=False)
+    paper = put_on_paper(inner.convert("RGBA"), (THUMBNAIL_PX, THUMBNAIL_PX))
+    if peak is not None:
+        draw_ring(paper, inner.size, peak)
+    return paper
 
 
 def load_font(size_px: int = TEXT_PX) -> Any:

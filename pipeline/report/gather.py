@@ -24,6 +24,7 @@ from pipeline.report.card import (
     Stratum,
     SupportScores,
 )
+from pipeline.report.peaks import read_peaks
 from pipeline.report.thumbnails import Picture, mark_place, read_pictures
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.layer_axes import read_axis
@@ -60,9 +61,6 @@ class _Shown(NamedTuple):
     strength: float | None = None
     """On the card's axis."""
     is_at_rest: bool = False
-    x_frac: float | None = None
-    """Where it answers most, in the whole image; null if that is not known."""
-    y_frac: float | None = None
 
 
 class _Example(NamedTuple):
@@ -70,8 +68,6 @@ class _Example(NamedTuple):
     example_id: int
     strength: float | None
     is_at_rest: bool
-    x_frac: float | None
-    y_frac: float | None
 
     @property
     def shown(self) -> _Shown:
@@ -133,11 +129,12 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
     ids.update(row.example_id for row in contrasting)
     ids.update(i for group in groups for i in group.ids[:GROUP_COUNT])
     pictures = _framed(ask, label, read_pictures(connection, store, neuron.dataset, ids))
+    peaks = read_peaks(connection, ask.where, ids, ("top_examples", "neuron_samples"))
 
     def show(rows: Iterable[_Shown]) -> tuple[Picture, ...]:
         return tuple(
             replace(
-                mark_place(pictures[row.example_id], row.x_frac, row.y_frac),
+                mark_place(pictures[row.example_id], peaks.get(row.example_id)),
                 strength=row.strength,
                 axis=axis,
                 is_at_rest=row.is_at_rest,

@@ -10,6 +10,7 @@ from pipeline.base.storage import Store
 from pipeline.report import report_queries as queries
 from pipeline.report.asking import Asker
 from pipeline.report.gather import planted_concept
+from pipeline.report.peaks import InImage
 from pipeline.report.run_report import (
     Baselines,
     Coverage,
@@ -22,7 +23,7 @@ from pipeline.report.run_report import (
     ReportNeuron,
     RunFacts,
 )
-from pipeline.report.thumbnails import Picture, read_pictures
+from pipeline.report.thumbnails import Picture, mark_place, read_pictures
 from pipeline.warehouse.not_kept import explain_cut
 from pipeline.warehouse.views import load_views
 
@@ -110,9 +111,13 @@ def _top_pictures(
     ).fetchall()
     pictures = read_pictures(ask.connection, store, dataset, {row[2] for row in found})
     tops: dict[tuple[str, int], list[Picture]] = {}
-    for layer, unit, example_id, strength, axis, is_labelled in found:
+    for layer, unit, example_id, strength, axis, is_labelled, x, y in found:
+        peak = None if x is None or y is None else InImage(x, y)
         picture = replace(
-            pictures[example_id], strength=strength, axis=axis, is_labelled=is_labelled
+            mark_place(pictures[example_id], peak),
+            strength=strength,
+            axis=axis,
+            is_labelled=is_labelled,
         )
         tops.setdefault((layer, unit), []).append(picture)
     return tops

@@ -5,6 +5,8 @@ The columns of most answers are the fields of a record of `run_report`.
 
 from __future__ import annotations
 
+from pipeline.report.peaks import IN_IMAGE
+
 _THIS = "dataset = $dataset and run_id = $run_id"
 
 RUN = f"""
@@ -153,10 +155,12 @@ with wanted as (
 top as (
     select
         layer, unit, example_rank, example_id, axis,
-        if(axis = 'z', activation_z, activation_sd) as strength,
+        if(axis = 'z', activation_z, activation_sd) as strength, {IN_IMAGE},
     from top_examples
     inner join wanted using (layer, unit)
     inner join layer_axes using (dataset, run_id, layer)
+    inner join examples using (dataset, example_id)
+    inner join stg_runs using (dataset, run_id)
     where {_THIS} and polarity = 'positive' and example_rank <= $count
 ),
 
@@ -172,6 +176,7 @@ showing as (
 select
     layer, unit, example_id, strength, axis,
     (layer, unit, example_id) in (select (layer, unit, example_id) from showing) as is_labelled,
+    x_frac, y_frac,
 from top
 order by layer, unit, example_rank
 """

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from pipeline.base.pixels import put_on_paper
 from pipeline.base.storage import Store
+from pipeline.report.peaks import InImage
 from pipeline.warehouse.images import (
     ImagePlace,
     find_places,
@@ -108,23 +109,33 @@ def read_pictures(
     return found
 
 
-def mark_place(picture: Picture, x_frac: float | None, y_frac: float | None) -> Picture:
-    """A picture with a ring around a place of its image, seen on dark and on light; as it is without one.
+def mark_place(picture: Picture, peak: InImage | None) -> Picture:
+    """A picture with a ring around a place of its image; as it is without one.
 
     Args:
         picture: Of `read_pictures`.
-        x_frac: From the left edge of the image, 0..1.
-        y_frac: From its top.
+        peak: Where.
     """
-    if x_frac is None or y_frac is None or picture.shape is None:
+    if peak is None or picture.shape is None:
         return picture
-    image, (width, height) = picture.image.copy(), picture.shape
-    x = (image.width - width) / 2 + x_frac * width
-    y = (image.height - height) / 2 + y_frac * height
-    draw = ImageDraw.Draw(image)
+    image = picture.image.copy()
+    draw_ring(image, picture.shape, peak)
+    return replace(picture, image=image, is_marked=True)
+
+
+def draw_ring(paper: Image.Image, shape: tuple[int, int], peak: InImage) -> None:
+    """A ring around a place, seen on dark and on light.
+
+    Args:
+        paper: What is drawn on.
+        shape: Width and height of the image in its middle.
+        peak: Where in that image.
+    """
+    x = (paper.width - shape[0]) / 2 + peak.x_frac * shape[0]
+    y = (paper.height - shape[1]) / 2 + peak.y_frac * shape[1]
+    draw = ImageDraw.Draw(paper)
     for radius, line in ((RING_PX, "#000000"), (RING_PX - 1, "#ffffff"), (RING_PX - 2, "#000000")):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=line)
-    return replace(picture, image=image, is_marked=True)
 
 
 def _read_picture(store: Store, place: ImagePlace) -> tuple[Image.Image, tuple[int, int]]:

@@ -22,6 +22,8 @@ from pipeline.warehouse.support import mark_unsupported
 if TYPE_CHECKING:
     import duckdb
 
+    from pipeline.report.contact_sheet import SheetImage
+
 COLUMNS = ("rank", "activation", "sd", "example_id", "shard", "shard_key", "text")
 SHEET_IMAGES = 500
 """Most images on a picture."""
@@ -128,9 +130,10 @@ def show_top(warehouse: str, named: NamedNeuron, k: int, polarity: str, sheet: P
         if sheet is not None:
             from pipeline.report.contact_sheet import draw_sheet, save_sheet  # Pillow, NumPy
 
-            place = (connection, Store(warehouse), neuron.dataset)
-            images = _read_images(*place, top.rows, axis)
-            heads = (title, label, f"{neuron.dataset}, run {neuron.run_id}")
+            images = _read_images(connection, Store(warehouse), neuron, top.rows, axis)
+            ringed = any(image.peak for image in images)
+            ring = "; ring: the middle of the cell where it answers most" if ringed else ""
+            heads = (title, label, f"{neuron.dataset}, run {neuron.run_id}{ring}")
             save_sheet(draw_sheet(heads, images), sheet)
             more = f" (the first {SHEET_IMAGES})" if len(top.rows) > SHEET_IMAGES else ""
             say(f"Picture: {sheet}{more}")
@@ -248,13 +251,22 @@ def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron, polar
 def _read_images(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
-    dataset: str,
+    neuron: Neuron,
     rows: Sequence[tuple[Any, ...]],
     axis: str,
-) -> list[tuple[bytes, str]]:
-    """Files of the first images, best first, with their captions."""
-    places = find_places(connection, dataset, [row[3] for row in rows[:SHEET_IMAGES]])
+) -> list[SheetImage]:
+    """The first images, best first."""
+    from pipeline.report.contact_sheet import SheetImage
+    from pipeline.report.peaks import read_peaks
+
+    ids = [row[3] for row in rows[:SHEET_IMAGES]]
+    places = find_places(connection, neuron.dataset, ids)
+    peaks = read_peaks(connection, neuron.parameters, ids)
     return [
-        (show_image(store, *places[example_id]), f"{rank}: {say_strength(strength, axis)}")
+        SheetImage(
+            show_image(store, *places[example_id]),
+            f"{rank}: {say_strength(strength, axis)}",
+            peaks.get(example_id),
+        )
         for rank, _, strength, example_id, *_ in rows[:SHEET_IMAGES]
     ]

@@ -49,3 +49,28 @@ create or replace macro image_frac(seen, resized, input_px) as inside_frac(
     )
     / resized
 );
+
+-- x_in_image, y_in_image(seen, width_px, height_px, is_turned, input_width_px,
+-- input_height_px, resize_mode): a place that the model saw in the whole image as a
+-- person sees it. Width and height are those of the file; is_turned: EXIF swaps them.
+create or replace macro x_in_image(
+    seen, width_px, height_px, is_turned, input_width_px, input_height_px, resize_mode
+) as image_frac(
+    seen,
+    resized_px(
+        if(is_turned, height_px, width_px), if(is_turned, width_px, height_px),
+        input_width_px, input_height_px, resize_mode
+    ),
+    input_width_px
+);
+
+create or replace macro y_in_image(
+    seen, width_px, height_px, is_turned, input_width_px, input_height_px, resize_mode
+) as image_frac(
+    seen,
+    resized_px(
+        if(is_turned, width_px, height_px), if(is_turned, height_px, width_px),
+        input_height_px, input_width_px, resize_mode
+    ),
+    input_height_px
+);

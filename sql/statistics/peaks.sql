@@ -35,32 +35,20 @@ kept as (
     select * from tops
     union
     select * from samples
-),
-
-images as (
-    select
-        dataset, example_id,
-        if(is_turned, height_px, width_px) as width_px,
-        if(is_turned, width_px, height_px) as height_px,
-    from stg_examples
-),
-
-resized as (
-    select
-        kept.*, image_width_px, image_height_px,
-        resized_px(width_px, height_px, image_width_px, image_height_px, resize_mode)
-            as resized_width,
-        resized_px(height_px, width_px, image_height_px, image_width_px, resize_mode)
-            as resized_height,
-    from kept
-    inner join stg_runs using (dataset, run_id)
-    inner join images using (dataset, example_id)
-    where peak_row is not null or peak_token is not null
 )
 
 select
     dataset, model_id, run_id, layer, unit, example_id, activation, peak_row,
     peak_column, peak_token, seen_x_frac, seen_y_frac,
-    image_frac(seen_x_frac, resized_width, image_width_px) as image_x_frac,
-    image_frac(seen_y_frac, resized_height, image_height_px) as image_y_frac,
-from resized;
+    x_in_image(
+        seen_x_frac, width_px, height_px, is_turned, image_width_px, image_height_px,
+        resize_mode
+    ) as image_x_frac,
+    y_in_image(
+        seen_y_frac, width_px, height_px, is_turned, image_width_px, image_height_px,
+        resize_mode
+    ) as image_y_frac,
+from kept
+inner join stg_runs using (dataset, run_id, model_id)
+inner join stg_examples using (dataset, example_id)
+where peak_row is not null or peak_token is not null;

@@ -16,6 +16,7 @@ from pipeline.report import words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
 from pipeline.report.gather import gather_card
+from pipeline.report.peaks import InImage, read_peaks
 from pipeline.report.thumbnails import Picture, mark_place
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import Neuron
@@ -251,22 +252,39 @@ def test_a_ring_marks_where_the_neuron_answers_most():
     """In the middle of the square lies an image that is wider than high; what is around it is paper."""
     paper = Image.new("RGB", (96, 96), "#808080")
     picture = Picture(1, paper, "a picture", shape=(96, 48))
-    marked = mark_place(picture, 0.75, 0.5)
+    marked = mark_place(picture, InImage(0.75, 0.5))
     assert marked.is_marked and not picture.is_marked
     changed = np.argwhere((np.asarray(marked.image) != np.asarray(paper)).any(2))
     assert changed.mean(0) == pytest.approx([48, 72], abs=1) and np.ptp(changed, 0).max() <= 18
-    low = mark_place(picture, 0.25, 1.0)
+    low = mark_place(picture, InImage(0.25, 1.0))
     changed = np.argwhere((np.asarray(low.image) != np.asarray(paper)).any(2))
     assert changed.mean(0) == pytest.approx([72, 24], abs=1)
-    assert mark_place(picture, None, None) is picture
+    assert mark_place(picture, None) is picture
 
 
 def test_the_card_of_a_layer_that_pools_by_max_has_rings(world):
     con, store, neuron = world
     card = gather_card(con, store, Neuron(**neuron))
     assert {picture.is_marked for picture in card.top} == {True}
+    samples = [picture for one in card.samples for picture in one.pictures]
+    groups = [picture for group in card.groups for picture in group.pictures]
+    assert {picture.is_marked for picture in (*samples, *groups)} == {True}
     assert "ring" in words.describe_examples(card, "positive")
     ((layer,),) = con.execute("select layer from layers where pooling = 'cls'").fetchall()
     other = gather_card(con, store, Neuron(**neuron | {"layer": layer}))
-    assert {picture.is_marked for picture in other.top} == {False}
+    shown = [*other.top, *(picture for one in other.samples for picture in one.pictures)]
+    assert {picture.is_marked for picture in shown} == {False}
     assert "ring" not in words.describe_examples(other, "positive")
+
+
+def test_rings_are_where_the_view_peaks_says(world):
+    con, _, neuron = world
+    rows = con.execute(
+        "select distinct example_id, image_x_frac, image_y_frac from peaks "
+        "where layer = $layer and unit = $unit",
+        {name: neuron[name] for name in ("layer", "unit")},
+    ).fetchall()
+    found = read_peaks(con, neuron, [row[0] for row in rows], ("top_examples", "neuron_samples"))
+    assert found == {example_id: (x, y) for example_id, x, y in rows if x is not None}
+    some = [row[0] for row in rows][:3]
+    assert read_peaks(con, neuron, some, ("top_examples", "neuron_samples")).keys() <= set(some)

@@ -94,6 +94,7 @@ def test_a_report_holds_what_the_views_say(world):
         ).fetchall()
         assert {(p.example_id,) for p in neuron.pictures if p.is_labelled} <= set(shows)
     assert any(p.is_labelled for n in report.convincing for p in n.pictures)
+    assert all(p.is_marked for n in report.convincing for p in n.pictures), "its layer pools by max"
 
 
 def test_a_page_says_so_and_escapes_what_users_wrote(world):

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from pipeline.report.contact_sheet import COLUMNS, MARGIN_PX, THUMBNAIL_PX, draw_sheet
+from pipeline.report.contact_sheet import (
+    COLUMNS,
+    MARGIN_PX,
+    THUMBNAIL_PX,
+    SheetImage,
+    draw_sheet,
+)
 from pipeline.report.grid import (
     BAND,
     HEAD_PX,
@@ -19,6 +26,7 @@ from pipeline.report.grid import (
     GridRow,
     draw_grid,
 )
+from pipeline.report.peaks import InImage
 
 WIDE = COLUMNS * (THUMBNAIL_PX + MARGIN_PX) + MARGIN_PX
 
@@ -41,17 +49,32 @@ def count(image: Image.Image, colour: str) -> int:
 def test_a_contact_sheet_wraps_and_shows_every_image(images, rows, width):
     blue = "#0000fe"
     one = draw_sheet(("title", "label"), [])
-    sheet = draw_sheet(("title", "label"), [(make_file(blue, (THUMBNAIL_PX,) * 2), "1")] * images)
+    sheet = draw_sheet(
+        ("title", "label"), [SheetImage(make_file(blue, (THUMBNAIL_PX,) * 2), "1")] * images
+    )
     assert sheet.width == width
     assert count(sheet, blue) == images * THUMBNAIL_PX**2
     row_px = (
-        draw_sheet((), [(make_file(blue), "")] * (COLUMNS + 1)).height - draw_sheet((), []).height
+        draw_sheet((), [SheetImage(make_file(blue), "")] * (COLUMNS + 1)).height
+        - draw_sheet((), []).height
     )
     assert sheet.height == one.height + (rows - 1) * row_px
 
 
+def test_a_ring_lies_where_the_peak_is_in_the_image_not_in_its_square():
+    wide = make_file("#0000fe", (2 * THUMBNAIL_PX, THUMBNAIL_PX))  # paper above and below
+    plain, ringed = (
+        np.asarray(draw_sheet((), [SheetImage(wide, "1", peak)]), int)
+        for peak in (None, InImage(0.75, 1.0))
+    )
+    rows, columns = np.nonzero((plain != ringed).any(2))
+    blue = np.nonzero((plain == (0, 0, 254)).all(2))
+    assert blue[1].min() + 0.75 * THUMBNAIL_PX == pytest.approx(columns.mean(), abs=1)
+    assert blue[0].max() == pytest.approx(rows.mean(), abs=1)
+
+
 def test_long_titles_and_captions_stay_inside():
-    with_long = draw_sheet(("W" * 500,), [(make_file("#0000fe"), "W" * 500)])
+    with_long = draw_sheet(("W" * 500,), [SheetImage(make_file("#0000fe"), "W" * 500)])
     assert with_long.width == 640
 
 

@@ -1,0 +1,66 @@
+"""Where a neuron answers most, in the images that are drawn: the view ``peaks`` reads those of all neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import duckdb
+
+IN_IMAGE = """
+    x_in_image(
+        seen_x_frac, width_px, height_px, is_turned, image_width_px, image_height_px, resize_mode
+    ) as x_frac,
+    y_in_image(
+        seen_y_frac, width_px, height_px, is_turned, image_width_px, image_height_px, resize_mode
+    ) as y_frac
+"""
+"""Columns of a query over ``examples`` and ``stg_runs``, and a view that has ``seen_x_frac``."""
+
+
+class InImage(NamedTuple):
+    """A place in the whole image, upright."""
+
+    x_frac: float
+    """From the left, 0..1."""
+    y_frac: float
+    """From the top."""
+
+
+def read_peaks(
+    connection: duckdb.DuckDBPyConnection,
+    neuron: Mapping[str, object],
+    ids: Iterable[int],
+    views: Sequence[str] = ("top_examples",),
+) -> dict[int, InImage]:
+    """The places of one neuron that are known and lie in the image, by example.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        ids: The examples that are drawn.
+        views: What keeps places: ``top_examples``, ``neuron_samples``.
+    """
+    kept = " union ".join(
+        f"""
+        select example_id, seen_x_frac, seen_y_frac from {view}
+        where
+            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+            and list_contains($ids::bigint[], example_id)
+        """
+        for view in views
+    )
+    rows = connection.execute(
+        f"""
+        select example_id, {IN_IMAGE}
+        from ({kept}) as kept
+        inner join examples using (example_id)
+        cross join stg_runs
+        where
+            examples.dataset = $dataset
+            and stg_runs.dataset = $dataset and stg_runs.run_id = $run_id
+        """,
+        {**neuron, "ids": list(ids)},
+    ).fetchall()
+    return {i: InImage(x, y) for i, x, y in rows if x is not None and y is not None}
