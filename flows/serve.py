@@ -1,7 +1,8 @@
 """``python -m flows.serve``: all flows served on one machine, the whole job every night.
 
 Deployments, with the same names as in prefect.yaml: ``extract/manual``, ``attack/manual``,
-``stroop/manual``, ``build/manual``, ``dataset/manual`` and ``dataset/nightly``.
+``stroop/manual``, ``effect/manual``, ``ablate/manual``, ``build/manual``, ``dataset/manual`` and
+``dataset/nightly``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.build import build_flow
 from flows.dataset import dataset_flow
+from flows.effects import ablate_flow, effect_flow
 from flows.extract import extract_flow
 from flows.server import check_server
 from flows.stroop import stroop_flow
@@ -51,6 +53,8 @@ def make_deployments(config: str | None, warehouse: str, cron: str) -> list[Runn
         extract_flow.to_deployment("manual", entrypoint_type=kind),
         attack_flow.to_deployment("manual", entrypoint_type=kind),
         stroop_flow.to_deployment("manual", entrypoint_type=kind),
+        effect_flow.to_deployment("manual", entrypoint_type=kind),
+        ablate_flow.to_deployment("manual", entrypoint_type=kind),
         build_flow.to_deployment("manual", parameters={"warehouse": place}, entrypoint_type=kind),
         dataset_flow.to_deployment("manual", parameters={"config": job}, entrypoint_type=kind),
         dataset_flow.to_deployment(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from pipeline.base.effect_settings import EffectChoice
+from pipeline.base.effect_settings import AblationChoice, EffectChoice
 from pipeline.base.errors import ConfigError
 from pipeline.base.fields import (
     Settings,
@@ -41,6 +41,7 @@ def load_config(
     `IngestConfig`, and a table for each kind, as ``[stimuli.words]``); ``[[extract]]`` (fields of
     `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`);
     ``[effect]`` (fields of `EffectChoice`); ``[support]`` (fields of `SupportChoice`);
+    ``[ablate]`` (fields of `AblationChoice`);
     ``[labels]`` (fields of `LabelSettings`); and ``[runner]`` (fields of `RunnerConfig`). Of those that may be
     several, one may be written ``[extract]``.
 
@@ -72,12 +73,11 @@ def load_config(
         step, limits = _split(data["ingest"], (IngestStep, IngestConfig), where)
         whole["ingest"] = make_settings(IngestStep, step, where)
         whole["ingest_limits"] = make_settings(IngestConfig, base | limits, where)
-    if "effect" in data:
-        where = f"{path} [effect]"
-        whole["effect"] = make_settings(EffectChoice, _table(data["effect"], where), where)
-    if "support" in data:
-        where = f"{path} [support]"
-        whole["support"] = make_settings(SupportChoice, _table(data["support"], where), where)
+    after = {"effect": EffectChoice, "support": SupportChoice, "ablate": AblationChoice}
+    for name, kind in after.items():
+        if name in data:
+            where = f"{path} [{name}]"
+            whole[name] = make_settings(kind, _table(data[name], where), where)
     for name, read in (
         ("stimuli", _read_stimuli), ("extract", _read_extract), ("attack", _read_probe),
         ("stroop", _read_probe),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.base.effect_settings import EffectChoice
+from pipeline.base.effect_settings import AblationChoice, EffectChoice
 from pipeline.base.fields import Settings
 from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
@@ -95,6 +95,8 @@ class PipelineConfig(Settings):
     """Which neurons of each run are set, to see what the model says then, after the build; absent: none."""
     support: SupportChoice | None = None
     """Fresh images that the labels of each run are held against, after the build; absent: none."""
+    ablate: AblationChoice | None = None
+    """Which neurons that the job's typographic attacks move are set to 0, after the build; absent: none."""
     labels: LabelSettings = field(default_factory=LabelSettings)
     """Parameters of the labelling views."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)

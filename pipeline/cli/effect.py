@@ -17,6 +17,11 @@ from pipeline.base.effect_settings import (
 from pipeline.base.progress import choose_progress
 from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, settings_as_options
 
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Tell what it costs, from a short measurement, and stop."),
+]
+
 
 def add_commands(app: typer.Typer) -> None:
     """Give the command line these commands."""
@@ -29,6 +34,7 @@ def add_commands(app: typer.Typer) -> None:
     )(effect)
     app.command(
         epilog=examples(
+            "neurons ablate --warehouse warehouse --dataset attacked --dry-run",
             "neurons ablate --warehouse warehouse --dataset attacked",
             "neurons ablate --warehouse warehouse --dataset attacked --layer goh2021 --count 1 --count 50",
         )
@@ -41,10 +47,7 @@ def effect(
     choice: EffectChoice,
     dataset: OneDataset = None,
     run: OneRun = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Tell what it costs, from a short measurement, and stop."),
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Set neurons to zero or higher, and see what that changes.
 
@@ -78,6 +81,7 @@ def ablate(
     choice: AblationChoice,
     dataset: OneDataset = None,
     run: OneRun = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Set the neurons that an attack moves most to zero.
 
@@ -85,8 +89,6 @@ def ablate(
     Neurons are chosen on one half of the attacked images and tried on the other, beside as many at random,
     and on images without an attack. Needs what neurons attack did. Repeat it to resume.
     """
-    from pipeline.effects.ablate import measure_ablations
-    from pipeline.effects.tell import TOLD_OF_ABLATIONS, tell_ablations
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_run
 
@@ -95,6 +97,15 @@ def ablate(
     config = AblationConfig(
         warehouse=warehouse, dataset=one.dataset, run=one.run_id, **asdict(choice)
     )
+    if dry_run:
+        from pipeline.effects.ablation_cost import estimate_ablations
+
+        for cost in estimate_ablations(config):
+            say(*str(cost).splitlines())
+        return
+    from pipeline.effects.ablate import measure_ablations
+    from pipeline.effects.tell import TOLD_OF_ABLATIONS, tell_ablations
+
     for done in measure_ablations(config, choose_progress()):
         say(str(done))
     print_table(TOLD_OF_ABLATIONS, iter(tell_ablations(config)))

@@ -4,6 +4,7 @@ written last; an attack that was tried before in the same way is not tried again
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +34,7 @@ from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     AblationIdentity,
     AblationRecord,
+    RunRecord,
     named_model,
     named_paths,
     read_run,
@@ -75,22 +77,37 @@ def measure_ablations(
         WarehouseError: No such run, layer or class set; it has no attack; or no activations are kept.
         NeuronsError: The model cannot be loaded, or an image is gone.
     """
-    if min(config.counts) < 1 or len(set(config.counts)) < len(config.counts):
-        raise ConfigError(
-            f"The numbers of neurons are {list(config.counts)}.",
-            "Give one or more from 1 on, each once: --count 1 --count 10.",
-        )
+    check_counts(config.counts)
     store = Store(config.warehouse)
     read_dataset(store, config.dataset)  # says which there are
     with connect(config.warehouse) as connection:
-        layers = _kept_layers(connection, config)
+        layers = kept_layers(connection, config)
         class_sets = find_class_sets(connection, config)
         work = _Work(store, connection, config, progress or NoProgress())
         return [work.measure(layer, one) for layer in layers for one in class_sets]
 
 
-def _kept_layers(connection: duckdb.DuckDBPyConnection, config: AblationConfig) -> list[FoundLayer]:
-    """The layers that are meant and keep the activations by which neurons are chosen."""
+def check_counts(counts: Sequence[int]) -> None:
+    """Refuse numbers of neurons that cannot be.
+
+    Raises:
+        ConfigError: One is below one, or there twice.
+    """
+    if min(counts) < 1 or len(set(counts)) < len(counts):
+        raise ConfigError(
+            f"The numbers of neurons are {list(counts)}.",
+            "Give one or more from 1 on, each once: --count 1 --count 10.",
+        )
+
+
+def kept_layers(connection: duckdb.DuckDBPyConnection, config: AblationConfig) -> list[FoundLayer]:
+    """The layers that are meant and keep the activations by which neurons are chosen.
+
+    Raises:
+        ConfigError: None of them has so many neurons.
+        HookError: All are of a text tower.
+        WarehouseError: There is no such run or layer, or none of them keeps activations.
+    """
     layers = choose_layers(connection, config)
     rows = connection.execute(
         "select layer from stg_layers where dataset = $dataset and run_id = $run_id and is_cut",
@@ -111,6 +128,17 @@ def _kept_layers(connection: duckdb.DuckDBPyConnection, config: AblationConfig) 
     return kept
 
 
+def load_model(config: AblationConfig, run: RunRecord) -> Clip:
+    """The run's model.
+
+    Raises:
+        NeuronsError: It cannot be loaded, or another one is named.
+    """
+    clip = load_clip(config.model or named_model(run), config.device)
+    refuse_another_model(clip, run["identity"])
+    return clip
+
+
 class _Work:
     """A measurement of one run: what its layers and class sets share."""
 
@@ -128,9 +156,7 @@ class _Work:
 
     @cached_property
     def clip(self) -> Clip:
-        clip = load_clip(self.config.model or named_model(self.run), self.config.device)
-        refuse_another_model(clip, self.run["identity"])
-        return clip
+        return load_model(self.config, self.run)
 
     def measure(self, layer: FoundLayer, class_set: ClassSet) -> AblationSummary:
         """Try what is new, and write the record that names all."""

@@ -22,15 +22,9 @@ from pipeline.warehouse.connect import connect
 
 
 @dataclass(frozen=True)
-class LayerCost:
-    """What the neurons of a layer cost."""
+class Passes:
+    """What forward passes cost on this device."""
 
-    layer: str
-    neuron_count: int
-    variant_count: int
-    """Times that what follows the layer runs: neurons x examples x levels x 2, with the direction."""
-    image_count: int
-    """Times that the whole tower runs, for one image."""
     flops: int
     """Of what follows the layer, for one variant."""
     image_flops: int
@@ -42,23 +36,40 @@ class LayerCost:
     is_whole: bool
     """The whole tower runs for every variant."""
 
-    @property
-    def seconds(self) -> float:
-        """For all of it."""
-        return self.variant_count * self.variant_s + self.image_count * self.image_s
+    def tell(self, what: str, variants: int, images: int) -> str:
+        """Two lines: what is counted, and how long it takes.
+
+        Args:
+            what: Of what it is.
+            variants: Times that what follows the layer runs.
+            images: Times that the whole tower runs, for one image.
+        """
+        after = "the whole tower" if self.is_whole else "what follows it"
+        total = variants * self.flops + images * self.image_flops
+        seconds = variants * self.variant_s + images * self.image_s
+        return (
+            f"{what}, {variants:,} variants through {after} ({self.flops / 1e9:.3g} GFLOP each), "
+            f"{images:,} images through the tower ({self.image_flops / 1e9:.3g} GFLOP each): "
+            f"{total / 1e12:.3g} TFLOP\n"
+            f"measured on {self.device}: {self.variant_s * 1e3:.3g} ms a variant, "
+            f"{self.image_s * 1e3:.3g} ms an image: {seconds:.3g} s in all"
+        )
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What the neurons of a layer cost."""
+
+    layer: str
+    neuron_count: int
+    variant_count: int
+    """Neurons x examples x levels x 2, with the direction."""
+    image_count: int
+    passes: Passes
 
     def __str__(self) -> str:
-        after = "the whole tower" if self.is_whole else "what follows it"
-        total = self.variant_count * self.flops + self.image_count * self.image_flops
-        return "\n".join(
-            [
-                f"{self.layer}: {self.neuron_count} neurons, {self.variant_count:,} variants through "
-                f"{after} ({self.flops / 1e9:.3g} GFLOP each), {self.image_count:,} images through the tower "
-                f"({self.image_flops / 1e9:.3g} GFLOP each): {total / 1e12:.3g} TFLOP",
-                f"measured on {self.device}: {self.variant_s * 1e3:.3g} ms a variant, "
-                f"{self.image_s * 1e3:.3g} ms an image: {self.seconds:.3g} s in all",
-            ]
-        )
+        what = f"{self.layer}: {self.neuron_count} neurons"
+        return self.passes.tell(what, self.variant_count, self.image_count)
 
 
 @dataclass(frozen=True)
@@ -114,17 +125,23 @@ def measure_cost(
         mine = [p for p in neurons if p.unit // BLOCK_UNITS == block]
         used = [i for p in mine for i in (*p.hidden, *p.shown)]
         images += sum(-(-2 * level_count * used.count(i) // batch_size) for i in set(used))
-    count = max(2, min(batch_size, variants))
+    passes = measure_passes(replay, max(2, min(batch_size, variants)))
+    return LayerCost(replay.layer.name, len(neurons), variants, images, passes)
+
+
+def measure_passes(replay: Replay, count: int) -> Passes:
+    """Count and time the passes of one variant and of one image.
+
+    Args:
+        replay: Runs what follows the layer.
+        count: Variants that go through at once; 2 or more.
+    """
     pixels = torch.zeros(1, 3, *replay.clip.setup.image.size_px, device=replay.clip.device)
     flops = [_count_flops(replay, pixels, n) for n in (1, 2)]
     one, many = _time(replay, pixels, 1), _time(replay, pixels, count)
     each = max(0.0, many - one) / (count - 1)
     after, device = flops[1] - flops[0], replay.clip.device
-    return LayerCost(
-        replay.layer.name,
-        len(neurons),
-        variants,
-        images,
+    return Passes(
         after,
         flops[0] if replay.is_whole else flops[0] - after,
         each,

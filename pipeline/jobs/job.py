@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeline.base.effect_settings import EffectConfig
+from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import ShardError
 from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
 from pipeline.base.progress import ProgressCallback
@@ -20,6 +20,7 @@ from pipeline.base.settings import (
 from pipeline.base.steps import BuildAim, Step, Worker
 from pipeline.base.storage import Store
 from pipeline.base.support_settings import SupportConfig
+from pipeline.effects.steps import ablate_step, effect_step
 from pipeline.extract.step import extract_step
 from pipeline.probes.attack import ATTACK
 from pipeline.probes.probe import Probe, ProbeSummary, run_probe
@@ -31,7 +32,6 @@ from pipeline.upkeep.check import check
 from pipeline.upkeep.check_views import CheckResult
 
 if TYPE_CHECKING:
-    from pipeline.effects.run import LayerSummary
     from pipeline.evidence.concept_scores import SimilaritySummary
     from pipeline.sources.ingest import IngestSummary
     from pipeline.support.run import SupportSummary
@@ -88,7 +88,8 @@ def default_job(warehouse: str) -> PipelineConfig:
 
 
 def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
-    """All steps of a job, from ingest over build, effects and support to summary: each does what is left.
+    """All steps of a job, from ingest to summary, what neurons do and what supports labels included: each does
+    what is left.
 
     Args:
         job: What to do.
@@ -116,9 +117,12 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
         if job.similarity and len(worker.failures) == failed_before:
             reading = _similarity_after(config, run_id)
             do_similarity(summary, worker, replace(reading, templates=job.similarity_templates))
+    attacked: list[tuple[ExtractConfig, ProbeSummary]] = []
     for probe, tests in ((ATTACK, job.attack), (STROOP, job.stroop)):
         for test in tests:
-            do_probe(summary, worker, probe, test)
+            found = do_probe(summary, worker, probe, test)
+            if found is not None and probe is ATTACK:
+                attacked.append((test.extract, found))
     do_build(summary, worker, job.warehouse, job.labels)
     if job.effect is not None:
         for config, run_id in zip(job.extract, summary.run_ids, strict=True):
@@ -144,6 +148,20 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
                     **asdict(job.support),
                 ),
             )
+    if job.ablate is not None:
+        for config, found in attacked:
+            if job.ablate.class_set in ("", found.class_set):
+                chosen = replace(job.ablate, class_set=found.class_set)
+                do_ablate(
+                    summary,
+                    worker,
+                    AblationConfig(
+                        warehouse=config.warehouse,
+                        dataset=config.dataset,
+                        run=found.run_id,
+                        **asdict(chosen),
+                    ),
+                )
     do_check(summary, worker, job.warehouse)
     for run_id in summary.run_ids:
         page = worker.do(summary_step(job.warehouse, job.dataset, run_id, summary.checks))
@@ -187,7 +205,9 @@ def do_similarity(summary: JobSummary, worker: Worker, config: SimilarityConfig)
     )
 
 
-def do_probe(summary: JobSummary, worker: Worker, probe: Probe, config: ProbeConfig) -> None:
+def do_probe(
+    summary: JobSummary, worker: Worker, probe: Probe, config: ProbeConfig
+) -> ProbeSummary | None:
     """Make a test on written words and tell of it; without it, if some of its shards failed."""
     failed_before = len(worker.failures)
     try:
@@ -195,12 +215,13 @@ def do_probe(summary: JobSummary, worker: Worker, probe: Probe, config: ProbeCon
     except ShardError:
         if len(worker.failures) == failed_before:
             raise
-        return
+        return None
     summary.probes.append(found)
     summary.tell(
         probe.name,
         f"run {found.run_id}, class set {found.class_set}: {found.class_count} classes",
     )
+    return found
 
 
 def do_build(
@@ -222,6 +243,12 @@ def do_support(summary: JobSummary, worker: Worker, config: SupportConfig) -> No
     """Hold the labels of a run against fresh images and tell of it."""
     for done in worker.do(support_step(config)):
         summary.tell("support", str(done))
+
+
+def do_ablate(summary: JobSummary, worker: Worker, config: AblationConfig) -> None:
+    """Try attacks without the neurons that they move and tell of it."""
+    for done in worker.do(ablate_step(config)):
+        summary.tell("ablate", str(done))
 
 
 def do_check(summary: JobSummary, worker: Worker, warehouse: str) -> None:
@@ -250,13 +277,6 @@ def build_step(warehouse: str, labels: LabelSettings | None) -> Step[BuildSummar
     aim = BuildAim(warehouse, labels)
     return Step(
         "build marts", f"Marts of {warehouse}", partial(build, warehouse, labels), build=aim
-    )
-
-
-def effect_step(config: EffectConfig) -> Step[list[LayerSummary]]:
-    """Set neurons of a run, and keep what the model says then."""
-    return Step(
-        "measure effects", f"Effects of {config.run}", partial(_measure, config), config.device
     )
 
 
@@ -298,12 +318,6 @@ def _score(config: SimilarityConfig, progress: ProgressCallback | None) -> Simil
     from pipeline.evidence.similarity import score_similarity
 
     return score_similarity(config, progress)
-
-
-def _measure(config: EffectConfig, progress: ProgressCallback | None) -> list[LayerSummary]:
-    from pipeline.effects.run import measure_effects
-
-    return measure_effects(config, progress)
 
 
 def _support(config: SupportConfig, progress: ProgressCallback | None) -> list[SupportSummary]:

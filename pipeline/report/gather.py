@@ -131,10 +131,12 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
     pictures = _framed(ask, label, read_pictures(connection, store, neuron.dataset, ids))
     peaks = read_peaks(connection, ask.where, ids, ("top_examples", "neuron_samples"))
 
-    def show(rows: Iterable[_Shown]) -> tuple[Picture, ...]:
+    def show(rows: Iterable[_Shown], with_peaks: bool = True) -> tuple[Picture, ...]:
         return tuple(
             replace(
-                mark_place(pictures[row.example_id], peaks.get(row.example_id)),
+                mark_place(
+                    pictures[row.example_id], peaks.get(row.example_id) if with_peaks else None
+                ),
                 strength=row.strength,
                 axis=axis,
                 is_at_rest=row.is_at_rest,
@@ -175,7 +177,7 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
             )
             for group in groups
         ),
-        contrasting=show(contrasting),
+        contrasting=show(contrasting, with_peaks=False),  # of most of them no peak is kept
     )
 
 

@@ -13,6 +13,7 @@ from pipeline.base.effect_settings import AblationConfig
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.storage import Store
 from pipeline.effects.ablate import measure_ablations
+from pipeline.effects.ablation_cost import estimate_ablations
 from pipeline.effects.attacks import plan_attacks, read_pairs
 from pipeline.tables.audit import audit_warehouse
 from pipeline.upkeep.repair import repair
@@ -144,6 +145,33 @@ def test_what_cannot_be_tried_is_said(config, tiny_warehouse):
     with pytest.raises(WarehouseError, match="has no typographic attack") as error:
         measure_ablations(other)
     assert "neurons attack --dataset textures" in str(error.value)
+
+
+def test_the_cost_is_counted_from_the_attacks_that_are_there(place, config, done, told):
+    """Its variants are the rows that the same command wrote."""
+    (cost,) = estimate_ablations(config)
+    ((rows, images, sets),) = rows_of(
+        place,
+        """
+        select
+            count(*), count(distinct (attack_text, target_class, placement, example_id)),
+            count(distinct (neuron_count, draw))
+        from raw_ablations
+        where neuron_count in (1, 10, 50)
+        """,
+    )
+    assert (cost.attack_count, cost.variant_count) == (done[0].attack_count, rows)
+    assert (sets, cost.image_count) == (len(COUNTS) * 3, 2 * images)
+    few = estimate_ablations(replace(config, batch_size=4))
+    assert few[0].image_count == images * (1 + -(-sets // 4))
+    assert cost.idle_count == done[0].idle_count
+    where = ("--warehouse", place, "--device", "cpu", "--dry-run")
+    before = sorted(place.rglob("*"))
+    printed = told("ablate", *where)
+    assert "attacks" in printed and "GFLOP" in printed and "s in all" in printed
+    assert sorted(place.rglob("*")) == before
+    with pytest.raises(ConfigError, match="numbers of neurons are"):
+        estimate_ablations(replace(config, counts=(2, 2)))
 
 
 def test_the_command_prints_shares_by_attack_and_number_of_neurons(place, told, done):

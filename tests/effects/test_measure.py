@@ -150,6 +150,6 @@ def test_the_cost_is_counted_from_what_is_meant(world):
     assert cost.variant_count == (5 + 4) * 4 * 2
     # both neurons use examples 1 and 2: 16 variants, two batches; five others are used once, in one
     assert cost.image_count == 2 * 2 + 5
-    assert cost.flops == 2 * UNITS * WIDTH
-    assert cost.image_flops == 2 * 3 * 64 * 64 * UNITS
+    assert cost.passes.flops == 2 * UNITS * WIDTH
+    assert cost.passes.image_flops == 2 * 3 * 64 * 64 * UNITS
     assert "2 neurons, 72 variants" in str(cost)

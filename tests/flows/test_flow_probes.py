@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from flow_making import artifacts, task_runs
 from probing import COLOURS, TEXTS, attack_samples, ingest_stimuli, probe_config, stroop_samples
 
 import pipeline
+from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import ClassChoice
 
@@ -41,6 +43,26 @@ def test_attack_and_stroop_flows_and_a_second_run(server: str, tmp_path: Path) -
     again = attack_flow(config, return_state=True)
     assert again.result() == state.result()
     assert {f: f.stat().st_mtime_ns for f in Path(warehouse).rglob("*.parquet")} == files
+
+
+def test_effects_and_ablations_are_flows_too(server: str, tmp_path: Path) -> None:
+    from flows.effects import ablate_flow, effect_flow
+    from flows.typographic import attack_flow
+
+    warehouse = ingest_stimuli(tmp_path, a=attack_samples(8))
+    extract = replace(probe_config(warehouse), model="nano")
+    attack_flow(extract, ClassChoice(class_set="attack"))
+    where = {"warehouse": warehouse, "dataset": "d", "run": "r", "device": "cpu"}
+    ablate = AblationConfig(**where, counts=(1,), draws=1, images=2)
+    state = ablate_flow(ablate, return_state=True)
+    assert task_runs(state.state_details.flow_run_id).keys() == {"ablate neurons"}
+    (line,) = state.result()
+    assert "class set attack" in line and "1 of them tried now" in line
+    assert ", 0 of them tried now" in ablate_flow(ablate)[0]
+    effect = EffectConfig(**where, neurons="all", hidden=1, shown=1, levels=(0.0, 2.0))
+    state = effect_flow(effect, return_state=True)
+    assert task_runs(state.state_details.flow_run_id).keys() == {"measure effects"}
+    assert "neurons on" in state.result()[0]
 
 
 def test_a_dataset_without_stimuli_fails_before_any_task(

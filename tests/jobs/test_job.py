@@ -7,13 +7,15 @@ import re
 from dataclasses import replace
 
 import pytest
+from probing import attack_samples, ingest_stimuli, probe_config
 from textures import write_textures
 
-from pipeline.base.effect_settings import EffectChoice
+from pipeline.base.effect_settings import AblationChoice, EffectChoice
 from pipeline.base.errors import ConfigError, ShardError
 from pipeline.base.job_file import load_config
-from pipeline.base.job_settings import PipelineConfig
+from pipeline.base.job_settings import PipelineConfig, ProbeConfig
 from pipeline.base.settings import (
+    ClassChoice,
     ExtractConfig,
     IngestConfig,
     IngestStep,
@@ -104,6 +106,41 @@ def test_support_in_a_job_file(tmp_path):
     assert load_config(file).support == SupportChoice(images=2, seed=4)
     file.write_text('warehouse = "w"\ndataset = "d"\n[support]\nimage = 4\n')
     with pytest.raises(ConfigError, match="image"):
+        load_config(file)
+
+
+def test_ablations_are_a_step_after_the_build_for_each_attack(tmp_path):
+    warehouse = ingest_stimuli(tmp_path, a=attack_samples(8))
+    extract = replace(probe_config(warehouse), model="nano")
+    names = ("first", "second")
+    tests = tuple(ProbeConfig(extract, ClassChoice(class_set=name)) for name in names)
+    choice = AblationChoice(counts=(1, 5), draws=1, images=4, device="cpu")
+    labels = LabelSettings(label_null_repeats=0)
+    asked = PipelineConfig(warehouse, "d", attack=tests, ablate=choice, labels=labels)
+    worker = Told()
+    done = run_job(asked, worker)
+    assert worker.names[-4:] == [
+        "build marts", "ablate neurons", "ablate neurons", "check warehouse",
+    ]  # fmt: skip
+    lines = [line.text for line in done.told if line.step == "ablate"]
+    assert [name in line for name, line in zip(names, lines, strict=True)] == [True] * 2
+    with connect(warehouse) as connection:
+        rows = connection.execute(
+            "select class_set, neuron_count from attack_ablations group by all order by all"
+        ).fetchall()
+    assert rows == [(name, count) for name in names for count in (1, 5)]
+    one = replace(asked, ablate=replace(choice, class_set="second"))
+    again = run_job(one, worker)
+    (line,) = [line.text for line in again.told if line.step == "ablate"]
+    assert "class set second" in line and ", 0 of them tried now" in line
+
+
+def test_ablations_in_a_job_file(tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text('warehouse = "w"\ndataset = "d"\n[ablate]\ncounts = [1, 50]\ndraws = 2\n')
+    assert load_config(file).ablate == AblationChoice(counts=(1, 50), draws=2)
+    file.write_text('warehouse = "w"\ndataset = "d"\n[ablate]\ncount = [1]\n')
+    with pytest.raises(ConfigError, match="counts"):
         load_config(file)
 
 
