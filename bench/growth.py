@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -64,29 +64,30 @@ def report(quick: bool, full: bool = False) -> Report:
     """Builds of one size, and of four times the images, shards, units and concepts.
 
     Args:
-        quick: Tiny sizes.
+        quick: Tiny sizes; only the first build in a process of its own, so memory says nothing.
         full: The size of the budget as well, a quarter of it, and one shard of a hundred more.
     """
     base = QUICK if quick else USUAL
-    first = build_new(base)
+    first = build_new(base, build_apart)
+    build_one = build_here if quick else build_apart
     yield f"growth: a build of {base.told}"
     yield from _rows(first)
     for what in ("images",) if quick else ("images", "shards", "units", "concepts"):
         bigger = replace(base, **{what: FACTOR * getattr(base, what)})
         if what == "images":
             bigger = replace(bigger, shards=FACTOR * base.shards)  # of the same size
-        found = build_new(bigger)
+        found = build_new(bigger, build_one)
         yield f"growth: {FACTOR} times the {what}"
         yield from _compared(first, found)
-    yield from _growing(base)
+    yield from _growing(base, build_one)
     if full:
         quarter = replace(FULL, images=FULL.images // FACTOR, shards=FULL.shards // FACTOR)
         yield f"growth: a quarter of the budget, {quarter.told}"
-        first = build_new(quarter)
+        first = build_new(quarter, build_apart)
         yield from _rows(first)
         yield f"growth: the budget, {FULL.told}"
-        yield from _compared(first, build_new(FULL), "120 s", "4096 MiB")
-        yield from _growing(replace(FULL, shards=100))
+        yield from _compared(first, build_new(FULL, build_apart), "120 s", "4096 MiB")
+        yield from _growing(replace(FULL, shards=100), build_apart)
 
 
 def _compared(first: Built, found: Built, cpu: str = "", memory: str = "") -> Report:
@@ -99,11 +100,11 @@ def _compared(first: Built, found: Built, cpu: str = "", memory: str = "") -> Re
     yield Row("exponent of peak memory", _exponent(first.peak_mib, found.peak_mib), "")
 
 
-def build_new(size: Size) -> Built:
+def build_new(size: Size, build_one: Callable[[str], Built]) -> Built:
     """Make a warehouse and build it."""
     with tempfile.TemporaryDirectory() as folder:
         _make(folder, size)
-        return build_apart(folder)
+        return build_one(folder)
 
 
 def build_apart(warehouse: str) -> Built:
@@ -118,7 +119,7 @@ def _make(folder: str, size: Size) -> None:
     make_warehouse(folder, size.shards, per_shard, size.units, concept_count=size.concepts)
 
 
-def _growing(base: Size) -> Report:
+def _growing(base: Size, build_one: Callable[[str], Built]) -> Report:
     """A shard more, in a run that is built."""
     with tempfile.TemporaryDirectory() as folder:
         _make(folder, base)
@@ -126,11 +127,11 @@ def _growing(base: Size) -> Report:
         last = run / "manifests" / f"{base.shards - 1:05d}.json"
         said = last.read_bytes()
         last.unlink()
-        built = build_apart(folder)
+        built = build_one(folder)
         checks = [measure(lambda: check(folder))]
         last.write_bytes(said)
-        grown = build_apart(folder)
-        again = build_apart(folder)
+        grown = build_one(folder)
+        again = build_one(folder)
         checks += [measure(lambda: check(folder)) for _ in range(2)]
     yield f"growth: one shard of {base.shards} more in a run that is built"
     whole = {mart: took for mart, took in grown.marts.items() if mart in WHOLE}
@@ -193,8 +194,8 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def build_here(warehouse: str) -> None:
-    """What the child does: build, scan, and print what both took."""
+def build_here(warehouse: str) -> Built:
+    """Build, and scan; what both took."""
     from pipeline.upkeep.build import build
     from pipeline.warehouse.connect import connect
 
@@ -205,8 +206,8 @@ def build_here(warehouse: str) -> None:
         query = "select count(*), sum(activation), max(example_id) from activations"
         scan = measure(lambda: connection.execute(query).fetchall())
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    print(json.dumps(asdict(Built(cost.cpu_s, peak / unit, scan.cpu_s, dict(watch.marts)))))
+    return Built(cost.cpu_s, peak / unit, scan.cpu_s, dict(watch.marts))
 
 
 if __name__ == "__main__":
-    build_here(sys.argv[1])
+    print(json.dumps(asdict(build_here(sys.argv[1]))))
