@@ -30,7 +30,8 @@ def test_a_plain_install_works_from_any_folder(plain_demo):
     assert int(lines[2]) > 30
     assert int(lines[3]) > 10_000
     assert lines[4].startswith(site)
-    assert lines[-1] == "card.html.j2 look.html.j2 macros.html.j2 page.html.j2 report.html.j2 where.html.j2"
+    pages = "card.html.j2 look.html.j2 macros.html.j2 page.html.j2 report.html.j2 where.html.j2"
+    assert lines[-1] == pages
 
 
 def test_its_demo_runs(plain_demo):

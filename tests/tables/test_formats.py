@@ -31,7 +31,12 @@ def test_a_column_that_came_later_is_null_for_earlier_files_alone():
     later = Column("mood", "int32", "", "a column of tomorrow", since=FORMAT)
     table = dataclasses.replace(table, columns=(*table.columns, later))
     files = [
-        {"table": "texts", "path": f"dataset=d/texts/{n:05d}.parquet", "format": written, "row_count": 1}
+        {
+            "table": "texts",
+            "path": f"dataset=d/texts/{n:05d}.parquet",
+            "format": written,
+            "row_count": 1,
+        }
         for n, written in enumerate((1, FORMAT, 1))
     ]
     sql = raw_view(_Files(files), table)
