@@ -44,6 +44,7 @@ def test_quick_benchmarks_print_every_ratio() -> None:
     assert "THEY DIFFER" not in done.stdout
 
 
+@pytest.mark.slow
 def test_unknown_benchmark_is_named() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "speed"],

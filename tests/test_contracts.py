@@ -131,6 +131,7 @@ def test_headers_become_comments_also_on_materialised_views(tiny_warehouse):
             assert missing == 0
 
 
+@pytest.mark.slow
 def test_keys_are_keys(tiny_warehouse):
     with connect(tiny_warehouse) as connection:
         for view in views.load_views():

@@ -25,6 +25,7 @@ def left(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json", "parquet"])
+@pytest.mark.slow
 def test_a_query_that_fails_on_its_way_leaves_the_old_file(tiny_warehouse, tmp_path, told, form):
     out = tmp_path / f"out.{form}"
     query = ("sql", QUERY, "--warehouse", tiny_warehouse, "--format", form, "--out", out)

@@ -178,6 +178,7 @@ def _complete(line: str, place: object = "") -> list[str]:
     return [one.split("\t")[0] for one in run.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_shell_completes_commands_and_choices():
     assert _complete("neurons ex") == ["extract"]
     assert _complete("neurons label im") == ["import"]

@@ -92,6 +92,7 @@ class Terminal:
             os.close(self.screen)
 
 
+@pytest.mark.slow
 def test_ten_questions_cost_one_start(tiny_warehouse, tmp_path):
     shell = Terminal("sql", "--warehouse", tiny_warehouse, XDG_STATE_HOME=str(tmp_path))
     shell.ask("select count(*) > 0 as is_full\rfrom examples;")

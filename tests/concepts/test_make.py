@@ -249,6 +249,7 @@ def wordnet_of(**senses):
     return Archive(make_deb(lines))
 
 
+@pytest.mark.slow
 def test_wordnet_says_what_is_of_a_kind_and_what_a_longer_phrase_does_not_name():
     archive = wordnet_of(
         bird=(5,), cat=(5,), sea=(17,), kestrel=(5, ("@", "bird")), chat=(5, ("@", "bird")),

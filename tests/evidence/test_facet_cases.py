@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from facet_world import FacetWorld
 
 from pipeline.evidence.strata import SURROGATES
@@ -35,6 +36,7 @@ def planted_world(**changes) -> FacetWorld:
     return world
 
 
+@pytest.mark.slow
 def test_planted_neurons_answer_in_the_forms_they_were_made_for():
     world = planted_world()
     world.compute()
@@ -57,6 +59,7 @@ def test_planted_neurons_answer_in_the_forms_they_were_made_for():
         assert rows[unit][0] < 0.7
 
 
+@pytest.mark.slow
 def test_a_facet_with_too_few_images_neither_passes_nor_fails():
     world = planted_world(facet_min_count=21)
     rows = world.compute()

@@ -113,6 +113,7 @@ def random_world(seed: int, kind: str = "sparse", images: int = 160, units: int 
 
 
 @pytest.mark.parametrize("kind", ["sparse", "tied", "signed"])
+@pytest.mark.slow
 def test_aurocs_within_strata_are_those_of_the_raw_activations(kind):
     sklearn = pytest.importorskip("sklearn.metrics", reason="pip install scikit-learn")
     world = random_world(3, kind)
@@ -144,6 +145,7 @@ def test_aurocs_within_strata_are_those_of_the_raw_activations(kind):
     assert world.rows("select count(*) from check_facets") == [(0,)]
 
 
+@pytest.mark.slow
 def test_surrogate_aurocs_are_those_of_their_images():
     world = random_world(4)
     found = [row for row in world.compute() if row["auroc"] is not None]
@@ -198,6 +200,7 @@ def test_surrogates_that_do_not_fit_in_memory_are_drawn_again(monkeypatch):
 
 
 @pytest.mark.parametrize("changed", ["screening", "testing"])
+@pytest.mark.slow
 def test_one_half_says_nothing_about_the_other(changed):
     before, world = random_world(6).compute(), random_world(6)
     world.con.execute(
@@ -212,6 +215,7 @@ def test_one_half_says_nothing_about_the_other(changed):
     assert [[row[n] for n in moved] for row in after] != [[row[n] for n in moved] for row in before]
 
 
+@pytest.mark.slow
 def test_p_is_uniform_where_neurons_know_nothing():
     generator = np.random.default_rng(7)
     world = FacetWorld()

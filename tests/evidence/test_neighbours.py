@@ -71,6 +71,7 @@ def test_blocks_do_not_change_what_is_read(tiny_warehouse):
 
 
 @pytest.mark.parametrize("max_bytes", [512 << 20, 100_000])
+@pytest.mark.slow
 def test_nearest_neurons_are_numpys(tiny_warehouse, max_bytes):
     rows = {}
     with connect(tiny_warehouse) as connection:

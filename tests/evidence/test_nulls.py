@@ -65,6 +65,7 @@ def test_without_a_permutation_the_count_is_that_of_the_view(seed, planted):
     assert labelled >= 0.8 * planted
 
 
+@pytest.mark.slow
 def test_permuted_concepts_label_next_to_nothing():
     """Where all labels are false, any at all in about one of twenty permutations is what q allows."""
     con = make_world(3, 30)

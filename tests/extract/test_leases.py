@@ -45,6 +45,7 @@ def test_a_shard_is_lost_by_who_shows_no_sign_of_life(
     assert third.is_ours_alone(shards[0])
 
 
+@pytest.mark.slow
 def test_who_works_on_keeps_its_shards(shards: list[Shard], tmp_path: Path) -> None:
     """Far longer than a lease, and what it holds for later too."""
     store = Store(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from running import (
@@ -107,6 +108,7 @@ def test_manifests_rejects_and_duplicates(dataset: Path) -> None:
     assert set(activations["example_id"].to_pylist()) >= DUPLICATES  # stored, never ranked
 
 
+@pytest.mark.slow
 def test_several_layers_in_one_pass_of_both_towers(dataset: Path) -> None:
     layers = ("goh2021", "visual.layer1:center", "transformer.resblocks.1.mlp.gelu:cls")
     run_extract(dataset, layers=layers, max_reject_frac=0.5, store="all", run="all")

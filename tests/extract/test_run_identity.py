@@ -98,6 +98,7 @@ def test_a_model_that_is_set_up_in_another_way_never_mixes(dataset: Path, tmp_pa
         refuse_another_model(load_clip(model), identity)
 
 
+@pytest.mark.slow
 def test_runs_of_the_first_format_go_on_where_they_ran_what_is_run_now(
     dataset: Path, tmp_path: Path
 ) -> None:

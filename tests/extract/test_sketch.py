@@ -161,6 +161,7 @@ def draw_ids(rng: np.random.Generator, count: int) -> Array:
     twice_frac=st.sampled_from([0.0, 0.3, 1.0]),
     cuts=st.integers(0, 4),
 )
+@pytest.mark.slow
 def test_partials_equal_numpy_and_any_split_merges_to_the_whole(
     seed: int,
     kind: str,

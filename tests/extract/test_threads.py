@@ -42,6 +42,7 @@ def at_once(*jobs):
     ],
     ids=["one model", "two models"],
 )
+@pytest.mark.slow
 def test_extractions_in_two_threads_give_what_they_give_one_after_the_other(
     dataset: Path, others: dict[str, object]
 ) -> None:

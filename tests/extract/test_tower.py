@@ -88,6 +88,7 @@ def test_weights_in_bfloat16_are_those_of_the_model_cast(model: str) -> None:
     assert len(results.pooled) == len(layers)
 
 
+@pytest.mark.slow
 def test_short_batches_are_filled_up_so_that_there_is_one_graph() -> None:
     model, graphs = "RN-demo:random", []
 

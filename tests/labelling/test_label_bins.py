@@ -45,6 +45,7 @@ PUBLISHED = [0, 0.023, 0.033, 0.275, 0.632, 0.817, 0.935, 0.977, 1, 1]
 SD = 2.19
 
 
+@pytest.mark.slow
 def test_the_published_trump_neuron(tmp_path):
     """A neuron with that standard deviation and those images; its labels come as a CSV."""
     rng = np.random.default_rng(0)

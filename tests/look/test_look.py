@@ -167,6 +167,7 @@ def test_the_neurons_are_those_that_the_view_names(tiny_warehouse: Path, tmp_pat
     assert ids <= set(look.pictures)
 
 
+@pytest.mark.slow
 def test_the_warehouse_stays_as_it_was(full_warehouse: Path, picture: Path, told) -> None:
     before = hash_tree(full_warehouse)
     out = picture.parent
@@ -193,6 +194,7 @@ def test_a_name_is_shown_and_never_obeyed(tiny_warehouse: Path, picture: Path, t
     assert "<b>x" not in page and "&lt;b&gt;x\\x1b[31m.jpg" in page
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_built_and_a_transformer(
     vit_warehouse: Path, picture: Path, told
 ) -> None:
@@ -222,6 +224,7 @@ def test_classes_of_ones_own(tiny_warehouse: Path, picture: Path) -> None:
     assert sum(share for _, share in every.answers) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_any_readable_file_as_it_is_to_be_looked_at(
     tiny_warehouse: Path, tmp_path: Path, monkeypatch
 ) -> None:

@@ -67,6 +67,7 @@ def share_in_corner(model: str) -> float:
     return float(np.mean(hits))
 
 
+@pytest.mark.slow
 def test_a_planted_word_lights_up_the_corner_where_it_stands() -> None:
     """Of 128 places of eight words; with random weights the same network reads nothing: a quarter is chance."""
     assert share_in_corner("nano") >= 0.9
@@ -149,6 +150,7 @@ def test_pictures_and_pages_hold_what_is_told(is_random: bool) -> None:
 OF_IMAGES, OF_TEXTS = "visual.layer3.0", "transformer.resblocks.1.mlp.gelu"
 
 
+@pytest.mark.slow
 def test_the_strongest_examples_are_shown_with_the_places_that_the_run_kept(
     tiny_warehouse: Path, tmp_path: Path, told
 ) -> None:

@@ -167,6 +167,7 @@ def test_labels_tests_and_probabilities_are_those_of_the_neuron(world):
     ]
 
 
+@pytest.mark.slow
 def test_a_card_of_a_text_tower_shows_the_texts_that_it_read(world):
     con, store, _ = world
     (layer, unit, run_id), *_ = con.execute(
@@ -186,6 +187,7 @@ def test_a_card_of_a_text_tower_shows_the_texts_that_it_read(world):
     assert draw_card(card).height > draw_card(replace(card, tower="visual")).height
 
 
+@pytest.mark.slow
 def test_both_commands_write_files_and_say_so(tiny_warehouse, tmp_path, told):
     here = ("--warehouse", tiny_warehouse)
     png, html = tmp_path / "new" / "card.png", tmp_path / "card.html"

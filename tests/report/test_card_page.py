@@ -32,6 +32,7 @@ def _find_strip(pixels: np.ndarray, picture, x: int) -> int | None:
     return next((int(y) for y in first if (column[y : y + size] == wanted).all()), None)
 
 
+@pytest.mark.slow
 def test_every_section_is_drawn_and_its_pictures_are_pasted():
     card = make_card()
     picture = draw_card(card)
@@ -159,6 +160,7 @@ def test_a_circular_label_is_told_and_is_none():
     assert words.card_title(card) == "unlabelled"
 
 
+@pytest.mark.slow
 def test_a_card_says_by_what_it_measures_and_what_its_words_mean():
     for axis, told in (("sd", "deviations from zero"), ("z", "deviations from its mean (z)")):
         page = assert_self_contained(render_card(make_card(axis=axis)))

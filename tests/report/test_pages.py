@@ -43,6 +43,7 @@ def policy_of(page: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", PAGES)
+@pytest.mark.slow
 def test_a_page_allows_what_is_ours_by_its_hash_and_nothing_else(pages, name):
     page = (pages / name).read_text(encoding="utf-8")
     rules = policy_of(page)

@@ -201,6 +201,7 @@ def test_a_run_without_labels_and_tars_that_are_gone(world):
     assert told.count("No neuron is labelled.") == 3
 
 
+@pytest.mark.slow
 def test_a_list_of_many_neurons_is_light_and_holds_every_one(world):
     con, store = world
     report = gather_report(con, store, *the_run(con))

@@ -78,6 +78,7 @@ def test_long_titles_and_captions_stay_inside():
     assert with_long.width == 640
 
 
+@pytest.mark.slow
 def test_a_grid_has_fixed_columns_and_tells_right_from_wrong():
     cells = (
         GridCell(make_file("#0000fe"), "guitar", True),

@@ -260,6 +260,7 @@ KINDS = {
 
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=12))
+@pytest.mark.slow
 def test_every_sample_is_an_example_or_a_reject(kinds: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         tmp_path = Path(name)

@@ -20,6 +20,7 @@ from pipeline.sources.copies.fingerprint import take_fingerprint
 from pipeline.warehouse.connect import connect
 
 
+@pytest.mark.slow
 def test_a_copy_without_a_text_takes_none_from_the_picture(tmp_path: Path) -> None:
     """A group counts by its first example; if that came bare, the first text of the group speaks."""
     first, second = make_scene(1), make_scene(2)
@@ -105,6 +106,7 @@ def test_the_setting_is_the_datasets(tmp_path: Path) -> None:
         ingest_paths(tmp_path, "webdataset", tmp_path / "in", duplicates="some")
 
 
+@pytest.mark.slow
 def test_images_added_one_by_one_are_grouped_as_all_at_once(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     scenes = [make_scene(seed) for seed in range(6)]

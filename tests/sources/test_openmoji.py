@@ -37,6 +37,7 @@ def every():
     return [draw(example) for example in iter_openmoji(OpenMojiOptions(size_px=16))]
 
 
+@pytest.mark.slow
 def test_default_set_is_large_and_unique(every):
     assert 1500 <= len(every) <= 2200
     assert len({example.key for example in every}) == len(every)

@@ -164,6 +164,7 @@ NAMES = st.builds(
 @settings(max_examples=25)
 @example(["a.jpg", "a.JPG", "b.txt", "b.TXT"])
 @given(st.lists(NAMES, min_size=1, max_size=14))
+@pytest.mark.slow
 def test_every_image_and_text_is_used_or_told(names: list[str]) -> None:
     members = [
         (

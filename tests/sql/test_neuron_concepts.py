@@ -142,6 +142,7 @@ def test_what_exact_arithmetic_gives_is_what_others_call_so():
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), top_k=st.integers(1, 12))
+@pytest.mark.slow
 def test_enrichment_of_each_half_equals_exact_arithmetic(seed, top_k):
     values, _, shows, halves, duplicates = random_world(seed, "tied", "all")
     con = open_world(concept_min_count=1, label_top_k=top_k)

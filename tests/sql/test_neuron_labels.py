@@ -193,6 +193,7 @@ def test_baselines_stand_beside_the_labels():
     assert row["label_score"] > row["constant_score"]
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_order_of_rows_or_threads():
     def outcome(shuffled, threads):
         con = labelled_world(opened=open_own_world)

@@ -177,6 +177,7 @@ def test_priorities_are_the_same_in_sql_and_numpy(ids):
     assert [p for (p,) in got] == priorities(np.array(ids, np.int64)).tolist()
 
 
+@pytest.mark.slow
 def test_priorities_are_spread_evenly_and_differ_below_4096_shards():
     ids = (np.arange(4096, dtype=np.int64)[:, None] << 20) + np.arange(64)
     found = priorities(ids.ravel())

@@ -74,6 +74,7 @@ def shape(moments: Moments) -> tuple[Near, Near]:
     shard_count=st.integers(1, 5),
     dtype=st.sampled_from([np.float16, np.float32]),
 )
+@pytest.mark.slow
 def test_moments_equal_exact_arithmetic_however_the_shards_are_cut(seed, count, shard_count, dtype):
     rng = np.random.default_rng(seed)
     values = np.stack([make(rng, count) for make in KINDS.values()]).astype(dtype)

@@ -7,6 +7,7 @@ import random
 import string
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import ingest_paths, make_image, write_tar
@@ -52,6 +53,7 @@ rows = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(rows=rows, seed=st.integers(0, 99))
+@pytest.mark.slow
 def test_extraction_and_the_view_choose_by_the_same_rule(rows, seed, tmp_path_factory):
     """Also where nothing but the text itself tells two apart, in any order of rows."""
     table = TABLES["texts"]

@@ -158,6 +158,7 @@ def test_overlapping_matches_are_both_kept():
     ),
     before=st.sampled_from([0, 0, 57, 61, 63, 64, 125]),  # long texts are searched in parts
 )
+@pytest.mark.slow
 def test_longest_match_equals_brute_force(text, phrases, before):
     spans = {
         (start, start + len(phrase), phrase)

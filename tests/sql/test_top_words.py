@@ -40,6 +40,7 @@ def words_warehouse(request, tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_every_rank_is_what_the_activations_give(words_warehouse):
     with connect(words_warehouse) as con:
         renderings = con.sql(

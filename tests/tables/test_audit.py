@@ -38,6 +38,7 @@ def named(place: Path, deep: bool = True) -> set[str]:
     return {damage.path for damage in audit_warehouse(Store(place), deep).damages}
 
 
+@pytest.mark.slow
 def test_a_good_warehouse_has_no_damage(full_warehouse):
     audit = audit_warehouse(Store(full_warehouse), deep=True)
     assert audit.damages == []

@@ -92,6 +92,7 @@ def test_a_warehouse_of_the_first_format_answers_as_it_did(old_warehouse):
 RUN = "dataset=old/run_id=8bf112d8418d"
 
 
+@pytest.mark.slow
 def test_a_warehouse_of_the_second_format_answers_as_it_did_merged_or_not(tmp_path):
     """The same pictures, before peaks were kept: their places are null, in merges of today too."""
     store = Store(unpack(tmp_path, 2))

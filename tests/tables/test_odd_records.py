@@ -164,6 +164,7 @@ def find_trouble(place: Path) -> NeuronsError:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
+@pytest.mark.slow
 def test_any_value_anywhere_in_any_record(records: dict[Path, Any], data: st.DataObject) -> None:
     file = data.draw(st.sampled_from(sorted(records)))
     at = data.draw(st.sampled_from(list(places(records[file]))))

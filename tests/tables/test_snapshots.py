@@ -207,6 +207,7 @@ def two_thousand(tmp_path_factory: pytest.TempPathFactory, run_record: dict[str,
     return place
 
 
+@pytest.mark.slow
 def test_opening_two_thousand_shards_reads_a_bounded_number_of_files(
     two_thousand: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +235,7 @@ def test_opening_two_thousand_shards_reads_a_bounded_number_of_files(
 
 
 @pytest.mark.parametrize("way", ["with times", "in seconds", "without times"])
+@pytest.mark.slow
 def test_a_copy_opens_from_its_snapshots(
     two_thousand: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

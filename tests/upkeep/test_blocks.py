@@ -60,6 +60,7 @@ def die_in_block(place: Path, block: Block) -> None:
     build_block(place, RUN, block, SETTINGS)
 
 
+@pytest.mark.slow
 def test_blocks_that_a_killed_task_and_others_wrote_are_the_mart(place: Path, made: Path) -> None:
     first, second, third = rank_blocks(place)
     assert [(b.first, b.end) for b in (first, second, third)] == [(0, 4), (4, 8), (8, UNITS)]
@@ -84,6 +85,7 @@ def test_what_is_built_has_no_blocks_to_make(made: Path) -> None:
     assert list_stale_blocks(made, Part("synthetic"), SETTINGS) == []
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_block_are_taken_as_they_were_written(place: Path) -> None:
     """A block that is whole is not computed again."""
     (first, *_) = rank_blocks(place)

@@ -77,6 +77,7 @@ def test_every_check_view_is_asked_of_new_shards_or_has_a_reason():
     assert {*TABLES} <= tables_of(BY_SHARD)
 
 
+@pytest.mark.slow
 def test_a_new_shard_is_asked_alone(grown, tmp_path, told):
     place = _grow(grown, tmp_path / "warehouse")
     checks = check_unread(place)
@@ -99,6 +100,7 @@ damages = st.tuples(
 
 @settings(max_examples=4, derandomize=True)
 @given(found=st.lists(damages, min_size=1, max_size=2, unique_by=lambda one: one[:2]))
+@pytest.mark.slow
 def test_what_is_found_is_what_a_check_of_everything_finds(grown, tmp_path_factory, found):
     place = _grow(grown, tmp_path_factory.mktemp("damaged") / "warehouse")
     for one in found:

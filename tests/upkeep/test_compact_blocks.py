@@ -54,6 +54,7 @@ def die_in_block(place: Path, block: Block, kill_at: int) -> None:
     compact_block(str(place), block)
 
 
+@pytest.mark.slow
 def test_blocks_that_a_killed_task_and_others_wrote_are_those_of_one_process(
     start: Path, place: Path, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def growth(done: BuildSummary) -> dict[str, int | None]:
     return {one.name: one.added for one in done.made if one.part in done.grown}
 
 
+@pytest.mark.slow
 def test_the_texts_of_an_added_shard_are_all_that_is_read(place: Path) -> None:
     add(place)
     texts = place / shard_file("dataset=textures", "texts", 1)
@@ -118,6 +119,7 @@ def test_the_texts_of_an_added_shard_are_all_that_is_read(place: Path) -> None:
     assert answers(place) == answers_from_scratch(place)
 
 
+@pytest.mark.slow
 def test_the_build_says_what_grew_and_what_is_made_whole(tmp_path: Path) -> None:
     place = make_warehouse(tmp_path, ("visual.layer1.0",))
     hold_back(place, LAST)
@@ -134,6 +136,7 @@ def test_the_build_says_what_grew_and_what_is_made_whole(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("what", ["gone", "other", "settings"])
+@pytest.mark.slow
 def test_what_was_of_other_shards_does_not_grow(place: Path, what: str) -> None:
     add(place)
     settings = SETTINGS
@@ -152,6 +155,7 @@ def test_what_was_of_other_shards_does_not_grow(place: Path, what: str) -> None:
     assert answers(place) == answers_from_scratch(place, settings)
 
 
+@pytest.mark.slow
 def test_shards_that_come_before_those_that_are_built_are_added_too(place: Path) -> None:
     """A shard that had failed, or that another process was late with."""
     add(place)

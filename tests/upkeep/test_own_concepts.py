@@ -61,6 +61,7 @@ def shown(place: Path) -> set[tuple[int, str, str]]:
         return {(example, concept, category) for example, concept, category in rows.fetchall()}
 
 
+@pytest.mark.slow
 def test_they_are_found_at_once_and_after_a_build(place, tmp_path, told):
     before = shown(place)
     out = told("concepts", "add", write(tmp_path, OWN), "--warehouse", place)
@@ -82,6 +83,7 @@ def test_they_are_found_at_once_and_after_a_build(place, tmp_path, told):
     assert shown(place) == before
 
 
+@pytest.mark.slow
 def test_own_facets_are_asked_for_and_make_scores_of_others_stale(place, tmp_path, told):
     def facets():
         with connect(place) as connection:
@@ -109,6 +111,7 @@ def test_own_facets_are_asked_for_and_make_scores_of_others_stale(place, tmp_pat
     assert facets() == ours
 
 
+@pytest.mark.slow
 def test_instead_of_ours(place, tmp_path, told):
     file = write(tmp_path, OWN)
     assert "instead of ours" in told("concepts", "add", file, "--instead", "--warehouse", place)
@@ -178,6 +181,7 @@ def test_a_damaged_record_is_seen_and_written_again(place, tmp_path, told):
     assert record.read_bytes() == said
 
 
+@pytest.mark.slow
 def test_what_a_caption_is_read_as(place, tmp_path, told, monkeypatch):
     monkeypatch.delenv("NEURONS_WAREHOUSE", raising=False)
     words = ("concepts", "explain", "A birdie and dogs in China")

@@ -43,6 +43,7 @@ def known(tiny_warehouse: Path) -> list[tuple[object, ...]]:
     return ask(tiny_warehouse)
 
 
+@pytest.mark.slow
 def test_it_is_made_once_and_then_copied(
     tiny_warehouse: Path, known: object, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_the_lexicon_is_not_copied(tiny_warehouse: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["catalog", "lexicon"])
 @pytest.mark.parametrize("keep", [100, 300_000])
+@pytest.mark.slow
 def test_a_damaged_one_is_made_again(
     tiny_warehouse: Path, known: object, cache: Path, keep: int, kind: str
 ) -> None:
@@ -87,6 +89,7 @@ def test_it_is_not_needed(tiny_warehouse: Path, known: object, cache: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["catalog", "lexicon"])
+@pytest.mark.slow
 def test_what_others_could_have_written_is_not_used(
     tiny_warehouse: Path, known: object, cache: Path, kind: str
 ) -> None:
@@ -103,6 +106,7 @@ def test_what_others_could_have_written_is_not_used(
     assert ask(tiny_warehouse) == known
 
 
+@pytest.mark.slow
 def test_many_processes_open_at_once(tiny_warehouse: Path, cache: Path) -> None:
     code = (
         "import sys; from pipeline.warehouse.connect import connect; "

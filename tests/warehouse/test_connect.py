@@ -188,6 +188,7 @@ def test_the_connection_cannot_be_tricked_by_a_name(tiny_warehouse):
         assert connection.execute("select count(*) from examples").fetchall() == [(120,)]
 
 
+@pytest.mark.slow
 def test_two_datasets_and_two_runs_stay_apart(tmp_path):
     place = make_warehouse(tmp_path, ("visual.layer3.0",))
     other = write_tar(tmp_path / "other/00000.tar", _few_samples())

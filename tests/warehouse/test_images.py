@@ -77,6 +77,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 
 @pytest.mark.parametrize("command", PICTURES.values(), ids=PICTURES)
+@pytest.mark.slow
 def test_a_swapped_tar_of_the_same_size_is_never_drawn(
     swapped: tuple[Path, int],
     command: tuple[object, ...],
