@@ -246,6 +246,7 @@ def test_where_no_warehouse_can_be_read_quickly_nothing_is_offered(offered, plac
     assert offered("extract --layer goh", place) == ["goh2021"]
 
 
+@pytest.mark.slow
 def test_a_key_press_brings_nothing_heavy(tiny_warehouse):
     """The real thing, on a real warehouse: what the modules are that completion has loaded."""
     code = (

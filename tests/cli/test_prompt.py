@@ -131,6 +131,7 @@ def test_ten_questions_cost_one_start(tiny_warehouse, tmp_path):
     assert "+select count(*) > 0 as is_full\n+from examples;" in kept
 
 
+@pytest.mark.slow
 def test_stale_marts_are_told_once(tiny_warehouse, tmp_path):
     place = tmp_path / "unbuilt"
     shutil.copytree(tiny_warehouse, place, ignore=shutil.ignore_patterns("marts"))

@@ -21,6 +21,7 @@ def shards(many_shards: Path) -> list[Shard]:
     return list(read_dataset(Store(many_shards / "warehouse"), "d").shards[:2])
 
 
+@pytest.mark.slow
 def test_a_shard_is_lost_by_who_shows_no_sign_of_life(
     shards: list[Shard],
     tmp_path: Path,

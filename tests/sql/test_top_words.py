@@ -74,6 +74,7 @@ def test_every_rank_is_what_the_activations_give(words_warehouse):
     assert len(got) == sum(map(len, expected.values())) > 100
 
 
+@pytest.mark.slow
 def test_the_best_rank_is_that_of_the_first_image_that_shows_it(words_warehouse):
     with connect(words_warehouse) as con:
         top = con.sql("""

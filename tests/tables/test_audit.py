@@ -22,6 +22,8 @@ from pipeline.tables.snapshot_files import is_snapshot
 from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 
+pytestmark = pytest.mark.slow
+
 
 def audited(place: Path) -> list[Path]:
     """Files that an audit vouches for: all but caches, locks and what another program may change."""
@@ -38,7 +40,6 @@ def named(place: Path, deep: bool = True) -> set[str]:
     return {damage.path for damage in audit_warehouse(Store(place), deep).damages}
 
 
-@pytest.mark.slow
 def test_a_good_warehouse_has_no_damage(full_warehouse):
     audit = audit_warehouse(Store(full_warehouse), deep=True)
     assert audit.damages == []
@@ -46,7 +47,6 @@ def test_a_good_warehouse_has_no_damage(full_warehouse):
     assert audit.read_count > 30
 
 
-@pytest.mark.slow
 def test_one_flipped_bit_is_named_wherever_it_is(full_warehouse):
     """Every kind of Parquet file and JSON, at places spread over the file, one bit at a time."""
     moments, kinds = random.Random(0), {}

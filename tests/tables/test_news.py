@@ -235,6 +235,7 @@ def check_reader(store: Bucket, moments: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
+@pytest.mark.slow
 def test_what_was_done_before_is_seen(seed: int) -> None:
     moments = random.Random(seed)
     for _ in range(60):

@@ -80,6 +80,7 @@ def test_blocks_that_a_killed_task_and_others_wrote_are_the_mart(place: Path, ma
     assert build(place).was_current
 
 
+@pytest.mark.slow
 def test_what_is_built_has_no_blocks_to_make(made: Path) -> None:
     assert list_stale_blocks(made, RUN, SETTINGS) == []
     assert list_stale_blocks(made, Part("synthetic"), SETTINGS) == []
