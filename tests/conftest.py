@@ -40,8 +40,16 @@ class _Lines(logging.Handler):
             self.lines.append(record.getMessage())
 
 
+DEAR = {"full_warehouse", "plain_demo"}
+"""Fixtures that take seconds to make: a test that asks for one is a slow one."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Flows first, then files with long tests: one that begins last would leave the other processor idle."""
+    for item in items:
+        if DEAR.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
     ranks = {item.path: 2 for item in items}
     for item in items:
         for rank, mark in enumerate(("flows", "slow")):

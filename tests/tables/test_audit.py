@@ -22,8 +22,6 @@ from pipeline.tables.snapshot_files import is_snapshot
 from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 
-pytestmark = pytest.mark.slow
-
 
 def audited(place: Path) -> list[Path]:
     """Files that an audit vouches for: all but caches, locks and what another program may change."""
