@@ -143,12 +143,14 @@ def test_stale_marts_are_told_once(tiny_warehouse, tmp_path):
     assert shell.close() == 0
 
 
+@pytest.mark.slow
 def test_a_prompt_answers_on_a_terminal_alone(tiny_warehouse, tmp_path):
     shell = Terminal("sql", "--warehouse", tiny_warehouse, "--out", tmp_path / "x.csv")
     shell.expect("There is no query, and a prompt answers on a terminal alone")
     assert shell.close() == 2
 
 
+@pytest.mark.slow
 def test_what_another_program_sends_is_a_query(tiny_warehouse):
     def send(text: str, code: int) -> subprocess.CompletedProcess[str]:
         command = [*NEURONS, "sql", "--warehouse", str(tiny_warehouse), "--format", "csv"]

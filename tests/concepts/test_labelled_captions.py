@@ -22,6 +22,7 @@ def reported():
     return judge(read_captions("report"))
 
 
+@pytest.mark.slow
 def test_the_table_of_the_page_holds(reported):
     text = (
         PAGE.read_text(encoding="utf-8")

@@ -181,6 +181,7 @@ def test_no_row_depends_on_blocks_threads_or_the_order_of_rows():
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_rows_of_blocks_of_units_are_those_of_the_whole():
     world = random_world(5)
     whole = world.compute()

@@ -50,6 +50,7 @@ class Told(NoProgress):
         self.notes.append(note)
 
 
+@pytest.mark.slow
 def test_blocks_do_not_change_what_is_read(tiny_warehouse):
     with connect(tiny_warehouse) as connection:
         for layer in list_layers(connection):

@@ -264,6 +264,7 @@ def test_a_ring_marks_where_the_neuron_answers_most():
     assert mark_place(picture, None) is picture
 
 
+@pytest.mark.slow
 def test_the_card_of_a_layer_that_pools_by_max_has_rings(world):
     con, store, neuron = world
     card = gather_card(con, store, Neuron(**neuron))

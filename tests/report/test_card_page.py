@@ -76,6 +76,7 @@ def test_a_picture_changes_with_each_number_that_it_shows():
         assert (after != before).any(), name
 
 
+@pytest.mark.slow
 def test_what_is_not_known_is_said_and_not_drawn():
     bare = make_bare_card()
     picture = draw_card(bare)

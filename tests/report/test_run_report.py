@@ -152,6 +152,7 @@ def test_how_many_labels_are_chance_is_told_beside_the_most_convincing():
     assert told(0, 0.0) == ""
 
 
+@pytest.mark.slow
 def test_the_command_writes_one_page(tiny_warehouse, tmp_path, told):
     out = tmp_path / "pages" / "report.html"
     assert f"Page: {out}" in told("report", "--warehouse", tiny_warehouse, "--out", out)
@@ -185,6 +186,7 @@ def test_the_command_writes_the_cards_too(tiny_warehouse, tmp_path, told):
     assert {unquote(address) for address in linked} == written
 
 
+@pytest.mark.slow
 def test_a_run_without_labels_and_tars_that_are_gone(world):
     con, store = world
     con.execute("create temp table gone as select * replace ('/gone/' || shard as url) from shards")

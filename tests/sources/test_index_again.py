@@ -85,6 +85,7 @@ def test_two_ingests_at_once(tmp_path: Path) -> None:
     ingest_paths(tmp_path, "webdataset", tar)
 
 
+@pytest.mark.slow
 def test_any_source_may_add_to_a_dataset(tmp_path: Path) -> None:
     tars = [write_tar(tmp_path / f"{n}.tar", make_samples(2, 10 * n)) for n in range(3)]
     for n, folder in enumerate(("a", "b")):

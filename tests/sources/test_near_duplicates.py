@@ -56,6 +56,7 @@ def test_most_crops_of_detailed_pictures_are_found_and_go_to_the_right_one(tmp_p
     assert all(groups[12 + n][0] in (n, 12 + n) for n in range(12))
 
 
+@pytest.mark.slow
 def test_pictures_that_only_look_alike_stay_apart(tmp_path: Path) -> None:
     """Flags, clocks, faces, words and letters: nothing of them may be hidden by another."""
     codes = ("1F1", "1F60", "1F61", "1F55")

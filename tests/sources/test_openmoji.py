@@ -44,6 +44,7 @@ def test_default_set_is_large_and_unique(every):
     assert len({example.image for example in every}) > 0.95 * len(every)
 
 
+@pytest.mark.slow
 def test_no_skin_tones_by_default(every):
     tones = {"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"}
     assert not [example.key for example in every if tones & set(example.key.split("-"))]

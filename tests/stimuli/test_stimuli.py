@@ -43,6 +43,7 @@ def test_pictures_show_every_concept_in_every_set_and_form():
     assert flags == {"colour drawing"}, "flags differ by colour alone"
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_every_time_and_lines_have_no_colour():
     options = PictureOptions(("openmoji", "openmoji-black"), FORMS, categories=("animal",))
     first, second = (list(iter_pictures(options))[::29] for _ in range(2))

@@ -51,6 +51,7 @@ def test_nothing_fresh_is_refused():
         choose_means(SupportChoice(fonts=("font_caladea",), sets=("openmoji-black",)), DEMO)
 
 
+@pytest.mark.slow
 def test_what_is_shown_depends_on_what_can_be_shown():
     images = make()
     forms = {(image.concept, image.form) for image in images}

@@ -114,6 +114,7 @@ def test_what_is_found_is_what_a_check_of_everything_finds(grown, tmp_path_facto
         assert read_checked(Store(place))["shards"] == remembered
 
 
+@pytest.mark.slow
 def test_rows_of_an_old_shard_in_the_files_of_a_new_one(grown, tmp_path):
     place = _grow(grown, tmp_path / "warehouse")
     _damage(place, "shard_samples", NEW, "row of another shard")

@@ -143,6 +143,7 @@ def test_a_bad_row_is_told_and_costs_no_other(tmp_path, row, words):
     assert reject.startswith("line 5 ") and words in reject
 
 
+@pytest.mark.slow
 def test_a_bad_file_is_an_error(tmp_path, told, place):
     for text, words in (
         ("concept,category,phrase\nkea,animal,kea\n", "lacks the column language"),
@@ -169,6 +170,7 @@ def test_kinds_of_kinds_and_circles(tmp_path):
     assert {category for c, category, *_ in found if c == "bird"} == {"c"}
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_seen_and_written_again(place, tmp_path, told):
     told("concepts", "add", write(tmp_path, OWN), "--warehouse", place)
     record = place / "concepts/own.json"
