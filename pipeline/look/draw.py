@@ -12,7 +12,15 @@ from PIL import Image
 
 from pipeline.look import words
 from pipeline.look.overlay import draw_map, draw_region
-from pipeline.report.card_png import CONTENT_PX, LINE_PX, MARGIN_PX, STEP_PX, Block, Canvas
+from pipeline.report.card_png import (
+    CONTENT_PX,
+    LINE_PX,
+    MARGIN_PX,
+    STEP_PX,
+    Block,
+    Canvas,
+    draw_blocks,
+)
 from pipeline.report.figures import FAINT, INK, ORANGE, RULE, draw_bars, shorten, style
 from pipeline.report.thumbnails import THUMBNAIL_PX, Picture
 
@@ -33,15 +41,7 @@ ROW_PX = THUMBNAIL_PX + 16
 def draw_look(look: Look) -> Image.Image:
     """The picture, RGB, as wide as a card and as high as it needs to be."""
     with style():
-        blocks = list(_list_blocks(look))
-        canvas = Canvas(sum(block.height_px for block in blocks) + 2 * 24)
-        y = 24.0
-        for block in blocks:
-            block.draw(canvas, y)
-            y += block.height_px
-        canvas.agg.draw()
-        pixels = np.asarray(canvas.agg.buffer_rgba())
-    return Image.fromarray(pixels[..., :3].copy())
+        return draw_blocks(list(_list_blocks(look)))
 
 
 def _list_blocks(look: Look) -> Iterator[Block]:

@@ -91,9 +91,9 @@ def list_parts() -> tuple[Box, ...]:
     for height, width, step in _SHAPES:
         for top in range(_STEPS - height + 1) if height < 4 else range(0, _STEPS - height + 1, 2):
             for left in range(0, _STEPS - width + 1, step):
-                edges = (left, top, left + width, top + height)
-                found.append(tuple(edge / _STEPS for edge in edges))
-    return tuple(found)  # type: ignore[arg-type]  # four edges each
+                right, bottom = left + width, top + height
+                found.append((left / _STEPS, top / _STEPS, right / _STEPS, bottom / _STEPS))
+    return tuple(found)
 
 
 def suspect(

@@ -107,27 +107,29 @@ class Block:
 
 def draw_card(card: Card) -> Image.Image:
     """The card, RGB, ``WIDTH_PX`` wide and as high as it needs to be."""
+    with style():
+        return draw_blocks(list(_list_blocks(card)))
+
+
+def draw_blocks(blocks: Sequence[Block]) -> Image.Image:
+    """Parts one below the other, RGB, ``WIDTH_PX`` wide; in the :func:`~pipeline.report.figures.style`."""
     from PIL import Image
 
-    with style():
-        blocks = list(_list_blocks(card))
-        height = sum(block.height_px for block in blocks) + 2 * 24
-        canvas = Canvas(height)
-        y = 24.0
-        for block in blocks:
-            block.draw(canvas, y)
-            y += block.height_px
-        canvas.agg.draw()
-        pixels = np.asarray(canvas.agg.buffer_rgba())
+    height = sum(block.height_px for block in blocks) + 2 * 24
+    canvas = Canvas(height)
+    y = 24.0
+    for block in blocks:
+        block.draw(canvas, y)
+        y += block.height_px
+    canvas.agg.draw()
+    pixels = np.asarray(canvas.agg.buffer_rgba())
     return Image.fromarray(pixels[..., :3].copy())
 
 
 def _list_blocks(card: Card) -> Iterator[Block]:
     yield _header(card)
     yield _evidence(card)
-    yield _heading(
-        words.TITLES["support"], support_words.describe_support(card.label, card.support)
-    )
+    yield _heading(words.TITLES["support"], support_words.describe_support(card.support))
     if card.support is not None:
         yield _support(support_words.list_scores(card.support))
     for name, polarity, pictures in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.report.card import Label, SupportScores
+from pipeline.report.card import SupportScores
 from pipeline.report.words import describe_number
 
 HEADINGS = ("score", "this label", "another label", "permuted", "")
@@ -90,12 +90,10 @@ def list_scores(scores: SupportScores) -> list[ScoreLine]:
     ]
 
 
-def describe_support(label: Label, scores: SupportScores | None) -> str:
+def describe_support(scores: SupportScores | None) -> str:
     """How many scores support the label; or why none can."""
     if scores is None:
-        return (
-            "There is no label." if not label.is_labelled else "No score is known: neurons build."
-        )
+        return "There is no label."
     if not scores.measured_count:
         return "No score was measured: neurons build, neurons support and neurons effect do."
     told = (
