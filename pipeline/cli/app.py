@@ -20,6 +20,7 @@ from pipeline.base.open_files import raise_open_file_limit
 from pipeline.cli import (
     ask,
     effect,
+    explore,
     extraction,
     jobs,
     keep,
@@ -131,6 +132,7 @@ search.add_commands(app)
 report.add_commands(app)
 where.add_commands(app)
 look.add_commands(app)
+explore.add_commands(app)
 app.add_typer(label)
 app.add_typer(concepts)
 jobs.add_commands(app)

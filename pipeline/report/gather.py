@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.base.storage import Store
 from pipeline.nano.planted import load_planted
 from pipeline.report import card_queries as queries
-from pipeline.report.asking import Asker
+from pipeline.report.asking import Asker, Row
 from pipeline.report.card import (
     Card,
     Clarity,
@@ -25,7 +25,7 @@ from pipeline.report.card import (
     SupportScores,
 )
 from pipeline.report.peaks import read_peaks
-from pipeline.report.thumbnails import Picture, mark_place, read_pictures
+from pipeline.report.thumbnails import Picture, mark_place, name_pictures, read_pictures
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.layer_axes import read_axis
 
@@ -100,16 +100,28 @@ class _Candidate(NamedTuple):
     origin: str
 
 
-def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neuron) -> Card:
+PARTS = frozenset(
+    ("support", "examples", "distribution", "facets", "probability", "clarity", "contrasting")
+)
+"""What can be left out of a card: its scores of support, both ends, histogram with samples, and so on."""
+
+
+def gather_card(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store | None,
+    neuron: Neuron,
+    parts: Collection[str] = PARTS,
+) -> Card:
     """Ask the views for everything that a card shows.
 
     Args:
         connection: Of ``pipeline.connect``.
-        store: The warehouse.
+        store: The warehouse; None: the pictures have no pixels.
         neuron: Of ``find.find_neuron``.
+        parts: Of `PARTS`; the others are empty.
 
     Raises:
-        WarehouseError: A tar is gone, so there are no pictures.
+        WarehouseError: A tar has changed.
     """
     ask = Asker(connection, neuron.parameters)
     (model,), (stats,), (label,) = (
@@ -120,15 +132,23 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
     axis = read_axis(connection, neuron)
     scale = {"sd": stats.sd, "origin": stats.mean if axis == "z" else 0.0}
     ends = {"min": stats.min, "max": stats.max, "is_cut": axis == "z"}
-    bins = ask(queries.HISTOGRAM, HistogramBin, **scale, **ends) if stats.sd else []
-    examples = ask(queries.EXAMPLES, _Example, axis=axis, count=EXAMPLE_COUNT)
-    samples = ask(queries.SAMPLES, _Sample, axis=axis, count=SAMPLE_COUNT)
-    groups = ask(queries.GROUPS, _Group)
-    contrasting = ask(queries.CONTRASTING, _Shown, **scale, count=EXAMPLE_COUNT)
+
+    def ask_for(part: str, query: str, kind: Callable[..., Row], **more: object) -> list[Row]:
+        return ask(query, kind, **more) if part in parts else []
+
+    bins = (
+        ask_for("distribution", queries.HISTOGRAM, HistogramBin, **scale, **ends)
+        if stats.sd
+        else []
+    )
+    examples = ask_for("examples", queries.EXAMPLES, _Example, axis=axis, count=EXAMPLE_COUNT)
+    samples = ask_for("distribution", queries.SAMPLES, _Sample, axis=axis, count=SAMPLE_COUNT)
+    groups = ask_for("clarity", queries.GROUPS, _Group)
+    contrasting = ask_for("contrasting", queries.CONTRASTING, _Shown, **scale, count=EXAMPLE_COUNT)
     ids = {row.example_id for row in (*(e.shown for e in examples), *(s.shown for s in samples))}
     ids.update(row.example_id for row in contrasting)
     ids.update(i for group in groups for i in group.ids[:GROUP_COUNT])
-    pictures = _framed(ask, label, read_pictures(connection, store, neuron.dataset, ids))
+    pictures = _framed(ask, label, _read(connection, store, neuron.dataset, ids))
     peaks = read_peaks(connection, ask.where, ids, ("top_examples", "neuron_samples"))
 
     def show(rows: Iterable[_Shown], with_peaks: bool = True) -> tuple[Picture, ...]:
@@ -157,7 +177,7 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
         planted=planted_concept(model.model_id, neuron.layer, neuron.unit),
         stats=stats,
         label=label,
-        support=next(iter(ask(queries.SUPPORT, SupportScores)), None),
+        support=next(iter(ask_for("support", queries.SUPPORT, SupportScores)), None),
         top=show(row.shown for row in examples if row.polarity == "positive"),
         bottom=show(row.shown for row in examples if row.polarity == "negative"),
         histogram=tuple(bins),
@@ -165,9 +185,9 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
             SampleBin(left, right, show(s.shown for s in samples if s.left_sd == left))
             for left, right in edges
         ),
-        halle_berry=_halle_berry(ask),
-        probabilities=_probabilities(ask, label),
-        clarity=next(iter(ask(queries.CLARITY, Clarity)), None),
+        halle_berry=_halle_berry(ask) if "facets" in parts else None,
+        probabilities=_probabilities(ask, label) if "probability" in parts else (),
+        clarity=next(iter(ask_for("clarity", queries.CLARITY, Clarity)), None),
         groups=tuple(
             Group(
                 group.group_size,
@@ -181,9 +201,17 @@ def gather_card(connection: duckdb.DuckDBPyConnection, store: Store, neuron: Neu
     )
 
 
+def _read(
+    connection: duckdb.DuckDBPyConnection, store: Store | None, dataset: str, ids: Collection[int]
+) -> Mapping[int, Picture]:
+    if store is None:
+        return name_pictures(connection, dataset, ids)
+    return read_pictures(connection, store, dataset, ids)
+
+
 def _framed(ask: Asker, label: Label, pictures: Mapping[int, Picture]) -> dict[int, Picture]:
     """Say of each picture whether it shows the label."""
-    if not label.is_labelled:
+    if not label.is_labelled or not pictures:
         return dict(pictures)
     rows = ask.connection.execute(
         queries.SHOWING,

@@ -123,6 +123,23 @@ def _top_pictures(
     return tops
 
 
+def read_warnings(connection: duckdb.DuckDBPyConnection, dataset: str, run_id: str) -> list[str]:
+    """What makes a run's figures doubtful, a sentence each.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        dataset: Name of the dataset.
+        run_id: The run.
+    """
+    ask = Asker(connection, {"dataset": dataset, "run_id": run_id})
+    (run,), (coverage,), (baselines,) = (
+        ask(queries.RUN, RunFacts),
+        ask(queries.COVERAGE, Coverage),
+        ask(queries.BASELINES, Baselines),
+    )
+    return _warnings(ask, run, coverage, baselines)
+
+
 def _warnings(ask: Asker, run: RunFacts, coverage: Coverage, baselines: Baselines) -> list[str]:
     """Every ``warn_`` view that has a row of this run, and what makes its figures doubtful."""
     found = []

@@ -37,8 +37,8 @@ class Picture:
     """One image of the dataset."""
 
     example_id: int
-    image: Image.Image
-    """RGB, square, ``THUMBNAIL_PX`` wide, on white."""
+    pixels: Image.Image | None
+    """RGB, square, ``THUMBNAIL_PX`` wide, on white; None where a page has the image's address instead."""
     name: str
     """What it shows or says, for those who do not see it: its text, or else its key."""
     strength: float | None = None
@@ -53,8 +53,19 @@ class Picture:
     """Whether it shows the neuron's concept, by the word that labels rest on."""
     shape: tuple[int, int] | None = None
     """Width and height of the image itself in the middle of the square."""
-    is_marked: bool = False
-    """A ring says where the neuron answers most."""
+    peak: InImage | None = None
+    """Where in the image the neuron answers most: a ring says so."""
+
+    @property
+    def image(self) -> Image.Image:
+        """Its pixels, where they were read."""
+        assert self.pixels is not None
+        return self.pixels
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a ring says where the neuron answers most."""
+        return self.peak is not None
 
     @property
     def caption(self) -> str:
@@ -95,32 +106,50 @@ def read_pictures(
     Raises:
         WarehouseError: A tar has changed.
     """
-    wanted = sorted(set(ids))
-    rows = connection.execute(_NAMES, {"dataset": dataset, "ids": wanted}).fetchall()
-    texts = read_primary_texts(connection, dataset, wanted)
-    places = find_places(connection, dataset, wanted)
+    named = name_pictures(connection, dataset, ids)
+    places = find_places(connection, dataset, named)
     found = {}
-    for example_id, name, form in rows:
+    for example_id, picture in named.items():
         image, shape = _read_picture(store, places[example_id])
-        told = texts.get(example_id, name) + form
-        found[example_id] = Picture(
-            example_id, image, told, text=texts.get(example_id), shape=shape
-        )
+        found[example_id] = replace(picture, pixels=image, shape=shape)
     return found
 
 
+def name_pictures(
+    connection: duckdb.DuckDBPyConnection, dataset: str, ids: Iterable[int]
+) -> dict[int, Picture]:
+    """The same without their pixels: no tar is read.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        dataset: Its name.
+        ids: Which examples.
+    """
+    wanted = sorted(set(ids))
+    rows = connection.execute(_NAMES, {"dataset": dataset, "ids": wanted}).fetchall()
+    texts = read_primary_texts(connection, dataset, wanted)
+    return {
+        example_id: Picture(
+            example_id, None, texts.get(example_id, name) + form, text=texts.get(example_id)
+        )
+        for example_id, name, form in rows
+    }
+
+
 def mark_place(picture: Picture, peak: InImage | None) -> Picture:
-    """A picture with a ring around a place of its image; as it is without one.
+    """A picture with a ring around a place of its image, drawn if its pixels were read; else as it is.
 
     Args:
         picture: Of `read_pictures`.
         peak: Where.
     """
-    if peak is None or picture.shape is None:
+    if peak is None:
         return picture
+    if picture.shape is None:
+        return replace(picture, peak=peak)
     image = picture.image.copy()
     draw_ring(image, picture.shape, peak)
-    return replace(picture, image=image, is_marked=True)
+    return replace(picture, pixels=image, peak=peak)
 
 
 def draw_ring(paper: Image.Image, shape: tuple[int, int], peak: InImage) -> None:

@@ -1,0 +1,30 @@
+"""The command ``neurons explore``: a page for each neuron, in the browser."""
+
+from __future__ import annotations
+
+import typer
+
+from pipeline.base.explore_settings import ExploreOptions
+from pipeline.cli.options import Warehouse, examples, settings_as_options
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line this command."""
+    app.command(
+        epilog=examples(
+            "neurons explore --warehouse warehouse",
+            "neurons explore --port 0 --open --warehouse warehouse",
+        )
+    )(explore)
+
+
+@settings_as_options()
+def explore(warehouse: Warehouse, options: ExploreOptions) -> None:
+    """Look at neurons in the browser.
+
+    Serves a page for each run, layer and neuron of the warehouse on this machine until it is interrupted.
+    The warehouse is not changed, and nothing is fetched from elsewhere.
+    """
+    from pipeline.web.server import explore as serve
+
+    serve(warehouse, options)

@@ -1,0 +1,90 @@
+"""One sentence for every figure that pages show, for someone who has never read the paper."""
+
+from __future__ import annotations
+
+from markupsafe import Markup, escape
+
+TERMS = {
+    "activation": (
+        "How strongly the neuron answers to an image, in standard deviations on the axis of "
+        "its layer."
+    ),
+    "agreement": (
+        "How many of three independent methods choose the same concept; enrichment always did."
+    ),
+    "auroc": (
+        "How often an image that shows the concept excites the neuron more than one that does "
+        "not: 0.5 is chance, 1 is always."
+    ),
+    "category": "The family that a concept belongs to, such as region or emotion.",
+    "chance": "How many neurons would pass if concepts were handed to images at random.",
+    "circular": (
+        "Of a text tower, which read the very texts that tell the concept: not counted as labelled."
+    ),
+    "clarity": (
+        "Mean cosine of two of the neuron's strongest images in the model's embedding: 1 if "
+        "all look alike to the model."
+    ),
+    "concept": "A short phrase that images show or name, such as Japan.",
+    "coverage": "Of how many images it is known what they show; labels rest on these alone.",
+    "active": "Share of the images on which the neuron's activation is above zero.",
+    "groups": (
+        "The strongest images parted into groups that look alike to the model: several mean "
+        "several subjects."
+    ),
+    "index": (
+        "Multimodality index: the smallest AUROC over the forms in which the concept is "
+        "shown. Near 1: it answers in every form."
+    ),
+    "kurtosis": (
+        "How heavy the tails of its activations are: 0 as a normal distribution's, large if "
+        "few images excite it."
+    ),
+    "labelled": (
+        "A concept that was chosen on one half of the images passed its test on the other half."
+    ),
+    "margin": "How far its AUROC is ahead of the next best concept's.",
+    "multimodal": (
+        "Neurons that answer to their concept in every form: photo, drawing, written word."
+    ),
+    "near_miss": "Images like its strongest ones that leave it cold.",
+    "neuron": "One unit of one layer; in a convolutional layer, one channel.",
+    "polysemanticity": (
+        "How far apart the groups of its strongest images are: 0 if there is one subject."
+    ),
+    "probability": (
+        "Of images drawn from a slice of activation, the share that shows it, with Wilson's "
+        "95 % interval."
+    ),
+    "q": "Believe all labels with a q up to this one's, and about this share of them is false.",
+    "rejected": "Images that could not be used; each has a row that says why.",
+    "sd": "Standard deviation of its activations over all images.",
+    "similarity": (
+        "Cosine of the two neurons' activations over the images that either answers to."
+    ),
+    "skewness": "How lopsided its activations are: large if few images excite it strongly.",
+    "sparsity": "Near 1 if few images hold nearly all of its activation.",
+    "support": (
+        "How many independent scores, which had no part in choosing the label, support it, of "
+        "those measured."
+    ),
+    "untrained": "The same of a model with random weights: what training did not bring.",
+    "wins": "How often the model answers with the written word, or with the ink.",
+}
+"""By a short name, the sentence."""
+
+
+def explain(term: str, text: str | None = None) -> Markup:
+    """A name of a figure that tells what it means when it is pointed at, tapped or focused.
+
+    Args:
+        term: One of `TERMS`.
+        text: What stands on the page; the term itself by default.
+    """
+    sentence = TERMS[term]
+    return Markup(
+        '<span class="term" tabindex="0" role="note" aria-label="{label}" data-tip="{tip}" '
+        'data-term="{term}">{text}</span>'
+    ).format(
+        label=f"{text or term}: {sentence}", tip=sentence, term=term, text=escape(text or term)
+    )

@@ -1,0 +1,266 @@
+"""The neurons of a layer, as a list: what is asked for, in which order, and a page of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from pipeline.base.errors import ConfigError
+from pipeline.warehouse.find import Neuron
+
+if TYPE_CHECKING:
+    from pipeline.web.view import View
+
+PAGE_SIZE = 48
+"""Neurons on a page."""
+
+COLUMNS: dict[str, tuple[str, str, str, str]] = {
+    "unit": ("unit", "neuron", "", "unit"),
+    "concept": ("label", "labelled", "", "lower(concept)"),
+    "category": ("category", "category", "", "category"),
+    "score": ("AUROC", "auroc", ".3f", "score"),
+    "q_value": ("q", "q", "q", "q_value"),
+    "margin": ("margin", "margin", "+.3f", "margin"),
+    "agreement": ("methods", "agreement", "d", "agreement"),
+    "support": ("support", "support", "", "supported_count"),
+    "multimodality_index": ("index", "index", ".3f", "multimodality_index"),
+    "clarity": ("clarity", "clarity", ".2f", "clarity"),
+    "polysemanticity": ("polysem.", "polysemanticity", ".2f", "polysemanticity"),
+    "active_frac": ("active", "active", ".1%", "active_frac"),
+    "max_sd": ("max SD", "activation", ".1f", "max_sd"),
+    "skewness": ("skewness", "skewness", ".1f", "skewness"),
+    "kurtosis": ("kurtosis", "kurtosis", ".1f", "kurtosis"),
+    "sparsity": ("sparsity", "sparsity", ".2f", "sparsity"),
+}
+"""Of the table: name, term that explains it, format, and what it is sorted by."""
+
+_ASCENDING = frozenset(("unit", "concept", "category", "q_value"))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which neurons are asked for; every field stands in the address if it is not the default."""
+
+    q: str = ""
+    """What the label, its category or a phrase for it in any language begins with or holds."""
+    category: str = ""
+    concept: str = ""
+    labelled: str = ""
+    """``yes``, ``no``, or empty for all."""
+    support: int = 0
+    """Least number of scores that support the label."""
+    agreement: int = 0
+    index: float = 0.0
+    """Least multimodality index."""
+    clarity: float = -1.0
+    sort: str = "convincing"
+    """``convincing``, or one of `COLUMNS`."""
+    order: str = ""
+    """``asc``, ``desc``, or empty for the column's own."""
+    view: str = "grid"
+    """``grid`` or ``table``."""
+    page: int = 1
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Self:
+        """What an address says.
+
+        Raises:
+            ConfigError: A value is none.
+        """
+        given: dict[str, Any] = {}
+        defaults = asdict(cls())
+        for field in fields(cls):
+            text = query.get(field.name, "").strip()
+            if not text:
+                continue
+            kind = type(defaults[field.name])
+            try:
+                given[field.name] = kind(text)
+            except ValueError:
+                raise ConfigError(
+                    f"The address says {field.name}={text!r}.", "A number is expected."
+                ) from None
+        found = cls(**given)
+        if found.sort not in ("convincing", *COLUMNS):
+            raise ConfigError(
+                f"The address says sort={found.sort!r}.",
+                f"Neurons are sorted by: convincing, {', '.join(COLUMNS)}.",
+            )
+        return replace(found, page=max(1, found.page))
+
+    def query(self, **changes: Any) -> dict[str, Any]:
+        """What an address says of it; a change but of the page begins at the first."""
+        changed = replace(self, **({"page": 1} | changes))
+        default = type(self)()
+        return {
+            name: value
+            for name, value in asdict(changed).items()
+            if value != getattr(default, name)
+        }
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all neurons are meant."""
+        return not self.query(sort="convincing", order="", view="grid", page=1)
+
+    def heading_query(self, column: str) -> dict[str, Any]:
+        """What the address says when the heading of a column is clicked."""
+        if self.sort == column:
+            return self.query(order="desc" if self.direction == "asc" else "asc")
+        return self.query(sort=column, order="")
+
+    @property
+    def direction(self) -> str:
+        """``asc`` or ``desc``."""
+        return self.order or ("asc" if self.sort in _ASCENDING else "desc")
+
+
+@dataclass(frozen=True)
+class NeuronRow:
+    """A neuron in a list."""
+
+    dataset: str
+    run_id: str
+    layer: str
+    unit: int
+    concept: str | None
+    category: str | None
+    is_labelled: bool
+    reason: str | None
+    score: float | None
+    q_value: float | None
+    margin: float | None
+    agreement: int | None
+    supported_count: int | None
+    measured_count: int | None
+    multimodality_index: float | None
+    clarity: float | None
+    polysemanticity: float | None
+    active_frac: float
+    max_sd: float | None
+    skewness: float | None
+    kurtosis: float | None
+    sparsity: float | None
+
+    @property
+    def neuron(self) -> Neuron:
+        """Which it is."""
+        return Neuron(self.dataset, self.run_id, self.layer, self.unit)
+
+
+@dataclass(frozen=True)
+class NeuronPage:
+    """A page of the list."""
+
+    rows: tuple[NeuronRow, ...]
+    count: int
+    """How many there are on all pages."""
+    page: int
+    page_count: int
+
+
+_NEURONS = """
+with tested as (
+    select
+        layer, unit,
+        arg_max(multimodality_index, facet_origin = 'stimulus') as multimodality_index,
+    from neuron_multimodality
+    where
+        dataset = $dataset and run_id = $run_id and is_label
+        and multimodality_index is not null
+    group by layer, unit
+),
+
+clear as (
+    select layer, unit, clarity, polysemanticity
+    from neuron_clarity
+    where dataset = $dataset and run_id = $run_id
+),
+
+measured as (
+    select
+        layer, unit, active_frac, max / nullif(sd, 0) as max_sd, skewness, kurtosis, sparsity
+    from neuron_stats
+    where dataset = $dataset and run_id = $run_id
+)
+
+select
+    dataset, run_id, layer, unit, concept, category, is_labelled, reason, score, q_value, margin,
+    agreement, supported_count, measured_count, multimodality_index, clarity, polysemanticity,
+    active_frac, max_sd, skewness, kurtosis, sparsity,
+from neuron_labels
+inner join measured using (layer, unit)
+left join tested using (layer, unit)
+left join clear using (layer, unit)
+where dataset = $dataset and run_id = $run_id
+"""
+"""All neurons of a run, as `NeuronRow`."""
+
+_WANTED = """
+    layer = $layer
+    and ($category = '' or category = $category)
+    and ($concept = '' or concept = $concept)
+    and ($labelled = '' or is_labelled = ($labelled = 'yes'))
+    and ($support = 0 or supported_count >= $support)
+    and ($agreement = 0 or agreement >= $agreement)
+    and ($index = 0 or multimodality_index >= $index)
+    and ($clarity = -1 or clarity >= $clarity)
+    and (
+        $q = ''
+        or contains(lower(concept), lower($q)) or contains(lower(category), lower($q))
+        or concept in (
+            select lexicon.concept from lexicon
+            where lexicon.rule is null and starts_with(lower(lexicon.phrase), lower($q))
+        )
+        or unit::varchar = $q
+    )
+"""
+
+_CONVINCING = """
+    is_labelled desc, if(measured_count > 0, supported_count, null) desc nulls last,
+    agreement desc nulls last, multimodality_index desc nulls last, score desc nulls last,
+    layer, unit
+"""
+
+
+def list_neurons(view: View, dataset: str, run_id: str, layer: str, wanted: Filter) -> NeuronPage:
+    """A page of the neurons of a layer.
+
+    Args:
+        view: Asks.
+        dataset: Of the run.
+        run_id: The run.
+        layer: Canonical name.
+        wanted: Which, in which order, which page.
+    """
+    asked = asdict(wanted)
+    names = ("q", "category", "concept", "labelled", "support", "agreement", "index", "clarity")
+    order = _CONVINCING
+    if wanted.sort != "convincing":
+        order = f"{COLUMNS[wanted.sort][3]} {wanted.direction} nulls last, layer, unit"
+    rows = view.ask(
+        f"""
+        select *, count(*) over () as found
+        from ({_NEURONS})
+        where {_WANTED}
+        order by {order}
+        limit {PAGE_SIZE} offset $skipped
+        """,
+        {
+            "dataset": dataset,
+            "run_id": run_id,
+            "layer": layer,
+            "skipped": (wanted.page - 1) * PAGE_SIZE,
+            **{name: asked[name] for name in names},
+        },
+    )
+    count = rows[0].pop("found") if rows else 0
+    for row in rows[1:]:
+        del row["found"]
+    if not rows and wanted.page > 1:
+        return list_neurons(view, dataset, run_id, layer, replace(wanted, page=1))
+    return NeuronPage(
+        tuple(NeuronRow(**row) for row in rows), count, wanted.page, -(-count // PAGE_SIZE)
+    )

@@ -1,0 +1,232 @@
+"""A neuron: all that its card shows, live, panel by panel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from pipeline.base.errors import ConfigError
+from pipeline.report import words
+from pipeline.report.card import Card
+from pipeline.report.figures import (
+    draw_histogram,
+    draw_probabilities,
+    draw_strata,
+    sd_range,
+)
+from pipeline.report.gather import gather_card
+from pipeline.report.svg import draw_svg
+from pipeline.warehouse.find import Neuron, find_neuron
+from pipeline.web import sql_of
+
+if TYPE_CHECKING:
+    from pipeline.web.view import View
+
+_WIDE_PX, _HALF_PX = 1120, 560
+_HISTOGRAM_MARGINS = (64, 8, 6, 40)
+_STRATUM_PX = 26
+_DRAWING = threading.Lock()
+"""Matplotlib's settings are the process's own."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of the page, which has an address of its own."""
+
+    name: str
+    title: str
+    parts: frozenset[str]
+    """What it needs of a card, see ``gather.PARTS``."""
+    is_late: bool
+    """Fetched when it comes into view: it takes longer than the rest."""
+    add: Callable[[View, Card], dict[str, Any]]
+    """What its template needs beside the card."""
+
+
+def _distribution(view: View, card: Card) -> dict[str, Any]:
+    if not card.histogram:
+        return {"chart": None, "bins": []}
+    limits = sd_range(card)
+    with _DRAWING:
+        chart = draw_svg(
+            _WIDE_PX, 210, _HISTOGRAM_MARGINS, partial(draw_histogram, card=card, limits=limits)
+        )
+    left, right = _HISTOGRAM_MARGINS[:2]
+    inner, span = _WIDE_PX - left - right, limits[1] - limits[0]
+
+    def at(sd: float) -> float:
+        """Per cent of the chart's width."""
+        return 100 * (left + inner * (sd - limits[0]) / span) / _WIDE_PX
+
+    bins = [
+        {"bin": b, "left": at(b.left_sd), "width": at(b.right_sd) - at(b.left_sd)}
+        for b in card.samples
+    ]
+    return {"chart": Markup(chart), "bins": bins}
+
+
+def _facets(view: View, card: Card) -> dict[str, Any]:
+    charts = []
+    for title, items in words.group_strata(card.halle_berry):
+        height = _STRATUM_PX * len(items) + 46
+        with _DRAWING:
+            chart = draw_svg(
+                _HALF_PX, height, (120, 175, 4, 42), partial(draw_strata, strata=items)
+            )
+        charts.append((title, Markup(chart)))
+    return {"charts": charts}
+
+
+def _probability(view: View, card: Card) -> dict[str, Any]:
+    if not card.probabilities:
+        return {"chart": None}
+    names = len({point.what for point in card.probabilities})
+    draw = partial(draw_probabilities, points=card.probabilities, axis=card.axis)
+    with _DRAWING:
+        chart = draw_svg(_HALF_PX, 330 + 21 * names, (48, 10, 14 + 21 * names, 42), draw)
+    return {"chart": Markup(chart)}
+
+
+_NEIGHBOURS = """
+with near as (
+    select *
+    from neuron_neighbours
+    where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+)
+
+select
+    other_model_id, other_run_id, other_layer, other_unit, neighbour_rank, correlation,
+    labels.concept, labels.category, labels.is_labelled,
+from near
+left join neuron_labels as labels
+    on
+        near.dataset = labels.dataset and other_run_id = labels.run_id
+        and other_layer = labels.layer and other_unit = labels.unit
+where neighbour_rank <= 6
+order by other_run_id <> $run_id, other_layer <> $layer, other_run_id, other_layer, neighbour_rank
+"""
+
+
+def _neighbours(view: View, card: Card) -> dict[str, Any]:
+    neuron = neuron_of(card)
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in view.ask(_NEIGHBOURS, neuron.parameters):
+        place = (row["other_model_id"], row["other_run_id"], row["other_layer"])
+        other = Neuron(neuron.dataset, row["other_run_id"], row["other_layer"], row["other_unit"])
+        groups.setdefault(place, []).append({**row, "neuron": other})
+    return {"groups": groups}
+
+
+def _nothing(view: View, card: Card) -> dict[str, Any]:
+    return {}
+
+
+PANELS = tuple(
+    Panel(name, title, frozenset(parts), is_late, add)
+    for name, title, parts, is_late, add in (
+        ("top", words.TITLES["top"], ["examples"], False, _nothing),
+        ("bottom", words.TITLES["bottom"], ["examples"], False, _nothing),
+        ("evidence", "What the label rests on", [], False, _nothing),
+        ("support", words.TITLES["support"], ["support"], False, _nothing),
+        ("histogram", "All its activations", ["distribution"], True, _distribution),
+        ("facets", words.TITLES["facets"], ["facets"], True, _facets),
+        ("probability", words.TITLES["probability"], ["probability"], True, _probability),
+        ("groups", words.TITLES["groups"], ["clarity"], True, _nothing),
+        ("contrasting", words.TITLES["contrasting"], ["contrasting"], True, _nothing),
+        ("neighbours", "Neurons that answer to the same images", [], True, _neighbours),
+        ("statistics", "Statistics", [], False, _nothing),
+    )
+)
+"""In the order of the page."""
+
+
+def neuron_of(card: Card) -> Neuron:
+    """Which neuron a card is of."""
+    return Neuron(card.dataset, card.run_id, card.layer, card.unit)
+
+
+def neuron_page(
+    view: View, dataset: str, run_id: str, layer: str, unit: int, whole: bool = False
+) -> str:
+    """The page of a neuron.
+
+    Args:
+        view: Asks and renders.
+        dataset: Of the run.
+        run_id: The run's id.
+        layer: Name, path or preset.
+        unit: Index in the layer.
+        whole: All panels are on it; else those that take long are fetched by the browser.
+
+    Raises:
+        WarehouseError: There is no such neuron.
+    """
+    neuron = find_neuron(view.connection, layer, unit, run_id, dataset)
+    drawn = [panel for panel in PANELS if whole or not panel.is_late]
+    parts = frozenset().union(*(panel.parts for panel in drawn))
+    card = gather_card(view.connection, None, neuron, parts)
+    panels = {panel.name: Markup(_render(view, panel, card)) for panel in drawn}
+    return view.render(
+        "neuron.html.j2",
+        card=card,
+        neuron=neuron,
+        panels=PANELS,
+        drawn=panels,
+        around=_around(view, neuron),
+    )
+
+
+def neuron_panel(view: View, dataset: str, run_id: str, layer: str, unit: int, name: str) -> str:
+    """One panel of the page, without the page.
+
+    Args:
+        view: Asks and renders.
+        dataset: Of the run.
+        run_id: The run's id.
+        layer: Name, path or preset.
+        unit: Index in the layer.
+        name: Of one of `PANELS`.
+
+    Raises:
+        ConfigError: There is no such panel.
+        WarehouseError: There is no such neuron.
+    """
+    found = [panel for panel in PANELS if panel.name == name]
+    if not found:
+        known = ", ".join(panel.name for panel in PANELS)
+        raise ConfigError(f"There is no panel {name!r}.", f"Panels: {known}.")
+    neuron = find_neuron(view.connection, layer, unit, run_id, dataset)
+    card = gather_card(view.connection, None, neuron, found[0].parts)
+    panel = _render(view, found[0], card)
+    if not view.is_embedded:
+        return panel
+    return view.render("panel.html.j2", card=card, neuron=neuron, panel=Markup(panel))
+
+
+def _render(view: View, panel: Panel, card: Card) -> str:
+    return view.render(
+        f"panels/{panel.name}.html.j2",
+        panel=panel,
+        card=card,
+        neuron=neuron_of(card),
+        sql=sql_of.PANELS.get(panel.name),
+        **panel.add(view, card),
+    )
+
+
+def _around(view: View, neuron: Neuron) -> tuple[Neuron, Neuron]:
+    """The neurons before and after it in its layer, in a circle."""
+    ((count,),) = view.connection.execute(
+        """
+        select unit_count from stg_layers
+        where dataset = $dataset and run_id = $run_id and layer = $layer
+        """,
+        {name: value for name, value in neuron.parameters.items() if name != "unit"},
+    ).fetchall()
+    place = (neuron.dataset, neuron.run_id, neuron.layer)
+    return Neuron(*place, (neuron.unit - 1) % count), Neuron(*place, (neuron.unit + 1) % count)

@@ -1,0 +1,71 @@
+"""Serving the explorer: opening the warehouse, listening, saying where."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+
+import uvicorn
+
+from pipeline.base.display import complain, say
+from pipeline.base.errors import ConfigError
+from pipeline.base.explore_settings import ExploreOptions
+from pipeline.web.app import make_app
+from pipeline.web.door import Door
+from pipeline.web.guard import LOOPBACK, is_loopback
+
+
+def explore(warehouse: str, options: ExploreOptions) -> None:
+    """Serve the explorer until it is interrupted.
+
+    Args:
+        warehouse: Folder or URL.
+        options: Where it listens.
+
+    Raises:
+        ConfigError: The address is not free, or is open to others and that was not said.
+        WarehouseError: The warehouse cannot be read.
+    """
+    if not is_loopback(options.host) and not options.expose:
+        raise ConfigError(
+            f"--host {options.host} can be reached from other machines.",
+            "Whoever reaches it sees every image, text and label of the warehouse. If that is meant, "
+            "say so: --expose",
+        )
+    listener = _listen(options.host, options.port)
+    port = listener.getsockname()[1]
+    door = Door(warehouse)
+    app = make_app(door, _hosts(options))
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{shown}:{port}/"
+    say(f"Explorer of {warehouse}: {address}", "Ctrl-C ends it.")
+    if options.expose:
+        complain("It answers other machines: they see every image, text and label.")
+    if options.open:
+        webbrowser.open(address)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _hosts(options: ExploreOptions) -> frozenset[str]:
+    if options.host in ("0.0.0.0", "::"):
+        return frozenset(options.names) | LOOPBACK or frozenset("*")
+    return LOOPBACK | {options.host, f"[{options.host}]", *options.names}
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"The explorer cannot listen on {host}, port {port}: {error.strerror or error}.",
+            "Another program may have it: choose another with --port, or any free one with --port 0.",
+        ) from error
+    return listener

@@ -1,0 +1,117 @@
+"""What a page is made with: a cursor to ask, addresses to link to, templates to fill."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from pipeline import __version__
+from pipeline.base.display import show
+from pipeline.report import label_words, support_words, words
+from pipeline.warehouse.layer_axes import AXES
+from pipeline.web import glossary, sql_of
+from pipeline.web.links import Links
+
+if TYPE_CHECKING:
+    import duckdb
+
+ASSETS = {
+    "app.css": "text/css",
+    "app.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+"""Files of ours that pages load, and what they are."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page is made with; the same pages come from a server and stand in a site."""
+
+    connection: duckdb.DuckDBPyConnection
+    """A cursor of its own."""
+    links: Links
+    notice: str | None = None
+    """What every page says at its top: that marts are stale."""
+    is_site: bool = False
+    """Files without a server: what needs one is not offered."""
+    is_embedded: bool = False
+    """In a frame of another page: nothing to go elsewhere with."""
+
+    def render(self, template: str, **values: Any) -> str:
+        """A page or a part of one.
+
+        Args:
+            template: Its name, of this room or of the reports'.
+            values: What it names. Charts are ``markupsafe.Markup``; all other text is escaped.
+        """
+        return _environment().get_template(template).render(view=self, links=self.links, **values)
+
+    def ask(
+        self, query: str, parameters: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]:
+        """Rows of a query, by the names of its columns."""
+        found = self.connection.execute(query, dict(parameters or {}))
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("pipeline.web", "templates"),
+                PackageLoader("pipeline.report", "templates"),
+            ]
+        ),
+        autoescape=True,
+        finalize=_show,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        words=words,
+        label_words=label_words,
+        support_words=support_words,
+        axes=AXES,
+        explain=glossary.explain,
+        fill_sql=sql_of.fill,
+    )
+    environment.filters.update(count=_count, number=words.describe_number, q=words.describe_q)
+    return environment
+
+
+def _show(value: object) -> object:
+    """Text of users without what turns a line around or is seen by nobody; markup is ours."""
+    return show(value) if type(value) is str else value
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+@cache
+def read_asset(name: str) -> bytes:
+    """A file of ours.
+
+    Args:
+        name: One of `ASSETS`.
+    """
+    return (resources.files("pipeline.web") / "static" / name).read_bytes()
+
+
+@cache
+def assets_version() -> str:
+    """Changes when a file of ours does."""
+    digest = hashlib.sha256(__version__.encode())
+    for name in ASSETS:
+        digest.update(read_asset(name))
+    return digest.hexdigest()[:10]

@@ -1,0 +1,49 @@
+"""The explorer over a small warehouse, asked in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.web.app import make_app
+from pipeline.web.door import Door
+from pipeline.web.guard import LOOPBACK
+from pipeline.web.thumbs import Thumbnails
+
+
+@pytest.fixture(scope="session")
+def explorer(tiny_warehouse: Path, tmp_path_factory) -> TestClient:
+    """A client of the explorer over `tiny_warehouse`."""
+    door = Door(str(tiny_warehouse))
+    thumbnails = Thumbnails(door.store, tmp_path_factory.mktemp("thumbnails"))
+    return TestClient(make_app(door, LOOPBACK, thumbnails), base_url="http://127.0.0.1:8600")
+
+
+@pytest.fixture(scope="session")
+def run(explorer: TestClient) -> str:
+    """The address of its one run."""
+    (address,) = {
+        link.rsplit("/", 1)[0]
+        for link in find_links(explorer.get("/").text)
+        if link.count("/") == 3
+    }
+    return address
+
+
+def find_links(page: str) -> list[str]:
+    """Addresses that a page leads to."""
+    from html.parser import HTMLParser
+
+    found: list[str] = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            found.extend(
+                value for name, value in attributes
+                if value and ((tag, name) == ("a", "href") or name == "hx-get")
+            )  # fmt: skip
+
+    Links().feed(page)
+    return found
