@@ -69,7 +69,7 @@ class Filter:
         Raises:
             ConfigError: A value is none.
         """
-        given: dict[str, Any] = {}
+        given: Any = {}
         defaults = asdict(cls())
         for field in fields(cls):
             text = query.get(field.name, "").strip()
@@ -90,7 +90,7 @@ class Filter:
             )
         return replace(found, page=max(1, found.page))
 
-    def query(self, **changes: Any) -> dict[str, Any]:
+    def query(self, **changes: Any) -> dict[str, str | int | float]:
         """What an address says of it; a change but of the page begins at the first."""
         changed = replace(self, **({"page": 1} | changes))
         default = type(self)()
@@ -105,7 +105,7 @@ class Filter:
         """Whether all neurons are meant."""
         return not self.query(sort="convincing", order="", view="grid", page=1)
 
-    def heading_query(self, column: str) -> dict[str, Any]:
+    def heading_query(self, column: str) -> dict[str, str | int | float]:
         """What the address says when the heading of a column is clicked."""
         if self.sort == column:
             return self.query(order="desc" if self.direction == "asc" else "asc")
@@ -240,27 +240,21 @@ def list_neurons(view: View, dataset: str, run_id: str, layer: str, wanted: Filt
     order = _CONVINCING
     if wanted.sort != "convincing":
         order = f"{COLUMNS[wanted.sort][3]} {wanted.direction} nulls last, layer, unit"
+    this = {"dataset": dataset, "run_id": run_id, "layer": layer, **{n: asked[n] for n in names}}
+    ((count,),) = view.connection.execute(
+        f"select count(*) from ({_NEURONS}) where {_WANTED}", this
+    ).fetchall()
+    page_count = max(1, -(-count // PAGE_SIZE))
+    page = min(wanted.page, page_count)
     rows = view.ask(
         f"""
-        select *, count(*) over () as found
-        from ({_NEURONS})
+        select * from ({_NEURONS})
         where {_WANTED}
         order by {order}
         limit {PAGE_SIZE} offset $skipped
         """,
-        {
-            "dataset": dataset,
-            "run_id": run_id,
-            "layer": layer,
-            "skipped": (wanted.page - 1) * PAGE_SIZE,
-            **{name: asked[name] for name in names},
-        },
+        NeuronRow,
+        **this,
+        skipped=(page - 1) * PAGE_SIZE,
     )
-    count = rows[0].pop("found") if rows else 0
-    for row in rows[1:]:
-        del row["found"]
-    if not rows and wanted.page > 1:
-        return list_neurons(view, dataset, run_id, layer, replace(wanted, page=1))
-    return NeuronPage(
-        tuple(NeuronRow(**row) for row in rows), count, wanted.page, -(-count // PAGE_SIZE)
-    )
+    return NeuronPage(tuple(rows), count, page, page_count)

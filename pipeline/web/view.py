@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from pipeline import __version__
 from pipeline.base.display import show
 from pipeline.report import label_words, support_words, words
+from pipeline.report.asking import Asker, Row
 from pipeline.warehouse.layer_axes import AXES
 from pipeline.web import glossary, sql_of
 from pipeline.web.links import Links
@@ -53,13 +54,15 @@ class View:
         """
         return _environment().get_template(template).render(view=self, links=self.links, **values)
 
-    def ask(
-        self, query: str, parameters: Mapping[str, object] | None = None
-    ) -> list[dict[str, Any]]:
-        """Rows of a query, by the names of its columns."""
-        found = self.connection.execute(query, dict(parameters or {}))
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    def ask(self, query: str, kind: Callable[..., Row], **parameters: object) -> list[Row]:
+        """The rows of an answer, in its order.
+
+        Args:
+            query: Its columns are the fields of the record.
+            kind: What makes a record of them.
+            parameters: That the query names.
+        """
+        return Asker(self.connection, {})(query, kind, **parameters)
 
 
 @cache

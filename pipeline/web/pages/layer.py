@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.warehouse.find import find_layers
 from pipeline.web.neurons import COLUMNS, Filter, list_neurons
+from pipeline.web.pages.overview import Counted
 from pipeline.web.sparkline import draw_sparklines
 
 if TYPE_CHECKING:
@@ -37,15 +38,17 @@ def layer_page(
     sparks = {}
     if wanted.view == "grid":
         sparks = draw_sparklines(view, found.dataset, found.run_id, found.layer, units)
-    this = {"dataset": found.dataset, "run_id": found.run_id, "layer": found.layer}
     categories = view.ask(
         """
-        select category, count(*) as neuron_count
+        select category as name, count(*) as neuron_count, 0 as share
         from neuron_labels
         where dataset = $dataset and run_id = $run_id and layer = $layer and is_labelled
         group by category order by category
         """,
-        this,
+        Counted,
+        dataset=found.dataset,
+        run_id=found.run_id,
+        layer=found.layer,
     )
     return view.render(
         "neurons.html.j2" if is_part else "layer.html.j2",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
 from pipeline.base.errors import ConfigError
 from pipeline.report import words
-from pipeline.report.card import Card
+from pipeline.report.card import Card, SampleBin
 from pipeline.report.figures import (
     draw_histogram,
     draw_probabilities,
@@ -26,6 +26,9 @@ from pipeline.web import sql_of
 
 if TYPE_CHECKING:
     from pipeline.web.view import View
+
+Values = Mapping[str, object]
+"""What a template needs beside the card."""
 
 _WIDE_PX, _HALF_PX = 1120, 560
 _HISTOGRAM_MARGINS = (64, 8, 6, 40)
@@ -44,11 +47,19 @@ class Panel:
     """What it needs of a card, see ``gather.PARTS``."""
     is_late: bool
     """Fetched when it comes into view: it takes longer than the rest."""
-    add: Callable[[View, Card], dict[str, Any]]
+    add: Callable[[View, Card], Values]
     """What its template needs beside the card."""
 
 
-def _distribution(view: View, card: Card) -> dict[str, Any]:
+class DrawnBin(NamedTuple):
+    """A bin of samples and where it stands on the chart, in per cent of its width."""
+
+    bin: SampleBin
+    left: float
+    width: float
+
+
+def _distribution(view: View, card: Card) -> Values:
     if not card.histogram:
         return {"chart": None, "bins": []}
     limits = sd_range(card)
@@ -63,14 +74,11 @@ def _distribution(view: View, card: Card) -> dict[str, Any]:
         """Per cent of the chart's width."""
         return 100 * (left + inner * (sd - limits[0]) / span) / _WIDE_PX
 
-    bins = [
-        {"bin": b, "left": at(b.left_sd), "width": at(b.right_sd) - at(b.left_sd)}
-        for b in card.samples
-    ]
+    bins = [DrawnBin(b, at(b.left_sd), at(b.right_sd) - at(b.left_sd)) for b in card.samples]
     return {"chart": Markup(chart), "bins": bins}
 
 
-def _facets(view: View, card: Card) -> dict[str, Any]:
+def _facets(view: View, card: Card) -> Values:
     charts = []
     for title, items in words.group_strata(card.halle_berry):
         height = _STRATUM_PX * len(items) + 46
@@ -82,7 +90,7 @@ def _facets(view: View, card: Card) -> dict[str, Any]:
     return {"charts": charts}
 
 
-def _probability(view: View, card: Card) -> dict[str, Any]:
+def _probability(view: View, card: Card) -> Values:
     if not card.probabilities:
         return {"chart": None}
     names = len({point.what for point in card.probabilities})
@@ -100,8 +108,8 @@ with near as (
 )
 
 select
-    other_model_id, other_run_id, other_layer, other_unit, neighbour_rank, correlation,
-    labels.concept, labels.category, labels.is_labelled,
+    other_model_id, other_run_id, other_layer, other_unit, correlation,
+    labels.concept, coalesce(labels.is_labelled, false) as is_labelled,
 from near
 left join neuron_labels as labels
     on
@@ -112,17 +120,29 @@ order by other_run_id <> $run_id, other_layer <> $layer, other_run_id, other_lay
 """
 
 
-def _neighbours(view: View, card: Card) -> dict[str, Any]:
+class Near(NamedTuple):
+    """A neuron that answers to the same images."""
+
+    other_model_id: str
+    other_run_id: str
+    other_layer: str
+    other_unit: int
+    correlation: float
+    concept: str | None
+    is_labelled: bool
+
+
+def _neighbours(view: View, card: Card) -> Values:
     neuron = neuron_of(card)
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for row in view.ask(_NEIGHBOURS, neuron.parameters):
-        place = (row["other_model_id"], row["other_run_id"], row["other_layer"])
-        other = Neuron(neuron.dataset, row["other_run_id"], row["other_layer"], row["other_unit"])
-        groups.setdefault(place, []).append({**row, "neuron": other})
+    groups: dict[tuple[str, str, str], list[tuple[Neuron, Near]]] = {}
+    for row in view.ask(_NEIGHBOURS, Near, **neuron.parameters):
+        place = (row.other_model_id, row.other_run_id, row.other_layer)
+        other = Neuron(neuron.dataset, row.other_run_id, row.other_layer, row.other_unit)
+        groups.setdefault(place, []).append((other, row))
     return {"groups": groups}
 
 
-def _nothing(view: View, card: Card) -> dict[str, Any]:
+def _nothing(view: View, card: Card) -> Values:
     return {}
 
 

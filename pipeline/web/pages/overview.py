@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.report.gather_report import read_warnings
 from pipeline.warehouse.find import find_run
@@ -10,21 +12,86 @@ from pipeline.warehouse.find import find_run
 if TYPE_CHECKING:
     from pipeline.web.view import View
 
+
+class LayerSize(NamedTuple):
+    """A layer of a run."""
+
+    layer: str
+    unit_count: int
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """A run on one tile, as `run_summary` says it."""
+
+    dataset: str
+    run_id: str
+    model_id: str
+    is_random: bool
+    neuron_count: int
+    labelled_count: int
+    permuted_count: float | None
+    label_score: float | None
+    constant_score: float | None
+    tested_count: int
+    multimodal_90_count: int
+    permuted_90_count: float | None
+    untrained_90_count: float | None
+    image_count: int
+    concept_image_count: int
+    rejected_count: int
+    failed_shard_count: int
+    pending_shard_count: int
+    layers: Sequence[LayerSize]
+    has_attacks: bool
+    has_stroop: bool
+
+
+class Counted(NamedTuple):
+    """Neurons that have something in common."""
+
+    name: str
+    neuron_count: int
+    share: float
+    """Of the largest of such counts: the length of a bar."""
+    concept_count: int = 0
+    concepts: Sequence[str] = ()
+    """The first of them, best first."""
+
+
+class LayerFigures(NamedTuple):
+    """A layer in the table of a run."""
+
+    layer: str
+    unit_count: int
+    labelled_count: int
+    concept_count: int
+
+
 _RUNS = """
 select
-    run_summary.*, runs.pending_shard_count, runs.failed_shard_count,
+    run_summary.dataset, run_summary.run_id, run_summary.model_id, run_summary.is_random,
+    neuron_count, labelled_count, permuted_count, label_score, constant_score, tested_count,
+    multimodal_90_count, permuted_90_count, untrained_90_count, image_count, concept_image_count,
+    run_summary.rejected_count, runs.failed_shard_count, runs.pending_shard_count,
     (
         select list({'layer': layers.layer, 'unit_count': layers.unit_count} order by layers.layer)
         from layers
         where layers.dataset = run_summary.dataset and layers.run_id = run_summary.run_id
     ) as layers,
     exists (
-        select 1 from typographic_attacks as attacks
-        where attacks.dataset = run_summary.dataset and attacks.run_id = run_summary.run_id
+        select 1 from class_sets as sets
+        inner join stg_stimuli using (dataset)
+        where
+            sets.dataset = run_summary.dataset and sets.run_id = run_summary.run_id
+            and stg_stimuli.attack_text is not null
     ) as has_attacks,
     exists (
-        select 1 from stroop_summary as cards
-        where cards.dataset = run_summary.dataset and cards.run_id = run_summary.run_id
+        select 1 from class_sets as sets
+        inner join stg_stimuli using (dataset)
+        where
+            sets.dataset = run_summary.dataset and sets.run_id = run_summary.run_id
+            and stg_stimuli.ink_name is not null
     ) as has_stroop,
 from run_summary
 inner join runs using (dataset, run_id)
@@ -32,8 +99,9 @@ inner join runs using (dataset, run_id)
 
 _CATEGORIES = """
 select
-    category, count(*) as neuron_count, count(distinct concept) as concept_count,
-    list(concept order by score desc nulls last, concept)[:3] as concepts,
+    category as name, count(*) as neuron_count,
+    count(*) / max(count(*)) over () as share, count(distinct concept) as concept_count,
+    list(distinct concept order by concept)[:3] as concepts,
 from neuron_labels
 where dataset = $dataset and run_id = $run_id and is_labelled
 group by category
@@ -51,7 +119,7 @@ order by layer
 """
 
 _REASONS = """
-select reason, count(*) as neuron_count
+select reason as name, count(*) as neuron_count, count(*) / max(count(*)) over () as share,
 from neuron_labels
 where dataset = $dataset and run_id = $run_id and not is_labelled
 group by reason
@@ -61,15 +129,8 @@ order by neuron_count desc, reason
 
 def overview_page(view: View) -> str:
     """The page of the whole warehouse."""
-    runs = view.ask(f"{_RUNS} order by dataset, run_id")
-    datasets = view.ask(
-        """
-        select dataset, count(*) as shard_count,
-            count(*) filter (where status = 'done') as done_count
-        from shards
-        group by dataset order by dataset
-        """
-    )
+    runs = view.ask(f"{_RUNS} order by all", RunFigures)
+    datasets = sorted({run.dataset for run in runs})
     return view.render("overview.html.j2", runs=runs, datasets=datasets)
 
 
@@ -86,19 +147,16 @@ def run_page(view: View, dataset: str, run_id: str) -> str:
     """
     run = find_run(view.connection, dataset, run_id)
     this = {"dataset": run.dataset, "run_id": run.run_id}
-    (facts,) = view.ask(f"{_RUNS} where dataset = $dataset and run_id = $run_id", this)
-    categories = view.ask(_CATEGORIES, this)
+    (facts,) = view.ask(
+        f"{_RUNS} where run_summary.dataset = $dataset and run_summary.run_id = $run_id",
+        RunFigures,
+        **this,
+    )
     return view.render(
         "run.html.j2",
         run=facts,
-        categories=_with_shares(categories),
-        reasons=_with_shares(view.ask(_REASONS, this)),
-        layers=view.ask(_LAYERS, this),
+        categories=view.ask(_CATEGORIES, Counted, **this),
+        reasons=view.ask(_REASONS, Counted, **this),
+        layers=view.ask(_LAYERS, LayerFigures, **this),
         warnings=read_warnings(view.connection, run.dataset, run.run_id),
     )
-
-
-def _with_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with their share of the largest, for the length of a bar."""
-    most = max((row["neuron_count"] for row in rows), default=1)
-    return [{**row, "share": row["neuron_count"] / most} for row in rows]
