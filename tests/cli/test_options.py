@@ -180,7 +180,7 @@ def _complete(line: str, place: object = "") -> list[str]:
 
 @pytest.mark.slow
 def test_the_shell_completes_commands_and_choices():
-    assert _complete("neurons ex") == ["extract"]
+    assert _complete("neurons ext") == ["extract"]
     assert _complete("neurons label im") == ["import"]
     assert _complete("neurons extract --precision b") == ["bfloat16", "bfloat16-weights"]
     assert _complete("neurons ingest f") == ["folder"]
