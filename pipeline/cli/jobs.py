@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -98,5 +99,6 @@ def demo(
     say("", f"Warehouse  {done.warehouse}")
     for sheet in done.sheets:
         say(f"Picture    {sheet}")
+    say(f"Look       neurons explore --warehouse {shlex.quote(str(done.warehouse))}")
     if run_violations(done.checks):
         raise typer.Exit(1)

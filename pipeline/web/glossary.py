@@ -88,3 +88,12 @@ def explain(term: str, text: str | None = None) -> Markup:
     ).format(
         label=f"{text or term}: {sentence}", tip=sentence, term=term, text=escape(text or term)
     )
+
+
+def tip(term: str) -> Markup:
+    """The attributes that do the same for a link.
+
+    Args:
+        term: One of `TERMS`.
+    """
+    return Markup('data-tip="{}" data-term="{}"').format(TERMS[term], term)

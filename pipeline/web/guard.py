@@ -61,8 +61,9 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                frames = "*" if is_embedded else "'none'"
-                headers["Content-Security-Policy"] = f"{_POLICY}; frame-ancestors {frames}"
+                # A paper may lie in a file, whose origin no list of ancestors can name.
+                frames = "" if is_embedded else "; frame-ancestors 'none'"
+                headers["Content-Security-Policy"] = _POLICY + frames
                 for name, value in _HEADERS.items():
                     headers[name] = value
             await send(message)

@@ -86,6 +86,7 @@ def _environment() -> Environment:
         support_words=support_words,
         axes=AXES,
         explain=glossary.explain,
+        tip=glossary.tip,
         fill_sql=sql_of.fill,
     )
     environment.filters.update(count=_count, number=words.describe_number, q=words.describe_q)

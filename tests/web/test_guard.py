@@ -29,7 +29,7 @@ def test_every_answer_has_the_policy(explorer, run):
         assert "frame-ancestors 'none'" in policy and "http" not in policy
         assert headers["x-content-type-options"] == "nosniff"
     embedded = explorer.get(f"{run}?embed=true").headers["content-security-policy"]
-    assert "frame-ancestors *" in embedded
+    assert "default-src 'none'" in embedded and "frame-ancestors" not in embedded
 
 
 def test_a_change_that_another_site_asks_for_is_refused(explorer):

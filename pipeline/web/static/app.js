@@ -54,9 +54,9 @@ const showTip = (term) => {
 };
 for (const [shown, hidden] of [["mouseover", "mouseout"], ["focusin", "focusout"]]) {
   document.addEventListener(shown, (event) => {
-    const term = event.target.closest(".term");
+    const term = event.target.closest("[data-tip]");
     if (term) showTip(term); else if (event.target.closest("#tip")) clearTimeout(leaving);
   });
-  document.addEventListener(hidden, (event) => { if (event.target.closest(".term, #tip")) hideTip(); });
+  document.addEventListener(hidden, (event) => { if (event.target.closest("[data-tip], #tip")) hideTip(); });
 }
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
