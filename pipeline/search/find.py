@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +19,7 @@ from pipeline.warehouse.not_kept import refuse_not_kept, tell_not_kept
 from pipeline.warehouse.stale import tell_stale
 
 if TYPE_CHECKING:
+    from pipeline.clip.model import Clip
     from pipeline.evidence.matrix import RunLayer
     from pipeline.evidence.texts import TextDirection
 
@@ -37,6 +38,8 @@ class Found:
     rows: tuple[tuple[Any, ...], ...] = ()
     notes: tuple[str, ...] = ()
     """Lines under the title."""
+    run: FoundRun | None = None
+    """Whose layers and units the rows are, of what a model was asked."""
 
 
 def find_neurons(search: Search) -> Iterator[Found]:
@@ -65,15 +68,39 @@ def find_neurons(search: Search) -> Iterator[Found]:
             tell_not_kept(connection, ("neuron_labels",), run.dataset, run.run_id)
         if "concepts" in ways:
             yield from _by_concepts(connection, search, runs)
-        for model in dict.fromkeys(run.model for run in runs):  # loads each model once
-            some = [run for run in runs if run.model == model]
-            if set(ways) & {"similarity", "weights"}:
-                direction = _direction(search, some[0])
-                if "similarity" in ways:
-                    for run in some:
-                        yield _by_similarity(connection, search, run, direction)
-                if "weights" in ways:
-                    yield _by_weights(connection, search, some, direction)
+        yield from ask_models(connection, search, runs, lambda run: _load(search, run))
+
+
+def ask_models(
+    connection: duckdb.DuckDBPyConnection,
+    search: Search,
+    runs: list[FoundRun],
+    load: Callable[[FoundRun], Clip],
+) -> Iterator[Found]:
+    """Neurons for what the runs' own models make of a text: by similarity, and by the weights.
+
+    Args:
+        connection: Of ``connect.connect``.
+        search: The text, and which of the two ways.
+        runs: Those that are meant.
+        load: Loads the model of a run; called once for each model.
+
+    Raises:
+        As of `find_neurons`.
+    """
+    from pipeline.evidence.texts import find_direction
+
+    ways = search.by or get_args(FindWay)
+    if not set(ways) & {"similarity", "weights"}:
+        return
+    for model in dict.fromkeys(run.model for run in runs):
+        some = [run for run in runs if run.model == model]
+        direction = find_direction(load(some[0]), search.text, search.templates)
+        if "similarity" in ways:
+            for run in some:
+                yield _by_similarity(connection, search, run, direction)
+        if "weights" in ways:
+            yield _by_weights(connection, search, some, direction)
 
 
 def choose_whole_layers(
@@ -242,14 +269,12 @@ def _by_concepts(
         yield Found(f"{title}, {_name(run)}", columns, tuple(rows), tuple(notes))
 
 
-def _direction(search: Search, run: FoundRun) -> TextDirection:
-    """The text in the space of a run's own model."""
-    from pipeline.evidence.texts import find_direction, load_run_model
+def _load(search: Search, run: FoundRun) -> Clip:
+    """A run's own model."""
+    from pipeline.evidence.texts import load_run_model
 
     record = read_run(Store(search.warehouse or ""), run_folder(run.dataset, run.run_id))
-    model = search.model or named_model(record)
-    clip = load_run_model(model, record["identity"], search.device)
-    return find_direction(clip, search.text, search.templates)
+    return load_run_model(search.model or named_model(record), record["identity"], search.device)
 
 
 def _by_similarity(
@@ -275,6 +300,7 @@ def _by_similarity(
         ("layer", "unit", "correlation", "label"),
         _best(rows, 2, search),
         (f"Over {len(ids)} distinct images; activations that are not stored count as 0.",),
+        run,
     )
 
 
@@ -300,7 +326,7 @@ def _by_weights(
     for of_layer in read_labels(connection, same).values():
         labels = of_layer | labels  # the first run's go first
     rows = tuple((*row, labels.get(row[1])) for row in found.rows)
-    return Found(found.title, (*found.columns, "label"), rows, found.notes)
+    return Found(found.title, (*found.columns, "label"), rows, found.notes, runs[0])
 
 
 def _by_weights_alone(search: Search) -> Iterator[Found]:

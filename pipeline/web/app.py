@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -16,12 +16,14 @@ from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import find_places
 from pipeline.web import glossary
 from pipeline.web.door import Door
+from pipeline.web.explorer import Explorer
 from pipeline.web.guard import Guard
 from pipeline.web.links import ServerLinks, read_dataset, read_layer
 from pipeline.web.neurons import Filter
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
+from pipeline.web.routes import search
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
 from pipeline.web.view import ASSETS, View, assets_version, read_asset
@@ -41,15 +43,10 @@ def make_app(door: Door, hosts: Collection[str], thumbnails: Thumbnails | None =
     app = FastAPI(title="neurons", docs_url=None, redoc_url=None, openapi_url=None)
     links = ServerLinks(assets_version())
     images = thumbnails or Thumbnails(door.store)
+    explorer = Explorer(door, links, images)
+    answer = explorer.answer
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard, hosts=hosts)
-
-    def answer(request: Request, page: Callable[[View], str]) -> HTMLResponse:
-        """A page, made with a cursor of its own."""
-        is_embedded = "embed" in request.query_params
-        with door.cursor() as cursor:
-            view = View(cursor, links, notice=door.notice, is_embedded=is_embedded)
-            return HTMLResponse(page(view))
 
     @app.exception_handler(NeuronsError)
     def explain(request: Request, error: Exception) -> HTMLResponse:
@@ -126,6 +123,8 @@ def make_app(door: Door, hosts: Collection[str], thumbnails: Thumbnails | None =
     def open_again() -> Response:
         door.open_again()
         return RedirectResponse(links.overview(), 303)
+
+    search.add_routes(app, explorer)
 
     @app.get("/{dataset}")
     def of_dataset(dataset: str) -> Response:

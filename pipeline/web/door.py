@@ -18,6 +18,7 @@ from pipeline.base.storage import Store
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.duck import open_cursor
 from pipeline.warehouse.stale import why_stale
+from pipeline.web.meanings import hold_phrases
 
 
 class Door:
@@ -33,10 +34,13 @@ class Door:
         self.warehouse = warehouse
         self.store = Store(warehouse)
         self._lock = threading.Lock()
+        self._has_phrases = False
         self._open()
 
     def _open(self) -> None:
         opened = connect(self.warehouse)
+        if self._has_phrases:
+            hold_phrases(opened)
         self.connection: duckdb.DuckDBPyConnection = opened
         self.opened_at = datetime.now(UTC)
         reason = why_stale(opened)
@@ -58,3 +62,10 @@ class Door:
             yield cursor
         finally:
             cursor.close()
+
+    def hold_phrases(self) -> None:
+        """Let `meanings.find_meanings` be asked of cursors from now on; the first time takes a second."""
+        with self._lock:
+            if not self._has_phrases:
+                hold_phrases(self.connection)
+                self._has_phrases = True

@@ -27,6 +27,7 @@ ASSETS = {
     "app.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "search.js": "text/javascript",
 }
 """Files of ours that pages load, and what they are."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from textures import WORDS
 
 from pipeline.web.app import make_app
 from pipeline.web.door import Door
@@ -19,6 +20,40 @@ def explorer(tiny_warehouse: Path, tmp_path_factory) -> TestClient:
     door = Door(str(tiny_warehouse))
     thumbnails = Thumbnails(door.store, tmp_path_factory.mktemp("thumbnails"))
     return TestClient(make_app(door, LOOPBACK, thumbnails), base_url="http://127.0.0.1:8600")
+
+
+@pytest.fixture(scope="session")
+def planted_door(tiny_warehouse: Path) -> Door:
+    """The same warehouse, whose neurons are said to stand for what is in its captions.
+
+    Unit u of each layer has the label ``WORDS[u % 5]``, if u is less than 20.
+    """
+    door = Door(str(tiny_warehouse))
+    door.connection.execute(
+        f"""
+        create table planted as
+        select
+            labels.* replace (
+                names.concept as concept, names.category as category, unit < 20 as is_labelled,
+                if(unit < 20, 1 - unit / 100, null) as score
+            )
+        from neuron_labels as labels
+        inner join (
+            select distinct concept, category, list_position({list(WORDS)}, concept) - 1 as place
+            from lexicon where concept in {WORDS} and rule is null
+        ) as names on labels.unit % {len(WORDS)} = names.place;
+        create or replace view neuron_labels as from planted
+        """
+    )
+    return door
+
+
+@pytest.fixture(scope="session")
+def planted(planted_door: Door, tmp_path_factory) -> TestClient:
+    """A client of the explorer over `planted_door`."""
+    thumbnails = Thumbnails(planted_door.store, tmp_path_factory.mktemp("thumbnails"))
+    app = make_app(planted_door, LOOPBACK, thumbnails)
+    return TestClient(app, base_url="http://127.0.0.1:8600")
 
 
 @pytest.fixture(scope="session")
