@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.base.errors import ModelError, NeuronsError
+from pipeline.base.errors import ModelError, NeuronsError, WarehouseError
 from pipeline.base.question_settings import FindWay, Search
 from pipeline.base.storage import Store
 from pipeline.search.find import Found, ask_models
@@ -82,10 +82,8 @@ class AskedModels:
         search = Search(text=text, by=(way,), k=SHOWN, dataset=run.dataset, run=run.run_id)
         try:
             found = list(ask_models(connection, search, [run], self._load))
-        except (ModelError, NeuronsError) as error:
-            if way == "weights" or not isinstance(error, ModelError):
-                return [ModelAnswer(f"By {way}", "", (), (str(error),))]
-            raise
+        except (ModelError, WarehouseError) as error:  # the other way may work
+            return [ModelAnswer(f"By {way}", "", (), (str(error),))]
         return [_name_neurons(connection, run, table) for table in found]
 
     def _load(self, run: FoundRun) -> Clip:
