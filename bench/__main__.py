@@ -17,6 +17,7 @@ NAMES = (
     "extraction",
     "device",
     "writing",
+    "peaks",
     "queries",
     "opening",
     "concepts",

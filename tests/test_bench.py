@@ -12,6 +12,8 @@ RATIOS = (
     "pipeline / naive",
     "25% above zero, activations",
     "25% above zero, size",
+    "more CPU time",
+    "after a ReLU, shards of 256",
     "one neuron: partials / memory",
     "all neurons: full scan / memory",
     "as the data grow 8x",

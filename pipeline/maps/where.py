@@ -25,6 +25,7 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, Neuron, find_neuron
 from pipeline.warehouse.images import find_places, read_image, read_primary_texts
 from pipeline.warehouse.stale import tell_stale, why_stale
+from pipeline.warehouse.support import mark_unsupported
 
 if TYPE_CHECKING:
     import duckdb
@@ -208,7 +209,7 @@ def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> st
         return "label not known: neurons build"
     rows = connection.execute(
         """
-        select concept, category, q_value from neuron_labels
+        select concept, category, q_value, supported_count, measured_count from neuron_labels
         where
             dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
             and is_labelled
@@ -217,8 +218,8 @@ def _describe_label(connection: duckdb.DuckDBPyConnection, neuron: Neuron) -> st
     ).fetchall()
     if not rows:
         return "unlabelled"
-    concept, category, q_value = rows[0]
-    return f"{concept} ({category}), q = {q_value:.2g}"
+    concept, category, q_value, *support = rows[0]
+    return f"{concept} ({category}), q = {q_value:.2g}{mark_unsupported(*support)}"
 
 
 def map_image(model: str, layer: str, image: Image.Image, device: str = "cpu") -> Floats:

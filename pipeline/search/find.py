@@ -17,6 +17,7 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundRun, find_layers, find_runs
 from pipeline.warehouse.not_kept import refuse_not_kept, tell_not_kept
 from pipeline.warehouse.stale import tell_stale
+from pipeline.warehouse.support import name_label
 
 if TYPE_CHECKING:
     from pipeline.clip.model import Clip
@@ -216,18 +217,12 @@ def _by_concepts(
         for concept, category, said in matches
     )
     for run in runs:
+        layers = choose_layers(connection, run, search.layer)
         rows = connection.execute(
             """
             select
                 origin, layer, unit, concept, auroc, z, q_value, positive_count,
-                (
-                    select label.concept || ' (' || label.category || ')'
-                    from neuron_labels as label
-                    where
-                        label.dataset = pairs.dataset and label.run_id = pairs.run_id
-                        and label.layer = pairs.layer and label.unit = pairs.unit
-                ) as label,
-            from neuron_concepts as pairs
+            from neuron_concepts
             where
                 dataset = $dataset and run_id = $run_id and not is_circular
                 -- not tested by AUROC: by enrichment among what excites it
@@ -250,13 +245,12 @@ def _by_concepts(
                 "run_id": run.run_id,
                 "polarity": search.polarity,
                 "concepts": [[concept, category] for concept, category, _ in matches],
-                "layers": [one.layer for one in choose_layers(connection, run, search.layer)],
+                "layers": [one.layer for one in layers],
                 "k": search.k,
             },
         ).fetchall()
         columns = ("origin", "layer", "unit", "concept", "auroc", "z", "q", "images", "label")
         notes = [f"Concepts: {named}."]
-        layers = choose_layers(connection, run, search.layer)
         if circular := [layer.layer for layer in layers if layer.tower == "text"]:
             notes.append(
                 f"Left out by texts and stimulus: {', '.join(circular)} of the text tower, which read "
@@ -266,7 +260,9 @@ def _by_concepts(
             notes.append("By enrichment among top examples, where no AUROC was tested.")
         if not rows and len(circular) < len(layers):
             notes.append("Not tested in this run: too few of its images show it.")
-        yield Found(f"{title}, {_name(run)}", columns, tuple(rows), tuple(notes))
+        labels = {one.layer: found for one, found in read_labels(connection, layers).items()}
+        labelled = tuple((*row, labels[row[1]].get(row[2])) for row in rows)
+        yield Found(f"{title}, {_name(run)}", columns, labelled, tuple(notes))
 
 
 def _load(search: Search, run: FoundRun) -> Clip:
@@ -363,7 +359,7 @@ def _best(rows: list[tuple[Any, ...]], at: int, search: Search) -> tuple[tuple[A
 def read_labels(
     connection: duckdb.DuckDBPyConnection, layers: Sequence[RunLayer]
 ) -> dict[RunLayer, dict[int, str]]:
-    """``concept (category)`` of the labelled neurons of some layers, by unit.
+    """The labels of some layers, by unit, as `name_label` names them.
 
     One question for all: where nothing is built DuckDB plans for half a minute before it answers any.
     """
@@ -371,7 +367,8 @@ def read_labels(
         return {}
     rows = connection.execute(
         """
-        select dataset, run_id, layer, unit, concept || ' (' || category || ')'
+        select
+            dataset, run_id, layer, unit, concept, category, supported_count, measured_count
         from neuron_labels
         where
             is_labelled
@@ -381,8 +378,8 @@ def read_labels(
         {"run_ids": [one.run_id for one in layers], "layers": [one.layer for one in layers]},
     ).fetchall()
     found: dict[tuple[str, str, str], dict[int, str]] = {}
-    for dataset, run_id, layer, unit, label in rows:
-        found.setdefault((dataset, run_id, layer), {})[unit] = label
+    for dataset, run_id, layer, unit, *label in rows:
+        found.setdefault((dataset, run_id, layer), {})[unit] = name_label(*label)
     return {one: found.get((one.dataset, one.run_id, one.layer), {}) for one in layers}
 
 

@@ -71,12 +71,24 @@ def test_a_peak_is_numpys_argmax(
 
 
 def test_a_large_map_has_room() -> None:
+    layer = Layer(LayerSpec("x"), "visual", "", "tokens", 1, False)
     for cells, kind in ((256, torch.uint8), (257, torch.int16), (40_000, torch.int32)):
         tensor = torch.zeros(1, cells, 1)
         tensor[0, -1] = 1
-        layer = Layer(LayerSpec("x"), "visual", "", "tokens", 1, False)
         peaks = find_peaks(tensor, layer)[1]
         assert (peaks.dtype, peaks.item()) == (kind, cells - 1)
+
+
+@settings(max_examples=100)
+@given(seed=st.integers(0, 1 << 32), cells=st.integers(200, 1000), levels=st.integers(1, 200))
+def test_a_peak_of_a_large_map_is_numpys_argmax(seed: int, cells: int, levels: int) -> None:
+    """Also where it is in the last stretch, which may be a short one."""
+    values = np.random.default_rng(seed).integers(0, levels, (3, cells, 4)).astype(np.float32)
+    values[0, -1] = levels
+    layer = Layer(LayerSpec("x"), "visual", "", "tokens", 4, False)
+    maxima, peaks = find_peaks(torch.from_numpy(values), layer)
+    assert peaks.numpy().tolist() == values.argmax(1).tolist()
+    assert maxima.numpy().tolist() == values.max(1).tolist()
 
 
 @torch.inference_mode()

@@ -10,7 +10,9 @@ import pytest
 from pipeline.base.errors import ConfigError, HookError, WarehouseError
 from pipeline.base.storage import Store
 from pipeline.base.support_settings import SupportConfig
+from pipeline.evidence.matrix import list_layers
 from pipeline.nano.planted import BOTH_FACETS, load_planted
+from pipeline.search.find import read_labels
 from pipeline.support.run import measure_support
 from pipeline.tables.audit import audit_warehouse
 from pipeline.upkeep.check import check, run_violations
@@ -162,6 +164,31 @@ def test_support_stands_beside_the_labels(place, measured):
         "select avg(supported_count) from label_evidence where dataset = 'demo' and agreement = 1",
     )
     assert alone < 1.5
+
+
+def test_wherever_a_label_is_shown_it_is_said_if_nothing_supports_it(place, measured, told):
+    """In the answers of searches as on cards: these labels, and no others."""
+    labels = ask(
+        place,
+        """
+        select unit, concept || ' (' || category || ')', is_unsupported from label_evidence
+        where dataset = 'demo'
+        """,
+    )
+    expected = {unit: f"{name}{', NOT SUPPORTED' * bool(doubt)}" for unit, name, doubt in labels}
+    assert 100 < sum("NOT" in name for name in expected.values()) < len(expected)
+    with connect(place) as con:
+        (layer,) = list_layers(con, "demo")
+        assert read_labels(con, [layer])[layer] == expected
+    where = ("--warehouse", place, "--dataset", "demo")
+    doubted = next(unit for unit, name in expected.items() if "NOT" in name)
+    assert expected[doubted] in told("like", layer.layer, doubted, *where, "-k", 1)
+    printed = told("where", layer.layer, doubted, *where, "--examples", 1)
+    assert "; NOT SUPPORTED by any of" in printed
+    found = told("find", "guitar", *where, "-k", 200, "--by", "concepts").splitlines()
+    rows = [line for line in found if layer.layer in line]
+    marked = [line for line in rows if line.rstrip().endswith(", NOT SUPPORTED")]
+    assert 0 < len(marked) < len(rows)
 
 
 def test_the_more_scores_support_a_label_the_more_often_it_is_what_was_planted(place, measured):
