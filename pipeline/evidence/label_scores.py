@@ -55,26 +55,29 @@ class Label:
 
 @dataclass(frozen=True)
 class Ordered:
-    """Activations of one neuron for the images of a half, strongest first."""
+    """Different activations of one neuron for the images of a half, highest first."""
 
-    order: Ints
-    """``[N]``: which image."""
-    ends: Ints
-    """``[G]``: how many images are at or above each different activation."""
     values: Floats
     """``[G]``: these activations, falling."""
+    ends: Ints
+    """``[G]``: how many images are at or above each."""
+    places: Ints
+    """``[N]``: which of them each image has."""
 
     @classmethod
     def of(cls, values: Floats) -> Ordered:
         """Sort them, ``[N]``."""
-        order = np.argsort(-values, kind="stable")
+        order = np.argsort(-values)  # equal ones in any order
         falling = values[order]
-        ends = np.flatnonzero(np.diff(falling, append=-np.inf)) + 1
-        return cls(order.astype(np.int64), ends, falling[ends - 1])
+        ends = np.flatnonzero(falling[1:] != falling[:-1]) + 1
+        ends = np.append(ends, len(values))
+        places = np.empty(len(values), np.int64)
+        places[order] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        return cls(falling[ends - 1], ends, places)
 
     def count(self, shows: Bools) -> Ints:
         """``[G]``: how many of the images at or above each activation show a concept."""
-        counts: Ints = np.cumsum(shows[self.order], dtype=np.int64)[self.ends - 1]
+        counts: Ints = np.cumsum(np.bincount(self.places[shows], minlength=len(self.ends)))
         return counts
 
 
