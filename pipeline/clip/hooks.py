@@ -200,11 +200,12 @@ def _first_maximum(positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     On a CPU a maximum that tells its place takes ten times as long as one that does not. So of a large map the
     stretch that holds it is found first, and the place within that alone: a fifth of the time on 56 x 56.
     """
-    count = positions.shape[1]
+    examples, count, units = positions.shape
     if count < 16 * _STRETCH:
         return positions.max(1)  # of equal ones the first, torch says
     whole = count - count % _STRETCH
-    stretches = [positions[:, :whole].unflatten(1, (-1, _STRETCH)).amax(2)]
+    parted = positions[:, :whole].view(examples, -1, _STRETCH, units)
+    stretches = [parted.amax(2)]
     if whole < count:
         stretches.append(positions[:, whole:].amax(1, keepdim=True))
     values, stretch = torch.cat(stretches, 1).max(1)
