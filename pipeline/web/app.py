@@ -15,6 +15,7 @@ from pipeline.report.peaks import InImage
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import find_places
 from pipeline.web import glossary
+from pipeline.web.console import Console
 from pipeline.web.door import Door
 from pipeline.web.explorer import Explorer
 from pipeline.web.guard import Guard
@@ -23,7 +24,7 @@ from pipeline.web.neurons import Filter
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
-from pipeline.web.routes import search
+from pipeline.web.routes import search, sql
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
 from pipeline.web.view import ASSETS, View, assets_version, read_asset
@@ -32,18 +33,25 @@ FOR_EVER = "public, max-age=31536000, immutable"
 A_DAY = "private, max-age=86400"
 
 
-def make_app(door: Door, hosts: Collection[str], thumbnails: Thumbnails | None = None) -> FastAPI:
+def make_app(
+    door: Door,
+    hosts: Collection[str],
+    thumbnails: Thumbnails | None = None,
+    console: Console | None = None,
+) -> FastAPI:
     """The explorer of a warehouse.
 
     Args:
         door: The warehouse, held open.
         hosts: Names by which it may be called, see `guard.Guard`.
         thumbnails: Its images in small; kept in the user's cache by default.
+        console: Answers queries; with the usual limits by default.
     """
     app = FastAPI(title="neurons", docs_url=None, redoc_url=None, openapi_url=None)
     links = ServerLinks(assets_version())
     images = thumbnails or Thumbnails(door.store)
     explorer = Explorer(door, links, images)
+    queries = console or Console(door.warehouse)
     answer = explorer.answer
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard, hosts=hosts)
@@ -122,9 +130,11 @@ def make_app(door: Door, hosts: Collection[str], thumbnails: Thumbnails | None =
     @app.post("/again")
     def open_again() -> Response:
         door.open_again()
+        queries.close()
         return RedirectResponse(links.overview(), 303)
 
     search.add_routes(app, explorer)
+    sql.add_routes(app, explorer, queries)
 
     @app.get("/{dataset}")
     def of_dataset(dataset: str) -> Response:

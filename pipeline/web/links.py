@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "random",
         "search",
         "sql",
+        "sql.csv",
         "static",
         "strip",
         "words",

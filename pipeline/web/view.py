@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from pipeline import __version__
 from pipeline.base.display import show
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ASSETS = {
     "app.css": "text/css",
     "app.js": "text/javascript",
+    "console.css": "text/css",
+    "console.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "search.js": "text/javascript",
@@ -53,7 +56,7 @@ class View:
             template: Its name, of this room or of the reports'.
             values: What it names. Charts are ``markupsafe.Markup``; all other text is escaped.
         """
-        return _environment().get_template(template).render(view=self, links=self.links, **values)
+        return fill(template, view=self, links=self.links, **values)
 
     def ask(self, query: str, kind: Callable[..., Row], **parameters: object) -> list[Row]:
         """The rows of an answer, in its order.
@@ -64,6 +67,11 @@ class View:
             parameters: That the query names.
         """
         return Asker(self.connection, {})(query, kind, **parameters)
+
+
+def fill(template: str, **values: Any) -> str:
+    """A template of this room or of the reports'; see `View.render`."""
+    return _environment().get_template(template).render(**values)
 
 
 @cache
@@ -90,13 +98,21 @@ def _environment() -> Environment:
         tip=glossary.tip,
         fill_sql=sql_of.fill,
     )
-    environment.filters.update(count=_count, number=words.describe_number, q=words.describe_q)
+    environment.filters.update(
+        count=_count, number=words.describe_number, q=words.describe_q, lines=show_text
+    )
     return environment
 
 
 def _show(value: object) -> object:
     """Text of users without what turns a line around or is seen by nobody; markup is ours."""
     return show(value) if type(value) is str else value
+
+
+def show_text(text: str) -> Markup:
+    """Text of several lines, each as `show` makes it; a tab is four spaces."""
+    lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
+    return Markup("\n").join(escape(show(line)) for line in lines)
 
 
 def _count(value: float | None) -> str:

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from textures import WORDS
 
 from pipeline.web.app import make_app
+from pipeline.web.console import Console
 from pipeline.web.door import Door
 from pipeline.web.guard import LOOPBACK
 from pipeline.web.thumbs import Thumbnails
@@ -17,9 +18,20 @@ from pipeline.web.thumbs import Thumbnails
 @pytest.fixture(scope="session")
 def explorer(tiny_warehouse: Path, tmp_path_factory) -> TestClient:
     """A client of the explorer over `tiny_warehouse`."""
-    door = Door(str(tiny_warehouse))
-    thumbnails = Thumbnails(door.store, tmp_path_factory.mktemp("thumbnails"))
-    return TestClient(make_app(door, LOOPBACK, thumbnails), base_url="http://127.0.0.1:8600")
+    return explore(tiny_warehouse, tmp_path_factory.mktemp("thumbnails"))
+
+
+def explore(warehouse: Path, thumbnails: Path) -> TestClient:
+    """A client of the explorer over a warehouse.
+
+    Args:
+        warehouse: Its folder.
+        thumbnails: Where small images are kept.
+    """
+    door = Door(str(warehouse))
+    console = Console(str(warehouse), limit_s=300)  # the machine may be busy
+    app = make_app(door, LOOPBACK, Thumbnails(door.store, thumbnails), console)
+    return TestClient(app, base_url="http://127.0.0.1:8600")
 
 
 @pytest.fixture(scope="session")
