@@ -194,24 +194,28 @@ def write_run(
     output: LayerOutput,
     concept_count: int = 0,
     merge_width: int = 0,
+    top_k: int = 100,
+    repeated: torch.Tensor | None = None,
 ) -> None:
     """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``.
 
     With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction. Statistics are
-    merged as ``merge_width`` of `settings.ExtractConfig` says.
+    merged as ``merge_width`` of `settings.ExtractConfig` says; examples that are ``repeated`` (int64, sorted
+    ids) are left out of top images and samples.
     """
     store, name = Store(folder), "synthetic"
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
     blocks = values.split(shard_size)
     shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
     write_dataset(store, Dataset(name, "webdataset", shards))
-    store.write_record(f"{run_folder}/run.json", _run_record(output, merge_width))
-    none, generator = torch.zeros(0, dtype=torch.int64), torch.Generator().manual_seed(1)
+    store.write_record(f"{run_folder}/run.json", _run_record(output, merge_width, top_k))
+    generator = torch.Generator().manual_seed(1)
+    repeated = torch.zeros(0, dtype=torch.int64) if repeated is None else repeated
     for shard, block in zip(shards, blocks, strict=True):
         ids = torch.arange(len(block)) + shard.example_id(0)
         is_finite = torch.ones(len(block), dtype=torch.bool)
         vectors = torch.randn(len(block), 64, generator=generator).half()
-        writer = ShardWriter(store, run_folder, shard, (output,), none, 100, 1 << 30)
+        writer = ShardWriter(store, run_folder, shard, (output,), repeated, top_k, 1 << 30)
         peaks = {output.layer.name: synthesise_peaks(ids, block.shape[1])}
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite, peaks))
         files = writer.finish()
@@ -251,7 +255,7 @@ def _write_index(
     return files
 
 
-def _run_record(output: LayerOutput, merge_width: int) -> dict[str, Any]:
+def _run_record(output: LayerOutput, merge_width: int, top_k: int) -> dict[str, Any]:
     layer = output.layer
     model = {"model_id": "synthetic:random", "weights_sha256": "0" * 64}
     return {
@@ -262,7 +266,7 @@ def _run_record(output: LayerOutput, merge_width: int) -> dict[str, Any]:
             "preprocess": "fast",
             "precision": "float32",
             "activation_dtype": "float16",
-            "top_k": 100,
+            "top_k": top_k,
         },
         "model": {**model, "is_random": True},
         "layers": [describe_layer(output)],

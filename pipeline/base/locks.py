@@ -18,11 +18,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from pipeline.base.storage import Store, storage_errors
 from pipeline.base.warn import warn_once
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 SAY_AFTER_S = 2.0
 """Seconds of waiting after which we say for what."""
@@ -75,6 +77,8 @@ def take_lock(store: Store, rel: str, wait: bool = True) -> Lock | None:
     """
     if not store.is_local:
         return Lock(None)
+    from filelock import FileLock  # who only reads takes no lock
+
     path = Path(store.path(rel))
     with storage_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,6 +132,8 @@ def idle_s(store: Store, rel: str) -> float:
 
 
 def _acquire(lock: FileLock, path: Path, wait: bool) -> bool:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=SAY_AFTER_S if wait else 0)
     except Timeout:

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist
 
 from pipeline.base.progress import ProgressCallback
@@ -102,7 +102,7 @@ def split_examples(
     np.fill_diagonal(distances, 0)
     best, best_groups = none, one
     for number in range(2, MAX_GROUPS + 1):
-        groups = fcluster(tree, number, "maxclust")
+        groups = cut_tree(tree, number)
         sizes = np.bincount(groups)[1:]
         if len(sizes) < 2 or sizes.min() < MIN_GROUP_SIZE:
             continue
@@ -117,6 +117,32 @@ def split_examples(
     ranks = np.empty(len(first), np.int32)
     ranks[np.lexsort((first, -sizes))] = np.arange(1, len(first) + 1)
     return ranks[places], best
+
+
+def cut_tree(tree: Floats, most: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """The groups of a tree that is cut where it leaves so many, or fewer where branches are of one height.
+
+    As SciPy's ``fcluster`` with ``maxclust``, which takes most of its time to look whether the tree is one.
+
+    Args:
+        tree: ``[K - 1, 4]``, as ``scipy.cluster.hierarchy.linkage`` makes it, with heights that never fall.
+        most: Groups at most, 1..K.
+
+    Returns:
+        Int32 ``[K]``: groups, numbered from 1 in the order in which the tree has them.
+    """
+    count = len(tree) + 1
+    joined = int(np.searchsorted(tree[:, 2], tree[count - most - 1, 2], "right"))
+    children = tree[:joined, :2].astype(np.int64).tolist()
+    group, number = [0] * (count + joined), 0
+    for node in range(count + joined - 1, -1, -1):
+        if not group[node]:
+            number += 1
+            group[node] = number
+        if node >= count:
+            left, right = children[node - count]
+            group[left] = group[right] = group[node]
+    return np.array(group[:count], np.int32)
 
 
 def silhouettes(distances: Floats, groups: np.ndarray[Any, np.dtype[np.int32]]) -> Floats:
@@ -135,16 +161,10 @@ def silhouettes(distances: Floats, groups: np.ndarray[Any, np.dtype[np.int32]]) 
     return found
 
 
-def iter_top_examples(
-    connection: duckdb.DuckDBPyConnection, layer: RunLayer, max_bytes: int = BLOCK_BYTES
-) -> Iterator[TopExamples]:
-    """The strongest examples of each neuron of a layer, with embeddings, in order of the unit.
-
-    Args:
-        connection: With the view ``top_examples``.
-        layer: The layer.
-        max_bytes: What embeddings may take at once.
-    """
+def list_top_examples(
+    connection: duckdb.DuckDBPyConnection, layer: RunLayer
+) -> tuple[np.ndarray[Any, np.dtype[np.int32]], Ids]:
+    """The strongest examples of each neuron: units, int32 ``[R]``, ascending, and ids, int64 ``[R]``."""
     where = {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer}
     found = connection.execute(
         """
@@ -158,7 +178,26 @@ def iter_top_examples(
         """,
         where,
     ).fetchnumpy()
-    all_units, all_ids = np.asarray(found["unit"]), np.asarray(found["example_id"], np.int64)
+    return np.asarray(found["unit"], np.int32), np.asarray(found["example_id"], np.int64)
+
+
+def iter_top_examples(
+    connection: duckdb.DuckDBPyConnection,
+    layer: RunLayer,
+    max_bytes: int = BLOCK_BYTES,
+    wanted: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+) -> Iterator[TopExamples]:
+    """The strongest examples of each neuron of a layer, with embeddings, in order of the unit.
+
+    Args:
+        connection: With the view ``top_examples``.
+        layer: The layer.
+        max_bytes: What embeddings may take at once.
+        wanted: ``[U]``: which neurons; all if None.
+    """
+    all_units, all_ids = list_top_examples(connection, layer)
+    if wanted is not None:
+        all_units, all_ids = all_units[wanted[all_units]], all_ids[wanted[all_units]]
     most = int(np.bincount(all_units).max(initial=1))
     at_once = max(1, max_bytes // (4 * most * WIDEST_EMBEDDING))
     for first in range(0, layer.unit_count, at_once):
@@ -175,12 +214,25 @@ def iter_top_examples(
 
 
 def compute_top_example_groups(
-    connection: duckdb.DuckDBPyConnection, progress: ProgressCallback
+    connection: duckdb.DuckDBPyConnection, progress: ProgressCallback, earlier: str = ""
 ) -> Iterator[pa.Table]:
-    """Rows of ``top_example_groups``: see `split_examples`."""
+    """Rows of ``top_example_groups``: see `split_examples`.
+
+    Args:
+        connection: With every view below it.
+        progress: Of the build.
+        earlier: SQL of rows that were computed before some examples were added, if there are any. Those of a
+            neuron whose top examples are still the same are kept.
+    """
     for layer in list_layers(connection):
+        wanted, kept = None, []
+        if earlier:
+            before = _read_groups(connection, layer, earlier)
+            was = before["unit"].to_numpy(), before["example_id"].to_numpy()
+            wanted = _differ(list_top_examples(connection, layer), was, layer.unit_count)
+            kept = [before.filter(pa.array(~wanted[was[0]]))]
         units, ids, groups, scores = [], [], [], []
-        for top in iter_top_examples(connection, layer):
+        for top in iter_top_examples(connection, layer, wanted=wanted):
             group, silhouette = split_examples(top.embeddings)
             units.append(np.full(len(top.ids), top.unit, np.int32))
             ids.append(top.ids)
@@ -188,14 +240,34 @@ def compute_top_example_groups(
             scores.append(silhouette)
         if units:
             silhouette = np.concatenate(scores)
-            yield _table(
-                "top_example_groups",
-                layer,
-                np.concatenate(units),
-                np.concatenate(ids),
-                np.concatenate(groups),
-                pa.array(silhouette, mask=np.isnan(silhouette)),
-            )
+            columns = np.concatenate(units), np.concatenate(ids), np.concatenate(groups)
+            known = pa.array(silhouette, mask=np.isnan(silhouette))
+            kept.append(_table("top_example_groups", layer, *columns, known))
+        if kept:
+            rows = pa.concat_tables(kept)
+            yield rows.take(np.argsort(rows["unit"].to_numpy(), kind="stable"))
+
+
+def _read_groups(connection: duckdb.DuckDBPyConnection, layer: RunLayer, earlier: str) -> pa.Table:
+    """Rows of one layer of a ``top_example_groups`` that was written before."""
+    where = {"dataset": layer.dataset, "run_id": layer.run_id, "layer": layer.layer}
+    query = f"from ({earlier}) where dataset = $dataset and run_id = $run_id and layer = $layer"
+    found = connection.sql(query, params=where).to_arrow_table()
+    return found.cast(DERIVED["top_example_groups"].arrow_schema())
+
+
+def _differ(
+    one: tuple[np.ndarray[Any, Any], Ids], other: tuple[np.ndarray[Any, Any], Ids], count: int
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Of which of ``count`` neurons two lists of (unit, example) are of different examples: ``[U]``.
+
+    Each has an example once, so they are the same if all of each are among those of both.
+    """
+    pairs = np.concatenate([np.stack(one, axis=1), np.stack(other, axis=1)])
+    distinct, times = np.unique(pairs, axis=0, return_counts=True)
+    different = np.zeros(count, np.bool_)
+    different[distinct[times == 1, 0]] = True
+    return different
 
 
 def compute_neuron_clarity(

@@ -44,6 +44,12 @@ COMPUTED_OF_TWO: dict[str, Compute] = {"neuron_neighbours": compute_neighbours_a
 FASTER: dict[str, tuple[pa.Schema, Compute]] = {"concept_ranks": (SCHEMA, compute_concept_ranks)}
 """What SQL answers too, and a build computes: columns and rows of the view, in the order of its key."""
 
+Keep = Callable[[duckdb.DuckDBPyConnection, ProgressCallback, str], Iterator[pa.Table]]
+"""As `Compute`, from SQL of the rows of an earlier build too: those that still hold are kept."""
+
+KEEPING: dict[str, Keep] = {"top_example_groups": compute_top_example_groups}
+"""What is computed of those neurons alone of which it can have changed."""
+
 OfUnits = Callable[[duckdb.DuckDBPyConnection, RunLayer, range], Iterator[pa.Table]]
 """Rows of a mart that are of some units of a layer."""
 

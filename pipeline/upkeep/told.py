@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.upkeep.build import BuildSummary
 from pipeline.upkeep.marts import Made
-from pipeline.warehouse.growth import BOUNDED, WHOLE
+from pipeline.warehouse.growth import BOUNDED, KEEPING, WHOLE
 
 
 def tell_growth(done: BuildSummary) -> list[str]:
@@ -24,7 +24,9 @@ def _tell(made: Sequence[Made]) -> Iterator[str]:
     )
     groups: dict[str, list[Made]] = {}
     for one in made:
-        if one.added is not None:
+        if one.added is not None and one.name in KEEPING:
+            how = "of neurons whose top images are others now"
+        elif one.added is not None:
             how = f"grown by {one.added} shards"
         elif one.name in BOUNDED:
             how = f"from {BOUNDED[one.name]}"

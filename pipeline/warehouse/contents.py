@@ -143,8 +143,9 @@ class Inventory:
     """By run folder: tells, by ordinal of each done shard, what a compaction of it rests on."""
     levels: dict[str, list[CompactLevel]] = field(default_factory=dict)
     """By run folder: the levels of its compaction that are of today's files; the largest first."""
-    partial_marks: dict[str, Callable[[], str]] = field(default_factory=dict)
-    """By run folder: tells what changes with its shards' partial statistics, and not when they are merged."""
+    partial_marks: dict[str, Callable[[], dict[int, str]]] = field(default_factory=dict)
+    """By run folder: tells, by ordinal, what changes with a shard's partial statistics, and not when they are
+    merged."""
     datasets: list[str] = field(default_factory=list)
     """Names of those that can be read."""
     own_concepts: OwnConceptsRecord | None = None

@@ -1,28 +1,53 @@
 """What shards that are added to a dataset or a run cost: which marts grow by them, and which are made whole.
 
-A mart that grows has rows that rest on one example each. It tells in its own file which shards it is of
-(`Origin`); if these are still there as they were, only the others are asked, and the rows are put together.
+A mart that grows tells in its own file which shards it is of (`Origin`). If these are still there as they were,
+only the others are asked, and its own rows stand for all that are not.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from pipeline.base.settings import digest
+from pipeline.tables.columns import EXAMPLE_ID_BITS
 from pipeline.tables.manifests import FileEntry
-from pipeline.warehouse.parts import Fingerprints, Part
+from pipeline.warehouse.parts import OF_SHARDS, Fingerprints, Part
 
-GROWING = {"named_concepts": "texts"}
-"""Marts that grow, and the table whose files of new shards are all that is read."""
 
-BOUNDED = {
-    "neuron_stats": "merged statistics",
-    "top_examples": "merged statistics",
-    "top_example_groups": "each neuron's top images",
+class Growth(NamedTuple):
+    """How a mart grows."""
+
+    table: str
+    """Of this the rows of new shards are read, and no others."""
+    earlier: str = ""
+    """The rows of the mart before, ``earlier``, as rows of that table, from which all is asked again; if empty,
+    they stay as they are, and those of the new shards are put beside."""
+
+
+TOP_AS_PARTIALS = """
+select
+    dataset, run_id, layer, unit, polarity, example_rank, example_id, activation,
+    coalesce(peak_token, peak_row * grid_columns + peak_column + prefix_tokens) as peak,
+from earlier
+left join stg_layers using (dataset, run_id, layer)
+"""
+"""The k strongest of some shards are to the others what those of one shard are. A peak before the patches is
+lost, as it is in the view: it has no place."""
+
+GROWING = {
+    "named_concepts": Growth("texts"),
+    "top_examples": Growth("shard_top", TOP_AS_PARTIALS),
 }
+"""Marts that grow."""
+
+KEEPING = ("top_example_groups",)
+"""Marts of which the rows of a neuron are kept while its top images are the same; the others are made again."""
+
+BOUNDED = {"neuron_stats": "merged statistics"}
 """Marts that are made again from rows whose number does not grow with the images, and what these are."""
 
 _RANKS = "a rank is among all images"
@@ -62,32 +87,37 @@ class Origin:
     ordinals: str
     """Of its shards, as ``0-98 100``."""
     shards: str
-    """Hash of their files."""
+    """Hash of what they hold."""
 
     def to_json(self) -> str:
         """For the footer of a file."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def of(cls, names: Fingerprints, part: Part, name: str, ordinals: Iterable[int]) -> Origin:
-        """Of a mart that grows, over some of the shards that are there."""
-        files = shards_of(names, part, name)
-        chosen = sorted(ordinals)
-        base = names.of(part, name, without=f"raw_{GROWING[name]}")
-        told = [(f["path"], f["row_count"], f["bytes"]) for n in chosen for f in [files[n]]]
-        return cls(base, _as_ranges(chosen), digest(told))
+    def of(
+        cls, names: Fingerprints, part: Part, name: str, ordinals: Iterable[int] | None = None
+    ) -> Origin:
+        """Of a mart over all shards that are there, or some."""
+        shards = names.shards(part, _table_of(name))
+        chosen = sorted(shards if ordinals is None else ordinals)
+        base = names.of(part, name, without=_tables_of(name))
+        return cls(base, _as_ranges(chosen), digest([shards[n] for n in chosen]))
 
 
-def shards_of(names: Fingerprints, part: Part, name: str) -> dict[int, FileEntry]:
-    """By ordinal, the files that a mart that grows is made from."""
-    files = part.of(names.inventory).files_of(GROWING[name])
-    return {int(file["path"].rpartition("/")[2].split(".")[0]): file for file in files}
+def _table_of(name: str) -> str:
+    return GROWING[name].table if name in GROWING else "embeddings"
+
+
+def _tables_of(name: str) -> Collection[str]:
+    """What differs with the shards alone: all that a run has of each, or one table of a dataset."""
+    table = _table_of(name)
+    return OF_SHARDS if table in OF_SHARDS else (table,)
 
 
 def find_added(
     names: Fingerprints, part: Part, name: str, metadata: Mapping[bytes, bytes]
-) -> Sequence[FileEntry] | None:
-    """The files of shards that an earlier mart is not of; None if it cannot grow to what there is now.
+) -> list[int] | None:
+    """Ordinals of shards that an earlier mart is not of; None if it cannot grow to what there is now.
 
     Args:
         names: What there is now.
@@ -100,10 +130,23 @@ def find_added(
         known = _from_ranges(origin.ordinals)
     except (TypeError, ValueError):  # it is none of ours, or of another version
         return None
-    files = shards_of(names, part, name)
-    if not files.keys() >= known or origin != Origin.of(names, part, name, known):
+    there = names.shards(part, _table_of(name)).keys()
+    if not there >= known or origin != Origin.of(names, part, name, known):
         return None
-    return [file for ordinal, file in files.items() if ordinal not in known]
+    return sorted(there - known)
+
+
+def files_of_shards(files: Iterable[FileEntry], ordinals: Collection[int]) -> list[FileEntry]:
+    """Of the files of a table those that may have rows of some shards: their own, and all merged ones."""
+    stems = ((file, file["path"].rpartition("/")[2].partition(".")[0]) for file in files)
+    return [file for file, stem in stems if not stem.isdigit() or int(stem) in ordinals]
+
+
+def rows_of_shards(ordinals: Sequence[int]) -> str:
+    """SQL that is true of examples of some shards, one or more; files of others are passed over."""
+    first, end = (min(ordinals) << EXAMPLE_ID_BITS), ((max(ordinals) + 1) << EXAMPLE_ID_BITS)
+    one = ", ".join(map(str, ordinals))
+    return f"example_id >= {first} and example_id < {end} and example_id >> {EXAMPLE_ID_BITS} in ({one})"
 
 
 def _as_ranges(ordinals: Sequence[int]) -> str:

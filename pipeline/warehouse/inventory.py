@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import cache, partial
 
 from pipeline.base.errors import NeuronsError, WarehouseError
-from pipeline.base.settings import digest
 from pipeline.base.storage import Store
 from pipeline.tables.datasets import (
     Dataset,
@@ -290,8 +289,8 @@ def _add_run_rows(
     ]
 
 
-def _mark_partials(manifests: list[ShardManifest]) -> str:
-    return digest([(manifest["ordinal"], mark(manifest)) for manifest in manifests])
+def _mark_partials(manifests: list[ShardManifest]) -> dict[int, str]:
+    return {manifest["ordinal"]: mark(manifest) for manifest in manifests}
 
 
 def _presets(record: RunRecord) -> dict[str, list[str]]:

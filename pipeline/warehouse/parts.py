@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import cache, cached_property
 from itertools import combinations
@@ -51,7 +51,7 @@ OF_TWO_RUNS = ("neuron_neighbours",)
 _APART = frozenset(("raw_shards", "raw_files"))
 """No answer of a mart changes with them: files say which shards are done."""
 
-_OF_SHARDS = frozenset(
+OF_SHARDS = frozenset(
     (
         "activations",
         "compact",
@@ -155,10 +155,16 @@ def _sources(name: str) -> _Sources:
         else:
             tables.add(one)
     bodies = [find_view(view).body for view in sorted(views)]
-    settings |= known & set(re.findall(r"\w+", " ".join(bodies)))
+    settings |= set().union(*map(_settings_in, views))
     is_computed = computed or views & {*FASTER}
     code = [bodies, load_statements(), sorted(computed), _code_digest() if is_computed else ""]
     return _Sources(frozenset(tables), frozenset(settings), digest(code))
+
+
+@cache
+def _settings_in(view: str) -> frozenset[str]:
+    """Settings that the SQL of a view names, without those that it reads."""
+    return frozenset(asdict(LabelSettings())).intersection(re.findall(r"\w+", find_view(view).body))
 
 
 @cache
@@ -191,8 +197,8 @@ class Fingerprints:
         """Where a fresh mart of a part lies."""
         return f"{part.folder}/{name}-{self.of(part, name)}.parquet"
 
-    def of(self, part: Part, name: str, without: str = "") -> str:
-        """Changes whenever what a mart of a part rests on does; but for the rows of one table, if given."""
+    def of(self, part: Part, name: str, without: Collection[str] = ()) -> str:
+        """Changes whenever what a mart of a part rests on does; but for the rows of some tables, if given."""
         if name == LEXICON:
             return self._lexicon()
         sources = _sources(name)
@@ -202,7 +208,8 @@ class Fingerprints:
         runs: list[tuple[str, ...]] = [(part.dataset, run) for run in part.runs] or [()]
         data = [
             self._data(table, where)
-            for table in sorted(sources.tables - _APART - {without})
+            for table in sorted(sources.tables - _APART)
+            if table.removeprefix("raw_") not in without
             for where in (datasets if _is_of_dataset(table) else runs)
         ]
         settings = {setting: self._settings[setting] for setting in sources.settings}
@@ -214,9 +221,34 @@ class Fingerprints:
         runs = [self._data("raw_run_shards", (part.dataset, run)) for run in part.runs]
         return digest([*(self._data("raw_examples", (name,)) for name in datasets), *runs])
 
+    def shards(self, part: Part, table: str) -> Mapping[int, object]:
+        """By ordinal, what changes with the rows that the shards of a part have in a table."""
+        if table in OF_SHARDS:
+            marks = self._marks((part.dataset, *part.runs))
+            rows = (
+                row for row in self.inventory.run_shards if row[:2] == (part.dataset, *part.runs)
+            )
+            return {
+                row.shard_ordinal: [marks[row.shard_ordinal], *row]
+                for row in rows
+                if row.status == "done"
+            }
+        return {
+            int(file["path"].rpartition("/")[2].partition(".")[0]): [
+                file["path"],
+                file["row_count"],
+                file["bytes"],
+            ]
+            for file in self._files.get((table, part.dataset), ())
+        }
+
+    def _marks(self, where: tuple[str, ...]) -> Mapping[int, str]:
+        tell = self.inventory.partial_marks.get(run_folder(*where)) if len(where) == 2 else None
+        return tell() if tell else {}
+
     def _data(self, table: str, where: tuple[str, ...]) -> str:
         """Of what a table says of a dataset or a run."""
-        if table.removeprefix("raw_") in _OF_SHARDS:
+        if table.removeprefix("raw_") in OF_SHARDS:
             table = "raw_run_shards"
         key = (table, *where)
         if key not in self._known:
@@ -226,9 +258,8 @@ class Fingerprints:
     def _rows(self, table: str, where: tuple[str, ...]) -> object:
         it = self.inventory
         if table == "raw_run_shards":
-            tell = it.partial_marks.get(run_folder(*where)) if len(where) == 2 else None
-            mark = tell() if tell else None
-            return [mark, *(row for row in it.run_shards if (row.dataset, row.run_id) == where)]
+            rows = (row for row in it.run_shards if (row.dataset, row.run_id) == where)
+            return [sorted(self._marks(where).items()), *rows]
         if table == "raw_runs":
             runs = [row for row in it.runs if (row.dataset, row.run_id) == where]
             return [row._replace(is_compacted=False) for row in runs]
@@ -257,7 +288,7 @@ class Fingerprints:
         """By table, dataset and, if it is a run's, run."""
         found: dict[tuple[str, ...], list[FileEntry]] = {}
         for file in self.inventory.files:
-            if file["table"] not in _OF_SHARDS:
+            if file["table"] not in OF_SHARDS:
                 owner = (part for part in owner_of(file["path"]) if part is not None)
                 found.setdefault((file["table"], *owner), []).append(file)
         return found

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_samples
 from textures import write_textures
@@ -15,6 +19,7 @@ from pipeline.evidence.clarity import (
     MIN_GROUP_SIZE,
     MIN_SILHOUETTE,
     compute_contrasting_examples,
+    cut_tree,
     mean_cosine,
     split_examples,
 )
@@ -25,6 +30,18 @@ from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 
 pytestmark = pytest.mark.slow
+
+
+@given(
+    st.integers(6, 40), st.integers(1, 4), st.integers(0, 1 << 32), st.sampled_from((1, 3, 1000))
+)
+def test_a_tree_is_cut_as_scipy_cuts_it(size: int, dim: int, seed: int, steps: int) -> None:
+    """On a coarse grid branches are of one height."""
+    points = np.random.default_rng(seed).integers(0, steps + 1, (size, dim)) / steps
+    tree = linkage(pdist(points), "ward")
+    for most in range(2, 6):
+        one, other = cut_tree(tree, most), fcluster(tree, most, "maxclust")
+        assert ((one[:, None] == one) == (other[:, None] == other)).all()
 
 
 def unit_rows(values):

@@ -17,6 +17,7 @@ from pipeline.base.errors import NeuronsError
 from pipeline.base.settings import IngestConfig, IngestStep, LabelSettings
 from pipeline.base.storage import Store
 from pipeline.sources.ingest import ingest
+from pipeline.tables.computed import READS
 from pipeline.tables.manifest_files import shard_file
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep.build import BuildSummary, build
@@ -25,12 +26,13 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.growth import (
     BOUNDED,
     GROWING,
+    KEEPING,
     ORIGIN_KEY,
     WHOLE,
     _as_ranges,
     _from_ranges,
 )
-from pipeline.warehouse.parts import _sources
+from pipeline.warehouse.parts import OF_SHARDS, _sources
 from pipeline.warehouse.views import MATERIALISED, OF_DATASET, OF_WAREHOUSE
 
 SETTINGS = LabelSettings(label_null_repeats=2, concept_min_count=2)
@@ -126,10 +128,15 @@ def test_the_build_says_what_grew_and_what_is_made_whole(tmp_path: Path) -> None
     build(place, SETTINGS)
     add(place)
     done = build(place)
-    assert growth(done) == {**dict.fromkeys(MATERIALISED), "named_concepts": 1}
+    assert growth(done) == {
+        **dict.fromkeys(MATERIALISED),
+        **dict.fromkeys((*GROWING, *KEEPING), 1),
+    }
     told = "\n".join(tell_growth(done))
     assert "textures had been built: 1 of 2 marts are made whole, " in told
     assert "  grown by 1 shards: named_concepts " in told
+    assert "  grown by 1 shards: top_examples " in told
+    assert "  of neurons whose top images are others now: top_example_groups " in told
     assert "  whole, since a rank is among all images: concept_ranks " in told
     assert all(f"{name} " in told for name in MATERIALISED)
     assert tell_growth(build(place)) == [], "nothing was added"
@@ -168,14 +175,24 @@ def test_shards_that_come_before_those_that_are_built_are_added_too(place: Path)
 
 
 def test_every_mart_either_grows_or_is_bounded_or_whole_and_why() -> None:
-    kinds = [*GROWING, *BOUNDED, *WHOLE]
+    kinds = [*GROWING, *KEEPING, *BOUNDED, *WHOLE]
     assert sorted(kinds) == sorted(MATERIALISED)
 
 
 @pytest.mark.parametrize("name", list(GROWING))
-def test_what_grows_rests_on_one_table_of_shards(name: str) -> None:
-    assert {t for t in _sources(name).tables if t.removeprefix("raw_") in TABLES} == {
-        f"raw_{GROWING[name]}"
+def test_what_grows_rests_on_one_table_of_a_dataset_or_on_shards_of_a_run(name: str) -> None:
+    tables = {table.removeprefix("raw_") for table in _sources(name).tables} & TABLES.keys()
+    assert tables == {GROWING[name].table} or OF_SHARDS > tables >= {GROWING[name].table}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_keeps_rows_rests_on_top_images_their_embeddings_and_the_layers(name: str) -> None:
+    assert {*READS[name]} <= {
+        "stg_layers",
+        "top_examples",
+        "raw_embeddings",
+        "settings",
+        "label_top_k",
     }
 
 
