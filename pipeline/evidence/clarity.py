@@ -259,14 +259,17 @@ def _read_groups(connection: duckdb.DuckDBPyConnection, layer: RunLayer, earlier
 def _differ(
     one: tuple[np.ndarray[Any, Any], Ids], other: tuple[np.ndarray[Any, Any], Ids], count: int
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Of which of ``count`` neurons two lists of (unit, example) are of different examples: ``[U]``.
-
-    Each has an example once, so they are the same if all of each are among those of both.
-    """
-    pairs = np.concatenate([np.stack(one, axis=1), np.stack(other, axis=1)])
-    distinct, times = np.unique(pairs, axis=0, return_counts=True)
-    different = np.zeros(count, np.bool_)
-    different[distinct[times == 1, 0]] = True
+    """Of which of ``count`` neurons two lists of (unit, example) are of different examples: ``[U]``."""
+    sizes = [np.bincount(units, minlength=count) for units, _ in (one, other)]
+    different: np.ndarray[Any, np.dtype[np.bool_]] = sizes[0] != sizes[1]
+    ordered = []
+    for units, ids in (one, other):
+        same = ~different[units]
+        units, ids = units[same], ids[same]
+        order = np.lexsort((ids, units))
+        ordered.append((units[order], ids[order]))
+    (units, ids), (_, others) = ordered
+    different[units[ids != others]] = True
     return different
 
 

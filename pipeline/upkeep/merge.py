@@ -54,7 +54,7 @@ from pipeline.warehouse.files import warehouse_uri
 from pipeline.warehouse.raw_views import columns_in, quote
 from pipeline.warehouse.views import find_view, load_statements
 
-UNITS_AT_ONCE = 2048
+UNITS_AT_ONCE = 1024
 """Units of a layer that are merged in memory at once."""
 
 _ROWS_PER_GROUP = 1 << 15

@@ -13,11 +13,20 @@
 -- bin_left       double  model units  left edge; inclusive above zero
 -- bin_right      double  model units  right edge; inclusive below zero
 -- example_count  bigint  count        examples in the bin, repeated images included
+with
+
+counts as (
+    select
+        dataset, run_id, layer, unit, bin,
+        sum(example_count)::bigint as example_count,
+    from raw_shard_histograms
+    group by all
+)
+
 select
     dataset, model_id, run_id, layer, unit, bin,
     bin_left(bin) as bin_left,
     bin_right(bin) as bin_right,
-    sum(example_count)::bigint as example_count,
-from raw_shard_histograms
-inner join stg_runs using (dataset, run_id)
-group by all;
+    example_count,
+from counts
+inner join stg_runs using (dataset, run_id);
