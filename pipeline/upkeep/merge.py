@@ -243,7 +243,7 @@ def _ask(
             ] or [f"select {columns_in(TABLES[table], 0)} where false"]
             connection.execute(
                 f"create or replace temp view raw_{table} as "
-                "select '' as dataset, '' as run_id, '' as layer, * from "
+                "select 0::utinyint as dataset, 0::utinyint as run_id, 0::utinyint as layer, * from "
                 f"({' union all by name '.join(selects)})"
             )
         yield connection.sql(query).to_arrow_table()

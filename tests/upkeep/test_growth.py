@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from pipeline.warehouse.growth import (
 from pipeline.warehouse.parts import OF_SHARDS, _sources
 from pipeline.warehouse.views import MATERIALISED, OF_DATASET, OF_WAREHOUSE
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = LabelSettings(label_null_repeats=2, concept_min_count=2)
 LAST = 2
 
@@ -193,6 +195,21 @@ def test_what_keeps_rows_rests_on_top_images_their_embeddings_and_the_layers(nam
         "raw_embeddings",
         "settings",
         "label_top_k",
+    }
+
+
+def test_the_documents_say_of_every_mart_what_a_shard_more_does_and_why() -> None:
+    lines = (ROOT / "docs/how-to/beyond.md").read_text().splitlines()
+    told = {
+        name: line.split("|")[2].strip()
+        for line in lines
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert told.keys() == {*MATERIALISED}
+    assert {name for name, how in told.items() if how.startswith("grows: ")} == {*GROWING}
+    assert {name: how for name, how in told.items() if how.startswith("whole: ")} == {
+        name: f"whole: {why}" for name, why in WHOLE.items()
     }
 
 
