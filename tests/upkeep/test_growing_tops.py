@@ -108,8 +108,8 @@ STEP = st.tuples(
 
 
 @pytest.mark.parametrize("runs", ["positive", "all"], indirect=True)
-@settings(max_examples=5)
-@given(st.lists(STEP, min_size=2, max_size=4))
+@settings(max_examples=4)
+@given(st.lists(STEP, min_size=2, max_size=3))
 def test_marts_that_grow_are_those_that_are_made_whole(
     runs: list[Path], tmp_path_factory: pytest.TempPathFactory, steps: list[Any]
 ) -> None:
