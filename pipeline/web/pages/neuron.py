@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
 from pipeline.base.errors import ConfigError
-from pipeline.report import words
+from pipeline.report import charts, words
 from pipeline.report.card import Card, SampleBin
-from pipeline.report.figures import (
-    draw_histogram,
-    draw_probabilities,
-    draw_strata,
-    sd_range,
-)
+from pipeline.report.figures import sd_range
 from pipeline.report.gather import gather_card
-from pipeline.report.svg import draw_svg
 from pipeline.warehouse.find import Neuron, find_neuron
 from pipeline.web import sql_of
 
@@ -29,12 +21,6 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, object]
 """What a template needs beside the card."""
-
-_WIDE_PX, _HALF_PX = 1120, 560
-_HISTOGRAM_MARGINS = (64, 8, 6, 40)
-_STRATUM_PX = 26
-_DRAWING = threading.Lock()
-"""Matplotlib's settings are the process's own."""
 
 
 @dataclass(frozen=True)
@@ -63,41 +49,25 @@ def _distribution(view: View, card: Card) -> Values:
     if not card.histogram:
         return {"chart": None, "bins": []}
     limits = sd_range(card)
-    with _DRAWING:
-        chart = draw_svg(
-            _WIDE_PX, 210, _HISTOGRAM_MARGINS, partial(draw_histogram, card=card, limits=limits)
-        )
-    left, right = _HISTOGRAM_MARGINS[:2]
-    inner, span = _WIDE_PX - left - right, limits[1] - limits[0]
+    left, right = charts.HISTOGRAM_LEFT_PX, charts.HISTOGRAM_RIGHT_PX
+    inner, span = charts.WIDE_PX - left - right, limits[1] - limits[0]
 
     def at(sd: float) -> float:
         """Per cent of the chart's width."""
-        return 100 * (left + inner * (sd - limits[0]) / span) / _WIDE_PX
+        return 100 * (left + inner * (sd - limits[0]) / span) / charts.WIDE_PX
 
     bins = [DrawnBin(b, at(b.left_sd), at(b.right_sd) - at(b.left_sd)) for b in card.samples]
-    return {"chart": Markup(chart), "bins": bins}
+    return {"chart": charts.histogram(card, limits), "bins": bins}
 
 
 def _facets(view: View, card: Card) -> Values:
-    charts = []
-    for title, items in words.group_strata(card.halle_berry):
-        height = _STRATUM_PX * len(items) + 46
-        with _DRAWING:
-            chart = draw_svg(
-                _HALF_PX, height, (120, 175, 4, 42), partial(draw_strata, strata=items)
-            )
-        charts.append((title, Markup(chart)))
-    return {"charts": charts}
+    groups = words.group_strata(card.halle_berry)
+    return {"charts": [(title, charts.strata(items)) for title, items in groups]}
 
 
 def _probability(view: View, card: Card) -> Values:
-    if not card.probabilities:
-        return {"chart": None}
-    names = len({point.what for point in card.probabilities})
-    draw = partial(draw_probabilities, points=card.probabilities, axis=card.axis)
-    with _DRAWING:
-        chart = draw_svg(_HALF_PX, 330 + 21 * names, (48, 10, 14 + 21 * names, 42), draw)
-    return {"chart": Markup(chart)}
+    points = card.probabilities
+    return {"chart": charts.probabilities(points, card.axis) if points else None}
 
 
 _NEIGHBOURS = """
