@@ -243,6 +243,7 @@ OF_OTHERS = {
     "pipeline/sources/layouts/openmoji.py": "an entry of the package emoji",
     "pipeline/stimuli/words.py": "rows of a person's CSV",
     "pipeline/train/run.py": "arguments of open_clip.CLIP",
+    "pipeline/web/routes/api.py": "an OpenAPI document, from FastAPI",
     "pipeline/warehouse/files.py": "what fsspec says of a file",
 }
 """Where ``dict[str, Any]`` stands, and whose it is."""

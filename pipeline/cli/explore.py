@@ -1,4 +1,4 @@
-"""The command ``neurons explore``: a page for each neuron, in the browser."""
+"""The commands ``neurons explore`` and ``mcp``: a page for each neuron in the browser, tools for an agent."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def add_commands(app: typer.Typer) -> None:
             "neurons explore --port 0 --open --warehouse warehouse",
         )
     )(explore)
+    app.command(epilog=examples("neurons mcp --warehouse warehouse"))(mcp)
 
 
 @settings_as_options()
@@ -28,3 +29,14 @@ def explore(warehouse: Warehouse, options: ExploreOptions) -> None:
     from pipeline.web.server import explore as serve
 
     serve(warehouse, options)
+
+
+def mcp(warehouse: Warehouse) -> None:
+    """Answer an agent's questions about neurons.
+
+    Serves the Model Context Protocol over standard input and output: lists and cards of neurons, images, SQL.
+    The warehouse is not changed, and nothing is fetched from elsewhere. An agent's program starts this itself.
+    """
+    from pipeline.web.mcp_server import serve_mcp
+
+    serve_mcp(warehouse)

@@ -24,7 +24,7 @@ from pipeline.web.neurons import Filter
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
-from pipeline.web.routes import search, sql
+from pipeline.web.routes import api, search, sql
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
 from pipeline.web.view import ASSETS, View, assets_version, read_asset
@@ -135,6 +135,7 @@ def make_app(
 
     search.add_routes(app, explorer)
     sql.add_routes(app, explorer, queries)
+    api.add_routes(app, explorer, queries)
 
     @app.get("/{dataset}")
     def of_dataset(dataset: str) -> Response:

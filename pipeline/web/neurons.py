@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -258,3 +258,25 @@ def list_neurons(view: View, dataset: str, run_id: str, layer: str, wanted: Filt
         skipped=(page - 1) * PAGE_SIZE,
     )
     return NeuronPage(tuple(rows), count, page, page_count)
+
+
+def read_neurons(
+    view: View, dataset: str, run_id: str, layer: str, units: Sequence[int]
+) -> list[NeuronRow]:
+    """Some neurons of a layer, as lists show them.
+
+    Args:
+        view: Asks.
+        dataset: Of the run.
+        run_id: The run.
+        layer: Canonical name.
+        units: Which.
+    """
+    return view.ask(
+        f"select * from ({_NEURONS}) where layer = $layer and list_contains($units::integer[], unit)",
+        NeuronRow,
+        dataset=dataset,
+        run_id=run_id,
+        layer=layer,
+        units=list(units),
+    )

@@ -70,7 +70,7 @@ def _probability(view: View, card: Card) -> Values:
     return {"chart": charts.probabilities(points, card.axis) if points else None}
 
 
-_NEIGHBOURS = """
+NEIGHBOURS = """
 with near as (
     select *
     from neuron_neighbours
@@ -105,7 +105,7 @@ class Near(NamedTuple):
 def _neighbours(view: View, card: Card) -> Values:
     neuron = neuron_of(card)
     groups: dict[tuple[str, str, str], list[tuple[Neuron, Near]]] = {}
-    for row in view.ask(_NEIGHBOURS, Near, **neuron.parameters):
+    for row in view.ask(NEIGHBOURS, Near, **neuron.parameters):
         place = (row.other_model_id, row.other_run_id, row.other_layer)
         other = Neuron(neuron.dataset, row.other_run_id, row.other_layer, row.other_unit)
         groups.setdefault(place, []).append((other, row))

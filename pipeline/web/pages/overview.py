@@ -68,7 +68,7 @@ class LayerFigures(NamedTuple):
     concept_count: int
 
 
-_RUNS = """
+RUNS = """
 select
     run_summary.dataset, run_summary.run_id, run_summary.model_id, run_summary.is_random,
     neuron_count, labelled_count, permuted_count, label_score, constant_score, tested_count,
@@ -129,7 +129,7 @@ order by neuron_count desc, reason
 
 def overview_page(view: View) -> str:
     """The page of the whole warehouse."""
-    runs = view.ask(f"{_RUNS} order by all", RunFigures)
+    runs = view.ask(f"{RUNS} order by all", RunFigures)
     datasets = sorted({run.dataset for run in runs})
     return view.render("overview.html.j2", runs=runs, datasets=datasets)
 
@@ -148,7 +148,7 @@ def run_page(view: View, dataset: str, run_id: str) -> str:
     run = find_run(view.connection, dataset, run_id)
     this = {"dataset": run.dataset, "run_id": run.run_id}
     (facts,) = view.ask(
-        f"{_RUNS} where run_summary.dataset = $dataset and run_summary.run_id = $run_id",
+        f"{RUNS} where run_summary.dataset = $dataset and run_summary.run_id = $run_id",
         RunFigures,
         **this,
     )

@@ -1,0 +1,1 @@
+"""The explorer's answers as records: what ``/api`` and the MCP server give."""
