@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from contextlib import suppress
 from functools import cache
@@ -43,7 +44,9 @@ SOURCES = ("lexicon", *_RAW, *(name for name in MATERIALISED if name not in DERI
 """Views that read what a connection defines: the lexicon, over files, and marts."""
 
 _KEPT = 4
-"""Files of each kind that stay in the cache: those of other versions."""
+"""Files of each kind that stay in the cache, of other versions; and all of the last hour: where several
+versions work beside each other they would go on clearing away each other's."""
+_HOUR_S = 3600
 
 
 def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
@@ -57,8 +60,10 @@ def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
         if is_new and not _write(folder):
             break
         lexicon = _find_lexicon(folder)
-        if lexicon and _copy(connection, folder / _name()) and _attach(connection, lexicon):
-            return
+        if lexicon and _attach(connection, lexicon):
+            if _copy(connection, folder / _name()):
+                return
+            connection.execute(f"detach {SHIPPED}")
     connection.execute(f"attach ':memory:' as {SHIPPED}")
     _create_lexicon(connection, SHIPPED)
     _create(connection)
@@ -206,12 +211,13 @@ def _write(folder: Path) -> bool:
 
 
 def _drop_old(folder: Path) -> None:
-    """Leave the newest files of other versions, and nothing that a killed process left."""
+    """Leave the newest files of other versions, and after an hour nothing that a killed process left."""
     for kind in ("catalog", "lexicon"):
         files = sorted(folder.glob(f"{kind}[-.]*"), key=lambda file: -file.stat().st_mtime)
         for file in files[_KEPT:]:
             with suppress(OSError):
-                file.unlink()
+                if time.time() - file.stat().st_mtime > _HOUR_S:
+                    file.unlink()
 
 
 def _is_ours(file: Path) -> bool:

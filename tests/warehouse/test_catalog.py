@@ -3,8 +3,10 @@ the answers are the same."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -81,6 +83,30 @@ def test_a_damaged_one_is_made_again(
     assert ask(tiny_warehouse) == known
     assert ask(tiny_warehouse) == known
     assert any(other.read_bytes() != damaged for other in cache.rglob(f"{kind}-*"))
+
+
+def test_one_that_is_gone_when_it_is_opened_is_not_needed(
+    tiny_warehouse: Path, known: object, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another version clears the cache between the look and the opening."""
+    ask(tiny_warehouse)
+    monkeypatch.setattr(catalog, "_find_lexicon", lambda folder: folder / "gone.duckdb")
+    assert ask(tiny_warehouse) == known
+
+
+def test_old_ones_of_other_versions_go(tiny_warehouse: Path, cache: Path) -> None:
+    """Those of the last hour stay: another version is at work with them."""
+    old, young = (
+        [cache / f"neurons/catalog-{n}{age}.duckdb" for n in range(9)] for age in ("old", "young")
+    )
+    (cache / "neurons").mkdir(parents=True)
+    for file in (*old, *young):
+        file.touch()
+    for hours, file in enumerate(old, 2):
+        os.utime(file, (time.time() - 3600 * hours,) * 2)
+    ask(tiny_warehouse)
+    assert all(file.exists() for file in young)
+    assert not any(file.exists() for file in old)
 
 
 def test_it_is_not_needed(tiny_warehouse: Path, known: object, cache: Path) -> None:
