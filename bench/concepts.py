@@ -11,9 +11,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from scipy.stats import rankdata
 
-from bench.data import make_warehouse
 from bench.timing import Report, Row, cpu, measure, measure_in_turn, wall
 from pipeline.upkeep.compact import compact
 from pipeline.warehouse.connect import connect
@@ -35,6 +33,8 @@ class Pass:
     """One compacted warehouse, and the matrix it was made from."""
 
     def __init__(self, folder: str, shard_count: int, shard_size: int, unit_count: int) -> None:
+        from bench.data import make_warehouse  # not by the child: its memory is measured
+
         values = make_warehouse(folder, shard_count, shard_size, unit_count, concept_count=CONCEPTS)
         self.values = np.ascontiguousarray(values.numpy().T)
         self.compact_cost = measure(lambda: compact(folder))
@@ -55,6 +55,8 @@ class Pass:
 
         As a run that stores positive activations knows them: the others are zero.
         """
+        from scipy.stats import rankdata
+
         for half in (False, True):
             columns = np.flatnonzero(self.is_testing == half)
             shown = np.eye(CONCEPTS)[self.concept[columns]]

@@ -34,7 +34,7 @@ class Load:
 def loads(quick: bool) -> list[Load]:
     """What is measured: on a GPU the models people use, elsewhere one small model to see it run."""
     if quick or not torch.cuda.is_available():
-        small = Shards(2, 24, WEB_SIZES)
+        small = Shards(2, 8, WEB_SIZES)
         return [Load("RN-demo:random", "goh2021", "float32", 16, small)]
     few, many = Shards(4, 500, WEB_SIZES), Shards(8, 1000, WEB_SIZES)
     return [

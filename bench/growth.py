@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench.data import make_warehouse
 from bench.timing import Report, Row, measure
 from pipeline.upkeep.check import check
 from pipeline.warehouse.growth import WHOLE
@@ -52,7 +51,7 @@ class Built:
     """CPU seconds by mart; what opening costs is in the first of each part."""
 
 
-QUICK = Size(400, 2, 16, 4)
+QUICK = Size(120, 2, 8, 4)
 USUAL = Size(8_000, 8, 256, 20)
 FULL = Size(100_000, 20, 2_560, 50)
 """Of the budget: 120 CPU s and 4 GB; a million images may take twelve times as much."""
@@ -115,6 +114,8 @@ def build_apart(warehouse: str) -> Built:
 
 
 def _make(folder: str, size: Size) -> None:
+    from bench.data import make_warehouse  # not by the child: its memory is measured
+
     per_shard = size.images // size.shards
     make_warehouse(folder, size.shards, per_shard, size.units, concept_count=size.concepts)
 

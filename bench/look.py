@@ -157,7 +157,7 @@ def report(quick: bool) -> Report:
     """Shares and AUC for new images, and for the demo's."""
     with tempfile.TemporaryDirectory() as folder:
         job = load_config(JOB_FILE)
-        some = {p.concept for p in load_planted()[:40]}
+        some = {p.concept for p in load_planted()[:24]}
         items = (
             item
             for item in iter_stimuli(job.stimuli[0])
@@ -174,8 +174,8 @@ def report(quick: bool) -> Report:
                 connection, Store(folder), run, clip, (), job.similarity_templates
             )
         sets = {
-            "new drawings, words and fonts": make_cases(classes.names, 5 if quick else 60),
-            "the demo's attacks": demo_cases(61 if quick else 1),
+            "new drawings, words and fonts": make_cases(classes.names, 2 if quick else 60),
+            "the demo's attacks": demo_cases(241 if quick else 1),
         }
         for title, cases in sets.items():
             found = judge_cases(clip, classes, writing, cases)

@@ -70,7 +70,7 @@ class Questions:
 def report(quick: bool) -> Report:
     """Two warehouses, the second eight times the first."""
     shard_size, unit_count, shard_counts, rounds = (
-        (250, 64, (1, 8), 1) if quick else (5000, 512, (4, 32), 5)
+        (125, 16, (1, 8), 1) if quick else (5000, 512, (4, 32), 5)
     )
     walls: list[dict[str, float]] = []
     for shard_count in shard_counts:
