@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,10 +83,9 @@ def open_clip_lines() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session")
 def tiny_warehouse(tmp_path_factory) -> Path:
-    """Shared by tests that only read it."""
-    place = make_warehouse(tmp_path_factory.mktemp("tiny"))
-    build(place)
-    return place
+    """Shared by tests that only read it: the files; what a process remembers of them is its own."""
+    once = make_once(tmp_path_factory, "tiny", lambda folder: build(make_warehouse(folder)))
+    return shutil.copytree(once / "warehouse", tmp_path_factory.mktemp("tiny") / "warehouse")
 
 
 @pytest.fixture
@@ -106,7 +106,12 @@ def told(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def full_warehouse(tiny_warehouse, tmp_path_factory) -> Path:
     """The same with every kind of file that we write; shared by tests that only read it."""
-    return make_full_warehouse(tiny_warehouse, tmp_path_factory.mktemp("full") / "warehouse")
+    once = make_once(
+        tmp_path_factory,
+        "full",
+        lambda folder: make_full_warehouse(tiny_warehouse, folder / "warehouse"),
+    )
+    return shutil.copytree(once / "warehouse", tmp_path_factory.mktemp("full") / "warehouse")
 
 
 @pytest.fixture(scope="session")

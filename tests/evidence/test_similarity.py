@@ -32,6 +32,14 @@ from pipeline.warehouse.find import find_runs
 pytestmark = pytest.mark.slow
 
 
+TEMPLATES = CONCEPT_TEMPLATES[:2]
+"""Of two the mean is taken as of more; each is two thousand texts."""
+
+
+def config_of(place):
+    return SimilarityConfig(str(place), "textures", "r", templates=TEMPLATES, device="cpu")
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("similarity")
@@ -44,8 +52,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scored(place):
-    config = SimilarityConfig(str(place), "textures", "r", device="cpu")
-    return place, score_similarity(config)
+    return place, score_similarity(config_of(place))
 
 
 def test_scores_are_clips_own_softmax_over_all_concepts(scored):
@@ -73,7 +80,7 @@ def test_scores_are_clips_own_softmax_over_all_concepts(scored):
     with torch.inference_mode():
         texts = sum(
             model.encode_text(tokenizer([t.replace("{}", n) for n in names]), normalize=True)
-            for t in CONCEPT_TEMPLATES
+            for t in TEMPLATES
         )
         texts = torch.nn.functional.normalize(texts, dim=1)
         vectors = torch.nn.functional.normalize(torch.tensor(images), dim=1)
@@ -108,7 +115,7 @@ def test_facets_are_scored_too(scored):
 
 def test_a_second_time_does_nothing_and_other_prompts_do_it_anew(scored):
     place, _ = scored
-    config = SimilarityConfig(str(place), "textures", "r", device="cpu")
+    config = config_of(place)
     before = sorted(place.rglob("concept_scores/*.parquet"))
     again = score_similarity(config)
     assert again.skipped_shard_count == again.shard_count == 3
@@ -126,7 +133,7 @@ def test_a_second_time_does_nothing_and_other_prompts_do_it_anew(scored):
 def test_what_the_record_names_is_not_written_again(scored):
     """Shards that come later are scored against the embeddings that the others were scored against."""
     place, _ = scored
-    store, config = Store(place), SimilarityConfig(str(place), "textures", "r", device="cpu")
+    store, config = Store(place), config_of(place)
     (path,) = place.glob("dataset=textures/run_id=r/similarity.json")
     rel = str(path.relative_to(place))
     record = store.read_json(rel)

@@ -16,6 +16,7 @@ import s3fs
 from bucket import serve_bucket
 from flow_making import make_config
 from hooking import after_import
+from textures import make_warehouse as make_textures
 from waiting import patience
 
 from pipeline.base.errors import ConfigError, MissingDependencyError, StorageError
@@ -25,6 +26,7 @@ from pipeline.base.settings import IngestConfig, IngestStep
 from pipeline.extract.run import extract
 from pipeline.sources.ingest import ingest
 from pipeline.tables.computed import DERIVED
+from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.views import MATERIALISED, load_views
 
@@ -155,17 +157,16 @@ def test_an_extra_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     assert "multimodal-neurons[dask]" in caught.value.hint
 
 
-def test_workers_compact_runs_and_build_parts(
-    server: str, tiny_warehouse: Path, tmp_path: Path
-) -> None:
+def test_workers_compact_runs_and_build_parts(server: str, tmp_path: Path) -> None:
     from prefect.client.orchestration import get_client
 
     from flows.build import build_flow
 
-    place = Path(shutil.copytree(tiny_warehouse, tmp_path / "warehouse"))
-    shutil.rmtree(place / "marts")
+    alone = make_textures(tmp_path, ("visual.layer1.0",))
+    place = Path(shutil.copytree(alone, tmp_path / "other"))
+    build(alone)
     build_flow(str(place), runner=RunnerConfig("dask", workers=2), compact_first=True)
-    with connect(tiny_warehouse) as one, connect(place) as other:
+    with connect(alone) as one, connect(place) as other:
         (run_id,) = other.execute("select run_id from runs where is_compacted").fetchone() or ()
         for mart in (f"raw_{name}" if name in DERIVED else name for name in MATERIALISED):
             query = f"select count(*), sum(hash({mart})) from {mart}"

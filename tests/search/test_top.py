@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from typer.main import get_command
 
 from bench.data import synthesise_activations, write_run
 from pipeline.base.errors import ConfigError
+from pipeline.base.storage import Store
 from pipeline.cli.app import app
 from pipeline.cli.neuron_arguments import which_neuron
 from pipeline.clip.hooks import Layer, LayerSpec
 from pipeline.extract.results import LayerOutput
 from pipeline.search.top import find_top
+from pipeline.upkeep.move import move_shards
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import NamedNeuron, find_neuron
 
@@ -146,19 +149,22 @@ def test_none_asked_for_is_an_error(con, tiny_warehouse, told):
 def test_the_table_needs_no_tars_and_the_picture_says_that_it_does(
     tiny_warehouse, tmp_path, told, caplog
 ):
-    place = tmp_path / "warehouse"
+    place, tars = tmp_path / "warehouse", tmp_path / "tars"
     shutil.copytree(tiny_warehouse, place)
-    shutil.move(tiny_warehouse.parent / "tars", tmp_path / "elsewhere")
-    try:
-        out = told("top", POSITIVE, 7, "-k", 3, "--warehouse", place)
-        assert "visual.layer3.0:output:max  unit 7  positive" in out
-        sheet = ("--sheet", tmp_path / "top.png")
-        told("top", POSITIVE, 7, "--warehouse", place, *sheet)
-        assert any("pictures need the tars" in line for line in caplog.messages)
-        with Image.open(tmp_path / "top.png") as image:
-            assert (228, 232, 236) in {colour for _, colour in image.getcolors(1 << 24)}
-    finally:
-        shutil.move(tmp_path / "elsewhere", tiny_warehouse.parent / "tars")
+    with connect(place) as connection:
+        ((url,),) = connection.execute("select min(url) from shards").fetchall()
+    others = Path(url).parent
+    shutil.copytree(others, tars)
+    move_shards(Store(place), str(others), str(tars))
+    tars.rename(tmp_path / "elsewhere")
+    out = told("top", POSITIVE, 7, "-k", 3, "--warehouse", place)
+    assert "visual.layer3.0:output:max  unit 7  positive" in out
+    sheet = ("--sheet", tmp_path / "top.png")
+    told("top", POSITIVE, 7, "--warehouse", place, *sheet)
+    assert any("pictures need the tars" in line for line in caplog.messages)
+    with Image.open(tmp_path / "top.png") as image:
+        assert (228, 232, 236) in {colour for _, colour in image.getcolors(1 << 24)}
+    (tmp_path / "elsewhere").rename(tars)
     out = told("top", POSITIVE, 7, "-k", 25, "--warehouse", place, *sheet)
     with Image.open(tmp_path / "top.png") as image:
         assert image.height > 300, "two rows"

@@ -89,17 +89,16 @@ def test_the_stored_activations_give_the_scores(place, measured):
         """
         with
 
-        answers as (
-            select
-                concept, unnest(activations) as activation,
-                generate_subscripts(activations, 1) - 1 as unit,
-            from raw_fresh_images
-            where form = 'rendered word'
-        ),
-
         asked as (
             select unit, concept, auc, mad from raw_fresh_scores
             where forms = 'rendered word' and unit in (29, 717) and concept <= 'D'
+        ),
+
+        answers as (
+            select units.unit, fresh.concept, fresh.activations[units.unit + 1] as activation,
+            from raw_fresh_images as fresh
+            cross join (select distinct unit from asked) as units
+            where fresh.form = 'rendered word'
         ),
 
         found as (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textures import make_warehouse, write_textures
@@ -21,6 +23,19 @@ from pipeline.warehouse.views import MATERIALISED, load_views
 
 QUICK = LabelSettings(label_null_repeats=0)
 """Without permutations, which nobody asks about here."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of a narrow layer, built."""
+    place = make_warehouse(tmp_path_factory.mktemp("marts"), ("visual.layer1.0",))
+    build(place, QUICK)
+    return place
+
+
+@pytest.fixture
+def place(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "warehouse"))
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +68,8 @@ def test_a_mart_is_what_its_view_would_answer(both_ways, name):
 
 
 @pytest.mark.slow
-def test_build_does_nothing_twice_and_notices_what_changed(tmp_path):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
+def test_build_does_nothing_twice_and_notices_what_changed(place):
+    shutil.rmtree(place / "marts")
     assert not build(place, QUICK).was_current
     assert build(place).was_current
     assert not build(place, replace(QUICK, label_top_k=5)).was_current
@@ -97,9 +112,7 @@ def test_views_script_gives_the_same_without_us(tiny_warehouse):
 
 
 @pytest.mark.slow
-def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(tmp_path, caplog):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    build(place, QUICK)
+def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(place, caplog):
     text = (place / "README.md").read_text(encoding="utf-8")
     for view in load_views():
         assert view.topic == "staging" or f"{view.name}]" in text or f"| {view.name} |" in text
@@ -117,9 +130,7 @@ def test_a_build_writes_the_data_dictionary_and_leaves_the_notes_of_others(tmp_p
 
 
 @pytest.mark.slow
-def test_a_damaged_mart_is_not_used_and_built_again(tmp_path):
-    place = make_warehouse(tmp_path, ("visual.layer3.0",))
-    build(place, QUICK)
+def test_a_damaged_mart_is_not_used_and_built_again(place):
     with connect(place) as connection:
         before = connection.execute("from neuron_concepts order by all").fetchall()
     for harm in (

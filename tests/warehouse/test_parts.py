@@ -128,7 +128,7 @@ def test_what_is_added_is_made_and_nothing_else(place: Path) -> None:
     (manifest,) = place.glob(f"dataset=a/run_id={second}/manifests/00001.json")
     said = manifest.read_bytes()
     manifest.unlink()
-    assert set(build_and_compare(place, but=COSTLY)) == stale
+    assert set(build(place).built) == stale
     manifest.write_bytes(said)
     assert set(build_and_compare(place, but=COSTLY)) == stale
     assert {path: ino for path, ino in marts_of(place).items() if path in before} == before

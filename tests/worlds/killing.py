@@ -34,7 +34,7 @@ def do_ingest(place: Path) -> None:
 def do_similarity(place: Path) -> None:
     (found,) = place.glob("dataset=textures/run_id=*")
     run_id = found.name.removeprefix("run_id=")
-    score_similarity(SimilarityConfig(str(place), "textures", run_id))
+    score_similarity(SimilarityConfig(str(place), "textures", run_id, templates=("{}",)))
 
 
 def do_extract(place: Path) -> None:
