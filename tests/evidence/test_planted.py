@@ -21,7 +21,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
     place = make_planted_warehouse(tmp_path_factory.mktemp("planted"))
-    score_similarity(SimilarityConfig(str(place), "planted", "planted", device="cpu"))
+    bare = ("{}",)
+    score_similarity(
+        SimilarityConfig(str(place), "planted", "planted", templates=bare, device="cpu")
+    )
     build(place, LabelSettings(label_null_repeats=10))
     return place
 

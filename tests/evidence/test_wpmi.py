@@ -85,7 +85,7 @@ def most_apart(width, concepts, count, expected):
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
     place = make_warehouse(tmp_path_factory.mktemp("wpmi"), ("visual.layer3.0",), run="r")
-    score_similarity(SimilarityConfig(str(place), "textures", "r", device="cpu"))
+    score_similarity(SimilarityConfig(str(place), "textures", "r", templates=("{}",), device="cpu"))
     build(place, LabelSettings(label_null_repeats=0))
     return place
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import open_clip
 import pytest
 import torch
 
+from pipeline.base.progress import NoProgress
 from pipeline.nano.concepts import load_concepts
 from pipeline.stimuli.drawings import load_package_sets
 from pipeline.train.atlas import draw_pictures, draw_words
@@ -88,15 +90,27 @@ def test_too_many_planted_channels_are_refused():
         plan_channels(load_concepts(), 100)
 
 
+class Stopped(NoProgress):
+    """Stops a training at its n-th step, before its checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.advances = step, list[int]()
+
+    def advance(self, count: int, note: str = "") -> None:
+        self.advances.append(count)
+        if sum(self.advances) == self.step:
+            raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 def test_a_smoke_training_ships_a_model_and_goes_on_after_a_kill(tmp_path):
-    from dataclasses import replace
-
-    whole = train_nano(tmp_path / "whole", SMOKE, is_smoke=True)
-    half = replace(SMOKE, steps=3, decay_frac=0.0)
-    train_nano(tmp_path / "parts", half, is_smoke=True)
-    # decay begins at step 5 of 6: the first three steps are the same
-    again = train_nano(tmp_path / "parts", SMOKE, is_smoke=True)
+    config = replace(SMOKE, checkpoint_s=1e-9)  # after every step
+    whole = train_nano(tmp_path / "whole", config, is_smoke=True)
+    with pytest.raises(KeyboardInterrupt):
+        train_nano(tmp_path / "parts", config, is_smoke=True, progress=Stopped(4))
+    rest = Stopped(7)
+    again = train_nano(tmp_path / "parts", config, is_smoke=True, progress=rest)
+    assert rest.advances == [3, 1, 1, 1], "the three steps before are not done again"
     first, second = (
         open_clip.create_model(f"local-dir:{done.folder}").state_dict() for done in (whole, again)
     )
