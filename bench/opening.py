@@ -54,7 +54,9 @@ def _open(place: Path, rounds: int) -> float:
     with tempfile.TemporaryDirectory() as compiled:
         told = os.environ | {"PYTHONPYCACHEPREFIX": compiled}
         told.pop("PYTHONDONTWRITEBYTECODE", None)
-        return min(float(check_output(command, text=True, env=told).split()[-1]) for _ in range(rounds))
+        return min(
+            float(check_output(command, text=True, env=told).split()[-1]) for _ in range(rounds)
+        )
 
 
 def _multiply(place: Path, count: int) -> None:
