@@ -28,6 +28,7 @@ def test_every_answer_has_the_policy(explorer, run):
         assert "default-src 'none'" in policy and "script-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy and "http" not in policy
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin", "none at all would make Origin null"
     embedded = explorer.get(f"{run}?embed=true").headers["content-security-policy"]
     assert "default-src 'none'" in embedded and "frame-ancestors" not in embedded
 
