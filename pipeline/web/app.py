@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection
 
 from fastapi import FastAPI, Request, Response
@@ -15,16 +14,18 @@ from pipeline.report.peaks import InImage
 from pipeline.warehouse.find import find_neuron
 from pipeline.warehouse.images import find_places
 from pipeline.web import glossary
+from pipeline.web.chosen import Chosen
 from pipeline.web.console import Console
 from pipeline.web.door import Door
 from pipeline.web.explorer import Explorer
 from pipeline.web.guard import Guard
 from pipeline.web.links import ServerLinks, read_dataset, read_layer
-from pipeline.web.neurons import Filter
+from pipeline.web.neurons import Filter, of_layer
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
-from pipeline.web.routes import api, search, sql
+from pipeline.web.routes import api, lists, search, sql
+from pipeline.web.routes.lists import answer_csv
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
 from pipeline.web.view import ASSETS, View, assets_version, read_asset
@@ -106,27 +107,6 @@ def make_app(
             data = draw_strip(cursor, images, neuron, min(max(n, 1), 12))
         return Response(data, media_type="image/webp", headers={"Cache-Control": A_DAY})
 
-    @app.get("/random")
-    def draw_random(
-        dataset: str | None = None, run: str | None = None, layer: str | None = None
-    ) -> Response:
-        """One labelled neuron, or if there is none any; of a layer if it is named."""
-        with door.cursor() as cursor:
-            rows = cursor.execute(
-                """
-                select dataset, run_id, layer, unit
-                from neuron_labels
-                where
-                    coalesce(dataset = $dataset, true) and coalesce(run_id = $run, true)
-                    and coalesce(layer = $layer, true)
-                order by is_labelled desc
-                """,
-                {"dataset": dataset, "run": run, "layer": layer},
-            ).fetchall()
-        if not rows:
-            raise WarehouseError("There is no neuron.", "Make a run with: neurons extract")
-        return RedirectResponse(links.unit(*random.choice(rows)), 303)
-
     @app.post("/again")
     def open_again() -> Response:
         door.open_again()
@@ -136,6 +116,7 @@ def make_app(
     search.add_routes(app, explorer)
     sql.add_routes(app, explorer, queries)
     api.add_routes(app, explorer, queries)
+    lists.add_routes(app, explorer)
 
     @app.get("/{dataset}")
     def of_dataset(dataset: str) -> Response:
@@ -152,6 +133,8 @@ def make_app(
         wanted = Filter.read(request.query_params)
         is_part = "hx-request" in request.headers
         place = (read_dataset(dataset), run_id, read_layer(layer))
+        if request.query_params.get("format") == "csv":
+            return answer_csv(explorer, of_layer(*place), wanted)
         found = answer(request, lambda view: layer_page(view, *place, wanted, is_part))
         found.headers["Vary"] = "HX-Request"
         return found
@@ -165,7 +148,9 @@ def make_app(
         if panel is not None:
             return answer(request, lambda view: neuron_panel(view, *place, panel))
         is_whole = whole or "embed" in request.query_params
-        return answer(request, lambda view: neuron_page(view, *place, is_whole))
+        query = request.query_params
+        chosen = Chosen.read(query["list"], query.get("name", "")) if "list" in query else None
+        return answer(request, lambda view: neuron_page(view, *place, is_whole, chosen))
 
     return app
 

@@ -126,7 +126,7 @@ class ServerLinks(Links):
     def page(self, *parts: str, **query: str | int | float | None) -> str:  # noqa: D102
         given = {name: value for name, value in query.items() if value is not None}
         path = "/" + "/".join(quote(part, safe=":@!$,~") for part in parts)
-        return f"{path}?{urlencode(given)}" if given else path
+        return f"{path}?{urlencode(given, safe=':/,;@')}" if given else path
 
     def asset(self, name: str) -> str:  # noqa: D102
         return self.page("static", name, v=self._version)

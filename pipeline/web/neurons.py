@@ -1,4 +1,4 @@
-"""The neurons of a layer, as a list: what is asked for, in which order, and a page of it."""
+"""Neurons of a layer, or chosen ones, as a list: what is asked for, in which order, and a page of it."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class NeuronPage:
     page_count: int
 
 
-_NEURONS = """
+NEURONS = """
 with tested as (
     select
         layer, unit,
@@ -199,8 +199,7 @@ where dataset = $dataset and run_id = $run_id
 """All neurons of a run, as `NeuronRow`."""
 
 _WANTED = """
-    layer = $layer
-    and ($category = '' or category = $category)
+    ($category = '' or category = $category)
     and ($concept = '' or concept = $concept)
     and ($labelled = '' or is_labelled = ($labelled = 'yes'))
     and ($support = 0 or supported_count >= $support)
@@ -218,44 +217,66 @@ _WANTED = """
     )
 """
 
+_KEY = "dataset, run_id, layer, unit"
+
 _CONVINCING = """
     is_labelled desc, if(measured_count > 0, supported_count, null) desc nulls last,
     agreement desc nulls last, multimodality_index desc nulls last, score desc nulls last,
-    layer, unit
+    dataset, run_id, layer, unit
 """
 
 
-def list_neurons(view: View, dataset: str, run_id: str, layer: str, wanted: Filter) -> NeuronPage:
-    """A page of the neurons of a layer.
+@dataclass(frozen=True)
+class Among:
+    """The neurons that a list is of, before what is asked for."""
+
+    query: str
+    """Rows as `NeuronRow`."""
+    parameters: Mapping[str, object]
+
+
+def of_layer(dataset: str, run_id: str, layer: str) -> Among:
+    """All neurons of a layer.
 
     Args:
-        view: Asks.
         dataset: Of the run.
         run_id: The run.
         layer: Canonical name.
-        wanted: Which, in which order, which page.
+    """
+    this = {"dataset": dataset, "run_id": run_id, "layer": layer}
+    return Among(f"select * from ({NEURONS}) where layer = $layer", this)
+
+
+def list_neurons(view: View, among: Among, wanted: Filter, size: int = PAGE_SIZE) -> NeuronPage:
+    """A page of a list.
+
+    Args:
+        view: Asks.
+        among: The neurons that it is of.
+        wanted: Which of them, in which order, which page.
+        size: Neurons on a page.
     """
     asked = asdict(wanted)
     names = ("q", "category", "concept", "labelled", "support", "agreement", "index", "clarity")
     order = _CONVINCING
     if wanted.sort != "convincing":
-        order = f"{COLUMNS[wanted.sort][3]} {wanted.direction} nulls last, layer, unit"
-    this = {"dataset": dataset, "run_id": run_id, "layer": layer, **{n: asked[n] for n in names}}
+        order = f"{COLUMNS[wanted.sort][3]} {wanted.direction} nulls last, {_KEY}"
+    this = {**among.parameters, **{name: asked[name] for name in names}}
     ((count,),) = view.connection.execute(
-        f"select count(*) from ({_NEURONS}) where {_WANTED}", this
+        f"select count(*) from ({among.query}) where {_WANTED}", this
     ).fetchall()
-    page_count = max(1, -(-count // PAGE_SIZE))
+    page_count = max(1, -(-count // size))
     page = min(wanted.page, page_count)
     rows = view.ask(
         f"""
-        select * from ({_NEURONS})
+        select * from ({among.query})
         where {_WANTED}
         order by {order}
-        limit {PAGE_SIZE} offset $skipped
+        limit {size} offset $skipped
         """,
         NeuronRow,
         **this,
-        skipped=(page - 1) * PAGE_SIZE,
+        skipped=(page - 1) * size,
     )
     return NeuronPage(tuple(rows), count, page, page_count)
 

@@ -18,6 +18,7 @@ from pipeline.report import label_words, support_words, words
 from pipeline.report.asking import Asker, Row
 from pipeline.warehouse.layer_axes import AXES
 from pipeline.web import glossary, sql_of
+from pipeline.web.chosen import Chosen
 from pipeline.web.links import Links
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ ASSETS = {
     "console.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "list.js": "text/javascript",
     "search.js": "text/javascript",
 }
 """Files of ours that pages load, and what they are."""
@@ -96,6 +98,7 @@ def _environment() -> Environment:
         axes=AXES,
         explain=glossary.explain,
         tip=glossary.tip,
+        list_text=lambda neuron: Chosen((neuron,)).text,
         fill_sql=sql_of.fill,
     )
     environment.filters.update(

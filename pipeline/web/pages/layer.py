@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.warehouse.find import find_layers
-from pipeline.web.neurons import COLUMNS, Filter, list_neurons
+from pipeline.web.neurons import COLUMNS, Filter, list_neurons, of_layer
 from pipeline.web.pages.overview import Counted
 from pipeline.web.sparkline import draw_sparklines
 
@@ -33,11 +34,12 @@ def layer_page(
         WarehouseError: There is no such layer.
     """
     (found,) = find_layers(view.connection, dataset, run_id, layer)[:1]
-    neurons = list_neurons(view, found.dataset, found.run_id, found.layer, wanted)
+    neurons = list_neurons(view, of_layer(found.dataset, found.run_id, found.layer), wanted)
     units = [row.unit for row in neurons.rows]
     sparks = {}
     if wanted.view == "grid":
-        sparks = draw_sparklines(view, found.dataset, found.run_id, found.layer, units)
+        drawn = draw_sparklines(view, found.dataset, found.run_id, found.layer, units)
+        sparks = {row.neuron: drawn[row.unit] for row in neurons.rows if row.unit in drawn}
     categories = view.ask(
         """
         select category as name, count(*) as neuron_count, 0 as share
@@ -53,6 +55,8 @@ def layer_page(
     return view.render(
         "neurons.html.j2" if is_part else "layer.html.j2",
         layer=found,
+        chosen=None,
+        address=partial(view.links.layer, found.dataset, found.run_id, found.layer),
         wanted=wanted,
         neurons=neurons,
         sparks=sparks,

@@ -17,6 +17,7 @@ from pipeline.warehouse.find import Neuron, find_neuron
 from pipeline.web import sql_of
 
 if TYPE_CHECKING:
+    from pipeline.web.chosen import Chosen
     from pipeline.web.view import View
 
 Values = Mapping[str, object]
@@ -141,7 +142,13 @@ def neuron_of(card: Card) -> Neuron:
 
 
 def neuron_page(
-    view: View, dataset: str, run_id: str, layer: str, unit: int, whole: bool = False
+    view: View,
+    dataset: str,
+    run_id: str,
+    layer: str,
+    unit: int,
+    whole: bool = False,
+    chosen: Chosen | None = None,
 ) -> str:
     """The page of a neuron.
 
@@ -152,6 +159,7 @@ def neuron_page(
         layer: Name, path or preset.
         unit: Index in the layer.
         whole: All panels are on it; else those that take long are fetched by the browser.
+        chosen: The list that led here: the neurons before and after it are the list's, if it is on it.
 
     Raises:
         WarehouseError: There is no such neuron.
@@ -161,13 +169,17 @@ def neuron_page(
     parts = frozenset().union(*(panel.parts for panel in drawn))
     card = gather_card(view.connection, None, neuron, parts)
     panels = {panel.name: Markup(_render(view, panel, card)) for panel in drawn}
+    found = chosen.around(neuron) if chosen else None
     return view.render(
         "neuron.html.j2",
         card=card,
         neuron=neuron,
         panels=PANELS,
         drawn=panels,
-        around=_around(view, neuron),
+        within=chosen if found else None,
+        carried=chosen.carried if chosen and found else {},
+        place=found[0] if found else None,
+        around=found[1:] if found else _around(view, neuron),
     )
 
 
