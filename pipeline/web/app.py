@@ -24,7 +24,7 @@ from pipeline.web.neurons import Filter, of_layer
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
-from pipeline.web.routes import api, lists, search, sql
+from pipeline.web.routes import api, lists, neuron_map, search, sql
 from pipeline.web.routes.lists import answer_csv
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
@@ -117,6 +117,7 @@ def make_app(
     sql.add_routes(app, explorer, queries)
     api.add_routes(app, explorer, queries)
     lists.add_routes(app, explorer)
+    neuron_map.add_routes(app, explorer)
 
     @app.get("/{dataset}")
     def of_dataset(dataset: str) -> Response:

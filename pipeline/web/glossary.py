@@ -43,6 +43,10 @@ TERMS = {
     "labelled": (
         "A concept that was chosen on one half of the images passed its test on the other half."
     ),
+    "map": (
+        "A plane made by t-SNE from the mean embedding of each neuron's strongest images: who lies near "
+        "looks alike to the model; distances of far groups mean nothing."
+    ),
     "margin": "How far its AUROC is ahead of the next best concept's.",
     "multimodal": (
         "Neurons that answer to their concept in every form: photo, drawing, written word."

@@ -85,6 +85,10 @@ class Links(ABC):
         """The neurons of a layer."""
         return self.page(name_dataset(dataset), run_id, layer, **query)
 
+    def map(self, dataset: str, run_id: str, layer: str, **query: str | int | None) -> str:
+        """The map of a layer."""
+        return self.page(name_dataset(dataset), run_id, layer, "map", **query)
+
     def neuron(self, neuron: Neuron, **query: str | int | None) -> str:
         """A neuron."""
         return self.page(

@@ -47,6 +47,11 @@ class Thumbnails:
         self._lock = threading.Lock()
         self._bytes: int | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        return self._folder
+
     def read(self, place: ImagePlace, size_px: int, ring: InImage | None = None) -> bytes:
         """One image, a WebP file; of a tar that is gone, a grey card that names it.
 

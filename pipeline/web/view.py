@@ -32,6 +32,8 @@ ASSETS = {
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "list.js": "text/javascript",
+    "map.css": "text/css",
+    "map.js": "text/javascript",
     "search.js": "text/javascript",
 }
 """Files of ours that pages load, and what they are."""
