@@ -6,14 +6,11 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import duckdb
-
-    from pipeline.evidence.matrix import RunLayer
+from pipeline.web.plane import lay_out
 
 _RECIPE = b"t-SNE 1"
 """Changes when `pipeline.web.plane` places neurons in another way."""
@@ -30,28 +27,21 @@ class KeptMaps:
         self._lock = threading.Lock()
 
     def read(
-        self, connection: duckdb.DuckDBPyConnection, layer: RunLayer
-    ) -> tuple[np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.float64]]]:
-        """The neurons of a layer that have a place, and it.
+        self, directions: np.ndarray[Any, np.dtype[np.float32]]
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Places in the plane, float64 ``[U, 2]`` in 0..1, of `plane.lay_out`.
 
         Args:
-            connection: A cursor.
-            layer: The layer.
-
-        Returns:
-            Units, int32 ``[U]``, ascending; places, float64 ``[U, 2]`` in 0..1.
+            directions: ``[U, D]``, of `plane.mean_directions`.
         """
-        from pipeline.web.plane import lay_out, mean_directions
-
-        units, directions = mean_directions(connection, layer)
         digest = hashlib.sha256(_RECIPE + directions.tobytes()).hexdigest()
         path = self._folder / f"{digest}.npy"
         with self._lock:  # one at a time: each takes a whole core
-            places = _load(path, len(units))
+            places = _load(path, len(directions))
             if places is None:
                 places = lay_out(directions)
                 _keep(path, places)
-        return units, places
+        return places
 
 
 def _load(path: Path, count: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
-from pipeline.evidence.clarity import iter_top_examples
-from pipeline.evidence.matrix import RunLayer
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipeline.evidence.matrix import RunLayer
 
 COMPONENTS = 50
 """Principal components that are kept before, as van der Maaten & Hinton (2008) do."""
@@ -33,6 +34,8 @@ def mean_directions(
         Units that have a top example, int32 ``[U]``, ascending; and the mean embedding of these examples,
         float32 ``[U, D]``, L2 norm 1.
     """
+    from pipeline.evidence.clarity import iter_top_examples
+
     units, means = [], []
     for top in iter_top_examples(connection, layer):
         mean = top.embeddings.mean(axis=0, dtype=np.float64)
@@ -56,13 +59,13 @@ def lay_out(directions: np.ndarray[Any, np.dtype[np.float32]]) -> Floats:
     if count < 5:  # too few for neighbours to mean anything: a circle
         turns = 2 * np.pi * np.arange(count) / max(count, 1)
         return 0.5 + 0.25 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    if not np.ptp(directions, axis=0).any():  # all alike: there is no component
+        return np.full((count, 2), 0.5)
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
     size = min(COMPONENTS, *directions.shape)
     points = PCA(size, random_state=0).fit_transform(directions.astype(np.float64))
-    if not np.ptp(points, axis=0).any():  # all alike: t-SNE would divide by 0
-        return np.full((count, 2), 0.5)
     descent = TSNE(
         2, perplexity=min(PERPLEXITY, (count - 1) / 3), max_iter=STEPS, init="pca", random_state=0
     )

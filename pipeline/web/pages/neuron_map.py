@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.warehouse.find import Neuron, find_layers
 from pipeline.web.chosen import MAX_CHOSEN, Chosen
+from pipeline.web.plane import mean_directions
 
 if TYPE_CHECKING:
     from pipeline.web.kept_maps import KeptMaps
@@ -73,7 +74,8 @@ def map_points(view: View, maps: KeptMaps, dataset: str, run_id: str, layer: str
     found = find_layers(view.connection, dataset, run_id, layer)[0]
     of_run = list_layers(view.connection, found.dataset, found.run_id)
     (wanted,) = (one for one in of_run if one.layer == found.layer)
-    units, places = maps.read(view.connection, wanted)
+    units, directions = mean_directions(view.connection, wanted)
+    places = maps.read(directions)
     this = {"dataset": found.dataset, "run_id": found.run_id, "layer": found.layer}
     labels = {row.unit: row for row in view.ask(_LABELS, Label, **this)}
     told = [labels.get(unit) for unit in units.tolist()]

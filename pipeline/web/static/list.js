@@ -21,7 +21,7 @@
     const link = document.querySelector("[data-kept]");
     if (!link) return;
     const address = link.getAttribute("href").split("?")[0];
-    link.href = kept.length ? address + "?list=" + kept.map(encodeURIComponent).join(";") : address;
+    link.href = kept.length ? address + "?list=" + kept.map((one) => encodeURIComponent(one).replace(/%(2F|3A)/g, decodeURIComponent)).join(";") : address;
     link.textContent = kept.length ? "List (" + kept.length + ")" : "List";
   };
   const toggle = (star) => {

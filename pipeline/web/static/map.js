@@ -214,7 +214,7 @@
     if (found.length > most) status.append("A list holds " + most + " at most: draw a smaller loop.");
     else {
       const link = document.createElement("a");
-      link.href = root.dataset.list + "?list=" + encodeURIComponent(points.list + found.join(","));
+      link.href = root.dataset.list + "?list=" + encodeURIComponent(points.list + found.join(",")).replace(/%(2C|2F|3A)/g, decodeURIComponent);
       link.textContent = "Open them as a list";
       status.append(link);
     }
