@@ -47,7 +47,7 @@ class KeptMaps:
 def _load(path: Path, count: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     try:
         places = np.load(path, allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError):
         return None
     return places if places.shape == (count, 2) and places.dtype == np.float64 else None
 
