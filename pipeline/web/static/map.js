@@ -14,6 +14,7 @@
   const CELLS = 64; // of the grid that finds the nearest dot
   const IMAGES = 140; // as many dots in sight, or fewer, are shown as images
   const KEPT_IMAGES = 800;
+  const MANY = 4000;
   const MAX_ZOOM = 400;
 
   let points = null;
@@ -80,6 +81,35 @@
     return found;
   };
 
+  // Thousands of dots as pixels: a tenth of the time of as many pictures.
+  const drawMany = (seen, size) => {
+    const picture = context.createImageData(canvas.width, canvas.height);
+    const pixels = new Uint32Array(picture.data.buffer);
+    const wide = canvas.width, reach = Math.max(1, Math.round(size * ratio));
+    const disc = [];
+    for (let down = -reach; down <= reach; down++) {
+      const across = Math.round(Math.sqrt(Math.max(0, (reach + 0.3) ** 2 - down ** 2)));
+      disc.push(down, Math.min(across, reach));
+    }
+    const colours = sprites.map((sprite) => numberOf(sprite.colour));
+    for (const place of seen) {
+      const x = Math.round(toX(points.px[place]) * ratio), y = Math.round(toY(points.py[place]) * ratio);
+      if (x < reach || y < reach || x >= wide - reach || y >= canvas.height - reach) continue;
+      let colour = colours[colourOf(points.category[place])];
+      if (chosen && !chosen[place]) colour = (colour & 0x00ffffff) | 0x40000000;
+      for (let line = 0; line < disc.length; line += 2) {
+        const from = (y + disc[line]) * wide + x;
+        pixels.fill(colour, from - disc[line + 1], from + disc[line + 1] + 1);
+      }
+    }
+    context.putImageData(picture, 0, 0);
+  };
+  // "#rrggbb" as the four bytes of a pixel.
+  const numberOf = (colour) => {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  };
+
   const draw = () => {
     isDue = false;
     if (!points || !width) return;
@@ -89,7 +119,8 @@
     const seen = inSight(40);
     const isNear = seen.length <= IMAGES && zoom > 1.5;
     const edge = Math.min(72, Math.max(28, side() / Math.sqrt(points.units.length) * 0.75));
-    for (const place of seen) {
+    if (seen.length > MANY) drawMany(seen, size);
+    else for (const place of seen) {
       const x = toX(points.px[place]) * ratio, y = toY(points.py[place]) * ratio;
       context.globalAlpha = chosen && !chosen[place] ? 0.25 : 1;
       const image = isNear ? imageOf(place) : null;
