@@ -21,7 +21,7 @@ MAX_CHOSEN = 2000
 MAX_CARRIED = 4000
 """Letters of a list that links to its neurons still carry, so that keys go on within it."""
 
-_SAFE = ":.@!$~ =+"
+_SAFE = ":.@!$~="
 """Signs in names that part nothing here."""
 
 
