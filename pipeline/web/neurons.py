@@ -294,7 +294,7 @@ def read_neurons(
         units: Which.
     """
     return view.ask(
-        f"select * from ({_NEURONS}) where layer = $layer and list_contains($units::integer[], unit)",
+        f"select * from ({NEURONS}) where layer = $layer and list_contains($units::integer[], unit)",
         NeuronRow,
         dataset=dataset,
         run_id=run_id,

@@ -16,7 +16,7 @@ from pipeline.warehouse.images import read_primary_texts
 from pipeline.web.api import records
 from pipeline.web.api.records import finite
 from pipeline.web.meanings import find_meanings
-from pipeline.web.neurons import Filter, list_neurons, read_neurons
+from pipeline.web.neurons import Filter, list_neurons, of_layer, read_neurons
 from pipeline.web.pages.neuron import NEIGHBOURS, Near
 from pipeline.web.pages.overview import RUNS, RunFigures
 
@@ -133,7 +133,7 @@ def list_page(
         WarehouseError: There is no such layer.
     """
     (found,) = find_layers(view.connection, dataset, run_id, layer)[:1]
-    page = list_neurons(view, found.dataset, found.run_id, found.layer, wanted)
+    page = list_neurons(view, of_layer(found.dataset, found.run_id, found.layer), wanted)
     return records.NeuronPage(
         count=page.count,
         page=page.page,
