@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.base.progress import ProgressCallback
+from pipeline.evidence import ranks, samples
 from pipeline.evidence.clarity import (
     compute_contrasting_examples,
     compute_neuron_clarity,
@@ -18,7 +19,6 @@ from pipeline.evidence.label_scores import compute_label_scores
 from pipeline.evidence.matrix import RunLayer
 from pipeline.evidence.neighbours import compute_neighbours_across, compute_neuron_neighbours
 from pipeline.evidence.nulls import compute_label_nulls
-from pipeline.evidence.ranks import SCHEMA, compute_concept_ranks, compute_ranks_of
 from pipeline.evidence.wpmi import compute_soft_wpmi
 
 Compute = Callable[[duckdb.DuckDBPyConnection, ProgressCallback], Iterator[pa.Table]]
@@ -41,8 +41,11 @@ COMPUTED: dict[str, Compute] = {
 COMPUTED_OF_TWO: dict[str, Compute] = {"neuron_neighbours": compute_neighbours_across}
 """What is computed of two runs together: the connection has these alone."""
 
-FASTER: dict[str, tuple[pa.Schema, Compute]] = {"concept_ranks": (SCHEMA, compute_concept_ranks)}
-"""What SQL answers too, and a build computes: columns and rows of the view, in the order of its key."""
+FASTER: dict[str, tuple[pa.Schema, Compute]] = {
+    "concept_ranks": (ranks.SCHEMA, ranks.compute_concept_ranks),
+    "drawn_examples": (samples.SCHEMA, samples.compute_drawn_examples),
+}
+"""What SQL answers too, and a build computes: columns and rows of the view, neuron by neuron."""
 
 Keep = Callable[[duckdb.DuckDBPyConnection, ProgressCallback, str], Iterator[pa.Table]]
 """As `Compute`, from SQL of the rows of an earlier build too: those that still hold are kept."""
@@ -54,7 +57,7 @@ OfUnits = Callable[[duckdb.DuckDBPyConnection, RunLayer, range], Iterator[pa.Tab
 """Rows of a mart that are of some units of a layer."""
 
 BY_UNITS: dict[str, OfUnits] = {
-    "concept_ranks": compute_ranks_of,
+    "concept_ranks": ranks.compute_ranks_of,
     "facet_aurocs": compute_facets_of,
 }
 """Marts that may be computed block by block of units, by many processes: rows are the same to the bit."""

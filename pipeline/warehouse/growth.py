@@ -52,6 +52,7 @@ BOUNDED = {"neuron_stats": "merged statistics"}
 
 _RANKS = "a rank is among all images"
 _TESTS = "a test counts all images, its q all pairs"
+_DRAWN = "what is drawn of a bin depends on all its images"
 _SAMPLES = "they rest on a sample of all images"
 _COPIES = "which image is a copy is told among all"
 
@@ -64,6 +65,8 @@ WHOLE = {
     "concept_ranks": _RANKS,
     "neuron_concepts": _TESTS,
     "tested_labels": _TESTS,
+    "drawn_examples": _DRAWN,
+    "shown_counts": _DRAWN,
     "facet_candidates": _TESTS,
     "facet_aurocs": _RANKS,
     "label_nulls": "concepts are permuted among all images",

@@ -29,6 +29,8 @@ MATERIALISED = (
     "concept_ranks",
     "neuron_concepts",
     "tested_labels",
+    "drawn_examples",
+    "shown_counts",
     "facet_candidates",
     "facet_aurocs",
     "label_nulls",

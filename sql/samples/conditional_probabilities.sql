@@ -1,9 +1,7 @@
 -- view:    conditional_probabilities
 -- grain:   one row per neuron, origin, labeller, concept, category and SD bin
 -- key:     dataset, run_id, layer, unit, origin, labeller, concept, category, sd_bin
--- reads:   human_labels, neuron_samples, neuron_labels, run_concepts, stg_examples,
---          image_texts, stg_stated_concepts, stg_stimuli, stg_layers,
---          layer_axes, settings
+-- reads:   human_labels, shown_counts, stg_layers, layer_axes, settings
 -- purpose: P(category | activation): how selective a neuron is, bin by bin.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030 (the Trump neuron); Wilson 1927,
 --          doi:10.1080/01621459.1927.10502953
@@ -25,7 +23,8 @@
 -- category          varchar         the category, or what the person wrote
 -- axis
 -- sd_bin            bigint   index  bin on that axis, as in neuron_samples
--- bin_left_sd, bin_right_sd
+-- bin_left_sd       double   SD     its left edge on that axis, inclusive
+-- bin_right_sd      double   SD     its right edge, exclusive
 -- sample_count      bigint   count  images of the bin that were judged
 -- hit_count         bigint   count  of these, images that show it
 -- probability       double   0..1   hit_count / sample_count
@@ -66,91 +65,9 @@ human as (
         using (dataset, run_id, layer, unit, labeller, category, sd_bin)
 ),
 
--- The images that each origin can speak of.
-judged_images as (
-    select dataset, example_id, 'texts' as origin,
-    from image_texts
-    cross join settings
-    where list_contains(text_kinds, text_kind)
-    union
-    select dataset, example_id, 'texts' as origin,
-    from stg_stated_concepts
-    union all
-    select dataset, example_id, 'stimulus' as origin,
-    from stg_stimuli
-    where concept is not null
-    union all
-    select dataset, example_id, 'similarity' as origin,
-    from stg_examples
-),
-
-judged as (
-    select dataset, run_id, layer, unit, origin, sd_bin, example_id,
-    from neuron_samples
-    inner join judged_images using (dataset, example_id)
-    inner join stg_examples using (dataset, example_id)
-    where half = 'testing'
-),
-
-judged_bins as (
-    select dataset, run_id, layer, unit, origin, sd_bin, count(*) as sample_count,
-    from judged
-    group by all
-),
-
--- What is asked of a bin: every category of its origin, and its neuron's own label. No
--- concept is '' up to the end, so that it can be joined on.
-categories as (
-    select distinct dataset, run_id, origin, '' as concept, category,
-    from run_concepts
-),
-
-labels as (
-    select dataset, run_id, layer, unit, concept, category,
-    from neuron_labels
-    where is_labelled
-),
-
-asked as (
-    select *
-    from judged_bins
-    inner join categories using (dataset, run_id, origin)
-    union all by name
-    select *
-    from judged_bins
-    inner join labels using (dataset, run_id, layer, unit)
-    semi join run_concepts using (dataset, run_id, origin, concept, category)
-),
-
-shown_categories as (
-    select distinct dataset, run_id, example_id, origin, '' as concept, category,
-    from run_concepts
-    where half = 'testing'
-),
-
-hits as (
-    select
-        dataset, run_id, layer, unit, origin, concept, category, sd_bin,
-        count(*) as hit_count,
-    from judged
-    inner join shown_categories using (dataset, run_id, example_id, origin)
-    group by all
-    union all
-    select
-        dataset, run_id, layer, unit, origin, concept, category, sd_bin,
-        count(*) as hit_count,
-    from judged
-    inner join labels using (dataset, run_id, layer, unit)
-    inner join run_concepts
-        using (dataset, run_id, example_id, origin, concept, category)
-    group by all
-),
-
 counted as (
-    select * replace (nullif(concept, '') as concept)
-    from asked
-    left join hits
-        using (dataset, run_id, layer, unit, origin, concept, category, sd_bin)
+    select *
+    from shown_counts
     union all by name
     select *
     from human

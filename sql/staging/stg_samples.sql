@@ -86,23 +86,20 @@ whole as (
 cuts as (
     select
         dataset, run_id, layer, unit, bin, is_lowest,
+        count(*) as member_count,
+        max(priority) as largest,
         min(priority, 120)[120] as last_priority,
     from whole
     group by all
-),
-
-kept as (
-    select whole.*,
-    from whole
-    inner join cuts using (dataset, run_id, layer, unit, bin, is_lowest)
-    where last_priority is null or priority <= last_priority
 )
 
 select
     dataset, run_id, layer, unit, bin, is_lowest, image_count, example_id, activation,
     peak, priority,
     case
-        when count(*) over stratum < image_count then max(priority) over stratum
+        when member_count < image_count or largest > last_priority
+            then coalesce(last_priority, largest)
     end as threshold,
-from kept
-window stratum as (partition by dataset, run_id, layer, unit, bin, is_lowest);
+from whole
+inner join cuts using (dataset, run_id, layer, unit, bin, is_lowest)
+where last_priority is null or priority <= last_priority;

@@ -6,7 +6,10 @@ import pytest
 from scipy.stats import binomtest
 from sql_world import SqlWorld
 
-VIEWS = ("stg_samples", "neuron_samples", "human_labels", "conditional_probabilities")
+VIEWS = (
+    *("stg_samples", "drawn_examples", "shown_counts", "human_labels"),
+    "conditional_probabilities",
+)
 VALUES = {1: (0.0, 0), 2: (1.0, 16), 3: (1.5, 16), 4: (2.5, 17), 5: (3.0, 17), 6: (4.1, 18)}
 """Activation and octave of each example: SD bins 0 0 0 1 1 2."""
 SHOWN = [
@@ -46,7 +49,7 @@ def test_conditional_probabilities_of_given_rows():
     world.add("stg_stimuli", "example_id concept", (2, "cat"), (6, "Japan"), (1, None))
     world.add("run_concepts", "example_id half concept category origin", *SHOWN)
     label = (0, "Japan", "region", True)
-    world.add("neuron_labels", "unit concept category is_labelled", label)
+    world.add("tested_labels", "unit concept category is_labelled", label)
     world.add("raw_human_labels", "example_id category labeller activation", *HUMAN, unit=0)
     got = world.rows(
         "select origin, labeller, concept, category, sd_bin, sample_count, hit_count "

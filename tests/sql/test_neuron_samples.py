@@ -4,53 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rounding import near
-from sql_world import empty_world
+from sampled_world import KINDS, draw_values, make_world, place_run, priorities
 
 from pipeline.extract.reservoir import SAMPLES_PER_BIN
-from pipeline.extract.reservoir import priorities as torch_priorities
-from pipeline.extract.sketch import sketch
-
-
-def priorities(ids):
-    return torch_priorities(torch.from_numpy(ids)).numpy().astype(np.uint32)
-
-
-def make_world(axis="sd", **changes):
-    world = empty_world(("stg_samples", "neuron_samples"), threads=1, **changes)
-    world.add("layer_axes", "axis", axis)
-    return world
-
-
-def place_run(world, values, ids, shards, twice, top_k, only_signed):
-    """What a run leaves behind of one layer, from the real sketches of its shards."""
-    world.add("stg_runs", "top_k", top_k)
-    for unit, row in enumerate(values.astype(np.float64)):
-        figures = (row.mean(), row.std(), row.min(), row.max())
-        world.add("neuron_stats", "mean sd min max", figures, unit=unit)
-        for polarity, sign in (("positive", 1), ("negative", -1)):
-            order = [i for i in np.lexsort((ids, -sign * row)) if not twice[i]]
-            best = [i for i in order if not only_signed or sign * row[i] > 0][:top_k]
-            tops = [(rank, int(ids[i]), float(row[i])) for rank, i in enumerate(best, 1)]
-            names = "example_rank example_id activation"
-            world.add("top_examples", names, *tops, unit=unit, polarity=polarity)
-    for shard in np.unique(shards):
-        inside = np.flatnonzero(shards == shard)
-        arrays = (
-            torch.from_numpy(a) for a in (values[:, inside].copy(), ids[inside], twice[inside])
-        )
-        samples = sketch(*arrays, top_k, only_signed).samples
-        counts = samples.counts[samples.unit, samples.bin + 32]
-        columns = (samples.unit, samples.bin, counts, samples.example_id, samples.activation)
-        world.add(
-            "raw_shard_samples",
-            "unit bin bin_example_count example_id activation",
-            *zip(*(column.tolist() for column in columns), strict=True),
-            shard_ordinal=int(shard),
-        )
 
 
 def octave(values):
@@ -95,7 +54,7 @@ def smallest_thresholds(row, ids, shards, twice, origin, sd, width, offset):
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1 << 32),
-    kind=st.sampled_from(["normal", "rectified", "heavy", "tied", "shifted"]),
+    kind=st.sampled_from(sorted(KINDS)),
     dtype=st.sampled_from([np.float16, np.float32]),
     count=st.integers(2, 600),
     shard_count=st.integers(1, 4),
@@ -110,18 +69,7 @@ def test_the_sample_of_a_bin_is_all_of_it_below_a_threshold(
 ):
     """So it is uniform: priorities know nothing of activations."""
     rng = np.random.default_rng(seed)
-    shape = (2, count)
-    values = (
-        {
-            "normal": lambda: rng.normal(size=shape),
-            "rectified": lambda: np.maximum(rng.normal(size=shape), 0),
-            "heavy": lambda: rng.standard_t(1.5, shape),
-            "tied": lambda: rng.integers(-2, 3, shape).astype(float),
-            "shifted": lambda: rng.normal(-3, 0.5, shape),
-        }[kind]()
-        .clip(-6e4, 6e4)
-        .astype(dtype)
-    )
+    values = draw_values(rng, kind, (2, count), dtype)
     shards = np.sort(rng.integers(0, shard_count, count))
     ids = (shards.astype(np.int64) << 20) + np.arange(count)
     twice = rng.random(count) < 0.1
