@@ -3,7 +3,7 @@
 -- key:     dataset, run_id, layer, unit, example_id
 -- reads:   stg_samples, stg_runs, stg_layers, neuron_stats, layer_axes, top_examples,
 --          settings
--- purpose: Which examples are drawn at random of every bin of every neuron's activation.
+-- purpose: Which examples are drawn at random of each bin of a neuron's activation.
 -- cite:    Goh et al. 2021, doi:10.23915/distill.00030; Cohen & Kaplan 2007,
 --          doi:10.1145/1281100.1281133 (bottom-k sketches)
 --
