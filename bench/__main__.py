@@ -31,6 +31,7 @@ NAMES = (
     "look",
     "near_duplicates",
     "growth",
+    "web",
 )
 
 
@@ -60,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: does it run?")
-    parser.add_argument("--full", action="store_true", help="growth: the budget's sizes too")
+    parser.add_argument("--full", action="store_true", help="growth, web: more, and longer")
     args = parser.parse_args()
     if unknown := set(args.names) - set(NAMES):
         parser.error(f"no benchmark {min(unknown)!r}; there are {', '.join(NAMES)}")
@@ -70,7 +71,7 @@ def main() -> None:
     if args.quick:
         print("QUICK: sizes too small for the figures to mean anything.")
     for name in args.names or NAMES:
-        more = {"full": True} if args.full and name == "growth" else {}
+        more = {"full": True} if args.full and name in ("growth", "web") else {}
         for line in importlib.import_module(f"bench.{name}").report(args.quick, **more):
             show(line)
     print(f"\ndone in {time.monotonic() - began:.0f} s")

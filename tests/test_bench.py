@@ -27,6 +27,7 @@ RATIOS = (
     "share that is the planted concept",
     "suspected, attack",
     "exponent of CPU time",
+    "20 readers at once",
 )
 
 
@@ -44,6 +45,7 @@ def test_quick_benchmarks_print_every_ratio() -> None:
         assert ratio in done.stdout
     assert done.stdout.splitlines()[-1].startswith("done in ")
     assert "THEY DIFFER" not in done.stdout
+    assert "of their requests failed                          0.00" in done.stdout
 
 
 @pytest.mark.slow

@@ -149,7 +149,8 @@ def gather_card(
     ids.update(row.example_id for row in contrasting)
     ids.update(i for group in groups for i in group.ids[:GROUP_COUNT])
     pictures = _framed(ask, label, _read(connection, store, neuron.dataset, ids))
-    peaks = read_peaks(connection, ask.where, ids, ("top_examples", "neuron_samples"))
+    kept = ("top_examples", "neuron_samples") if samples else ("top_examples",)
+    peaks = read_peaks(connection, ask.where, ids, kept)
 
     def show(rows: Iterable[_Shown], with_peaks: bool = True) -> tuple[Picture, ...]:
         return tuple(

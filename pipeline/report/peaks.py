@@ -51,15 +51,39 @@ def read_peaks(
         """
         for view in views
     )
+    # As x_in_image and y_in_image step by step: planning those takes longer than all else.
     rows = connection.execute(
         f"""
-        select example_id, {IN_IMAGE}
-        from ({kept}) as kept
-        inner join examples using (example_id)
-        cross join stg_runs
-        where
-            examples.dataset = $dataset
-            and stg_runs.dataset = $dataset and stg_runs.run_id = $run_id
+        with placed as (
+            select
+                example_id, seen_x_frac, seen_y_frac, image_width_px, image_height_px, resize_mode,
+                if(is_turned, height_px, width_px) as upright_width_px,
+                if(is_turned, width_px, height_px) as upright_height_px,
+            from ({kept}) as kept
+            inner join examples using (example_id)
+            cross join stg_runs
+            where
+                examples.dataset = $dataset
+                and stg_runs.dataset = $dataset and stg_runs.run_id = $run_id
+        ),
+
+        resized as (
+            select
+                *,
+                resized_px(
+                    upright_width_px, upright_height_px, image_width_px, image_height_px, resize_mode
+                ) as resized_width_px,
+                resized_px(
+                    upright_height_px, upright_width_px, image_height_px, image_width_px, resize_mode
+                ) as resized_height_px,
+            from placed
+        )
+
+        select
+            example_id,
+            image_frac(seen_x_frac, resized_width_px, image_width_px) as x_frac,
+            image_frac(seen_y_frac, resized_height_px, image_height_px) as y_frac,
+        from resized
         """,
         {**neuron, "ids": list(ids)},
     ).fetchall()

@@ -32,9 +32,9 @@ def explore(warehouse: str, options: ExploreOptions) -> None:
             "Whoever reaches it sees every image, text and label of the warehouse. If that is meant, "
             "say so: --expose",
         )
-    listener = _listen(options.host, options.port)
+    listener = listen(options.host, options.port)
     port = listener.getsockname()[1]
-    door = Door(warehouse)
+    door = Door(warehouse, holds=True)
     app = make_app(door, _hosts(options))
     shown = f"[{options.host}]" if ":" in options.host else options.host
     address = f"http://{shown}:{port}/"
@@ -46,7 +46,10 @@ def explore(warehouse: str, options: ExploreOptions) -> None:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        door.close()
 
 
 def _hosts(options: ExploreOptions) -> frozenset[str]:
@@ -55,7 +58,16 @@ def _hosts(options: ExploreOptions) -> frozenset[str]:
     return LOOPBACK | {options.host, f"[{options.host}]", *options.names}
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: An address of this machine.
+        port: 0 takes any that is free.
+
+    Raises:
+        ConfigError: The address is not free.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
