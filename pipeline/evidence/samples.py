@@ -167,19 +167,17 @@ def _find_thresholds(sketch: Sketch, neurons: Neurons) -> tuple[Ints, Floats, In
         Units, bins and thresholds, ``[B]``, in order; of bins without a threshold none.
     """
     has_one = (sketch.threshold < NO_THRESHOLD) & (neurons.sd[sketch.unit] > 0)
-    unit, bins, is_lowest, threshold = (
-        values[has_one] for values in (sketch.unit, sketch.bin, sketch.is_lowest, sketch.threshold)
-    )
+    unit, bins, is_lowest = sketch.unit[has_one], sketch.bin[has_one], sketch.is_lowest[has_one]
     left = np.maximum(_octave_left(bins, is_lowest), neurons.min[unit])
     right = np.minimum(-_octave_left(-bins, is_lowest), neurons.max[unit])
     first, last = neurons.bin_of(unit, left), neurons.bin_of(unit, right)
     lengths = np.maximum(last - first + 1, 0).astype(np.int64)
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    unit, threshold = np.repeat(unit, lengths), np.repeat(threshold, lengths)
+    units, threshold = np.repeat(unit, lengths), np.repeat(sketch.threshold[has_one], lengths)
     met = np.repeat(first, lengths) + within
-    order = np.lexsort((threshold, met, unit))
-    order = order[group_starts(unit[order], met[order])]
-    return unit[order], met[order], threshold[order]
+    order = np.lexsort((threshold, met, units))
+    order = order[group_starts(units[order], met[order])]
+    return units[order], met[order], threshold[order]
 
 
 def _octave_left(bins: Ints, is_lowest: Bools) -> Floats:
