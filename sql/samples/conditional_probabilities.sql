@@ -26,7 +26,7 @@
 -- bin_left_sd       double   SD     its left edge on that axis, inclusive
 -- bin_right_sd      double   SD     its right edge, exclusive
 -- sample_count      bigint   count  images of the bin that were judged
--- hit_count         bigint   count  of these, images that show it
+-- hit_count
 -- probability       double   0..1   hit_count / sample_count
 -- probability_low   double   0..1   lower end of Wilson's 95 % interval
 -- probability_high  double   0..1   upper end
