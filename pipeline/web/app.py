@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from pipeline.base.display import show
@@ -21,10 +23,11 @@ from pipeline.web.explorer import Explorer
 from pipeline.web.guard import Guard
 from pipeline.web.links import ServerLinks, read_dataset, read_layer
 from pipeline.web.neurons import Filter, of_layer
+from pipeline.web.pages.compare import compare_page
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
-from pipeline.web.routes import api, lists, neuron_map, search, sql
+from pipeline.web.routes import api, lists, neuron_map, of_run, search, sql
 from pipeline.web.routes.lists import answer_csv
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
@@ -58,10 +61,22 @@ def make_app(
     app.add_middleware(Guard, hosts=hosts)
 
     @app.exception_handler(NeuronsError)
+    @app.exception_handler(RequestValidationError)
+    @app.exception_handler(HTTPException)
     def explain(request: Request, error: Exception) -> HTMLResponse:
         """What is wrong with what was asked for."""
-        assert isinstance(error, NeuronsError)
         status = 404 if isinstance(error, WarehouseError) else 400
+        if isinstance(error, RequestValidationError):
+            place, what = error.errors()[0]["loc"][-1], error.errors()[0]["msg"]
+            error = ConfigError(
+                f"The address does not say what {place} is: {what}.", "Follow a link of a page."
+            )
+        if isinstance(error, HTTPException):
+            status = error.status_code
+            error = WarehouseError(
+                f"There is no page {show(request.url.path)!r}.", "Follow a link of a page."
+            )
+        assert isinstance(error, NeuronsError)
         with door.cursor() as cursor:
             page = View(cursor, links).render(
                 "error.html.j2",
@@ -107,6 +122,10 @@ def make_app(
             data = draw_strip(cursor, images, neuron, min(max(n, 1), 12))
         return Response(data, media_type="image/webp", headers={"Cache-Control": A_DAY})
 
+    @app.get("/compare")
+    def compare(request: Request, a: str = "", b: str = "") -> Response:
+        return answer(request, lambda view: compare_page(view, a, b))
+
     @app.post("/again")
     def open_again() -> Response:
         door.open_again()
@@ -124,6 +143,8 @@ def make_app(
         raise WarehouseError(
             f"There is no page {show(dataset)!r}.", "Pages of a dataset are those of its runs."
         )
+
+    of_run.add_routes(app, explorer)
 
     @app.get("/{dataset}/{run_id}")
     def run(request: Request, dataset: str, run_id: str) -> Response:

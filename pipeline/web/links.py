@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from pipeline.base.errors import ConfigError
 from pipeline.report.thumbnails import Picture
 from pipeline.warehouse.find import Neuron
 
@@ -159,3 +161,45 @@ def read_dataset(part: str) -> str:
 def read_layer(part: str) -> str:
     """The layer that a part of an address names."""
     return part.replace("~", ":")
+
+
+class ConceptPlace(NamedTuple):
+    """A concept in a run, as an address names it."""
+
+    dataset: str
+    run_id: str
+    category: str
+    concept: str
+
+
+def read_address(address: str) -> Neuron | ConceptPlace:
+    """What the address of a page of ours is about; it is read, never fetched.
+
+    Args:
+        address: Of a neuron or of a concept; a host before it and a query behind it are left out.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    try:
+        parts = read_parts(urlsplit(address).path)
+    except ValueError:
+        parts = []
+    match parts:
+        case [dataset, run_id, "concept", category, concept]:
+            return ConceptPlace(read_dataset(dataset), run_id, category, concept)
+        case [dataset, run_id, layer, unit] if unit.isascii() and unit.isdigit() and len(unit) < 9:
+            return Neuron(read_dataset(dataset), run_id, read_layer(layer), int(unit))
+    raise ConfigError(
+        f"{address!r} is not the address of a neuron or a concept.",
+        "Copy it from a page: /DATASET/RUN/LAYER/UNIT or /DATASET/RUN/concept/CATEGORY/CONCEPT",
+    )
+
+
+def read_parts(path: str) -> list[str]:
+    """What stands between the slashes of a path; a slash that is written ``%2F`` parts nothing.
+
+    Args:
+        path: As the browser sends it, before anything is decoded.
+    """
+    return [unquote(part) for part in path.strip("/").split("/")]

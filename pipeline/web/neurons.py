@@ -301,3 +301,33 @@ def read_neurons(
         layer=layer,
         units=list(units),
     )
+
+
+def list_labelled(
+    view: View, dataset: str, run_id: str, category: str, concept: str | None, count: int
+) -> NeuronPage:
+    """The most convincing neurons of a run that stand for a concept, or for any of a category.
+
+    Args:
+        view: Asks.
+        dataset: Of the run.
+        run_id: The run.
+        category: Of the label.
+        concept: Of the label; None for any.
+        count: How many, at most; the page says how many there are.
+    """
+    this = {"dataset": dataset, "run_id": run_id, "category": category, "concept": concept}
+    where = "is_labelled and category = $category and coalesce(concept = $concept, true)"
+    ((found,),) = view.connection.execute(
+        f"""
+        select count(*) from neuron_labels
+        where dataset = $dataset and run_id = $run_id and {where}
+        """,
+        this,
+    ).fetchall()
+    rows = view.ask(
+        f"select * from ({NEURONS}) where {where} order by {_CONVINCING} limit {count}",
+        NeuronRow,
+        **this,
+    )
+    return NeuronPage(tuple(rows), found, 1, 1)

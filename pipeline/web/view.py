@@ -104,7 +104,11 @@ def _environment() -> Environment:
         fill_sql=sql_of.fill,
     )
     environment.filters.update(
-        count=_count, number=words.describe_number, q=words.describe_q, lines=show_text
+        count=_count,
+        number=words.describe_number,
+        percent=_percent,
+        q=words.describe_q,
+        lines=show_text,
     )
     return environment
 
@@ -122,6 +126,10 @@ def show_text(text: str) -> Markup:
 
 def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
 
 
 @cache

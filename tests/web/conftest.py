@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from strange_world import make_strange_warehouse
 from textures import WORDS
 
 from pipeline.web.app import make_app
@@ -19,6 +20,18 @@ from pipeline.web.thumbs import Thumbnails
 def explorer(tiny_warehouse: Path, tmp_path_factory) -> TestClient:
     """A client of the explorer over `tiny_warehouse`."""
     return explore(tiny_warehouse, tmp_path_factory.mktemp("thumbnails"))
+
+
+@pytest.fixture(scope="session")
+def strange_warehouse(tmp_path_factory) -> Path:
+    """Two runs over images with texts and concepts in every script, and with markup in them."""
+    return make_strange_warehouse(tmp_path_factory.mktemp("strange"))
+
+
+@pytest.fixture(scope="session")
+def strange(strange_warehouse: Path, tmp_path_factory) -> TestClient:
+    """A client of the explorer over `strange_warehouse`."""
+    return explore(strange_warehouse, tmp_path_factory.mktemp("strange-thumbnails"))
 
 
 def explore(warehouse: Path, thumbnails: Path) -> TestClient:
