@@ -79,6 +79,7 @@ def test_nothing_that_commands_print_is_obeyed(world, told, tmp_path, capsys):
         ("top", LAYER, unit, "-k", 3, "--sheet", tmp_path / f"{EVIL}.png", *here),
         ("label", "export", LAYER, unit, "--out", tmp_path / f"sheet{EVIL}", *here),
         ("card", LAYER, unit, "--out", tmp_path / "card.html", *here),
+        ("site", "--neurons", unit, "--layer", LAYER, "--out", tmp_path / "site", "--processes", 1, *here),
     ]  # fmt: skip
     for command in commands:
         out = told(*command)
@@ -87,6 +88,11 @@ def test_nothing_that_commands_print_is_obeyed(world, told, tmp_path, capsys):
     page = (tmp_path / "card.html").read_text(encoding="utf-8")
     assert is_safe(page), "in pages too"
     assert "OWNED" in page
+    for path in (tmp_path / "site").rglob("*.*"):
+        if path.suffix in (".html", ".js", ".json"):
+            assert is_safe(path.read_text(encoding="utf-8")), path
+    (neuron,) = (tmp_path / "site").rglob(f"{unit}.html")
+    assert "OWNED" in neuron.read_text(encoding="utf-8")
 
 
 def test_what_is_for_machines_is_exact(world, told):

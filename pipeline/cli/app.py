@@ -28,6 +28,7 @@ from pipeline.cli import (
     probes,
     report,
     search,
+    site,
     support,
     upkeep,
     where,
@@ -133,6 +134,7 @@ report.add_commands(app)
 where.add_commands(app)
 look.add_commands(app)
 explore.add_commands(app)
+site.add_commands(app)
 app.add_typer(label)
 app.add_typer(concepts)
 jobs.add_commands(app)

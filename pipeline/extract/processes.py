@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from pipeline.base.cores import core_count
 from pipeline.base.errors import NeuronsError, ShardError
 from pipeline.base.settings import ExtractConfig
 from pipeline.base.storage import Store
@@ -24,7 +25,7 @@ from pipeline.base.warn import warn_once
 from pipeline.extract.account import Account
 from pipeline.extract.board import Board
 from pipeline.extract.child import Message, work
-from pipeline.extract.seat import Seat, choose_devices, core_count
+from pipeline.extract.seat import Seat, choose_devices
 from pipeline.tables.datasets import (
     Dataset,
     Shard,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from pipeline.base.cores import core_count
 from pipeline.base.settings import ExtractConfig
 from pipeline.clip.device import ALL_GPUS, choose_device
 from pipeline.extract.board import Board
@@ -63,13 +63,6 @@ def choose_devices(config: ExtractConfig, count: int) -> list[str]:
     if config.device != ALL_GPUS:
         return [str(chosen)] * count
     return [f"cuda:{index % torch.cuda.device_count()}" for index in range(count)]
-
-
-def core_count() -> int:
-    """Cores that we may use, in a container say, not those that there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_count(config: ExtractConfig, cores: int | None = None) -> int:

@@ -71,6 +71,14 @@ class Links(ABC):
     def strip(self, neuron: Neuron, count: int) -> str:
         """The address of one picture with a neuron's strongest images beside each other."""
 
+    def has_run(self, dataset: str, run_id: str) -> bool:
+        """Whether there are pages of a run."""
+        return True
+
+    def neighbours(self, neuron: Neuron, unit_count: int) -> tuple[int, int]:
+        """The units before and after a neuron in its layer, in a circle."""
+        return (neuron.unit - 1) % unit_count, (neuron.unit + 1) % unit_count
+
     def overview(self) -> str:
         """Where everything begins."""
         return self.page()

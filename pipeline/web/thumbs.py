@@ -83,16 +83,9 @@ class Thumbnails:
             size_px: Side of the square.
             ring: Where to draw a ring.
         """
-        try:
-            data, is_whole = show_image(self._store, *place), True
-            if hashlib.sha256(data).hexdigest() != place.sha256:
-                is_whole = False  # the grey card
-            inner = make_thumbnail(data, size_px, is_square=False, is_filled=True)
-        except (WarehouseError, ExampleError) as error:
-            return _grey(size_px, error), False
-        paper = put_on_paper(inner.convert("RGBA"), (size_px, size_px))
+        paper, shape, is_whole = open_small(self._store, place, size_px)
         if ring is not None and is_whole:
-            draw_ring(paper, inner.size, ring)
+            draw_ring(paper, shape, ring)
         return paper, is_whole
 
     def _keep(self, path: Path, data: bytes) -> None:
@@ -133,6 +126,28 @@ class Thumbnails:
             path.unlink(missing_ok=True)
             total -= size
         self._bytes = total
+
+
+def open_small(
+    store: Store, place: ImagePlace, size_px: int
+) -> tuple[Image.Image, tuple[int, int], bool]:
+    """An image on a square, RGB; its own width and height there; and whether these are its pixels.
+
+    Of a tar that is gone or has changed it is a grey card.
+
+    Args:
+        store: The warehouse.
+        place: Where it lies.
+        size_px: Side of the square.
+    """
+    try:
+        data, is_whole = show_image(store, *place), True
+        if hashlib.sha256(data).hexdigest() != place.sha256:
+            is_whole = False  # the grey card
+        inner = make_thumbnail(data, size_px, is_square=False, is_filled=True)
+    except (WarehouseError, ExampleError) as error:
+        return _grey(size_px, error), (size_px, size_px), False
+    return put_on_paper(inner.convert("RGBA"), (size_px, size_px)), inner.size, is_whole
 
 
 def _grey(size_px: int, error: Exception) -> Image.Image:

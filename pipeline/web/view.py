@@ -35,6 +35,8 @@ ASSETS = {
     "map.css": "text/css",
     "map.js": "text/javascript",
     "search.js": "text/javascript",
+    "site.css": "text/css",
+    "site.js": "text/javascript",
 }
 """Files of ours that pages load, and what they are."""
 

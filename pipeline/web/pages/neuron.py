@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
@@ -15,6 +15,7 @@ from pipeline.report.figures import sd_range
 from pipeline.report.gather import gather_card
 from pipeline.warehouse.find import Neuron, find_neuron
 from pipeline.web import sql_of
+from pipeline.web.sources import card_images, read_sources
 
 if TYPE_CHECKING:
     from pipeline.web.chosen import Chosen
@@ -180,6 +181,7 @@ def neuron_page(
         carried=chosen.carried if chosen and found else {},
         place=found[0] if found else None,
         around=found[1:] if found else _around(view, neuron),
+        sources=read_sources(view, neuron.dataset, card_images(card)) if view.is_site else (),
     )
 
 
@@ -230,5 +232,5 @@ def _around(view: View, neuron: Neuron) -> tuple[Neuron, Neuron]:
         """,
         {name: value for name, value in neuron.parameters.items() if name != "unit"},
     ).fetchall()
-    place = (neuron.dataset, neuron.run_id, neuron.layer)
-    return Neuron(*place, (neuron.unit - 1) % count), Neuron(*place, (neuron.unit + 1) % count)
+    before, after = view.links.neighbours(neuron, count)
+    return replace(neuron, unit=before), replace(neuron, unit=after)

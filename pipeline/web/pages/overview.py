@@ -129,7 +129,11 @@ order by neuron_count desc, reason
 
 def overview_page(view: View) -> str:
     """The page of the whole warehouse."""
-    runs = view.ask(f"{RUNS} order by all", RunFigures)
+    runs = [
+        run
+        for run in view.ask(f"{RUNS} order by all", RunFigures)
+        if view.links.has_run(run.dataset, run.run_id)
+    ]
     datasets = sorted({run.dataset for run in runs})
     return view.render("overview.html.j2", runs=runs, datasets=datasets)
 
