@@ -22,9 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.data import Shards, ingest_shards, make_warehouse
 from bench.timing import Report, Row
-from pipeline.upkeep.build import build
 from pipeline.warehouse.connect import connect
 from pipeline.web.links import ServerLinks
 from pipeline.web.pages.neuron import PANELS
@@ -61,6 +59,9 @@ def report(quick: bool, full: bool = False) -> Report:
         quick: A tiny one.
         full: Beside a running extraction too.
     """
+    from bench.data import make_warehouse  # torch: the server, which is this module too, has none
+    from pipeline.upkeep.build import build
+
     size = QUICK if quick else USUAL
     with tempfile.TemporaryDirectory() as folder:
         per_shard = size.images // size.shards
@@ -270,6 +271,8 @@ def _crowd(server: Server, pages: Mapping[str, Sequence[str]], minutes: float) -
 @contextmanager
 def extracting() -> Iterator[None]:
     """Beside it, extractions of a model with random weights, one after the other, in another process."""
+    from bench.data import Shards, ingest_shards
+
     with tempfile.TemporaryDirectory() as folder:
         ingest_shards(folder, Shards(2, 400))
         command = [sys.executable, "-m", "bench.web", "extract", folder]
@@ -317,7 +320,7 @@ def _serve(warehouse: str) -> None:
 
 
 def _extract(warehouse: str) -> None:
-    """Extract for ever: each time with another size of the batches, so that nothing is done already."""
+    """Extract for ever: each time another number of top images, so that nothing is done already."""
     from pipeline.base.progress import NoProgress
     from pipeline.base.settings import ExtractConfig
     from pipeline.extract.run import extract
