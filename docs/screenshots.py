@@ -19,6 +19,7 @@ LAYER = "visual.layer4.0.act3:input:max"
 PICTURES = {
     "explore-layer.png": (f"{{run}}/{LAYER}", 760),
     "explore-neuron.png": (f"{{run}}/{LAYER}/29", 1180),
+    "explore-map.png": (f"{{run}}/{LAYER}/map", 900),
 }
 """File, address and height in pixels."""
 

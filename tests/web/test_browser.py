@@ -42,11 +42,17 @@ def address(plain_demo, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def run(plain_demo) -> str:
-    """The address of the demo's run."""
+def runs(plain_demo) -> dict[str, str]:
+    """The addresses of the demo's runs, by dataset."""
     with connect(plain_demo / "warehouse") as con:
-        ((run_id,),) = con.execute("select run_id from runs where dataset = 'demo'").fetchall()
-    return f"/demo/{run_id}"
+        rows = con.execute("select dataset, run_id from runs").fetchall()
+    return {dataset: f"/{dataset}/{run_id}" for dataset, run_id in rows}
+
+
+@pytest.fixture(scope="module")
+def run(runs) -> str:
+    """The address of the demo's first run."""
+    return runs["demo"]
 
 
 @pytest.fixture(scope="module")
@@ -94,24 +100,78 @@ def _open(page, address: str) -> None:
     _settle(page)
 
 
-PAGES = ["/", "{run}", "{run}/{layer}", "{run}/{layer}?view=table", "{run}/{layer}/29", "/words"]
+PAGES = [
+    "/", "{demo}", "{demo}/{layer}", "{demo}/{layer}?view=table", "{demo}/{layer}/29", "/words",
+    "{demo}/example/0", "{demo}/concept/region/Japan", "{demo}/category/region", "{attack}/attacks",
+    "{stroop}/stroop", "/compare?a={demo}/{layer}/29&b={demo}/{layer}/192", "/search?q=japon",
+    "/list?list={list}:29,192&name=two", "{demo}/{layer}/map", "/api",
+    "/sql?query=select+unit,+concept+from+neuron_labels+order+by+q_value+limit+5",
+]  # fmt: skip
+"""One of every kind."""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+def _fill(place: str, runs: dict[str, str]) -> str:
+    names = {name.removeprefix("demo-"): address for name, address in runs.items()}
+    return place.format(layer=LAYER, list=f"{runs['demo'][1:]}/{LAYER}", **names)
+
+
 @pytest.mark.parametrize("place", PAGES)
-def test_a_page_has_no_serious_fault_of_accessibility_and_fits(page, run, place, theme):
-    page.emulate_media(color_scheme=theme)
-    for width in (390, 768, 1440) if theme == "light" else (1440,):
+def test_a_page_fits_and_has_no_serious_fault_of_accessibility(page, runs, place):
+    _open(page, _fill(place, runs))
+    for width in (390, 768, 1440):
         page.set_viewport_size({"width": width, "height": 900})
-        _open(page, place.format(run=run, layer=LAYER))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = axe.Axe().run(page).response["violations"]
-    serious = [
-        (one["id"], [node["target"] for node in one["nodes"]][:3])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        found = axe.Axe().run(page).response["violations"]
+        serious = [
+            (theme, one["id"], [node["target"] for node in one["nodes"]][:3])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+@pytest.mark.parametrize("words", ["Japan", "japon", "日本", "Япония"])
+def test_a_search_finds_a_neuron_in_any_language_while_one_types(page, run, words):
+    _open(page, "/")
+    page.keyboard.press("/")
+    page.keyboard.type(words)
+    first = page.locator("#suggestions a").first
+    sync_api.expect(first).to_contain_text("Japan")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/demo/" in url or "q=" in url)
+    _settle(page)
+    sync_api.expect(page.locator("main")).to_contain_text("Japan")
+
+
+def test_starred_neurons_are_a_list_that_the_address_keeps(page, run):
+    for unit in (29, 192):
+        _open(page, f"{run}/{LAYER}/{unit}")
+        page.keyboard.press("s")
+    page.get_by_role("link", name="List").click()
+    page.wait_for_url(re.compile("list="))
+    _settle(page)
+    cards = page.locator(".card")
+    assert {"Japan", "guitar"} == set(cards.locator(".card-line b").all_inner_texts())
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    text = download.value.path().read_text(encoding="utf-8")
+    assert "Japan" in text and "guitar" in text and text.count("\n") == 3
+
+
+def test_a_query_is_asked_by_keys_and_leads_to_neurons(page, run):
+    _open(page, "/sql")
+    page.locator("textarea").fill(
+        "select dataset, run_id, layer, unit, concept from neuron_labels "
+        "where dataset = 'demo' and unit = 29"
+    )
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile("query="))
+    link = page.locator("table a", has_text="29").first
+    link.click()
+    page.wait_for_url(re.compile(r"/29$"))
 
 
 def test_a_filter_changes_the_list_and_the_address_and_back_undoes_it(page, run):
