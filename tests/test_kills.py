@@ -1,4 +1,4 @@
-"""Killed at the n-th write, sync or rename of ingest, build, compact and similarity; then run again.
+"""Killed at the n-th write, sync or rename of a step that writes into a warehouse; then run again.
 
 Nothing is left behind and every file that a record names is that of an undisturbed run.
 """
@@ -82,6 +82,10 @@ def starts(full_warehouse, tmp_path_factory) -> dict[str, Path]:
         shutil.rmtree(run / name)
     for name in ("similarity.json", "similarity.json.copy"):
         (run / name).unlink()
+    for step, names in (("effect", ("effects", "concept_effects")), ("ablate", ("ablations",))):
+        (run,) = (places[step] / "warehouse").glob("dataset=*/run_id=*")
+        for name in names:
+            shutil.rmtree(run / name)
     (run,) = (places["extract"] / "warehouse").glob("dataset=*/run_id=*")
     for name in ("00001", "00002"):
         (run / f"manifests/{name}.json").unlink()
@@ -99,6 +103,8 @@ KILLS = {
     "compact": (2, 4, 9),
     "similarity": (2, 7, 12),
     "extract": (2, 30),
+    "effect": (1, 4, 9, 17),
+    "ablate": (1, 3, 5),
 }
 
 

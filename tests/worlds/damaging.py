@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from pipeline.tables.checked import MEMORY
 
 
 def make_full_warehouse(source: Path, place: Path) -> Path:
-    """Indexed, extracted and built before; read by its model, labelled and compacted here."""
-    from pipeline.base.effect_settings import EffectConfig
+    """Indexed, extracted and built before; attacked, read by its model, labelled and compacted here."""
+    from pipeline.base.effect_settings import AblationConfig, EffectConfig
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
     from pipeline.base.support_settings import SupportConfig
+    from pipeline.effects.ablate import measure_ablations
     from pipeline.effects.run import measure_effects
     from pipeline.evidence.similarity import score_similarity
     from pipeline.labelling.files import read_labels
@@ -24,6 +26,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.warehouse.find import find_neuron
 
     shutil.copytree(source, place)
+    _attack(source, place)
     (run,) = place.glob("dataset=textures/run_id=*")
     where = {"warehouse": str(place), "dataset": "textures", "run": run.name[7:], "device": "cpu"}
     few = {
@@ -34,6 +37,8 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
         "levels": (0.0, 2.0),
     }
     measure_effects(EffectConfig(**where, **few))
+    tried = {"layer": "visual.layer3.0", "counts": (1, 4), "draws": 2, "images": 2}
+    measure_ablations(AblationConfig(**where, **tried))
     words = {"layer": "visual.layer3.0", "images": 1, "controls": 2, "sets": ()}
     measure_support(SupportConfig(**where, **words, fonts=("font_caladea",), size_px=64))
     # Last of the three: with it labels are stale, and the others would wait seconds for them.
@@ -46,6 +51,35 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
         import_labels(connection, Store(place), neuron, read_labels(labels), "ann")
     compact(str(place))
     return place
+
+
+def _attack(source: Path, place: Path) -> None:
+    """One shard more, of images with a word on them: between its two classes the untrained model does not tell
+    well, and some images flip. Their texts, for the text tower, are what they show."""
+    from making import write_tar
+    from probing import attack_samples
+
+    from pipeline.base.settings import ClassChoice, ExtractConfig, IngestConfig, IngestStep
+    from pipeline.base.steps import Here
+    from pipeline.base.storage import Store
+    from pipeline.probes.attack import ATTACK
+    from pipeline.probes.probe import run_probe
+    from pipeline.sources.ingest import ingest
+    from pipeline.upkeep.build import build
+
+    samples = attack_samples(10, concepts=("bird",), texts={"iPod": None, "Apple": "iPod"})
+    for sample in samples:
+        record = json.loads(str(sample["json"], "utf-8"))
+        text = {"language": "en", "text_kind": "caption", "text": record["stimulus"]["concept"]}
+        sample["json"] = json.dumps(record | {"texts": [text | {"page_title": None}]}).encode()
+    more = write_tar(place.parent / "tars/00003.tar", samples)
+    folders = (str(source.parent / "tars"), str(more))
+    ingest(IngestConfig(str(place), "textures"), IngestStep("webdataset", folders))
+    (run,) = place.glob("dataset=textures/run_id=*")
+    config = Store(place).read_json(f"{run.relative_to(place)}/run.json")["config"]
+    again = {"warehouse": str(place), "run": run.name[7:], "layers": tuple(config["layers"])}
+    run_probe(ATTACK, ExtractConfig(**config | again), ClassChoice(templates=("{}",)), Here())
+    build(place)
 
 
 def copy_of(warehouse: Path, tmp_path: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.dying import die_at
+from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.settings import (
     ExtractConfig,
     IngestConfig,
@@ -15,6 +16,8 @@ from pipeline.base.settings import (
     SimilarityConfig,
 )
 from pipeline.base.storage import Store
+from pipeline.effects.ablate import measure_ablations
+from pipeline.effects.run import measure_effects
 from pipeline.evidence import classify, concept_scores  # noqa: F401 (what a step imports late)
 from pipeline.evidence.similarity import score_similarity
 from pipeline.extract import run
@@ -44,12 +47,32 @@ def do_extract(place: Path) -> None:
     run.extract(ExtractConfig(**config | {"layers": tuple(config["layers"])}))
 
 
+def _measured(place: Path) -> dict[str, Any]:
+    """Where a measurement is made."""
+    (found,) = place.glob("dataset=textures/run_id=*")
+    where = {"warehouse": str(place), "dataset": "textures", "run": found.name[7:]}
+    return where | {"layer": "visual.layer3.0", "device": "cpu"}
+
+
+def do_effect(place: Path) -> None:
+    """Four blocks of neurons, each of two files."""
+    few = {"units": (0, 9, 64, 130, 131, 200), "hidden": 1, "shown": 1, "levels": (0.0, 2.0)}
+    measure_effects(EffectConfig(**_measured(place), **few))
+
+
+def do_ablate(place: Path) -> None:
+    tried = {"counts": (1, 4), "draws": 2, "images": 2}
+    measure_ablations(AblationConfig(**_measured(place), **tried))
+
+
 STEPS: dict[str, Callable[[Path], Any]] = {
     "ingest": do_ingest,
     "build": lambda place: build(place, LabelSettings(label_null_repeats=1)),
     "compact": lambda place: compact(str(place)),
     "similarity": do_similarity,
     "extract": do_extract,
+    "effect": do_effect,
+    "ablate": do_ablate,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,16 @@ def patched(image: Image.Image, text: str) -> Image.Image:
     return copy
 
 
-def attack_samples(count: int, first: int = 0) -> list[dict[str, object]]:
+def attack_samples(
+    count: int,
+    first: int = 0,
+    concepts: Sequence[str] = CONCEPTS,
+    texts: Mapping[str, str | None] = TEXTS,
+) -> list[dict[str, object]]:
     """``count`` clean images, each with every attack text and its controls."""
     samples = []
     for n in range(first, first + count):
-        concept, image, key = CONCEPTS[n % len(CONCEPTS)], base_image(n), f"image{n}"
+        concept, image, key = concepts[n % len(concepts)], base_image(n), f"image{n}"
         common = {
             "stimulus": "typographic",
             "facet": "photo",
@@ -58,7 +64,7 @@ def attack_samples(count: int, first: int = 0) -> list[dict[str, object]]:
             "base_key": key,
         }
         samples.append(sample(key, image, **common, control="clean"))
-        for text, target in TEXTS.items():
+        for text, target in texts.items():
             patch = {**common, "placement": "centre", "covered_frac": COVERED, "attack_text": text}
             if target:
                 patch["attack_concept"] = target
