@@ -26,7 +26,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.warehouse.find import find_neuron
 
     shutil.copytree(source, place)
-    _attack(source, place)
+    _attack(place)
     (run,) = place.glob("dataset=textures/run_id=*")
     where = {"warehouse": str(place), "dataset": "textures", "run": run.name[7:], "device": "cpu"}
     few = {
@@ -53,7 +53,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     return place
 
 
-def _attack(source: Path, place: Path) -> None:
+def _attack(place: Path) -> None:
     """One shard more, of images with a word on them: between its two classes the untrained model does not tell
     well, and some images flip. Their texts, for the text tower, are what they show."""
     from making import write_tar
@@ -66,6 +66,7 @@ def _attack(source: Path, place: Path) -> None:
     from pipeline.probes.probe import run_probe
     from pipeline.sources.ingest import ingest
     from pipeline.upkeep.build import build
+    from pipeline.warehouse.connect import connect
 
     samples = attack_samples(10, concepts=("bird",), texts={"iPod": None, "Apple": "iPod"})
     for sample in samples:
@@ -73,8 +74,9 @@ def _attack(source: Path, place: Path) -> None:
         text = {"language": "en", "text_kind": "caption", "text": record["stimulus"]["concept"]}
         sample["json"] = json.dumps(record | {"texts": [text | {"page_title": None}]}).encode()
     more = write_tar(place.parent / "tars/00003.tar", samples)
-    folders = (str(source.parent / "tars"), str(more))
-    ingest(IngestConfig(str(place), "textures"), IngestStep("webdataset", folders))
+    with connect(place) as con:
+        tars = [url for (url,) in con.execute("select url from shards order by url").fetchall()]
+    ingest(IngestConfig(str(place), "textures"), IngestStep("webdataset", (*tars, str(more))))
     (run,) = place.glob("dataset=textures/run_id=*")
     config = Store(place).read_json(f"{run.relative_to(place)}/run.json")["config"]
     again = {"warehouse": str(place), "run": run.name[7:], "layers": tuple(config["layers"])}
