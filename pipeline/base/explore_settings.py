@@ -1,4 +1,4 @@
-"""Where the explorer listens: the options of ``explore``."""
+"""Where the explorer listens, and whether it may write: the options of ``explore``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from pipeline.base.fields import Settings
+from pipeline.base.fields import Settings, Spelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,3 +24,9 @@ class ExploreOptions(Settings):
     """Answer other machines too: whoever reaches it sees every image, text and label of the warehouse."""
     open: bool = False
     """Open the page in the browser."""
+    write: bool = False
+    """Let people label images on the pages under ``/labels``, and save what they say into the warehouse."""
+    labeller: Annotated[
+        str, Spelled(r"[^\x00-\x1f\x7f]{0,100}", "a name of 100 letters at most, on one line")
+    ] = ""
+    """Name of the person who labels, with ``--write``."""

@@ -14,6 +14,7 @@ def add_commands(app: typer.Typer) -> None:
         epilog=examples(
             "neurons explore --warehouse warehouse",
             "neurons explore --port 0 --open --warehouse warehouse",
+            "neurons explore --write --labeller ada --warehouse warehouse",
         )
     )(explore)
     app.command(epilog=examples("neurons mcp --warehouse warehouse"))(mcp)
@@ -24,7 +25,8 @@ def explore(warehouse: Warehouse, options: ExploreOptions) -> None:
     """Look at neurons in the browser.
 
     Serves a page for each run, layer and neuron of the warehouse on this machine until it is interrupted.
-    The warehouse is not changed, and nothing is fetched from elsewhere.
+    Nothing is fetched from elsewhere, and the warehouse is not changed, but by labels of people if --write is
+    given.
     """
     from pipeline.web.server import explore as serve
 

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.base.errors import ConfigError, SourceError
-from pipeline.base.leftovers import clear_half_written
-from pipeline.base.locks import hold_lock
-from pipeline.base.settings import digest
-from pipeline.base.storage import Store, partition
-from pipeline.labelling.files import LabelFile, LabelRow
-from pipeline.tables.datasets import run_folder
-from pipeline.tables.manifests import make_entry
-from pipeline.tables.records import read_record
-from pipeline.tables.runs import HumanLabelsRecord
-from pipeline.tables.schema import TABLES
+from pipeline.base.storage import Store
+from pipeline.labelling.files import LabelFile
+from pipeline.labelling.said import PersonsLabels, Said
 from pipeline.warehouse.find import Neuron
 
 if TYPE_CHECKING:
@@ -38,6 +29,15 @@ class ImportSummary:
     """Imported, but the run does not know the activation (zero or below), so in no bin."""
     was_current: bool
     """The same labels were there already."""
+
+
+class KnownExample(NamedTuple):
+    """An image of a run."""
+
+    is_duplicate: bool
+    """A repeated image."""
+    activation: float | None
+    """Of a neuron, if it is known."""
 
 
 def import_labels(
@@ -68,11 +68,11 @@ def import_labels(
         raise ConfigError("The labeller has no name.", "Say who labelled: --labeller NAME.")
     check_sheet(labels, neuron)
     given = [row for row in labels.rows if row.label]
-    known = _find_examples(connection, neuron, [row.example_id for row in given])
+    known = find_examples(connection, neuron, [row.example_id for row in given])
     rejects = [
         (row.line, "repeated image: an earlier example shows it" if found else "not in the run")
         for row in given
-        if (found := known.get(row.example_id)) is None or found[0]
+        if (found := known.get(row.example_id)) is None or found.is_duplicate
     ]
     rejected_lines = {line for line, _ in rejects}
     taken = [row for row in given if row.line not in rejected_lines]
@@ -82,15 +82,20 @@ def import_labels(
             f"{len(labels.rows) - len(given)} not labelled, {len(rejects)} rejected.",
             "Fill the column label; example_ids must be of this run.",
         )
-    taken.sort(key=lambda row: row.example_id)
-    activations = [known[row.example_id][1] for row in taken]
-    was_current = _write(store, neuron, labeller, taken, activations)
+    now = datetime.now(UTC)
+    said = [
+        Said(row.example_id, row.label, row.note, known[row.example_id].activation, now)
+        for row in taken
+    ]
+    labels_there = PersonsLabels(store, neuron, labeller)
+    with labels_there.hold():
+        was_current = labels_there.write(said)
     return ImportSummary(
         len(labels.rows),
         len(taken),
         len(labels.rows) - len(given),
         tuple(rejects),
-        sum(value is None for value in activations),
+        sum(each.activation is None for each in said),
         was_current,
     )
 
@@ -113,12 +118,17 @@ def _describe(neuron: Neuron) -> str:
     return f"unit {neuron.unit} of {neuron.layer!r}, run {neuron.run_id!r} of {neuron.dataset!r}"
 
 
-def _find_examples(
+def find_examples(
     connection: duckdb.DuckDBPyConnection, neuron: Neuron, ids: list[int]
-) -> dict[int, tuple[bool, float | None]]:
-    """Whether each example of the run is a repeated image, and the neuron's activation if known.
+) -> dict[int, KnownExample]:
+    """What a run knows of some images; those that it does not hold are left out.
 
     What is not stored is zero or below; where the neuron is never below zero, it is zero.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        neuron: Whose activation.
+        ids: Which examples.
     """
     rows = connection.execute(
         """
@@ -168,53 +178,4 @@ def _find_examples(
         """,
         {**neuron.parameters, "ids": ids},
     ).fetchall()
-    return {example_id: (is_duplicate, value) for example_id, is_duplicate, value in rows}
-
-
-def _write(
-    store: Store,
-    neuron: Neuron,
-    labeller: str,
-    rows: list[LabelRow],
-    activations: list[float | None],
-) -> bool:
-    """Write the table, then the record that names it. Returns whether the same was there already."""
-    folder = f"{run_folder(neuron.dataset, neuron.run_id)}/human_labels"
-    # A letter first: what a killed extraction leaves behind is known by a shard's number.
-    name = f"labels-{digest([neuron.layer, neuron.unit, labeller])}"
-    made_from = digest([(row.example_id, row.label, row.note) for row in rows] + activations)
-    place = f"{folder}/{partition(layer=neuron.layer)}"
-    rel = f"{place}/{name}-{made_from}.parquet"
-    with hold_lock(store, f"{folder}/{name}.lock") as lock:
-        clear_half_written(store, lock, folder, place, prefix=name)
-        path = f"{folder}/{name}.json"
-        before = read_record(store, path, HumanLabelsRecord) if store.exists(path) else None
-        if before is not None and before["files"][0]["path"] == rel:
-            return True
-        now = datetime.now(UTC)
-        columns = [
-            [neuron.unit] * len(rows),
-            [row.example_id for row in rows],
-            [row.label for row in rows],
-            [labeller] * len(rows),
-            [row.note or None for row in rows],
-            [now] * len(rows),
-            activations,
-        ]
-        schema = TABLES["human_labels"].arrow_schema()
-        arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
-        written = store.write_parquet(rel, pa.Table.from_arrays(arrays, schema=schema))
-        record = {
-            "layer": neuron.layer,
-            "unit": neuron.unit,
-            "labeller": labeller,
-            "imported_at": now.isoformat(timespec="seconds"),
-            "files": [make_entry("human_labels", rel, len(rows), written, neuron.layer)],
-        }
-        store.write_record(path, record, with_copy=True)
-        # Open connections may still read the file before this one, but none before that.
-        keep = {rel, before["files"][0]["path"] if before else rel}
-        for other in store.list(place, ".parquet"):
-            if other.startswith(f"{name}-") and f"{place}/{other}" not in keep:
-                store.delete(f"{place}/{other}")
-    return False
+    return {example_id: KnownExample(*known) for example_id, *known in rows}

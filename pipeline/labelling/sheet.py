@@ -56,6 +56,19 @@ class BinSample:
 
 
 @dataclass(frozen=True)
+class DrawnSheet:
+    """Which images people are shown of a neuron, in which order."""
+
+    name: str
+    """A hash of all of it."""
+    neuron: Neuron
+    options: SheetOptions
+    example_ids: tuple[int, ...]
+    """Item n is the n-th of them, from 1: a random order."""
+    bin_count: int
+
+
+@dataclass(frozen=True)
 class SheetSummary:
     """A sheet that was written."""
 
@@ -97,6 +110,30 @@ def bin_samples(
     ]
 
 
+def draw_sheet(
+    connection: duckdb.DuckDBPyConnection, neuron: Neuron, options: SheetOptions
+) -> DrawnSheet:
+    """Choose the images of a sheet, and their order. The same arguments give the same.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        neuron: Of `find_neuron`.
+        options: How many images, and in which order.
+
+    Raises:
+        WarehouseError: There are no samples of the neuron.
+    """
+    per_bin, seed = astuple(options)
+    bins = bin_samples(connection, neuron, per_bin)
+    if not bins or not _has_samples(connection, neuron):
+        raise _explain_none(connection, neuron)
+    example_ids = sorted(example_id for each in bins for example_id in each.example_ids)
+    random.Random(f"{seed} {neuron.layer} {neuron.unit}").shuffle(example_ids)
+    drawn = {"seed": seed, "per_bin": per_bin, "example_ids": example_ids}
+    name = digest({**neuron.parameters, **drawn})
+    return DrawnSheet(name, neuron, options, tuple(example_ids), len(bins))
+
+
 def export_sheet(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
@@ -124,31 +161,25 @@ def export_sheet(
         ConfigError: The folder holds a sheet already.
         WarehouseError: There are no samples of the neuron, or a tar is gone.
     """
-    per_bin, seed = astuple(options or SheetOptions())
     if (out / SHEET_FILE).exists():
         raise ConfigError(
             f"{out} already holds a labelling sheet.",
             "Give another --out, so that no labels are lost.",
         )
-    bins = bin_samples(connection, neuron, per_bin)
-    if not bins or not _has_samples(connection, neuron):
-        raise _explain_none(connection, neuron)
-    example_ids = sorted(example_id for each in bins for example_id in each.example_ids)
-    random.Random(f"{seed} {neuron.layer} {neuron.unit}").shuffle(example_ids)
-    drawn = {"seed": seed, "per_bin": per_bin, "example_ids": example_ids}
+    drawn = draw_sheet(connection, neuron, options or SheetOptions())
     key: SheetKey = {
-        "sheet": digest({**neuron.parameters, **drawn}),
+        "sheet": drawn.name,
         "dataset": neuron.dataset,
         "run_id": neuron.run_id,
         "layer": neuron.layer,
         "unit": neuron.unit,
-        "seed": seed,
-        "per_bin": per_bin,
+        "seed": drawn.options.seed,
+        "per_bin": drawn.options.per_bin,
         "items": [],
     }
     with new_folder(out, SHEET_FILE) as folder:
-        _write_sheet(connection, store, folder, key, example_ids, progress or NoProgress())
-    return SheetSummary(key["sheet"], out, len(key["items"]), len(bins))
+        _write_sheet(connection, store, folder, key, drawn.example_ids, progress or NoProgress())
+    return SheetSummary(drawn.name, out, len(key["items"]), drawn.bin_count)
 
 
 def _write_sheet(
@@ -180,7 +211,7 @@ def _write_sheet(
     page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
     used = "".join(
         f'<option value="{html.escape(show(label), quote=True)}">'
-        for label in _used_labels(connection, key["dataset"])
+        for label in used_labels(connection, key["dataset"])
     )
     # Words of users last: nothing is looked for in them.
     page = page.replace("@@FIGURES@@", figures).replace("@@USED@@", used)
@@ -246,7 +277,7 @@ def _figure(number: int, image: str, thumbnail: bytes) -> str:
     )
 
 
-def _used_labels(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+def used_labels(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
     """Words that people gave to images of the dataset before, the most used first."""
     rows = connection.execute(
         """

@@ -226,7 +226,9 @@ RUN_TABLES = (
             Column("category", "string", "", "what they say it shows"),
             Column("labeller", "string", "", "who says so"),
             Column("note", "string", "", "what they add; null if nothing"),
-            Column("labelled_at", "timestamp", "UTC", "when it was imported"),
+            Column(
+                "labelled_at", "timestamp", "UTC", "when it was said in the explorer, or imported"
+            ),
             Column(
                 "activation",
                 "float32",

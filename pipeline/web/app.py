@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from fastapi import FastAPI, Request, Response
@@ -27,7 +28,7 @@ from pipeline.web.pages.compare import compare_page
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel
 from pipeline.web.pages.overview import overview_page, run_page
-from pipeline.web.routes import api, lists, neuron_map, of_run, search, sql
+from pipeline.web.routes import api, labels, lists, neuron_map, of_run, search, sql
 from pipeline.web.routes.lists import answer_csv
 from pipeline.web.strips import draw_strip
 from pipeline.web.thumbs import SIZES_PX, Thumbnails
@@ -42,6 +43,7 @@ def make_app(
     hosts: Collection[str],
     thumbnails: Thumbnails | None = None,
     console: Console | None = None,
+    labeller: str | None = None,
 ) -> FastAPI:
     """The explorer of a warehouse.
 
@@ -50,6 +52,7 @@ def make_app(
         hosts: Names by which it may be called, see `guard.Guard`.
         thumbnails: Its images in small; kept in the user's cache by default.
         console: Answers queries; with the usual limits by default.
+        labeller: Under whose name answers of people are saved; None writes nothing into the warehouse.
     """
     app = FastAPI(title="neurons", docs_url=None, redoc_url=None, openapi_url=None)
     links = ServerLinks(assets_version())
@@ -127,16 +130,18 @@ def make_app(
         return answer(request, lambda view: compare_page(view, a, b))
 
     @app.post("/again")
-    def open_again() -> Response:
+    def open_again(back: str = "") -> Response:
         door.open_again()
         queries.close()
-        return RedirectResponse(links.overview(), 303)
+        is_ours = re.match(r"/(?![/\\])[!-~]*\Z", back)
+        return RedirectResponse(back if is_ours else links.overview(), 303)
 
     search.add_routes(app, explorer)
     sql.add_routes(app, explorer, queries)
     api.add_routes(app, explorer, queries)
     lists.add_routes(app, explorer)
     neuron_map.add_routes(app, explorer)
+    labels.add_routes(app, explorer, labeller)
 
     @app.get("/{dataset}")
     def of_dataset(dataset: str) -> Response:

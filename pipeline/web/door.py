@@ -43,11 +43,12 @@ class Door:
         self._open()
 
     def _open(self) -> None:
+        opened_at = datetime.now(UTC)  # what is written from now on may be missed
         opened = connect(self.warehouse)
         if self._has_phrases:
             hold_phrases(opened)
         self.connection: duckdb.DuckDBPyConnection = opened
-        self.opened_at = datetime.now(UTC)
+        self.opened_at = opened_at
         reason = why_stale(opened)
         self.notice = (
             reason

@@ -88,6 +88,9 @@ TERMS = {
         "Of images drawn from a slice of activation, the share that shows it, with Wilson's "
         "95 % interval."
     ),
+    "people_agree": (
+        "Of the images of a neuron that two people labelled, those of which both say the same word."
+    ),
     "q": "Believe all labels with a q up to this one's, and about this share of them is false.",
     "q_of_pair": (
         "Call all pairs of neuron and concept with a q up to this one's real, and about this "
@@ -95,6 +98,14 @@ TERMS = {
     ),
     "rejected": "Images that could not be used; each has a row that says why.",
     "right_word": "Another control: the patch with the name of what the image does show.",
+    "said": (
+        "What a person says of most of the ten strongest images that this person labelled, without "
+        "being told which those are; the same as the label if it names its concept in any language."
+    ),
+    "said_auroc": (
+        "How often an image of which the person says this word excites the neuron more than one of "
+        "which another is said. The images are of every strength alike, so it is not the label's AUROC."
+    ),
     "sd": "Standard deviation of its activations over all images.",
     "similarity": (
         "Cosine of the two neurons' activations over the images that either answers to."

@@ -111,6 +111,15 @@ class Links(ABC):
         """A neuron, by its parts."""
         return self.neuron(Neuron(dataset, run_id, layer, unit), **query)
 
+    def label(self, neuron: Neuron, **query: str | int | None) -> str:
+        """Where people label the images of a neuron."""
+        place = (name_dataset(neuron.dataset), neuron.run_id, neuron.layer, str(neuron.unit))
+        return self.page("labels", *place, **query)
+
+    def labels(self, dataset: str, run_id: str, layer: str | None = None) -> str:
+        """What people said of the neurons of a run, or of a layer."""
+        return self.page("labels", name_dataset(dataset), run_id, *([layer] if layer else []))
+
     def example(self, dataset: str, run_id: str, example_id: int) -> str:
         """An image, as a run saw it."""
         return self.page(name_dataset(dataset), run_id, "example", str(example_id))

@@ -23,9 +23,11 @@ def explore(warehouse: str, options: ExploreOptions) -> None:
         options: Where it listens.
 
     Raises:
-        ConfigError: The address is not free, or is open to others and that was not said.
+        ConfigError: The address is not free, or is open to others and that was not said; or answers of
+            people are to be saved, and it was not said whose.
         WarehouseError: The warehouse cannot be read.
     """
+    labeller = _read_labeller(options)
     if not is_loopback(options.host) and not options.expose:
         raise ConfigError(
             f"--host {options.host} can be reached from other machines.",
@@ -35,12 +37,17 @@ def explore(warehouse: str, options: ExploreOptions) -> None:
     listener = listen(options.host, options.port)
     port = listener.getsockname()[1]
     door = Door(warehouse, holds=True)
-    app = make_app(door, _hosts(options))
+    app = make_app(door, _hosts(options), labeller=labeller)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     address = f"http://{shown}:{port}/"
     say(f"Explorer of {warehouse}: {address}", "Ctrl-C ends it.")
+    if labeller is not None:
+        say(f"What is said under {address}labels is saved as {labeller}'s.")
     if options.expose:
-        complain("It answers other machines: they see every image, text and label.")
+        complain(
+            "It answers other machines: they see every image, text and label"
+            + (f", and what they say of images is saved as {labeller}'s." if labeller else ".")
+        )
     if options.open:
         webbrowser.open(address)
     config = uvicorn.Config(
@@ -50,6 +57,22 @@ def explore(warehouse: str, options: ExploreOptions) -> None:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         door.close()
+
+
+def _read_labeller(options: ExploreOptions) -> str | None:
+    """Under whose name answers are saved; None saves none."""
+    labeller = options.labeller.strip()
+    if options.write and not labeller:
+        raise ConfigError(
+            "--write saves what a person says of images, and it is not said who that is.",
+            "Add a name: neurons explore --write --labeller NAME",
+        )
+    if labeller and not options.write:
+        raise ConfigError(
+            f"--labeller {labeller} is named, but nothing would be saved.",
+            "Add --write to save labels into the warehouse, or leave out --labeller.",
+        )
+    return labeller if options.write else None
 
 
 def _hosts(options: ExploreOptions) -> frozenset[str]:

@@ -31,6 +31,8 @@ ASSETS = {
     "console.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "labels.css": "text/css",
+    "labels.js": "text/javascript",
     "list.js": "text/javascript",
     "map.css": "text/css",
     "map.js": "text/javascript",
@@ -106,6 +108,7 @@ def _environment() -> Environment:
         fill_sql=sql_of.fill,
     )
     environment.filters.update(
+        exact=escape,
         count=_count,
         number=words.describe_number,
         percent=_percent,
