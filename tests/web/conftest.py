@@ -34,17 +34,16 @@ def strange(strange_warehouse: Path, tmp_path_factory) -> TestClient:
     return explore(strange_warehouse, tmp_path_factory.mktemp("strange-thumbnails"))
 
 
-def explore(warehouse: Path, thumbnails: Path, labeller: str | None = None) -> TestClient:
+def explore(warehouse: Path, thumbnails: Path) -> TestClient:
     """A client of the explorer over a warehouse.
 
     Args:
         warehouse: Its folder.
         thumbnails: Where small images are kept.
-        labeller: Whose answers it saves, if any.
     """
     door = Door(str(warehouse))
     console = Console(str(warehouse), limit_s=300)  # the machine may be busy
-    app = make_app(door, LOOPBACK, Thumbnails(door.store, thumbnails), console, labeller)
+    app = make_app(door, LOOPBACK, Thumbnails(door.store, thumbnails), console)
     return TestClient(app, base_url="http://127.0.0.1:8600")
 
 

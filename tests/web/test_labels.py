@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import explore
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
@@ -27,7 +26,11 @@ from pipeline.labelling.sheet import draw_sheet, export_sheet
 from pipeline.upkeep.check import check, run_violations
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import Neuron, find_neuron
+from pipeline.web.app import make_app
+from pipeline.web.door import Door
+from pipeline.web.guard import LOOPBACK
 from pipeline.web.server import explore as serve
+from pipeline.web.thumbs import Thumbnails
 
 LAYER = "visual.layer4.0.act3:input:max"
 HERE = {"Origin": "http://127.0.0.1:8600"}
@@ -39,6 +42,13 @@ EVIL = "<script>alert(1)</script>\"' onfocus=alert(1) \u202e\u200b & {{7*7}} =cm
 def place(tiny_warehouse, tmp_path) -> Path:
     """A copy of the small warehouse that a test may write labels into."""
     return Path(shutil.copytree(tiny_warehouse, tmp_path / "warehouse"))
+
+
+def explore(place: Path, thumbnails: Path, labeller: str) -> TestClient:
+    """A client of an explorer that saves what somebody says."""
+    door = Door(str(place))
+    app = make_app(door, LOOPBACK, Thumbnails(door.store, thumbnails), labeller=labeller)
+    return TestClient(app, base_url="http://127.0.0.1:8600")
 
 
 @pytest.fixture
