@@ -38,6 +38,15 @@ COLUMNS: dict[str, tuple[str, str, str, str]] = {
 _ASCENDING = frozenset(("unit", "concept", "category", "q_value"))
 
 
+_CHOICES = {
+    "labelled": ("", "yes", "no"),
+    "sort": ("convincing", *COLUMNS),
+    "order": ("", "asc", "desc"),
+    "view": ("grid", "table"),
+}
+"""What these fields of `Filter` may say: two of them are words of a query."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which neurons are asked for; every field stands in the address if it is not the default."""
@@ -83,11 +92,12 @@ class Filter:
                     f"The address says {field.name}={text!r}.", "A number is expected."
                 ) from None
         found = cls(**given)
-        if found.sort not in ("convincing", *COLUMNS):
-            raise ConfigError(
-                f"The address says sort={found.sort!r}.",
-                f"Neurons are sorted by: convincing, {', '.join(COLUMNS)}.",
-            )
+        for name, known in _CHOICES.items():
+            if (value := getattr(found, name)) not in known:
+                raise ConfigError(
+                    f"The address says {name}={value!r}.",
+                    f"It is one of: {', '.join(filter(None, known))}.",
+                )
         return replace(found, page=max(1, found.page))
 
     def query(self, **changes: Any) -> dict[str, str | int | float]:
@@ -198,24 +208,24 @@ where dataset = $dataset and run_id = $run_id
 """
 """All neurons of a run, as `NeuronRow`."""
 
-_WANTED = """
-    ($category = '' or category = $category)
-    and ($concept = '' or concept = $concept)
-    and ($labelled = '' or is_labelled = ($labelled = 'yes'))
-    and ($support = 0 or supported_count >= $support)
-    and ($agreement = 0 or agreement >= $agreement)
-    and ($index = 0 or multimodality_index >= $index)
-    and ($clarity = -1 or clarity >= $clarity)
-    and (
-        $q = ''
-        or contains(lower(concept), lower($q)) or contains(lower(category), lower($q))
+_WANTED = {
+    "q": """(
+        contains(lower(concept), lower($q)) or contains(lower(category), lower($q))
         or concept in (
             select lexicon.concept from lexicon
             where lexicon.rule is null and starts_with(lower(lexicon.phrase), lower($q))
         )
         or unit::varchar = $q
-    )
-"""
+    )""",
+    "category": "category = $category",
+    "concept": "concept = $concept",
+    "labelled": "is_labelled = ($labelled = 'yes')",
+    "support": "supported_count >= $support",
+    "agreement": "agreement >= $agreement",
+    "index": "multimodality_index >= $index",
+    "clarity": "clarity >= $clarity",
+}
+"""What each field of `Filter` asks of a neuron, if it is not the default."""
 
 _KEY = "dataset, run_id, layer, unit"
 
@@ -224,6 +234,14 @@ _CONVINCING = """
     agreement desc nulls last, multimodality_index desc nulls last, score desc nulls last,
     dataset, run_id, layer, unit
 """
+
+
+class _Found:
+    """A row of a list, and how many rows there are without the page."""
+
+    def __init__(self, found_count: int, **fields: Any) -> None:
+        self.found_count = found_count
+        self.row = NeuronRow(**fields)
 
 
 @dataclass(frozen=True)
@@ -256,29 +274,30 @@ def list_neurons(view: View, among: Among, wanted: Filter, size: int = PAGE_SIZE
         wanted: Which of them, in which order, which page.
         size: Neurons on a page.
     """
-    asked = asdict(wanted)
-    names = ("q", "category", "concept", "labelled", "support", "agreement", "index", "clarity")
     order = _CONVINCING
     if wanted.sort != "convincing":
         order = f"{COLUMNS[wanted.sort][3]} {wanted.direction} nulls last, {_KEY}"
-    this = {**among.parameters, **{name: asked[name] for name in names}}
-    ((count,),) = view.connection.execute(
-        f"select count(*) from ({among.query}) where {_WANTED}", this
-    ).fetchall()
-    page_count = max(1, -(-count // size))
-    page = min(wanted.page, page_count)
-    rows = view.ask(
+    asked = {name: value for name, value in wanted.query().items() if name in _WANTED}
+    where = " and ".join(_WANTED[name] for name in asked) or "true"
+    found = view.ask(
         f"""
-        select * from ({among.query})
-        where {_WANTED}
+        select *, count(*) over () as found_count
+        from ({among.query})
+        where {where}
         order by {order}
         limit {size} offset $skipped
         """,
-        NeuronRow,
-        **this,
-        skipped=(page - 1) * size,
+        _Found,
+        **among.parameters,
+        **asked,
+        skipped=(wanted.page - 1) * size,
     )
-    return NeuronPage(tuple(rows), count, page, page_count)
+    if not found and wanted.page > 1:  # beyond the last
+        first = list_neurons(view, among, replace(wanted, page=1), size)
+        return list_neurons(view, among, replace(wanted, page=max(1, first.page_count)), size)
+    count = found[0].found_count if found else 0
+    rows = tuple(one.row for one in found)
+    return NeuronPage(rows, count, wanted.page, max(1, -(-count // size)))
 
 
 def read_neurons(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from pipeline.web.view import View
@@ -48,22 +50,28 @@ def draw_sparklines(
     return {unit: _outline(found) for unit, found in bins.items()}
 
 
-def _outline(bins: Iterable[tuple[float, float, int]]) -> Markup:
-    """Images a column, spread evenly over the bins that reach into it."""
-    bins = [(left, right, count) for left, right, count in bins if right > left]
+def spread(bins: Sequence[tuple[float, float, int]], columns: int) -> NDArray[np.float64]:
+    """Images in each of so many equal columns: those of a bin lie evenly between its edges.
+
+    Args:
+        bins: Left edge, right edge, images; none without a width.
+        columns: How many there are from the first edge to the last.
+    """
+    lefts, rights, counts = np.array(bins, dtype=np.float64).T
+    edges = np.linspace(lefts.min(), rights.max(), columns + 1)
+    within = np.minimum(rights[:, None], edges[1:]) - np.maximum(lefts[:, None], edges[:-1])
+    found: NDArray[np.float64] = (within.clip(0) * (counts / (rights - lefts))[:, None]).sum(0)
+    return found
+
+
+def _outline(bins: Sequence[tuple[float, float, int]]) -> Markup:
+    """The outline of one neuron's bins."""
+    bins = [one for one in bins if one[1] > one[0]]
     if not bins:
         return Markup()
-    low, high = min(b[0] for b in bins), max(b[1] for b in bins)
-    width = (high - low) / _COLUMNS
-    columns = [0.0] * _COLUMNS
-    for left, right, count in bins:
-        first = min(_COLUMNS - 1, int((left - low) / width))
-        last = min(_COLUMNS - 1, int((right - low) / width))
-        for column in range(first, last + 1):
-            start = max(left, low + column * width)
-            end = min(right, low + (column + 1) * width)
-            columns[column] += count * max(0.0, end - start) / (right - left)
-    top = math.log1p(max(columns))
+    low, high = min(one[0] for one in bins), max(one[1] for one in bins)
+    columns = spread(bins, _COLUMNS)
+    top = math.log1p(columns.max())
     step = WIDTH_PX / _COLUMNS
     points = [f"M0 {HEIGHT_PX}"]
     for number, value in enumerate(columns):
