@@ -66,7 +66,11 @@ def chromium() -> Iterator[object]:
 @pytest.fixture
 def page(chromium, address):
     """A tab in which nothing may go wrong, and which may ask the explorer alone."""
-    context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(
+        base_url=address,
+        viewport={"width": 1280, "height": 900},
+        reduced_motion="reduce",  # a colour on its way to another is none to be measured
+    )
     context.set_default_timeout(TIME_MS)
     tab, faults = context.new_page(), []
     tab.on(
@@ -198,7 +202,7 @@ def test_a_filter_changes_the_list_and_the_address_and_back_undoes_it(page, run)
 def test_a_table_is_sorted_by_its_headings_and_turned_by_keys(page, run):
     _open(page, f"{run}/{LAYER}?view=table&sort=unit")
     first = page.locator(".list tbody tr").first
-    assert first.locator("th").inner_text() == "0"
+    assert first.locator("th").inner_text().strip() == "0"
     page.keyboard.press("ArrowRight")
     page.wait_for_url(re.compile("page=2"))
     sync_api.expect(page.locator(".list tbody tr").first.locator("th")).to_have_text("48")

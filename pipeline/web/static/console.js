@@ -41,7 +41,6 @@
   document.addEventListener("click", (event) => {
     const one = event.target.closest("[data-insert]");
     if (!one) return;
-    event.preventDefault(); // a summary would open
     box.focus();
     const before = box.value.slice(0, box.selectionStart);
     const text = (before && !/[\s(.]$/.test(before) ? " " : "") + one.dataset.insert;
