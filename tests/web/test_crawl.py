@@ -18,7 +18,9 @@ EACH = 3
 """Addresses of each kind that are followed."""
 _LINKS = (("a", "href"), ("img", "src"), ("link", "href"), ("script", "src"), ("form", "action"))
 _NAMED = ("example", "concept", "category", "attacks", "stroop")
-_SAID_BY_PROGRAMS = re.compile(r"\b(None(?!: | of )|undefined|NaN|nan)\b|\[object Object\]")
+_SAID_BY_PROGRAMS = re.compile(
+    r"\b(None(?!: | of | computed: )|undefined|NaN|nan)\b|\[object Object\]"
+)
 """Sentences that say that there is none are no such."""
 
 
