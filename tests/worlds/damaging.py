@@ -81,6 +81,7 @@ def _attack(place: Path) -> None:
     config = Store(place).read_json(f"{run.relative_to(place)}/run.json")["config"]
     again = {"warehouse": str(place), "run": run.name[7:], "layers": tuple(config["layers"])}
     run_probe(ATTACK, ExtractConfig(**config | again), ClassChoice(templates=("{}",)), Here())
+    shutil.rmtree(place / "marts")  # no record names what the first build made
     build(place)
 
 
