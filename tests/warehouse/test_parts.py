@@ -144,7 +144,7 @@ def test_a_setting_touches_what_reads_it(place: Path) -> None:
     assert build_and_compare(place, other)
     changed = marts_of(place).keys() - before
     assert {path.rpartition("/")[2].rpartition("-")[0] for path in changed} == {
-        *("tested_labels", "label_nulls", "label_scores")
+        *("tested_labels", "label_nulls", "label_scores", "shown_counts")
     }
 
 
