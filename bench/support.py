@@ -44,10 +44,8 @@ def make_job(warehouse: str, seed: int, quick: bool) -> PipelineConfig:
         forms=("drawing", *rng.sample(FORMS[1:], 1)),
         **few,
     )
-    given = job.stimuli[0].words or WordOptions()
     words = replace(
-        given,
-        languages=given.languages[:1] if quick else given.languages,
+        job.stimuli[0].words or WordOptions(),
         font_names=(),
         fonts_per_word=1 if quick else 3,
         placement="anywhere",
