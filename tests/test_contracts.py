@@ -289,3 +289,9 @@ def test_properties_hold_within_derived_bounds():
     files = [p for p in (ROOT / "tests").rglob("test_*.py") if "@given" in p.read_text("utf-8")]
     assert len(files) > 20
     assert [end for path in files for end in loose_ends(path)] == []
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """Of two with one name pytest collects the first that it meets."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -247,7 +247,7 @@ def test_it_opens_from_the_disk_and_its_search_finds_a_concept_in_any_language(
             )
             assert browser.ask(broken) == 0
             assert browser.told == [], path
-        browser.open(neuron)
+        browser.open(out / "index.html")
         for asked in ("Japan", "japón", "Giappone", "29", "regio"):
             browser.ask(
                 "(() => { const box = document.querySelector('[data-search]'); box.focus();"
@@ -259,7 +259,8 @@ def test_it_opens_from_the_disk_and_its_search_finds_a_concept_in_any_language(
             )
             assert neuron.as_uri() in links, asked
         browser.ask("document.querySelector('#suggestions a').click()")
-        wait_for(lambda: browser.ask("location.href.endsWith('/29.html')"))
+        is_there = "location.href.endsWith('/{}.html') && document.readyState == 'complete'"
+        wait_for(lambda: browser.ask(is_there.format(29)))
         browser.press("ArrowRight")
-        wait_for(lambda: browser.ask("location.href.endsWith('/192.html')"))
+        wait_for(lambda: browser.ask(is_there.format(192)))
         assert browser.told == []
