@@ -64,11 +64,12 @@ class Holding:
 
     def _run(self) -> None:
         for name in HELD:
-            if self._is_stopped.is_set() or self._bytes() > MAX_BYTES:
+            if self._is_stopped.is_set():
                 break
             # Whatever goes wrong, the view still answers, or says itself what is wrong with it.
             with suppress(duckdb.Error):
-                self._hold(name)
+                if self._bytes() <= MAX_BYTES:
+                    self._hold(name)
         self._cursor.close()
 
     def _hold(self, name: str) -> None:
