@@ -114,7 +114,7 @@ def make_server(warehouse: str) -> MCPServer:
         door.hold_phrases()
         return ask(lambda view: answers.search(view, concept, dataset, run_id))
 
-    def get_example(dataset: str, run_id: str, example_id: int):  # type: ignore[no-untyped-def]
+    def get_example(dataset: str, run_id: str, example_id: int):  # type: ignore[no-untyped-def]  # the SDK would make a schema of a type
         """An image of the dataset, with its texts, what it shows, and the neurons that it excites most."""
         found = ask(lambda view: answers.get_example(view, dataset, run_id, example_id))
         place = ask(lambda view: find_places(view.connection, dataset, [example_id]))[example_id]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.base.errors import ConfigError
 from pipeline.warehouse.find import Neuron
+from pipeline.web.asked import Asked
 
 if TYPE_CHECKING:
     from pipeline.web.view import View
@@ -38,18 +38,17 @@ COLUMNS: dict[str, tuple[str, str, str, str]] = {
 _ASCENDING = frozenset(("unit", "concept", "category", "q_value"))
 
 
-_CHOICES = {
-    "labelled": ("", "yes", "no"),
-    "sort": ("convincing", *COLUMNS),
-    "order": ("", "asc", "desc"),
-    "view": ("grid", "table"),
-}
-"""What these fields of `Filter` may say: two of them are words of a query."""
-
-
 @dataclass(frozen=True)
-class Filter:
+class Filter(Asked):
     """Which neurons are asked for; every field stands in the address if it is not the default."""
+
+    CHOICES: ClassVar = {
+        "labelled": ("", "yes", "no"),
+        "sort": ("convincing", *COLUMNS),
+        "order": ("", "asc", "desc"),
+        "view": ("grid", "table"),
+    }
+    """Two of them are words of a query."""
 
     q: str = ""
     """What the label, its category or a phrase for it in any language begins with or holds."""
@@ -69,46 +68,6 @@ class Filter:
     """``asc``, ``desc``, or empty for the column's own."""
     view: str = "grid"
     """``grid`` or ``table``."""
-    page: int = 1
-
-    @classmethod
-    def read(cls, query: Mapping[str, str]) -> Self:
-        """What an address says.
-
-        Raises:
-            ConfigError: A value is none.
-        """
-        given: Any = {}
-        defaults = asdict(cls())
-        for field in fields(cls):
-            text = query.get(field.name, "").strip()
-            if not text:
-                continue
-            kind = type(defaults[field.name])
-            try:
-                given[field.name] = kind(text)
-            except ValueError:
-                raise ConfigError(
-                    f"The address says {field.name}={text!r}.", "A number is expected."
-                ) from None
-        found = cls(**given)
-        for name, known in _CHOICES.items():
-            if (value := getattr(found, name)) not in known:
-                raise ConfigError(
-                    f"The address says {name}={value!r}.",
-                    f"It is one of: {', '.join(filter(None, known))}.",
-                )
-        return replace(found, page=max(1, found.page))
-
-    def query(self, **changes: Any) -> dict[str, str | int | float]:
-        """What an address says of it; a change but of the page begins at the first."""
-        changed = replace(self, **({"page": 1} | changes))
-        default = type(self)()
-        return {
-            name: value
-            for name, value in asdict(changed).items()
-            if value != getattr(default, name)
-        }
 
     @property
     def is_empty(self) -> bool:
@@ -210,12 +169,12 @@ where dataset = $dataset and run_id = $run_id
 
 _WANTED = {
     "q": """(
-        contains(lower(concept), lower($q)) or contains(lower(category), lower($q))
+        contains(lower(concept), lower(trim($q))) or contains(lower(category), lower(trim($q)))
         or concept in (
             select lexicon.concept from lexicon
-            where lexicon.rule is null and starts_with(lower(lexicon.phrase), lower($q))
+            where lexicon.rule is null and starts_with(lower(lexicon.phrase), lower(trim($q)))
         )
-        or unit::varchar = $q
+        or unit::varchar = trim($q)
     )""",
     "category": "category = $category",
     "concept": "concept = $concept",

@@ -162,7 +162,7 @@ def test_a_pair_shows_all_its_cards(demo, con, stroop):
 @pytest.mark.parametrize(
     ("address", "status", "told"),
     [
-        ("{attacks}?outcome=no", 400, "Outcomes: changed"),
+        ("{attacks}?outcome=no", 400, "It is one of: changed"),
         ("{attacks}?page=many", 400, "A number is expected"),
         ("{attacks}?class_set=none", 404, "Class sets:"),
         ("{stroop}?ink=mauve&word=red", 404, "Choose a cell"),
