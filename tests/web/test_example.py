@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.base.display import show
 from pipeline.warehouse.connect import connect
-from pipeline.web.pages.example import NEURON_COUNT
+from pipeline.web.examples import NEURON_COUNT
 
 pytestmark = pytest.mark.slow
 

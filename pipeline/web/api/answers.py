@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.base.errors import ConfigError, WarehouseError
+from pipeline.base.errors import ConfigError
 from pipeline.report.card_queries import SHOWING
 from pipeline.report.gather import gather_card
 from pipeline.report.thumbnails import Picture
@@ -15,6 +15,7 @@ from pipeline.warehouse.find import Neuron, find_layers, find_neuron, find_run
 from pipeline.warehouse.images import read_primary_texts
 from pipeline.web.api import records
 from pipeline.web.api.records import finite
+from pipeline.web.examples import read_excited, read_facts, read_shown, read_texts
 from pipeline.web.meanings import find_meanings
 from pipeline.web.neurons import Filter, list_neurons, of_layer, read_neurons
 from pipeline.web.pages.neuron import NEIGHBOURS, Near
@@ -46,76 +47,6 @@ order by
     agreement desc nulls last, score desc nulls last, dataset, run_id, layer, unit
 limit $most
 """
-
-_EXAMPLE = """
-select
-    dataset, example_id, shard, shard_key, width_px, height_px, mime_type, source_url, half
-from examples
-where dataset = $dataset and example_id = $example_id
-"""
-
-_TEXTS = """
-select language, text_kind, text, page_title
-from texts
-where dataset = $dataset and example_id = $example_id
-order by text_place(text_kind, language, text_rank, text)
-"""
-
-_SHOWN = """
-select concept, category, list(distinct origin order by origin) as origins
-from run_concepts
-where
-    dataset = $dataset and run_id = $run_id and example_id = (
-        select coalesce(duplicate_of, example_id) from examples
-        where dataset = $dataset and example_id = $example_id
-    )
-group by concept, category
-order by len(origins) desc, category, concept
-"""
-
-_EXCITED = """
-with strongest as (
-    select layer, unit, neuron_rank, activation, axis,
-        if(axis = 'z', activation_z, activation_sd) as strength
-    from example_top_neurons
-    where dataset = $dataset and run_id = $run_id and example_id = $example_id
-)
-
-select layer, unit, activation, strength, axis, concept, coalesce(is_labelled, false) as is_labelled
-from strongest
-left join (
-    select layer, unit, concept, is_labelled
-    from neuron_labels
-    where dataset = $dataset and run_id = $run_id
-) as labels using (layer, unit)
-order by neuron_rank
-"""
-
-
-class _Facts(NamedTuple):
-    """A row of ``examples``."""
-
-    dataset: str
-    example_id: int
-    shard: str
-    shard_key: str
-    width_px: int
-    height_px: int
-    mime_type: str
-    source_url: str | None
-    half: str
-
-
-class _Answering(NamedTuple):
-    """A neuron that answers to an image, strongest first."""
-
-    layer: str
-    unit: int
-    activation: float
-    strength: float
-    axis: str
-    concept: str | None
-    is_labelled: bool
 
 
 def list_runs(view: View) -> list[records.Run]:
@@ -273,18 +204,18 @@ def get_example(view: View, dataset: str, run_id: str, example_id: int) -> recor
         WarehouseError: There is no such run or example.
     """
     run = find_run(view.connection, dataset, run_id)
-    this = {"dataset": run.dataset, "example_id": example_id}
-    here = {**this, "run_id": run.run_id}
-    found = view.ask(_EXAMPLE, _Facts, **this)
-    if not found:
-        raise WarehouseError(
-            f"Dataset {dataset!r} has no example {example_id}.", "Take one of a neuron's images."
-        )
+    facts = read_facts(view, run.dataset, example_id)
+    own = {
+        name: getattr(facts, name) for name in records.Example.model_fields if hasattr(facts, name)
+    }
     return records.Example(
-        **found[0]._asdict(),
+        **own,
         run_id=run.run_id,
-        texts=view.ask(_TEXTS, records.Text, **this),
-        concepts=view.ask(_SHOWN, records.Shown, **here),
+        texts=[records.Text(**text._asdict()) for text in read_texts(view, facts)],
+        concepts=[
+            records.Shown(concept=one.concept, category=one.category, origins=one.origins)
+            for one in read_shown(view, facts, run)
+        ],
         neurons=[
             records.Excited(
                 **asdict(neuron),
@@ -295,7 +226,7 @@ def get_example(view: View, dataset: str, run_id: str, example_id: int) -> recor
                 concept=row.concept,
                 is_labelled=row.is_labelled,
             )
-            for row in view.ask(_EXCITED, _Answering, **here)
+            for row in read_excited(view, facts, run)
             for neuron in (Neuron(run.dataset, run.run_id, row.layer, row.unit),)
         ],
         image=view.links.image(run.dataset, example_id, 768),

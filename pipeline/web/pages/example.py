@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.base.errors import WarehouseError
 from pipeline.warehouse.find import FoundRun, Neuron, find_run
-from pipeline.warehouse.layer_axes import say_strength
+from pipeline.web.examples import (
+    ExampleFacts,
+    Excited,
+    read_excited,
+    read_facts,
+    read_shown,
+    read_texts,
+)
 
 if TYPE_CHECKING:
     from pipeline.web.view import View
 
-NEURON_COUNT = 12
-"""Neurons of each layer."""
-
-_SMALL_PX, _LARGE_PX = 384, 768
 _POSITION_BITS = 20
 """Of an example's id: its place in the shard, below the shard's ordinal."""
-
-
-@dataclass(frozen=True)
-class ExampleFacts:
-    """The image itself, as ``examples`` has it."""
-
-    dataset: str
-    example_id: int
-    shard: str
-    shard_key: str
-    image_sha256: str
-    width_px: int
-    height_px: int
-    mime_type: str
-    image_offset: int
-    image_bytes: int
-    source_url: str | None
-    is_turned: bool
-    half: str
-    group_id: int
-    """First example of its group of copies (``image_groups``)."""
-
-    @property
-    def shown_px(self) -> int:
-        """Side of the square in which it is shown: a small image is not blown up."""
-        return _LARGE_PX if max(self.width_px, self.height_px) > _SMALL_PX else _SMALL_PX
-
-
-_FACTS = """
-select
-    dataset, example_id, shard, shard_key, image_sha256, width_px, height_px, mime_type,
-    image_offset, image_bytes, source_url, is_turned, half,
-    coalesce(duplicate_of, example_id) as group_id,
-from examples
-where dataset = $dataset and example_id = $example_id
-"""
 
 
 class Around(NamedTuple):
@@ -86,105 +51,6 @@ select facet, facet_origin, score
 from example_facets
 where dataset = $dataset and run_id = $run_id and example_id = $group_id
 """
-
-
-class Text(NamedTuple):
-    """A text that came with it."""
-
-    language: str | None
-    text_kind: str
-    text: str
-    page_title: str | None
-
-
-_TEXTS = """
-select language, text_kind, text, page_title
-from texts
-where dataset = $dataset and example_id = $example_id
-order by text_place(text_kind, language, text_rank, text)
-"""
-
-
-class Shown(NamedTuple):
-    """A concept that it shows, and whose word that is."""
-
-    concept: str
-    category: str
-    origins: list[str]
-    evidence: str | None
-    """The words of a text that say so."""
-    evidence_language: str | None
-
-
-_SHOWN = """
-with said as (
-    select concept, category, any_value(evidence) as evidence,
-        any_value(evidence_language) as evidence_language,
-    from example_concepts
-    where dataset = $dataset and example_id = $group_id
-    group by concept, category
-)
-
-select
-    concept, category, list(distinct origin order by origin) as origins,
-    any_value(evidence) as evidence, any_value(evidence_language) as evidence_language,
-from run_concepts
-left join said using (concept, category)
-where dataset = $dataset and run_id = $run_id and example_id = $group_id
-group by concept, category
-order by len(origins) desc, category, concept
-"""
-
-
-class Excited(NamedTuple):
-    """A neuron that answers to it."""
-
-    layer: str
-    unit: int
-    activation: float
-    strength: float
-    """On the layer's axis."""
-    axis: str
-    concept: str | None
-    is_labelled: bool
-
-    @property
-    def caption(self) -> str:
-        """Its activation, for a person."""
-        return say_strength(self.strength, self.axis)
-
-
-_EXCITED = f"""
-with here as (
-    select layer, unit, activation
-    from activations
-    where dataset = $dataset and run_id = $run_id and example_id = $example_id
-),
-
-scaled as (
-    select
-        layer, unit, activation, axis,
-        (activation - axis_origin(axis, mean)) / nullif(sd, 0) as strength,
-    from here
-    inner join neuron_stats using (layer, unit)
-    inner join layer_axes using (dataset, run_id, layer)
-    where dataset = $dataset and run_id = $run_id
-),
-
-strongest as (
-    select * from scaled
-    where strength is not null
-    qualify
-        row_number() over (partition by layer order by strength desc, unit asc) <= {NEURON_COUNT}
-)
-
-select layer, unit, activation, strength, axis, concept, coalesce(is_labelled, false) as is_labelled,
-from strongest
-inner join neuron_labels using (layer, unit)
-where dataset = $dataset and run_id = $run_id
-order by layer, strength desc, unit
-"""
-"""The question of `example_top_neurons`, within each layer."""
 
 
 class Copy(NamedTuple):
@@ -265,12 +131,7 @@ def example_page(view: View, dataset: str, run_id: str, example_id: int) -> str:
     run = find_run(view.connection, dataset, run_id)
     this = {"dataset": run.dataset, "example_id": example_id}
     here = {**this, "run_id": run.run_id}
-    found = view.ask(_FACTS, ExampleFacts, **this)
-    if not found:
-        raise WarehouseError(
-            f"Dataset {dataset!r} has no example {example_id}.", "Follow a link of a page."
-        )
-    (facts,) = found
+    facts = read_facts(view, run.dataset, example_id)
     of_group = {"dataset": run.dataset, "group_id": facts.group_id}
     position = {
         "ordinal": example_id >> _POSITION_BITS,
@@ -282,9 +143,9 @@ def example_page(view: View, dataset: str, run_id: str, example_id: int) -> str:
         example=facts,
         around=view.ask(_AROUND, Around, **this)[0],
         form=next(iter(view.ask(_FORM, Form, **of_group, run_id=run.run_id)), None),
-        texts=view.ask(_TEXTS, Text, **this),
-        concepts=view.ask(_SHOWN, Shown, **of_group, run_id=run.run_id),
-        layers=_excited(view, run, example_id),
+        texts=read_texts(view, facts),
+        concepts=read_shown(view, facts, run),
+        layers=_excited(view, facts, run),
         copies=view.ask(_COPIES, Copy, **of_group, example_id=example_id),
         troubles=view.ask(_TROUBLES, Trouble, **here, **position),
         predictions=view.ask(_PREDICTIONS, Prediction, **here),
@@ -292,11 +153,12 @@ def example_page(view: View, dataset: str, run_id: str, example_id: int) -> str:
     )
 
 
-def _excited(view: View, run: FoundRun, example_id: int) -> dict[str, list[tuple[Neuron, Excited]]]:
+def _excited(
+    view: View, facts: ExampleFacts, run: FoundRun
+) -> dict[str, list[tuple[Neuron, Excited]]]:
     """By layer, the neurons that it excites most."""
     layers: dict[str, list[tuple[Neuron, Excited]]] = {}
-    asked = {"dataset": run.dataset, "run_id": run.run_id, "example_id": example_id}
-    for row in view.ask(_EXCITED, Excited, **asked):
+    for row in read_excited(view, facts, run):
         neuron = Neuron(run.dataset, run.run_id, row.layer, row.unit)
         layers.setdefault(row.layer, []).append((neuron, row))
     return layers
