@@ -7,8 +7,15 @@ import re
 
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
+from textures import write_textures
 
+from pipeline.base.settings import IngestConfig, IngestStep
+from pipeline.sources.ingest import ingest
 from pipeline.warehouse.connect import connect
+from pipeline.web.app import make_app
+from pipeline.web.door import Door
+from pipeline.web.guard import LOOPBACK
 from pipeline.web.neurons import COLUMNS, PAGE_SIZE
 from pipeline.web.pages.neuron import PANELS
 
@@ -134,3 +141,13 @@ def test_what_is_not_there_is_told(explorer, run, address, status, told):
     answer = explorer.get(address.format(run=run, layer=layer, dataset=dataset))
     assert answer.status_code == status
     assert told in answer.text
+
+
+def test_a_warehouse_without_a_run_says_what_makes_one(tmp_path):
+    tars = write_textures(tmp_path / "tars")
+    place = str(tmp_path / "warehouse")
+    ingest(IngestConfig(place, "textures"), IngestStep("webdataset", (str(tars),)))
+    with TestClient(make_app(Door(place), LOOPBACK), base_url="http://127.0.0.1:8600") as client:
+        page = client.get("/")
+        assert page.status_code == 200 and "neurons extract" in page.text
+        assert "0 runs" not in page.text
