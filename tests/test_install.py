@@ -34,7 +34,7 @@ def test_a_plain_install_works_from_any_folder(plain_demo):
     assert int(lines[2]) > 30
     assert int(lines[3]) > 10_000
     assert lines[4].startswith(site)
-    pages = "card.html.j2 look.html.j2 macros.html.j2 page.html.j2 report.html.j2 where.html.j2"
+    pages = "card.html.j2 look.html.j2 macros.html.j2 page.html.j2 paper.html.j2 report.html.j2 where.html.j2"
     assert lines[-2] == pages
     assert lines[-1] == f"{len(ASSETS)} {assets_version()}", "the explorer's style and scripts"
 

@@ -25,6 +25,7 @@ from pipeline.cli import (
     jobs,
     keep,
     look,
+    paper,
     probes,
     report,
     search,
@@ -131,6 +132,7 @@ keep.add_commands(app)
 ask.add_commands(app)
 search.add_commands(app)
 report.add_commands(app)
+paper.add_commands(app)
 where.add_commands(app)
 look.add_commands(app)
 explore.add_commands(app)

@@ -7,17 +7,31 @@ colours are the page's variables. A size in px is of the chart at its full width
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from pipeline.base.display import show
 from pipeline.report.card import Card, Probability, Stratum
 from pipeline.report.figures import merge_bins, shorten
+from pipeline.report.shapes import (
+    SMALL_PX,
+    TEXT_PX,
+    Plane,
+    below,
+    beside,
+    box,
+    frame,
+    hatch,
+    path,
+    px,
+    svg,
+    text,
+    tick_below,
+    ticks,
+    ticks_of_powers,
+)
 from pipeline.warehouse.layer_axes import AXES
 
-SMALL_PX, TEXT_PX = 12, 13
 WIDE_PX, HALF_PX = 1120, 560
 
 HISTOGRAM_PX = 210
@@ -26,29 +40,6 @@ HISTOGRAM_LEFT_PX, HISTOGRAM_RIGHT_PX = 64, 8
 
 _STRATUM_PX = 26
 _SERIES = ("blue", "orange", "green", "purple", "faint")
-_STEPS = (1, 2, 2.5, 5, 10)
-
-
-class _Plane(NamedTuple):
-    """Where data lie on a chart: a box in px, and the data at its edges."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    x_limits: tuple[float, float]
-    y_limits: tuple[float, float]
-    """Of the bottom and of the top."""
-
-    def x(self, value: float) -> float:
-        """From the left of the chart, px."""
-        low, high = self.x_limits
-        return self.left + (self.right - self.left) * (value - low) / (high - low)
-
-    def y(self, value: float) -> float:
-        """From the top of the chart, px."""
-        low, high = self.y_limits
-        return self.bottom - (self.bottom - self.top) * (value - low) / (high - low)
 
 
 def histogram(card: Card, limits: tuple[float, float]) -> Markup:
@@ -63,29 +54,29 @@ def histogram(card: Card, limits: tuple[float, float]) -> Markup:
     heights = [b.example_count / (b.right_sd - b.left_sd) for b in bins]
     top = max(heights, default=1.0)
     low = min(1.0, *heights) / 2 if heights else 0.5
-    plane = _Plane(
+    plane = Plane(
         HISTOGRAM_LEFT_PX, 6, WIDE_PX - HISTOGRAM_RIGHT_PX, HISTOGRAM_PX - 40,
         limits, (math.log10(low), math.log10(top * 12)),
     )  # fmt: skip
     bars = "".join(
-        f"M{_n(plane.x(b.left_sd))} {_n(plane.bottom)}V{_n(plane.y(math.log10(height)))}"
-        f"H{_n(plane.x(b.right_sd))}V{_n(plane.bottom)}Z"
+        f"M{px(plane.x(b.left_sd))} {px(plane.bottom)}V{px(plane.y(math.log10(height)))}"
+        f"H{px(plane.x(b.right_sd))}V{px(plane.bottom)}Z"
         for b, height in zip(bins, heights, strict=True)
         if height > 0
     )
     zero_count = card.stats.zero_count
     at_zero = f"zero: {zero_count:,} images exactly" if zero_count else "zero"
-    return _svg(
+    return svg(
         WIDE_PX,
         HISTOGRAM_PX,
         f'<path d="{bars}" fill="var(--blue)" stroke="var(--paper)" stroke-width=".4"/>',
-        _frame(plane),
-        *_ticks_of_powers(plane),
-        *_ticks(plane),
+        frame(plane),
+        *ticks_of_powers(plane),
+        *ticks(plane),
         _mark(plane, marks["zero"], at_zero, "ink", top * 4.2, ""),
         _mark(plane, marks["mean"], "mean", "orange", top * 1.4, "4 2"),
-        _below(plane, f"activation, in {AXES[card.axis]}"),
-        _beside(plane, "images per SD (log)"),
+        below(plane, f"activation, in {AXES[card.axis]}"),
+        beside(plane, "images per SD (log)"),
     )
 
 
@@ -98,24 +89,24 @@ def strata(items: Sequence[Stratum]) -> Markup:
         items: From the top.
     """
     height = _STRATUM_PX * len(items) + 46
-    plane = _Plane(120, 4, HALF_PX - 175, height - 42, (0, 1), (len(items) - 0.4, -0.6))
+    plane = Plane(120, 4, HALF_PX - 175, height - 42, (0, 1), (len(items) - 0.4, -0.6))
     rows = [_row(plane, place, item) for place, item in enumerate(items)]
     half = plane.x(0.5)
-    return _svg(
+    return svg(
         HALF_PX,
         height,
         *rows,
-        _path(
-            f"M{_n(half)} {plane.top}V{plane.bottom}",
+        path(
+            f"M{px(half)} {plane.top}V{plane.bottom}",
             "ink",
             'stroke-width=".8" stroke-dasharray="3 2"',
         ),
-        _path(f"M{plane.left} {plane.bottom}H{plane.right}", "rule"),
+        path(f"M{plane.left} {plane.bottom}H{plane.right}", "rule"),
         *(
-            _tick_below(plane, value, name)
+            tick_below(plane, value, name)
             for value, name in ((0, "0"), (0.25, ""), (0.5, "0.5"), (0.75, ""), (1, "1"))
         ),
-        _below(plane, "AUROC within it (testing half); 0.5 is chance"),
+        below(plane, "AUROC within it (testing half); 0.5 is chance"),
     )
 
 
@@ -130,12 +121,12 @@ def probabilities(points: Sequence[Probability], axis: str) -> Markup:
     height, head = 330 + 21 * len(names), 14 + 21 * len(names)
     edges = [edge for point in points for edge in (point.left_sd, point.right_sd)]
     limits = (min(edges), max(edges))
-    plane = _Plane(48, head, HALF_PX - 10, height - 42, limits, (-0.13, 1.02))
+    plane = Plane(48, head, HALF_PX - 10, height - 42, limits, (-0.13, 1.02))
     drawn: list[str] = []
     for value in (0, 0.25, 0.5, 0.75, 1):
-        line = f"M{plane.left} {_n(plane.y(value))}H{plane.right}"
-        drawn.append(_path(line, "rule", 'stroke-width=".5"'))
-        drawn.append(_text(plane.left - 6, plane.y(value) + 4, f"{value:g}", "faint", "end"))
+        line = f"M{plane.left} {px(plane.y(value))}H{plane.right}"
+        drawn.append(path(line, "rule", 'stroke-width=".5"'))
+        drawn.append(text(plane.left - 6, plane.y(value) + 4, f"{value:g}", "faint", "end"))
     for number, name in enumerate(names):
         series = [point for point in points if point.what == name]
         colour = _SERIES[number % len(_SERIES)]
@@ -143,59 +134,59 @@ def probabilities(points: Sequence[Probability], axis: str) -> Markup:
         shift = (number - (len(names) - 1) / 2) * width * 0.16
         drawn.append(_line(plane, series, shift, colour, number))
         title = shorten(name, 60)
-        drawn.append(_text(plane.left, 15 + 21 * number, title, colour, size=TEXT_PX, weight=600))
+        drawn.append(text(plane.left, 15 + 21 * number, title, colour, size=TEXT_PX, weight=600))
         if number == 0:
             for point in series:
                 x = plane.x((point.left_sd + point.right_sd) / 2)
                 count = f"{point.sample_count}"
-                drawn.append(_text(x, plane.y(-0.045) + 8, count, "faint", "middle", SMALL_PX - 1))
-    return _svg(
+                drawn.append(text(x, plane.y(-0.045) + 8, count, "faint", "middle", SMALL_PX - 1))
+    return svg(
         HALF_PX,
         height,
-        _frame(plane),
+        frame(plane),
         *drawn,
-        *_ticks(plane),
-        _below(plane, f"activation, in {AXES[axis]} (numbers: images judged)"),
-        _beside(plane, "share that shows it"),
+        *ticks(plane),
+        below(plane, f"activation, in {AXES[axis]} (numbers: images judged)"),
+        beside(plane, "share that shows it"),
     )
 
 
-def _row(plane: _Plane, place: int, item: Stratum) -> str:
+def _row(plane: Plane, place: int, item: Stratum) -> str:
     middle = plane.y(place)
-    name = _text(plane.left - 7, middle + 4, shorten(item.name, 17), "ink", "end", TEXT_PX)
+    name = text(plane.left - 7, middle + 4, shorten(item.name, 17), "ink", "end", TEXT_PX)
     if item.auroc is None:
-        bar = _hatch(plane.left, middle - 8, plane.right - plane.left, 16)
+        bar = hatch(plane.left, middle - 8, plane.right - plane.left, 16)
         note = f"not tested: {item.positive_count} of it"
-        return f"{name}{bar}{_text(plane.right + 11, middle + 4, note, 'faint')}"
+        return f"{name}{bar}{text(plane.right + 11, middle + 4, note, 'faint')}"
     chance = ""
     if item.surrogate_low is not None and item.surrogate_high is not None:
         low, high = plane.x(item.surrogate_low), plane.x(item.surrogate_high)
-        chance = _box(low, middle - 10, high - low, 20, "band")
+        chance = box(low, middle - 10, high - low, 20, "band")
     colour = "orange" if item.is_failed else "blue"
     fill = "paper" if item.is_thin else colour
     at, half = plane.x(item.auroc), plane.x(0.5)
     outline = f'stroke="var(--{colour})"'
-    bar = _box(min(at, half), middle - 5.5, abs(at - half), 11, fill, outline)
-    dot = f'<circle cx="{_n(at)}" cy="{_n(middle)}" r="4" fill="var(--{fill})" {outline}/>'
+    bar = box(min(at, half), middle - 5.5, abs(at - half), 11, fill, outline)
+    dot = f'<circle cx="{px(at)}" cy="{px(middle)}" r="4" fill="var(--{fill})" {outline}/>'
     p = "" if item.p_value is None else f", p {item.p_value:.2f}"
     only = "only " if item.is_thin else ""
     note = f"{item.auroc:.3f}, {only}{item.positive_count} of it{p}{', fails' if item.is_failed else ''}"
     ink = "faint" if item.is_thin else "ink"
-    return f"{name}{chance}{bar}{dot}{_text(plane.right + 11, middle + 4, note, ink)}"
+    return f"{name}{chance}{bar}{dot}{text(plane.right + 11, middle + 4, note, ink)}"
 
 
 def _line(
-    plane: _Plane, series: Sequence[Probability], shift: float, colour: str, number: int
+    plane: Plane, series: Sequence[Probability], shift: float, colour: str, number: int
 ) -> str:
     """Points with their intervals, and a line through them."""
     stems, through, dots = [], [], []
     for point in series:
         x = plane.x((point.left_sd + point.right_sd) / 2 + shift)
         y = plane.y(point.probability)
-        low = _n(plane.y(min(point.low, point.probability)))
-        high = _n(plane.y(max(point.high, point.probability)))
-        stems.append(f"M{_n(x)} {low}V{high}M{_n(x - 2)} {low}h4M{_n(x - 2)} {high}h4")
-        through.append(f"{_n(x)} {_n(y)}")
+        low = px(plane.y(min(point.low, point.probability)))
+        high = px(plane.y(max(point.high, point.probability)))
+        stems.append(f"M{px(x)} {low}V{high}M{px(x - 2)} {low}h4M{px(x - 2)} {high}h4")
+        through.append(f"{px(x)} {px(y)}")
         dots.append(_dot(x, y, number))
     return (
         f'<g stroke="var(--{colour})" fill="none"><path d="{"".join(stems)}"/>'
@@ -213,108 +204,20 @@ def _dot(x: float, y: float, number: int) -> str:
         "m0-4l4 7h-8z",
         "m0 4l4-7h-8z",
     )
-    return f"M{_n(x)} {_n(y)}{shapes[number % len(shapes)]}"
+    return f"M{px(x)} {px(y)}{shapes[number % len(shapes)]}"
 
 
-def _mark(plane: _Plane, at: float, told: str, colour: str, level: float, dashes: str) -> str:
+def _mark(plane: Plane, at: float, told: str, colour: str, level: float, dashes: str) -> str:
     """A line at a place of the axis with its name; beyond the axis, an arrow and how far."""
     low, high = plane.x_limits
     y = plane.y(math.log10(level))
     if not low <= at <= high:
         if at < low:
-            return _text(plane.left + 3, y, f"← {told}: at {at:.1f}", colour)
-        return _text(plane.right - 3, y, f"{told}: at {at:.1f} →", colour, "end")
+            return text(plane.left + 3, y, f"← {told}: at {at:.1f}", colour)
+        return text(plane.right - 3, y, f"{told}: at {at:.1f} →", colour, "end")
     x = plane.x(at)
     is_right = at > low + 0.7 * (high - low)
-    name = _text(x + (-4 if is_right else 4), y, told, colour, "end" if is_right else "start")
+    name = text(x + (-4 if is_right else 4), y, told, colour, "end" if is_right else "start")
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    line = f"M{_n(x)} {plane.top}V{plane.bottom}"
-    return _path(line, colour, f'stroke-width=".9"{dashed}') + name
-
-
-def _frame(plane: _Plane) -> str:
-    """The axes at the left and below."""
-    return _path(f"M{plane.left} {plane.top}V{plane.bottom}H{plane.right}", "rule")
-
-
-def _ticks(plane: _Plane) -> Iterable[str]:
-    """Round numbers below."""
-    low, high = plane.x_limits
-    step = _round_step((high - low) / max(2, (plane.right - plane.left) / 72))
-    first = math.ceil(low / step - 1e-9)
-    for number in range(first, math.floor(high / step + 1e-9) + 1):
-        value = number * step
-        yield _tick_below(plane, value, f"{value:.10g}".replace("-", "\N{MINUS SIGN}"))
-
-
-def _round_step(least: float) -> float:
-    """The least of 1, 2, 2.5, 5 times a power of ten that is not below a number."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(step * power for step in _STEPS if step * power >= least * (1 - 1e-9))
-
-
-def _tick_below(plane: _Plane, value: float, name: str) -> str:
-    x = plane.x(value)
-    line = _path(f"M{_n(x)} {plane.bottom}v4", "rule")
-    return line + (_text(x, plane.bottom + 17, name, "faint", "middle") if name else "")
-
-
-def _ticks_of_powers(plane: _Plane) -> Iterable[str]:
-    """Powers of ten from 1 at the left, as many as have room."""
-    low, high = math.ceil(plane.y_limits[0]), math.floor(plane.y_limits[1])
-    stride = max(1, math.ceil((high - low + 1) / 8))
-    for power in range(low, high + 1):
-        y = plane.y(power)
-        yield _path(f"M{plane.left} {_n(y)}h-4", "rule")
-        if power >= 0 and power % stride == 0:
-            yield _text(plane.left - 7, y + 4, f"{10**power:,}", "faint", "end")
-
-
-def _below(plane: _Plane, title: str) -> str:
-    return _text((plane.left + plane.right) / 2, plane.bottom + 35, title, "faint", "middle")
-
-
-def _beside(plane: _Plane, title: str) -> str:
-    y = (plane.top + plane.bottom) / 2
-    return (
-        f'<text x="12" y="{_n(y)}" transform="rotate(-90 12 {_n(y)})" text-anchor="middle" '
-        f'fill="var(--faint)">{escape(title)}</text>'
-    )
-
-
-def _path(line: str, colour: str, more: str = "") -> str:
-    return f'<path d="{line}" fill="none" stroke="var(--{colour})" {more}/>'
-
-
-def _box(x: float, y: float, width: float, height: float, fill: str, more: str = "") -> str:
-    return (
-        f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" '
-        f'fill="var(--{fill})" {more}/>'
-    )
-
-
-def _hatch(x: float, y: float, width: float, height: float) -> str:
-    lines = (f"M{_n(x + at)} {_n(y + height)}l8-{_n(height)}" for at in range(0, int(width) - 7, 6))
-    return _path("".join(lines), "rule")
-
-
-def _text(
-    x: float, y: float, text: str, colour: str, anchor: str = "start", size: int = SMALL_PX, weight: int = 0,
-) -> str:  # fmt: skip
-    """Text of users too: shown, and escaped."""
-    more = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    more += "" if size == SMALL_PX else f' font-size="{size}"'
-    more += f' font-weight="{weight}"' if weight else ""
-    return f'<text x="{_n(x)}" y="{_n(y)}" fill="var(--{colour})"{more}>{escape(show(text))}</text>'
-
-
-def _n(value: float) -> str:
-    """A number of px, short."""
-    return f"{value:.1f}".removesuffix(".0")
-
-
-def _svg(width: float, height: float, *parts: str) -> Markup:
-    return Markup(
-        f'<svg aria-hidden="true" viewBox="0 0 {width} {height}" font-size="{SMALL_PX}">'
-        f"{''.join(parts)}</svg>"
-    )
+    line = f"M{px(x)} {plane.top}V{plane.bottom}"
+    return path(line, colour, f'stroke-width=".9"{dashed}') + name

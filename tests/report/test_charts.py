@@ -11,7 +11,7 @@ import pytest
 from report_world import EVIL, make_card
 
 from pipeline.base.display import show
-from pipeline.report import charts
+from pipeline.report import charts, shapes
 from pipeline.report.figures import merge_bins, sd_range
 
 
@@ -84,6 +84,6 @@ def test_names_are_shown_and_never_markup():
 
 @pytest.mark.parametrize("span", [1e-6, 0.3, 1, 7, 33, 1e5])
 def test_an_axis_has_some_round_numbers(span):
-    step = charts._round_step(span / 10)
+    step = shapes.round_step(span / 10)
     assert span / 25 <= step <= span / 4
     assert float(f"{step:.1e}") in (step, pytest.approx(step))
