@@ -18,6 +18,7 @@ from typer.main import get_command
 from pipeline.base import (
     effect_settings,
     errors,
+    facet_settings,
     job_settings,
     settings,
     stimulus_settings,
@@ -48,7 +49,10 @@ SHOWN_SETTINGS = (
 )
 """What people can set; the others are made from these."""
 
-_SETTINGS = (settings, stimulus_settings, effect_settings, support_settings, job_settings)
+_SETTINGS = (
+    *(settings, stimulus_settings, effect_settings, support_settings, facet_settings),
+    job_settings,
+)
 
 SEARCHED_LAST = "---\nsearch:\n  boost: 0.2\n---\n\n"
 """Pages that explain go first in a search: this one has every word."""

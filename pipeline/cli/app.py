@@ -22,6 +22,7 @@ from pipeline.cli import (
     effect,
     explore,
     extraction,
+    facets,
     jobs,
     keep,
     look,
@@ -127,6 +128,7 @@ app.add_typer(stimuli)
 probes.add_commands(app)
 effect.add_commands(app)
 support.add_commands(app)
+facets.add_commands(app)
 upkeep.add_commands(app)
 keep.add_commands(app)
 ask.add_commands(app)

@@ -25,9 +25,9 @@ from pipeline.clip.replay import Replay
 from pipeline.clip.zero_shot import embed_classes
 from pipeline.effects.attacks import AttackPlan, ClassSet, find_class_sets, plan_attacks
 from pipeline.effects.flips import Classes, list_ablations, measure_attack
-from pipeline.effects.images import Images
 from pipeline.effects.run import choose_layers
 from pipeline.evidence.classify import refuse_another_model
+from pipeline.extract.images import Images
 from pipeline.tables.datasets import read_dataset, run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
 from pipeline.tables.records import read_record

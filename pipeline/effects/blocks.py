@@ -14,9 +14,9 @@ from pipeline.base.faults import faults_told
 from pipeline.base.settings import digest
 from pipeline.clip.replay import Replay
 from pipeline.effects.choose import NeuronPlan, Plan, plan_neurons
-from pipeline.effects.images import Images
 from pipeline.effects.measure import measure_block
 from pipeline.effects.work import Work
+from pipeline.extract.images import Images
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
 from pipeline.tables.runs import EffectIdentity, EffectRecord
 from pipeline.tables.schema import TABLES

@@ -97,6 +97,7 @@ PARTITIONS = {
     "run_id": Column("run_id", "string", "", "the run"),
     "layer": Column("layer", "string", "", "module path, point and pooling"),
     "class_set": Column("class_set", "string", "", "the classes that it was chosen from"),
+    "facet": Column("facet", "string", "", "what it tells: rendered word, colour drawing, ..."),
 }
 """What the names of folders say."""
 PEAK = Column(

@@ -27,6 +27,7 @@ from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
     EffectRecord,
+    FacetProbeRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -59,6 +60,7 @@ _SHAPES_BELOW: Mapping[str, Any] = {
     "ablations": AblationRecord,
     "human_labels": HumanLabelsRecord,
     "support": SupportRecord,
+    "facet_probes": FacetProbeRecord,
 }
 """By folder; each holds any number."""
 

@@ -27,7 +27,8 @@ class FileEntry(TypedDict):
     images: the block of concepts, and of their scores -1;
     ablations: the attack."""
     made_from: NotRequired[str]
-    """Similarity, class sets, effects, ablations, fresh images, merges: hash of what the file was made from."""
+    """Similarity, class sets, effects, ablations, fresh images, facet probes, merges: hash of what the file was
+    made from."""
 
 
 class ShardEntry(TypedDict):

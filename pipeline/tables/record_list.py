@@ -23,6 +23,7 @@ from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
     EffectRecord,
+    FacetProbeRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -42,6 +43,7 @@ AnyRecord = (
     | EffectRecord
     | AblationRecord
     | SupportRecord
+    | FacetProbeRecord
     | HumanLabelsRecord
     | BuildRecord
     | OwnConceptsRecord
@@ -60,6 +62,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "effects": EffectRecord,
     "ablations": AblationRecord,
     "support": SupportRecord,
+    "facet probe": FacetProbeRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
     "concepts": OwnConceptsRecord,
@@ -118,7 +121,7 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
             yield Record(kind, f"{folder}/{name}", folder)
     for kind, place in (
         ("class set", "class_sets"), ("effects", "effects"), ("ablations", "ablations"),
-        ("support", "support"),
+        ("support", "support"), ("facet probe", "facet_probes"),
         ("labels", "human_labels"),
     ):  # fmt: skip
         there = store.list(f"{folder}/{place}")

@@ -154,6 +154,22 @@ class SupportIdentity(TypedDict):
     seed: int
 
 
+class FacetProbeIdentity(TypedDict):
+    """What decides a facet probe, besides the images that show the facet or do not."""
+
+    weights_sha256: str
+    layer: str
+    """Whose neurons' pictures it steers."""
+    facet: str
+    probe_layer: str
+    """Canonical name of the lower layer."""
+    shown: str
+    """The query for what shows it; empty: stimuli of the run."""
+    others: str
+    images: int
+    seed: int
+
+
 class RunRecord(Sealed):
     """``run.json``."""
 
@@ -354,6 +370,19 @@ class AblationRecord(Sealed):
     created_at: Moment
 
 
+class FacetProbeRecord(Sealed):
+    """``facet_probes/NAME.json``."""
+
+    layer: str
+    facet: str
+    identity: FacetProbeIdentity
+    files: list[FileEntry]
+    """One."""
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
+    created_at: Moment
+
+
 class HumanLabelsRecord(Sealed):
     """``human_labels/NAME.json``."""
 
@@ -364,7 +393,14 @@ class HumanLabelsRecord(Sealed):
     files: list[FileEntry]
 
 
-Measured = SimilarityRecord | ClassSetRecord | EffectRecord | AblationRecord | SupportRecord
+Measured = (
+    SimilarityRecord
+    | ClassSetRecord
+    | EffectRecord
+    | AblationRecord
+    | SupportRecord
+    | FacetProbeRecord
+)
 """What a model was asked of a run that is extracted."""
 
 

@@ -2,8 +2,8 @@
 
 This is the contract between the writers (sources, extract, compact) and the readers (the views under
 ``sql/``, and anyone who opens the files without us). ``warehouse/README.md`` is generated from it. What a
-table and a column are: `columns`; the tables themselves: `index_tables`, `run_tables` and
-`effect_tables`.
+table and a column are: `columns`; the tables themselves: `index_tables`, `run_tables`,
+`effect_tables` and `visual_tables`.
 
 Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard's ordinal, five digits)::
 
@@ -42,6 +42,9 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
                                                   excite
     dataset=D/run_id=R/fresh_scores/layer=L/*.parquet  how each neuron tells the concepts apart on them
     dataset=D/run_id=R/support/NAME.json          written last: layer, concepts, fonts, and which files
+    dataset=D/run_id=R/facet_probes/layer=L/facet=F/*.parquet  what tells a facet from others, on a lower
+                                                  layer
+    dataset=D/run_id=R/facet_probes/NAME.json     written last: layer, facet, by which images, and which file
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
@@ -64,8 +67,9 @@ from pipeline.tables.columns import Table
 from pipeline.tables.effect_tables import EFFECT_TABLES
 from pipeline.tables.index_tables import INDEX_TABLES
 from pipeline.tables.run_tables import RUN_TABLES
+from pipeline.tables.visual_tables import VISUAL_TABLES
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (*INDEX_TABLES, *RUN_TABLES, *EFFECT_TABLES)
+    table.name: table for table in (*INDEX_TABLES, *RUN_TABLES, *EFFECT_TABLES, *VISUAL_TABLES)
 }
 """By name."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import NeuronsError, WarehouseError
+from pipeline.base.facet_settings import FacetProbeConfig
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassifyConfig, SimilarityConfig
@@ -19,6 +20,8 @@ from pipeline.tables.runs import (
     AblationRecord,
     ClassSetRecord,
     EffectRecord,
+    FacetProbeRecord,
+    Measured,
     RunRecord,
     SimilarityRecord,
     SupportRecord,
@@ -27,9 +30,7 @@ from pipeline.tables.runs import (
 )
 from pipeline.upkeep.compact import compact
 
-Scores = TypeVar(
-    "Scores", SimilarityRecord, ClassSetRecord, EffectRecord, AblationRecord, SupportRecord
-)
+Scores = TypeVar("Scores", bound=Measured)
 
 
 @dataclass
@@ -226,6 +227,33 @@ def _repair_support(work: Repair, record: Record, damages: list[Damage]) -> None
     work.attempt(f"support of {record.folder}", step)
 
 
+def _repair_facet_probe(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.visualise.facet_run import train_facet_probes
+
+    def step() -> str:
+        lost = ("by which images it was trained", "run neurons facet-probes again")
+        value = _drop_files(work, record, damages, FacetProbeRecord, *lost)
+        run, identity = read_run(work.store, record.folder), value["identity"]
+        config = FacetProbeConfig(
+            warehouse=work.store.url,
+            dataset=record.dataset,
+            run=run["run_id"],
+            layer=value["layer"],
+            facets=(value["facet"],),
+            shown=identity["shown"],
+            others=identity["others"],
+            probe_layer=identity["probe_layer"],
+            images=identity["images"],
+            seed=identity["seed"],
+            model=work.model_of(run),
+            device=work.device_of(run),
+        )
+        (done,) = train_facet_probes(config, work.progress)
+        return f"{int(done.is_new)} probes trained again"
+
+    work.attempt(f"facet probe {record.path.rsplit('/', 1)[-1]} of {record.folder}", step)
+
+
 def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
     store = work.store
 
@@ -277,6 +305,7 @@ STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "effects": _repair_effects,
     "ablations": _repair_ablations,
     "support": _repair_support,
+    "facet probe": _repair_facet_probe,
     "compact": _repair_compact,
     "labels": _repair_labels,
     "concepts": _repair_concepts,

@@ -39,6 +39,9 @@ from pipeline.upkeep.delete import DELETED, all_locked
 from pipeline.upkeep.rename import RENAMING
 from pipeline.warehouse.parts import MART
 
+MEASURED = ("similarity", "class set", "effects", "ablations", "support", "facet probe")
+"""Kinds of records that are `Measured`."""
+
 OLD = timedelta(days=1)
 """Where there are no locks, younger files may be another process's: they stay."""
 
@@ -101,7 +104,7 @@ def find_leftovers(store: Store, dataset: str | None = None) -> list[Leftover]:
         elif record.kind == "compact":
             for version in kept_versions(cast(CompactRecord, value)) - {""}:
                 named |= {rel for rel, _ in store.walk(f"{record.folder}/compact/{version}")}
-        elif record.kind in ("similarity", "class set", "effects", "ablations", "support"):
+        elif record.kind in MEASURED:
             named |= named_paths(cast(Measured, value))
     merged: set[str] = set()
     for folder, manifests in shards.items():

@@ -32,6 +32,7 @@ from pipeline.tables.runs import (
     ClassSetRecord,
     CompactRecord,
     EffectRecord,
+    FacetProbeRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -227,6 +228,8 @@ def _add_run(
         inventory.add_files(ablations["files"], ablations.get("format", 1))
     for support in records.read_all("support", SupportRecord):
         inventory.add_files(support["files"], support.get("format", 1))
+    for probe in records.read_all("facet_probes", FacetProbeRecord):
+        inventory.add_files(probe["files"], probe.get("format", 1))
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))

@@ -94,6 +94,22 @@ MORE = {
         "files": [],
         "created_at": "2026-01-01T00:00:00+00:00",
     },
+    "facet_probes/a.json": {
+        "layer": "l",
+        "facet": "f",
+        "identity": {
+            "weights_sha256": "0",
+            "layer": "l",
+            "facet": "f",
+            "probe_layer": "visual.layer3:output:mean",
+            "shown": "",
+            "others": "",
+            "images": 40,
+            "seed": 0,
+        },
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "human_labels/h.json": {
         "layer": "l",
         "unit": 0,

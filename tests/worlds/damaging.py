@@ -12,6 +12,7 @@ from pipeline.tables.checked import MEMORY
 def make_full_warehouse(source: Path, place: Path) -> Path:
     """Indexed, extracted and built before; attacked, read by its model, labelled and compacted here."""
     from pipeline.base.effect_settings import AblationConfig, EffectConfig
+    from pipeline.base.facet_settings import FacetProbeConfig
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
     from pipeline.base.support_settings import SupportConfig
@@ -22,6 +23,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.labelling.read_back import import_labels
     from pipeline.support.run import measure_support
     from pipeline.upkeep.compact import compact
+    from pipeline.visualise.facet_run import train_facet_probes
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 
@@ -41,7 +43,10 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     measure_ablations(AblationConfig(**where, **tried))
     words = {"layer": "visual.layer3.0", "images": 1, "controls": 2, "sets": ()}
     measure_support(SupportConfig(**where, **words, fonts=("font_caladea",), size_px=64))
-    # Last of the three: with it labels are stale, and the others would wait seconds for them.
+    pets = "select example_id from texts where text like 'A cat%' or text like 'A dog%'"
+    probe = {"layer": "visual.layer3.0", "facets": ("pet",), "shown": pets}
+    train_facet_probes(FacetProbeConfig(**where, **probe))
+    # Last of the four: with it labels are stale, and the others would wait seconds for them.
     bare = ("{}",)
     score_similarity(SimilarityConfig(str(place), "textures", run.name[7:], templates=bare))
     labels = place.parent / "labels.csv"

@@ -1,4 +1,4 @@
-"""The examples of a measurement as the run's model takes them in."""
+"""Examples as the model of a run takes them in, for what is asked of it after the extraction."""
 
 from __future__ import annotations
 
