@@ -210,7 +210,7 @@ def describe_layer(output: LayerOutput) -> RunLayer:
         "unit_count": layer.unit_count,
         "is_rectified": layer.is_rectified,
         "store": output.store,
-        "grid": list(layer.grid) if layer.grid else None,
+        "grid": layer.grid,
         "token_count": layer.token_count,
         "prefix_tokens": layer.prefix_tokens,
     }

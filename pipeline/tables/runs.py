@@ -71,7 +71,7 @@ class RunLayer(TypedDict):
     unit_count: Small
     is_rectified: bool
     store: str
-    grid: NotRequired[list[Small] | None]
+    grid: NotRequired[tuple[Small, Small] | None]
     """Rows and columns of its map or of its patches; null if it has none. Format 3 and later."""
     token_count: NotRequired[Small | None]
     """Tokens of one example; null for a map, and for one activation an example."""
