@@ -168,7 +168,7 @@ class HalleBerry:
 
 @dataclass(frozen=True)
 class Probability:
-    """P(what | bin of activation) with Wilson's interval; ``conditional_probabilities``."""
+    """P(what | bin of activation) with Wilson's interval, and P(bin | what); ``conditional_activations``."""
 
     what: str
     """The concept, the category as a whole, or what a person wrote and who."""
@@ -181,6 +181,12 @@ class Probability:
     high: float
     is_human: bool = False
     """A person says what is shown."""
+    category_count: float | None = None
+    """Images of the bin that show it, estimated."""
+    activation_frac: float | None = None
+    """P(bin | what); None if no judged image shows it."""
+    overall_frac: float | None = None
+    """Share of all images in the bin."""
 
 
 @dataclass(frozen=True)

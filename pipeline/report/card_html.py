@@ -33,6 +33,7 @@ def render_card(card: Card) -> str:
             "stride": _stride(card),
             "strata": _strata(card),
             "probabilities": _probabilities(card),
+            "densities": charts.densities(card.probabilities, card.axis),
         },
     )
 

@@ -164,7 +164,8 @@ select
     end as what,
     bin_left_sd as left_sd, bin_right_sd as right_sd, sample_count, hit_count, probability,
     probability_low as low, probability_high as high, origin = 'human' as is_human,
-from conditional_probabilities
+    category_count, activation_frac, overall_frac,
+from conditional_activations
 where
     {_THIS}
     and (

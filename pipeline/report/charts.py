@@ -38,7 +38,7 @@ HISTOGRAM_PX = 210
 HISTOGRAM_LEFT_PX, HISTOGRAM_RIGHT_PX = 64, 8
 """Beside the plane of the histogram: what stands on a bin of it knows by them where that is."""
 
-_STRATUM_PX = 26
+_STRATUM_PX, _RIDGE_PX = 26, 78
 _SERIES = ("blue", "orange", "green", "purple", "faint")
 
 
@@ -148,6 +148,58 @@ def probabilities(points: Sequence[Probability], axis: str) -> Markup:
         *ticks(plane),
         below(plane, f"activation, in {AXES[axis]} (numbers: images judged)"),
         beside(plane, "share that shows it"),
+    )
+
+
+def densities(points: Sequence[Probability], axis: str) -> Markup | None:
+    """P(activation | what) below that of all images, a row each, every one to its own height.
+
+    Args:
+        points: As of `probabilities`.
+        axis: ``sd`` or ``z``.
+
+    Returns:
+        None if nothing that is asked was seen in a sample.
+    """
+    shown = [point for point in points if point.activation_frac is not None]
+    names = list(dict.fromkeys(point.what for point in shown))
+    if not names:
+        return None
+    edges = [edge for point in points for edge in (point.left_sd, point.right_sd)]
+    limits = (min(edges), max(edges))
+    first = [point for point in shown if point.what == names[0]]
+    rows = [("all images", "rule", [(p, p.overall_frac or 0.0) for p in first])]
+    for number, name in enumerate(names):
+        count = sum(p.category_count or 0.0 for p in shown if p.what == name)
+        rows.append(
+            (
+                f"{shorten(name, 44)}: about {count:,.0f} images",
+                _SERIES[number % len(_SERIES)],
+                [(p, p.activation_frac or 0.0) for p in shown if p.what == name],
+            )
+        )
+    bottom = 8 + _RIDGE_PX * len(rows)
+    drawn: list[str] = []
+    for place, (title, colour, bins) in enumerate(rows):
+        base = 8 + _RIDGE_PX * (place + 1)
+        top = max(frac for _, frac in bins)
+        plane = Plane(12, base - _RIDGE_PX + 22, HALF_PX - 10, base, limits, (0, top))
+        steps = "".join(
+            f"V{px(plane.y(frac))}H{px(plane.x(p.right_sd))}"
+            if p.left_sd == before
+            else f"V{px(base)}H{px(plane.x(p.left_sd))}V{px(plane.y(frac))}H{px(plane.x(p.right_sd))}"
+            for (p, frac), before in zip(bins, [None, *(p.right_sd for p, _ in bins)], strict=False)
+        )
+        outline = f"M{px(plane.x(bins[0][0].left_sd))} {px(base)}{steps}V{px(base)}"
+        drawn.append(
+            f'<path d="{outline}" fill="var(--{colour})" fill-opacity=".45" stroke="var(--{colour})"/>'
+        )
+        drawn.append(path(f"M{plane.left} {base}H{plane.right}", "rule"))
+        ink = "faint" if place == 0 else colour
+        drawn.append(text(plane.left, plane.top - 6, title, ink, size=TEXT_PX, weight=600))
+    plane = Plane(12, 8, HALF_PX - 10, bottom, limits, (0, 1))
+    return svg(
+        HALF_PX, bottom + 42, *drawn, *ticks(plane), below(plane, f"activation, in {AXES[axis]}")
     )
 
 

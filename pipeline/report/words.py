@@ -22,6 +22,11 @@ TITLES = {
 }
 """The sections of a card."""
 
+DENSITIES = (
+    "And the other way round, P(activation | shown): where its images lie, by the same samples and the size "
+    "of each bin; every row to its own height."
+)
+
 
 def describe_number(value: float | None, form: str = ".3f") -> str:
     """A number for a person; a dash for none."""

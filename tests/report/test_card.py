@@ -119,11 +119,12 @@ def test_labels_tests_and_probabilities_are_those_of_the_neuron(world):
             'edge map' as weakest_facet, ['edge map'] as failed_facets,
             ['word'] as untested_facets, []::varchar[] as thin_facets, null as language_index,
             0 as language_count, null as weakest_language;
-        create or replace view conditional_probabilities as
+        create or replace view conditional_activations as
         select {key}, origin, labeller, concept, category, sd_bin,
             sd_bin::double as bin_left_sd, sd_bin + 1.0 as bin_right_sd, 10 as sample_count,
             hits as hit_count, hits / 10 as probability, 0.1e0 as probability_low,
-            0.9e0 as probability_high
+            0.9e0 as probability_high, hits::double as category_count,
+            hits / 10 as activation_frac, 0.5e0 as overall_frac
         from (values
             ('texts', null, 'dog', 'animal', 0, 2), ('texts', null, 'dog', 'animal', 1, 8),
             ('texts', null, null, 'animal', 0, 4), ('texts', null, null, 'place', 0, 5),

@@ -12,7 +12,8 @@ from report_world import EVIL, make_card
 
 from pipeline.base.display import show
 from pipeline.report import charts, shapes
-from pipeline.report.figures import merge_bins, sd_range
+from pipeline.report.card import Probability
+from pipeline.report.figures import merge_bins, sd_range, shorten
 
 
 def _texts(svg: str) -> list[str]:
@@ -87,3 +88,25 @@ def test_an_axis_has_some_round_numbers(span):
     step = shapes.round_step(span / 10)
     assert span / 25 <= step <= span / 4
     assert float(f"{step:.1e}") in (step, pytest.approx(step))
+
+
+def test_distributions_stand_below_that_of_all_images_and_have_their_counts():
+    bins = [(-1.0, 0.0, 0.25, 5.0, 0.5), (0.0, 1.0, 0.75, 15.0, 0.25), (2.0, 3.0, 0.0, 0.0, 0.25)]
+    points = [
+        Probability(EVIL, left, right, 10, 1, 0.1, 0.0, 0.2, False, count, frac, overall)
+        for left, right, frac, count, overall in bins
+    ]
+    chart = charts.densities(points, "sd")
+    assert chart is not None
+    texts = _texts(chart)
+    assert texts[:2] == ["all images", show(f"{shorten(EVIL, 44)}: about 20 images")]
+    _all, shown = re.findall(r'<path d="(M[^"]*)" fill="var', chart)
+    heights = [float(y) for y in re.findall(r"V([\d.]+)H", shown)]
+    start, first, second, gap, last = heights
+    assert start == gap == last == max(heights), "between bins and in an empty one there is nothing"
+    assert start - first == pytest.approx((start - second) / 3, abs=0.2)
+
+
+def test_nothing_that_was_seen_has_no_distribution():
+    points = [Probability("dog", 0, 1, 10, 0, 0.0, 0.0, 0.3)]
+    assert charts.densities(points, "sd") is None

@@ -151,7 +151,10 @@ def make_card(**more: Any) -> Card:
         ),
         "halle_berry": HalleBerry(EVIL, "region", "texts", (index,), strata),
         "probabilities": tuple(
-            Probability(what, n, n + 1, 20, hits, hits / 20, max(0, hits / 20 - 0.1), hits / 20 + 0.05)
+            Probability(
+                what, n, n + 1, 20, hits, hits / 20, max(0, hits / 20 - 0.1), hits / 20 + 0.05,
+                category_count=hits, activation_frac=hits / 19, overall_frac=1 / 3,
+            )
             for what in (EVIL, "any region", "human thing (anna)")
             for n, hits in ((-1, 0), (0, 4), (1, 15))
         ),

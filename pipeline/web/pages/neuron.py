@@ -69,7 +69,10 @@ def _facets(view: View, card: Card) -> Values:
 
 def _probability(view: View, card: Card) -> Values:
     points = card.probabilities
-    return {"chart": charts.probabilities(points, card.axis) if points else None}
+    return {
+        "chart": charts.probabilities(points, card.axis) if points else None,
+        "densities": charts.densities(points, card.axis),
+    }
 
 
 NEIGHBOURS = """
