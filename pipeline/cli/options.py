@@ -154,6 +154,7 @@ WORDS = {
     "activation": "how strongly a neuron answers to an example: one number",
     "concept": "what an image shows, as Japan",
     "category": "what a concept belongs to, as region",
+    "facet": "the form in which an image shows it, as rendered word",
     "label": "the concept of a neuron, with the evidence for it",
     "stimulus": "an image whose content is known, since it was made here",
     "view": "a table of the warehouse that SQL can ask",
