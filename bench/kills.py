@@ -153,8 +153,8 @@ def kill_once(step: str, start: Path, expected: str, rng: random.Random) -> str:
 
 
 def report(quick: bool) -> Report:
-    """Kills of every step, in turn; quick, of the first two."""
-    count, steps = (1, list(STEPS)[:2]) if quick else (26, list(STEPS))
+    """Kills of every step, in turn; quick, of the first."""
+    count, steps = (1, list(STEPS)[:1]) if quick else (26, list(STEPS))
     rng = random.Random(SEED)
     yield f"kills: {count} of each step, seed {SEED}"
     with tempfile.TemporaryDirectory() as folder:

@@ -61,6 +61,7 @@ def make_job(warehouse: str, seed: int, quick: bool) -> PipelineConfig:
     return replace(
         job,
         stimuli=(replace(job.stimuli[0], pictures=pictures, words=words),),
+        similarity=not quick,
         attack=(),
         stroop=(),
         labels=LabelSettings(label_null_repeats=0, facet_min_count=1),

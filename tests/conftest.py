@@ -21,6 +21,7 @@ from once import make_once
 from plain_install import install_and_run_demo
 from textures import make_warehouse
 
+from pipeline.base.cores import core_count
 from pipeline.cli.app import main
 from pipeline.upkeep.build import build
 
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.get_closest_marker(mark):
                 ranks[item.path] = min(rank, ranks[item.path])
     items.sort(key=lambda item: ranks[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: flows wait for their server, kills for a process to die, browsers for pages."""
+    return core_count() + 2
 
 
 @pytest.hookimpl(optionalhook=True)
