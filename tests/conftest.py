@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """More than there are cores: flows wait for their server, kills for a process to die, browsers for pages."""
+    """More than there are cores: flows wait for a server, kills for a death, browsers for pages."""
     return core_count() + 2
 
 
