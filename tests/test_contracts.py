@@ -148,6 +148,15 @@ def test_the_data_dictionary_is_up_to_date():
     assert shipped == views.write_dictionary(), "run: make docs"
 
 
+@pytest.mark.parametrize("room", ["extract", "warehouse", "evidence"])
+def test_a_room_with_many_files_says_which_to_read_first(room):
+    text = (ROOT / "pipeline" / room / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 15
+    assert all(part in text for part in ("**In**: ", "**Out**: ", "**First file**: "))
+    named = set(re.findall(r"\b(\w+\.py)\b", text))
+    assert named <= {path.name for path in (ROOT / "pipeline" / room).glob("*.py")}
+
+
 @pytest.mark.parametrize("kind", vars(errors).values())
 def test_errors_survive_a_trip_between_processes(kind):
     if not (isinstance(kind, type) and issubclass(kind, errors.NeuronsError)):
