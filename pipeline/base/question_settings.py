@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from pipeline.base.fields import Settings
 from pipeline.base.settings import Count, LabelOrigin
@@ -79,6 +81,20 @@ class SheetOptions(Settings):
     """How many images are taken of each step of activation, from the weakest to the strongest."""
     seed: int = 0
     """Number that the order of the images follows from: the same seed gives the same order."""
+
+
+@dataclass(frozen=True)
+class NeuronSampleOptions(Settings):
+    """A sample of neurons to judge: ``label sample``."""
+
+    count: Count = 50
+    """How many neurons are drawn at random."""
+    shams: Annotated[int, Ge(0)] = 10
+    """How many sets of images that belong to no neuron are put among them."""
+    images: Count = 12
+    """How many of its strongest images stand for a neuron, and how many are in such a set."""
+    seed: int = 0
+    """Number that neurons, images and their order follow from: the same seed gives the same sample."""
 
 
 @dataclass(frozen=True)

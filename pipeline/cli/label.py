@@ -1,4 +1,4 @@
-"""The commands ``neurons label ...``: sampled images out to people, their labels back in."""
+"""The commands ``neurons label ...``: sampled images and neurons out to people, their labels back in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.base.display import say
 from pipeline.base.errors import ConfigError
 from pipeline.base.local_file import local_file
 from pipeline.base.progress import choose_progress
-from pipeline.base.question_settings import Labeller, SheetOptions
+from pipeline.base.question_settings import Labeller, NeuronSampleOptions, SheetOptions
 from pipeline.cli.complete import complete_layer
 from pipeline.cli.neuron_arguments import (
     Layer,
@@ -21,7 +21,14 @@ from pipeline.cli.neuron_arguments import (
     UnitOption,
     which_neuron,
 )
-from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples, field_option
+from pipeline.cli.options import (
+    OneDataset,
+    OneRun,
+    Warehouse,
+    examples,
+    field_option,
+    settings_as_options,
+)
 
 label = typer.Typer(
     name="label",
@@ -81,6 +88,58 @@ def export(
         f"sheet {done.sheet}: {done.image_count} images from {done.bin_count} bins",
         f"Open {done.folder / 'index.html'}, or fill {done.folder / 'labels.csv'}; then: "
         f"neurons label import {done.folder}",
+    )
+
+
+@label.command(
+    epilog=examples(
+        "neurons label sample --dataset photos --out sample --warehouse warehouse",
+        "neurons label sample --layer goh2021 --count 50 --seed 1 --out sample --warehouse warehouse",
+    )
+)
+@settings_as_options()
+def sample(
+    warehouse: Warehouse,
+    options: NeuronSampleOptions,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer of the neurons, if the run has several.", autocompletion=complete_layer
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(parser=local_file, metavar="<path>", help="Folder to write.")
+    ] = Path("sample"),
+    run: OneRun = None,
+    dataset: OneDataset = None,
+) -> None:
+    """Write a sheet of neurons to judge, drawn at random.
+
+    Each picture holds the strongest images of a neuron, or images that belong to none; nothing on the sheet
+    says which. The page of neurons paper reads the answers: what share of the neurons a person can name.
+    """
+    from pipeline.base.storage import Store
+    from pipeline.labelling.sample import export_sample
+    from pipeline.warehouse.connect import connect
+    from pipeline.warehouse.find import find_image_layers, find_run
+
+    with connect(warehouse) as connection:
+        found = find_run(connection, dataset, run, layer)
+        layers = find_image_layers(connection, found.dataset, found.run_id, layer)
+        if len(layers) > 1:
+            raise ConfigError(
+                f"Run {found.run_id!r} has {len(layers)} layers of the image tower.",
+                f"Choose one with --layer: {', '.join(one.layer for one in layers)}.",
+            )
+        key = export_sample(
+            connection, Store(warehouse), layers[0], out, options, choose_progress()
+        )
+    shams = sum("unit" not in item for item in key["items"])
+    say(
+        f"sample {key['sample']}: {len(key['items']) - shams} neurons of {key['layer']} and {shams} sets of "
+        "images at random",
+        f"Open {out / 'index.html'}, and save labels.csv into {out}; then: "
+        f"neurons paper --dataset {key['dataset']} --judged {out} --out paper.html",
     )
 
 

@@ -9,12 +9,18 @@ import typer
 
 from pipeline.base.display import say
 from pipeline.base.local_file import local_file
+from pipeline.base.progress import choose_progress
 from pipeline.cli.options import OneDataset, OneRun, Warehouse, examples
 
 
 def add_commands(app: typer.Typer) -> None:
     """Give the command line this command."""
-    app.command(epilog=examples("neurons paper --out paper.html --warehouse warehouse"))(paper)
+    app.command(
+        epilog=examples(
+            "neurons paper --out paper.html --warehouse warehouse",
+            "neurons paper --judged sample --out paper.html --warehouse warehouse",
+        )
+    )(paper)
 
 
 def paper(
@@ -22,6 +28,14 @@ def paper(
     out: Annotated[
         Path, typer.Option(parser=local_file, metavar="<path>", help="File to write, named .html.")
     ],
+    judged: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_file,
+            metavar="<path>",
+            help="Folder of a sample of neurons that a person has judged; see neurons label sample.",
+        ),
+    ] = None,
     run: OneRun = None,
     dataset: OneDataset = None,
 ) -> None:
@@ -32,6 +46,4 @@ def paper(
     """
     from pipeline.paper.write import write_paper
 
-    for section in write_paper(warehouse, dataset, run, out):
-        say(f"{section.title}: {section.summary}")
-    say(f"Page: {out}")
+    say(*write_paper(warehouse, dataset, run, out, judged, choose_progress()))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -78,14 +79,7 @@ def read_labels(source: Path, sheet: Path | None = None) -> LabelFile:
         SourceError: It is not such a file, or lines are wrong; the first ones are listed.
     """
     path = source / LABELS_FILE if source.is_dir() else source
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"{path} cannot be read: {error}.",
-            "Give the folder of a sheet, or a CSV in UTF-8 as neurons label export writes it.",
-        ) from error
-    names, records = _parse(path, text)
+    names, records = _parse(path, _read_text(path))
     if "label" not in names or not {"item", "example_id"} & set(names):
         raise SourceError(
             f"{path} has the columns {', '.join(names) or '(none)'}.",
@@ -97,6 +91,16 @@ def read_labels(source: Path, sheet: Path | None = None) -> LabelFile:
     folder = sheet or path.parent
     known = _read_sheet(folder / SHEET_FILE if folder.is_dir() else folder, path)
     return LabelFile(path, _rows_of_sheet(path, records, known), known)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path} cannot be read: {error}.",
+            "Give the folder of a sheet, or a CSV in UTF-8 as neurons label export writes it.",
+        ) from error
 
 
 def _parse(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -167,24 +171,60 @@ def _read_sheet(path: Path, labels: Path) -> Sheet:
 def _rows_of_sheet(
     path: Path, records: list[tuple[int, dict[str, str]]], sheet: Sheet
 ) -> tuple[LabelRow, ...]:
-    rows: list[LabelRow] = []
+    found = _check_items(path, records, sheet.name, sheet.example_ids)
+    return tuple(
+        LabelRow(line, sheet.example_ids[item], record["label"], record.get("note", ""))
+        for line, item, record in found
+    )
+
+
+def read_answers(path: Path, sheet: str, items: Collection[int]) -> dict[int, str]:
+    """What a person answered on a sheet, by item; those that were left empty are left out.
+
+    Args:
+        path: The CSV, with the columns of a sheet.
+        sheet: Its id.
+        items: Their numbers.
+
+    Raises:
+        SourceError: It is not such a file, or lines are wrong; the first ones are listed.
+    """
+    names, records = _parse(path, _read_text(path))
+    if not {"item", "label"} <= set(names):
+        raise SourceError(
+            f"{path} has the columns {', '.join(names) or '(none)'}.",
+            "It needs sheet, item and label, as they were written.",
+        )
+    found = _check_items(path, records, sheet, items)
+    return {item: record["label"] for _, item, record in found if record["label"]}
+
+
+def _check_items(
+    path: Path, records: list[tuple[int, dict[str, str]]], sheet: str, items: Collection[int]
+) -> list[tuple[int, int, dict[str, str]]]:
+    """Line, item and fields of each record.
+
+    Raises:
+        SourceError: One is of another sheet, of no item, or there twice.
+    """
+    found: list[tuple[int, int, dict[str, str]]] = []
     problems: list[str] = []
     seen: dict[int, int] = {}
     for line, record in records:
         item = _whole_number(record["item"])
-        if record.get("sheet", sheet.name) != sheet.name:
-            problems.append(f"line {line} is of sheet {record['sheet']!r}, not {sheet.name!r}")
-        elif item is None or item not in sheet.example_ids:
-            count = len(sheet.example_ids)
-            problems.append(f"line {line}: there is no item {record['item']!r}, only 1 to {count}")
+        if record.get("sheet", sheet) != sheet:
+            problems.append(f"line {line} is of sheet {record['sheet']!r}, not {sheet!r}")
+        elif item is None or item not in items:
+            problems.append(
+                f"line {line}: there is no item {record['item']!r}, only 1 to {len(items)}"
+            )
         elif item in seen:
             problems.append(f"line {line}: item {item} was on line {seen[item]} already")
         else:
             seen[item] = line
-            example_id = sheet.example_ids[item]
-            rows.append(LabelRow(line, example_id, record["label"], record.get("note", "")))
+            found.append((line, item, record))
     _refuse(path, problems)
-    return tuple(rows)
+    return found
 
 
 def _rows_by_example(path: Path, records: list[tuple[int, dict[str, str]]]) -> tuple[LabelRow, ...]:

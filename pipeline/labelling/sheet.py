@@ -7,9 +7,6 @@ and under numbers; which number is which example stands in ``sheet.json`` alone,
 
 from __future__ import annotations
 
-import base64
-import csv
-import html
 import io
 import json
 import random
@@ -18,15 +15,14 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.base.display import show
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.outputs import new_folder
-from pipeline.base.page_policy import page_policy
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.question_settings import SheetOptions
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
-from pipeline.labelling.files import LABELS_FILE, SHEET_COLUMNS, SHEET_FILE, SheetKey
+from pipeline.labelling.files import LABELS_FILE, SHEET_FILE, SheetKey
+from pipeline.labelling.sheet_page import render_sheet, write_labels_file
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.images import find_places, make_thumbnail, read_image
 
@@ -34,6 +30,11 @@ if TYPE_CHECKING:
     import duckdb
 
 THUMBNAIL_PX = 256
+TASK = (
+    "Write what each image shows, in one or two words, always the same word for the same thing. Images come in "
+    "random order; leave a field empty to skip it. Then save, and:"
+)
+COMMAND = "neurons label import labels.csv --sheet THIS_FOLDER"
 USED_LABELS = 50
 """Words of earlier sheets that a sheet offers, at most."""
 _SUFFIXES = {"image/jpeg": ".jpg", "image/svg+xml": ".svg"}
@@ -202,24 +203,13 @@ def _write_sheet(
     """
     sheet = key["sheet"]
     items = _write_images(connection, store, key["dataset"], example_ids, folder, progress)
-    figures = "\n".join(_figure(number, *item) for number, item in enumerate(items, 1))
-    page = Path(__file__).with_name("sheet.html").read_text(encoding="utf-8")
     key["items"] = [
         {"item": number, "image": image, "example_id": example_id}
         for number, ((image, _), example_id) in enumerate(zip(items, example_ids, strict=True), 1)
     ]
-    page = page.replace("@@POLICY@@", page_policy(page)).replace("@@SHEET@@", sheet)
-    used = "".join(
-        f'<option value="{html.escape(show(label), quote=True)}">'
-        for label in used_labels(connection, key["dataset"])
-    )
-    # Words of users last: nothing is looked for in them.
-    page = page.replace("@@FIGURES@@", figures).replace("@@USED@@", used)
+    page = render_sheet(sheet, TASK, COMMAND, items, used_labels(connection, key["dataset"]))
     (folder / "index.html").write_text(page, encoding="utf-8")
-    with (folder / LABELS_FILE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(SHEET_COLUMNS)
-        writer.writerows((sheet, n, image, "", "") for n, (image, _) in enumerate(items, 1))
+    write_labels_file(folder / LABELS_FILE, sheet, [image for image, _ in items])
     (folder / SHEET_FILE).write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
 
 
@@ -262,19 +252,6 @@ def _thumbnail(data: bytes) -> bytes:
     file = io.BytesIO()
     make_thumbnail(data, THUMBNAIL_PX, is_square=False).save(file, "JPEG", quality=85)
     return file.getvalue()
-
-
-def _figure(number: int, image: str, thumbnail: bytes) -> str:
-    source = base64.b64encode(thumbnail).decode()
-    name = html.escape(image, quote=True)
-    return (
-        f'<figure data-item="{number}" data-image="{name}">'
-        f'<a href="{name}" target="_blank"><img alt="image {number}" '
-        f'src="data:image/jpeg;base64,{source}"></a>'
-        f'<label>{number} shows <input name="label" list="used" autocomplete="off"></label>'
-        '<button type="button" class="none">none</button>'
-        '<label>note <input name="note" autocomplete="off"></label></figure>'
-    )
 
 
 def used_labels(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:

@@ -30,18 +30,21 @@ class Share(NamedTuple):
     control: float | None = None
 
 
-def draw_shares(shares: Sequence[Share]) -> Markup:
+def draw_shares(shares: Sequence[Share], top: float = 1) -> Markup:
     """Shares with their 95 % intervals, each beside the published one and its control.
 
     Args:
-        shares: From the top.
+        shares: From the top; none is above `top`.
+        top: The end of the axis.
     """
     height = _ROW_PX * len(shares) + 34
-    plane = Plane(_NAME_PX, 4, SHARES_PX - _NOTE_PX, height - 30, (0, 1), (len(shares) - 0.5, -0.5))
+    plane = Plane(
+        _NAME_PX, 4, SHARES_PX - _NOTE_PX, height - 30, (0, top), (len(shares) - 0.5, -0.5)
+    )
     scale = [
         path(f"M{px(plane.x(at))} {plane.top}V{plane.bottom}", "rule", 'stroke-width=".5"')
-        + tick_below(plane, at, f"{at:.0%}")
-        for at in (0, 0.25, 0.5, 0.75, 1)
+        + tick_below(plane, at, f"{100 * at:.3g}%")
+        for at in (0, top / 4, top / 2, 3 * top / 4, top)
     ]
     rows = [_row(plane, plane.y(place), share) for place, share in enumerate(shares)]
     return svg(SHARES_PX, height, *scale, *rows)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from math import comb
 from typing import NamedTuple
 
 from pipeline.paper.draw import SHARES_PX, Share, draw_shares
@@ -103,8 +103,8 @@ class _Layer(NamedTuple):
     def chance_frac(self, count: int) -> float:
         """Share of neurons to expect with so many, if a neuron's five words were drawn at random."""
         others = self.word_count - self.geographic_word_count
-        ways = comb(self.geographic_word_count, count) * comb(others, TOP - count)
-        return ways / comb(self.word_count, TOP)
+        ways = math.comb(self.geographic_word_count, count) * math.comb(others, TOP - count)
+        return ways / math.comb(self.word_count, TOP)
 
 
 def make_section(subject: Subject) -> Section:
@@ -172,6 +172,7 @@ def _row(what: str, published: str, layer: _Layer, is_one_of_several: bool) -> R
 
 def _chart(layer: _Layer) -> Chart:
     shares = _shares(layer)
+    highest = max(max(share.frac or 0, share.control or 0) for share in shares)
     return Chart(
         f"Neurons of {layer.layer} by how many of their five words name places. Dot: here; diamond: published; "
         "upright line: words drawn at random.",
@@ -179,7 +180,7 @@ def _chart(layer: _Layer) -> Chart:
             f"{share.name}: {tell_percent(share.frac)}, at random {tell_percent(share.control)}"
             for share in shares
         ),
-        draw_shares(shares),
+        draw_shares(shares, max(0.1, math.ceil(10 * highest) / 10)),
         SHARES_PX,
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from markupsafe import Markup
+
+from pipeline.base.display import show
 from pipeline.paper.queries import spell_out
 from pipeline.paper.section import DOI, PAPER, PAPER_MODEL, Section, Subject
 from pipeline.report.pages import render_page
@@ -29,8 +32,14 @@ def render_paper(subject: Subject, sections: Sequence[Section]) -> str:
             "doi": DOI,
             "paper_model": PAPER_MODEL,
             "show_cell": show_cell,
+            "show_lines": show_lines,
         },
     )
+
+
+def show_lines(lines: Iterable[str]) -> Markup:
+    """Lines below each other; text of users is shown, and no line of it becomes two."""
+    return Markup("\n").join(show(line) for line in lines)
 
 
 def show_cell(cell: str | float | None) -> str:

@@ -7,6 +7,7 @@ where the run cannot give the figure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from pipeline.base.storage import Store
+from pipeline.labelling.sample import Judged
 from pipeline.report.asking import Asker
 from pipeline.report.thumbnails import Picture
 from pipeline.warehouse.find import FoundRun
@@ -34,11 +36,13 @@ class Subject:
     is_random: bool
     """Its weights are random: nothing was learned."""
     store: Store
+    judged: Judged | None = None
+    """What a person said of a sample of its neurons, if that is given."""
 
     @property
     def is_papers_model(self) -> bool:
-        """Whether it is the model that the paper is about."""
-        return self.run.model_id == PAPER_MODEL
+        """Whether it is the model that the paper is about, downloaded or from a file set up as it."""
+        return re.fullmatch(r"RN50x4(-quickgelu)?:openai(@.*)?", self.run.model_id) is not None
 
 
 class Row(NamedTuple):

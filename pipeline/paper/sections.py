@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.paper import geographic, stroop, typographic
+from pipeline.paper import (
+    conditional,
+    families,
+    geographic,
+    interpretable,
+    multimodal,
+    named,
+    stroop,
+    sums,
+    typographic,
+)
 from pipeline.paper.section import Section, Subject
 
 MAKERS: tuple[Callable[[Subject], Section], ...] = (
+    multimodal.make_section,
+    families.make_section,
+    interpretable.make_section,
+    named.make_section,
+    geographic.make_section,
+    conditional.make_section,
+    sums.make_section,
     typographic.make_section,
     stroop.make_section,
-    geographic.make_section,
 )

@@ -42,25 +42,38 @@ def find_neuron_sum(question: SumQuestion) -> SumAnswer:
         WarehouseError: No such concept (the closest are named), run or layer; several runs; or too
             few images show the concept.
     """
-    from pipeline.evidence.sums import find_sum
-
     with connect(question.warehouse) as connection:
         tell_stale(connection, ("neuron_labels",))
-        run = find_run(connection, question.dataset, question.run, question.layer)
-        concepts = _choose_concepts(connection, question.concept)
-        origin, shown = _read_shown(connection, run, concepts, question.origin)
-        layers = choose_whole_layers(connection, run, question.layer, "A sum of neurons")
-        layers = [one for one in layers if one.tower != "text" or origin == "similarity"]
-        if not layers:
-            raise WarehouseError(
-                "A text tower's layer read the very texts that tell the concept: a sum of its "
-                "neurons says nothing.",
-                "Name a layer of the image tower with --layer, or --origin similarity.",
-            )
-        named = "; ".join(f"{concept} ({category})" for concept, category in concepts[:5])
-        more = f"; and {len(concepts) - 5} more" if len(concepts) > 5 else ""
-        found = find_sum(connection, layers, shown, question.neurons, f"{named}{more}, by {origin}")
-        labels = read_labels(connection, layers)
+        return find_sum_in(connection, question)
+
+
+def find_sum_in(connection: duckdb.DuckDBPyConnection, question: SumQuestion) -> SumAnswer:
+    """The same, of a warehouse that is open.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        question: Which concept and run; its warehouse is not looked at.
+
+    Raises:
+        WarehouseError: As of `find_neuron_sum`.
+    """
+    from pipeline.evidence.sums import find_sum
+
+    run = find_run(connection, question.dataset, question.run, question.layer)
+    concepts = _choose_concepts(connection, question.concept)
+    origin, shown = _read_shown(connection, run, concepts, question.origin)
+    layers = choose_whole_layers(connection, run, question.layer, "A sum of neurons")
+    layers = [one for one in layers if one.tower != "text" or origin == "similarity"]
+    if not layers:
+        raise WarehouseError(
+            "A text tower's layer read the very texts that tell the concept: a sum of its "
+            "neurons says nothing.",
+            "Name a layer of the image tower with --layer, or --origin similarity.",
+        )
+    named = "; ".join(f"{concept} ({category})" for concept, category in concepts[:5])
+    more = f"; and {len(concepts) - 5} more" if len(concepts) > 5 else ""
+    found = find_sum(connection, layers, shown, question.neurons, f"{named}{more}, by {origin}")
+    labels = read_labels(connection, layers)
     rows = [
         (t.layer.layer, t.unit, t.weight, t.auroc, labels[t.layer].get(t.unit)) for t in found.terms
     ]

@@ -42,7 +42,8 @@ def test_commands_that_are_named_exist(subject, told):
     commands = {c for missing in made if missing for c in missing.commands}
     for command in sorted(commands):
         words = re.match(
-            r"neurons ([a-z]+(?: (?:typographic|stroop|words|export|import))?)", command
+            r"neurons ([a-z]+(?: (?:typographic|stroop|words|pictures|export|import|sample))?)",
+            command,
         )
         shown = told(*words[1].split(), "--help")
         for option in re.findall(r"--[a-z-]+", command):
