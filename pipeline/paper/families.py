@@ -133,7 +133,7 @@ def make_section(subject: Subject) -> Section:
                 "",
                 tell_share(worth.labelled_count, worth.neuron_count),
                 f"{worth.neuron_count:,} neurons",
-                "",
+                subject.interval(worth.labelled_count, worth.neuron_count),
                 control,
             ),
             *(_row(family) for family in families),

@@ -139,8 +139,8 @@ def make_section(subject: Subject) -> Section:
         figure,
         told=(
             f"Words of language {language} that were drawn as images; a word names a place if it was drawn "
-            "for a concept of the category region. The paper looked at a neuron's top words among many "
-            "thousand English ones, and gives 2 to 4% for other CLIP models; here the list is "
+            "for a concept of the category region. The paper looked at a neuron's top words among "
+            "English ones, and gives 2 to 4% for other CLIP models; here the list is "
             f"{layers[0].word_count} words, {layers[0].geographic_word_count} of them places, so that a neuron "
             "of one country has few words to fill its five with. The control is five words drawn from the "
             "list at random.",

@@ -10,7 +10,6 @@ from pipeline.paper.section import (
     Section,
     Subject,
     Table,
-    tell_interval,
     tell_percent,
     tell_share,
 )
@@ -62,8 +61,8 @@ def make_section(subject: Subject) -> Section:
         told=(
             f"{drawn} neurons of {judged.key['layer']} were drawn at random (seed {judged.key['seed']}), and a "
             f"person who was told neither label nor strength said what the {judged.key['images']} strongest "
-            "images of each have in common. The paper's authors also looked at feature visualisations. The "
-            "control is sets of images drawn at random, which stood among them.",
+            "images of each have in common. The control is sets of images drawn at random, which stood among "
+            "them.",
         ),
         rows=[
             Row(
@@ -71,7 +70,7 @@ def make_section(subject: Subject) -> Section:
                 PUBLISHED,
                 tell_share(seen, count),
                 f"{count} answered of {drawn} drawn",
-                _interval(subject, seen, count),
+                subject.interval(seen, count),
                 _tell_shams(subject, judged),
             ),
             Row(
@@ -79,7 +78,7 @@ def make_section(subject: Subject) -> Section:
                 "",
                 tell_share(labelled, count),
                 f"{count} neurons",
-                _interval(subject, labelled, count),
+                subject.interval(labelled, count),
                 "",
             ),
         ],
@@ -105,14 +104,5 @@ def _tell_shams(subject: Subject, judged: Judged) -> str:
     seen = sum(answer != NONE for answer in judged.sham_answers)
     return (
         f"sets at random {seen} of {count} ({tell_percent(seen / count)}, "
-        f"{_interval(subject, seen, count)})"
+        f"{subject.interval(seen, count)})"
     )
-
-
-def _interval(subject: Subject, hits: int, count: int) -> str:
-    """Wilson's 95 % interval."""
-    ((low, high),) = subject.ask.connection.execute(
-        "select wilson_low($hits::bigint, $count::bigint), wilson_high($hits::bigint, $count::bigint)",
-        {"hits": hits, "count": count},
-    ).fetchall()
-    return tell_interval(low, high)

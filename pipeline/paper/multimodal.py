@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.paper.section import Missing, Row, Section, Subject, Table
+from pipeline.paper.section import Missing, Row, Section, Subject, Table, tell_share
 from pipeline.report.report_queries import MULTIMODALITY
 from pipeline.report.run_report import Multimodality
 
@@ -43,7 +43,7 @@ def make_section(subject: Subject) -> Section:
             "choose the concept. The controls are concepts drawn at random within each form, and an untrained "
             "model if there is a run of one.",
         ),
-        rows=[_row(row, threshold) for row in whole for threshold in THRESHOLDS],
+        rows=[_row(subject, row, threshold) for row in whole for threshold in THRESHOLDS],
         parts=[
             Table(
                 "By category, from an index of 0.9 on",
@@ -71,7 +71,7 @@ def _by_category(found: Sequence[Multimodality]) -> list[Multimodality]:
     return [row for row in found if row.category != "all"]
 
 
-def _row(row: Multimodality, threshold: int) -> Row:
+def _row(subject: Subject, row: Multimodality, threshold: int) -> Row:
     here = row.by_threshold[threshold]
     control = "" if here.by_chance is None else f"by chance {here.by_chance:.2g}"
     if row.untrained_run_count and here.untrained is not None:
@@ -81,8 +81,8 @@ def _row(row: Multimodality, threshold: int) -> Row:
         f"neurons with an index of {threshold / 100} or more, forms "
         f"{_ORIGINS.get(row.facet_origin, row.facet_origin)}",
         "",
-        f"{here.found:,} of {row.tested_count:,}",
+        tell_share(here.found, row.tested_count),
         f"{row.tested_count:,} tested of {row.neuron_count:,}{thin}",
-        "",
+        subject.interval(here.found, row.tested_count),
         control,
     )

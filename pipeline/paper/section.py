@@ -44,6 +44,15 @@ class Subject:
         """Whether it is the model that the paper is about, downloaded or from a file set up as it."""
         return re.fullmatch(r"RN50x4(-quickgelu)?:openai(@.*)?", self.run.model_id) is not None
 
+    def interval(self, hit_count: int, count: int) -> str:
+        """Wilson's 95 % interval of a share, as `tell_interval` tells it."""
+        ((low, high),) = self.ask.connection.execute(
+            "select wilson_low($hits::bigint, $count::bigint), "
+            "wilson_high($hits::bigint, $count::bigint)",
+            {"hits": hit_count, "count": count},
+        ).fetchall()
+        return tell_interval(low, high)
+
 
 class Row(NamedTuple):
     """A number of the paper beside ours; every field as a person reads it, empty if there is none."""

@@ -164,7 +164,8 @@ def test_multimodal_neurons_stand_beside_chance(subject):
         """
     )
     section = multimodal.make_section(subject)
-    assert section.rows[0].ours == "6 of 10"
+    assert section.rows[0].ours == "6 of 10 (60.0%)"
+    assert section.rows[0].interval == "31.3–83.2%"
     assert section.rows[0].control == "by chance 0.1, untrained 0.5"
     (table,) = section.parts
     assert [line[2] for line in table.rows] == ["region"]
