@@ -22,5 +22,7 @@ class SiteOptions(Which, Settings):
     ``layer`` and ``unit`` and, if they are needed, ``dataset`` and ``run_id``."""
     images: ImagesShown = "show"
     """Images as they are, strongly blurred, or none: grey squares with the words for them."""
+    examples: Annotated[int, Ge(0)] = 1
+    """Of each neuron, how many of its strongest images have a page of their own."""
     processes: Annotated[int, Ge(0)] = 0
     """How many processes make pages; 0 takes one for each core."""

@@ -112,6 +112,11 @@ class Concept:
         """Distinct images that show it, by anyone's word."""
         return sum(group.image_count for group, _ in self.images)
 
+    @property
+    def image_ids(self) -> list[int]:
+        """Those of them that the page shows."""
+        return [example_id for group, _ in self.images for example_id in group.ids]
+
 
 _THIS = "dataset = $dataset and run_id = $run_id and category = $category and concept = $concept"
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 NEURON_COUNT = 12
 """Neurons of each layer."""
 
-_SMALL_PX, _LARGE_PX = 384, 768
+SMALL_PX, LARGE_PX = 384, 768
+"""Sides of the square in which an image is shown."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ExampleFacts:
     @property
     def shown_px(self) -> int:
         """Side of the square in which it is shown: a small image is not blown up."""
-        return _LARGE_PX if max(self.width_px, self.height_px) > _SMALL_PX else _SMALL_PX
+        return LARGE_PX if max(self.width_px, self.height_px) > SMALL_PX else SMALL_PX
 
 
 _FACTS = """

@@ -87,12 +87,13 @@ def test_two_processes_write_the_same_bytes(site, tiny_warehouse, tmp_path):
 def test_what_is_there_is_not_made_again(site, tiny_warehouse, tmp_path):
     out = tmp_path / "site"
     shutil.copytree(site, out)
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("?.html")}
-    assert make(tiny_warehouse, out).fresh_count == 5
-    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("?.html")}
-    (lost,) = out.rglob("3.html")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*~*/?.html")}
+    jobs = make(tiny_warehouse, out)
+    assert jobs.fresh_count == jobs.job_count == 6
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*~*/?.html")}
+    (lost,) = out.rglob("*~*/3.html")
     lost.unlink()
-    assert make(tiny_warehouse, out).fresh_count == 4
+    assert make(tiny_warehouse, out).fresh_count == 5
     assert read_all(out) == read_all(site)
 
 
@@ -100,7 +101,7 @@ def test_other_neurons_replace_those_that_are_not_meant_any_more(site, tiny_ware
     out = tmp_path / "site"
     shutil.copytree(site, out)
     make(tiny_warehouse, out, neurons="3,7", images="none")
-    assert {path.name for path in out.rglob("?.html")} == {"3.html", "7.html"}
+    assert {path.name for path in out.rglob("*~*/?.html")} == {"3.html", "7.html"}
     assert not list(out.rglob("*.webp")), "images that an older record names"
 
 
@@ -126,7 +127,9 @@ make({str(tiny_warehouse)!r}, __import__("pathlib").Path({str(out)!r}))
 
 def test_every_link_and_image_is_a_file_of_the_site(site):
     pages = pages_of(site)
-    assert len(pages) == 3 + 4 + 1 + 3  # neurons, lists, run; index, words, images
+    images = [path for path in pages if path.parent.name == "example"]
+    assert 1 <= len(images) <= 3, "the strongest of each neuron"
+    assert len(pages) - len(images) == 3 + 4 + 1 + 3  # neurons, lists, run; index, words, images
     reached: set[Path] = set()
     for path, page in pages.items():
         for address in page.links + page.loads:
@@ -146,6 +149,16 @@ def test_every_link_and_image_is_a_file_of_the_site(site):
     assert written == reached, "nothing is there that no page leads to"
 
 
+def test_more_images_have_pages_or_none(site, tiny_warehouse, tmp_path):
+    for count in (0, 4):
+        make(tiny_warehouse, tmp_path / f"{count}", images="none", examples=count)
+    assert not list((tmp_path / "0").rglob("example"))
+    few, many = ({p.name for p in one.rglob("example/*.html")} for one in (site, tmp_path / "4"))
+    assert few < many and len(many) <= 12
+    neuron = next((tmp_path / "4").rglob("*~*/3.html")).read_text()
+    assert {f"{name}" for name in re.findall(r"example/(\d+\.html)", neuron)} <= many
+
+
 def test_a_page_with_all_that_it_shows_is_within_its_bound(site):
     assets = sum((site / "static" / name).stat().st_size for name in PAGE_ASSETS)
     for path, page in pages_of(site).items():
@@ -157,7 +170,7 @@ def test_a_page_with_all_that_it_shows_is_within_its_bound(site):
 
 def test_a_cell_shows_the_image_that_it_is_of(site, explorer):
     """The part of the sheet that is seen is what the server sends for the same image."""
-    (path,) = site.rglob("0.html")
+    (path,) = site.rglob("*~*/0.html")
     run = path.relative_to(site).parent
     found = re.findall(
         r'<span class="cell"><img src="([^"]+)"[^>]*style="width:([\d.]+)%;left:-([\d.]+)%;top:-([\d.]+)%"',
@@ -182,7 +195,7 @@ def test_images_can_be_blurred_or_left_out(site, tiny_warehouse, tmp_path):
     for images in ("blur", "none"):
         make(tiny_warehouse, tmp_path / images, images=images)
     assert not list((tmp_path / "none").rglob("*.webp"))
-    pages = {name: next((tmp_path / name).rglob("0.html")).read_text() for name in ("blur", "none")}
+    pages = {name: next((tmp_path / name).rglob("*~*/0.html")).read_text() for name in ("blur", "none")}
     texts = {
         name: re.findall(r'(?:alt|aria-label)="([^"]+seen from[^"]*)"', page)
         for name, page in pages.items()
@@ -238,7 +251,7 @@ def test_it_opens_from_the_disk_and_its_search_finds_a_concept_in_any_language(
 ):
     out = tmp_path / "a site"
     make(plain_demo / "warehouse", out, dataset="demo", neurons="29,192,306")
-    (neuron,) = out.rglob("29.html")
+    (neuron,) = out.rglob("*~*/29.html")
     with open_browser(tmp_path) as browser:
         for path in sorted(out.rglob("*.html")):
             browser.open(path)

@@ -12,6 +12,7 @@ from pipeline.warehouse.find import Neuron, find_run
 from pipeline.web.concepts import gather_concept, list_elsewhere
 from pipeline.web.neurons import NeuronRow, list_labelled
 from pipeline.web.pages.layer import STRIP_IMAGES
+from pipeline.web.sources import read_sources
 from pipeline.web.sparkline import draw_sparklines
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def concept_page(view: View, dataset: str, run_id: str, category: str, concept: 
         layers=view.ask(_LAYERS, LayerCount, **this, concept=concept),
         sparks=draw_sparks(view, found.labelled.rows),
         strip_images=STRIP_IMAGES,
+        sources=read_sources(view, found.run.dataset, found.image_ids) if view.is_site else (),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.warehouse.find import FoundRun, Neuron, find_run
 from pipeline.web.examples import (
+    SMALL_PX,
     ExampleFacts,
     Excited,
     read_excited,
@@ -141,6 +142,7 @@ def example_page(view: View, dataset: str, run_id: str, example_id: int) -> str:
         "example.html.j2",
         run=run,
         example=facts,
+        shown_px=SMALL_PX if view.is_site else facts.shown_px,
         around=view.ask(_AROUND, Around, **this)[0],
         form=next(iter(view.ask(_FORM, Form, **of_group, run_id=run.run_id)), None),
         texts=read_texts(view, facts),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
 from pipeline.report.peaks import InImage
 from pipeline.warehouse.find import Neuron
 from pipeline.web.links import Links, name_dataset, read_dataset
 from pipeline.web.site.choose import Chosen, Place
+from pipeline.web.site.linked import Linked, Run
 from pipeline.web.site.sheets import Sheets, Shown
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -28,14 +29,18 @@ _CELL = re.compile(r'<img src="([^"#]*)#cell=(\d+),(\d+),(\d+),(\d+)"')
 class SiteLinks(Links):
     """Addresses relative to one page."""
 
-    def __init__(self, chosen: Chosen, page: str, pages: Collection[str], sheets: Sheets) -> None:
+    def __init__(
+        self, chosen: Chosen, linked: Linked, page: str, pages: Collection[str], sheets: Sheets
+    ) -> None:
         """Args:
         chosen: The neurons that have pages.
+        linked: The concepts and images that have.
         page: The file that they are seen from, relative to the site.
         pages: Other files that the site has.
         sheets: Take the images that the page asks for.
         """
-        self._chosen, self._pages, self._sheets = chosen, pages, sheets
+        self._chosen, self._linked = chosen, linked
+        self._pages, self._sheets = pages, sheets
         self.root = "../" * page.count("/")
 
     def page(self, *parts: str, **query: str | int | float | None) -> str:  # noqa: D102
@@ -79,6 +84,8 @@ class SiteLinks(Links):
         dataset, run_id, *more = read_dataset(parts[0]), *parts[1:]
         if not more:
             return "" if query else f"{path}/index.html"
+        if not query and self._is_linked((dataset, run_id), more):
+            return f"{path}.html"
         place = Place(dataset, run_id, more[0])
         if place not in self._chosen.units:
             return ""
@@ -88,6 +95,17 @@ class SiteLinks(Links):
         if len(more) > 2 or query or Neuron(*place, int(more[1])) not in self._chosen:
             return ""
         return f"{path}.html"
+
+    def _is_linked(self, run: Run, more: Sequence[str]) -> bool:
+        """Whether it is the page of a concept, a category or an image that has one."""
+        match more:
+            case ["concept", category, concept]:
+                return (category, concept) in self._linked.concepts.get(run, ())
+            case ["category", category]:
+                return self._linked.has_category(run, category)
+            case ["example", example_id]:
+                return int(example_id) in self._linked.examples.get(run, ())
+        return False
 
 
 def name_list(query: dict[str, str | int | float]) -> str:
@@ -117,7 +135,12 @@ def name_file(part: str) -> str:
 
 def name_place(place: Place) -> str:
     """The folder of a layer's pages."""
-    return "/".join(map(name_file, (name_dataset(place.dataset), place.run_id, place.layer)))
+    return name_page(place.dataset, place.run_id, place.layer)
+
+
+def name_page(dataset: str, *parts: str) -> str:
+    """A page of a dataset as a file, without its ending; or a folder."""
+    return "/".join(map(name_file, (name_dataset(dataset), *parts)))
 
 
 def finish(html: str) -> str:

@@ -23,6 +23,7 @@ from pipeline.web.site import work
 from pipeline.web.site.choose import Chosen, choose_neurons
 from pipeline.web.site.files import SiteFolder
 from pipeline.web.site.jobs import Job, NeuronsJob, list_jobs
+from pipeline.web.site.linked import find_linked
 from pipeline.web.site.made_from import describe_datasets
 from pipeline.web.site.processes import Processes
 from pipeline.web.site.wanted import find_wanted
@@ -72,11 +73,14 @@ def make_site(warehouse: str, out: Path, options: SiteOptions, progress: Progres
         )
     chosen = choose_neurons(connection, options)
     folder = SiteFolder(out)
-    jobs = list_jobs(chosen)
+    linked = find_linked(connection, chosen, options.examples)
+    jobs = list_jobs(chosen, linked)
     made_from = _fingerprint(warehouse, connection, options, chosen)
-    todo = [job for job in jobs if not folder.is_done(job.name, made_from[job.place.dataset])]
+    todo = [job for job in jobs if not folder.is_done(job.name, made_from[job.dataset])]
     making = {dataset: out / _MAKING / mark for dataset, mark in made_from.items()}
-    plan = Plan(warehouse, out, chosen, options.images, list_whole(chosen), making)
+    plan = Plan(
+        warehouse, out, chosen, linked, options.images, options.examples, list_whole(), making
+    )
     if todo:
         with Processes(plan, min(options.processes or core_count(), len(todo))) as processes:
             if options.images != "none":
@@ -94,7 +98,11 @@ def _fingerprint(
     warehouse: str, connection: duckdb.DuckDBPyConnection, options: SiteOptions, chosen: Chosen
 ) -> dict[str, str]:
     """What pages are made from, by dataset."""
-    told = [options.images, [(*place, list(units)) for place, units in chosen.units.items()]]
+    told = [
+        options.images,
+        options.examples,
+        [(*place, list(units)) for place, units in chosen.units.items()],
+    ]
     states = describe_datasets(Store(warehouse), chosen.datasets)
     return {dataset: digest([state, told]) for dataset, state in states.items()}
 
@@ -135,7 +143,7 @@ def _make_pages(
         for made in processes.run(work.do_job, [(job,) for job in jobs]):
             job = by_name[made.name]
             folder.forget_files(made.name, made.files)
-            folder.note_done(made.name, made_from[job.place.dataset], made.files)
+            folder.note_done(made.name, made_from[job.dataset], made.files)
             progress.advance(job.size, made.name)
     finally:
         progress.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from pipeline.web.strips import SIDE_PX as STRIP_PX
 
 COLUMNS = 15
 """Cells beside each other: three strips of a card."""
+
+LARGE_PX = 200
+"""Images with a longer side have a sheet of one column."""
 
 QUALITIES = (70, 58, 46, 34, 22, 12)
 """Of WebP, best first: the first at which a page is within its bound."""
@@ -44,21 +47,26 @@ class Sheet:
     """Column and row of images beside each other."""
     _next: int = 0
 
+    @property
+    def columns(self) -> int:
+        """Cells beside each other."""
+        return COLUMNS if self.side_px <= LARGE_PX else 1
+
     def place(self, images: tuple[Shown, ...]) -> tuple[int, int]:
         """Column and row of where images begin; the same ones have the same place."""
         if images not in self.cells:
-            left = COLUMNS - self._next % COLUMNS
+            left = self.columns - self._next % self.columns
             if len(images) > left:
                 self._next += left
-            self.cells[images] = (self._next % COLUMNS, self._next // COLUMNS)
+            self.cells[images] = (self._next % self.columns, self._next // self.columns)
             self._next += len(images)
         return self.cells[images]
 
     def draw(self, draw: Draw) -> Image.Image:
         """All cells, on white."""
         side = self.side_px
-        rows = -(-self._next // COLUMNS)
-        paper = Image.new("RGB", (COLUMNS * side, rows * side), "#ffffff")
+        rows = -(-self._next // self.columns)
+        paper = Image.new("RGB", (self.columns * side, rows * side), "#ffffff")
         for images, (column, row) in self.cells.items():
             for number, shown in enumerate(images):
                 image = draw(shown, side)
@@ -87,7 +95,7 @@ class Sheets:
             return f"#cell=0,0,{len(images)},{COLUMNS}"
         sheet = self._sheets.setdefault(side_px, Sheet(side_px))
         column, row = sheet.place(tuple(images))
-        return f"{self._name}-{side_px}.webp#cell={column},{row},{len(images)},{COLUMNS}"
+        return f"{self._name}-{side_px}.webp#cell={column},{row},{len(images)},{sheet.columns}"
 
     def place_strip(self, neuron: Neuron, count: int) -> str:
         """The same of a neuron's strongest images."""
@@ -95,6 +103,11 @@ class Sheets:
         images = [Shown(neuron.dataset, example_id) for example_id in ids]
         images += [Shown(neuron.dataset, -1)] * (count - len(images))
         return self.place(STRIP_PX, images)
+
+    def images(self) -> Iterator[tuple[Shown, int]]:
+        """What is on them, with the side of its square."""
+        for side_px, sheet in self._sheets.items():
+            yield from ((shown, side_px) for images in sheet.cells for shown in images)
 
     def files(self, draw: Draw, most_bytes: int) -> dict[str, bytes]:
         """The files, by name; together within a bound, or as small as they can be.

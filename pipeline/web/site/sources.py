@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.base.site_settings import ImagesShown
 from pipeline.web.sources import DRAWINGS
 
 if TYPE_CHECKING:
-    from pipeline.web.site.choose import Chosen
+    from pipeline.web.site.work import Plan
     from pipeline.web.view import View
 
 
@@ -66,13 +65,14 @@ order by examples.dataset
 """
 
 
-def sources_page(view: View, chosen: Chosen, images: ImagesShown) -> str:
+def sources_page(view: View, plan: Plan) -> str:
     """The page.
 
     Args:
         view: Asks and renders.
-        chosen: The neurons that have pages.
-        images: How they are shown.
+        plan: Of the site.
     """
-    origins = view.ask(_ORIGINS, Origin, datasets=chosen.datasets)
-    return view.render("images.html.j2", origins=origins, shown=images)
+    origins = view.ask(_ORIGINS, Origin, datasets=plan.chosen.datasets)
+    return view.render(
+        "images.html.j2", origins=origins, shown=plan.images, page_count=plan.example_count
+    )

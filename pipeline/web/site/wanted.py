@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.report.gather import EXAMPLE_COUNT, GROUP_COUNT, SAMPLE_COUNT
 from pipeline.web.site.choose import Chosen, Place
+from pipeline.web.site.jobs import Job, ListsJob, NeuronsJob
 
 if TYPE_CHECKING:
     import duckdb
-
-    from pipeline.web.site.jobs import Job
 
 _WANTED = """
 with these as (
@@ -70,7 +69,8 @@ def find_wanted(
         jobs: Those that are to do.
     """
     found: dict[str, set[int]] = {}
-    for place in dict.fromkeys(Place(*job.place) for job in jobs):
+    placed = [job for job in jobs if isinstance(job, NeuronsJob | ListsJob)]
+    for place in dict.fromkeys(Place(*job.place) for job in placed):
         rows = connection.execute(
             _WANTED,
             {

@@ -20,7 +20,6 @@ from pipeline.web.view import View, read_asset
 if TYPE_CHECKING:
     import duckdb
 
-    from pipeline.web.site.choose import Chosen
 
 WHOLE = "the whole site"
 """The job that they are."""
@@ -30,7 +29,7 @@ _NO_JEKYLL = ".nojekyll"
 """GitHub Pages then shows files as they are."""
 
 
-def list_whole(chosen: Chosen) -> frozenset[str]:
+def list_whole() -> frozenset[str]:
     """Pages that are no run's."""
     return frozenset(("words.html", IMAGES_PAGE))
 
@@ -51,7 +50,9 @@ def write_whole(
         files[f"static/{name}"] = folder.write(f"static/{name}", read_asset(name))
 
     def look(path: str) -> View:
-        links = SiteLinks(plan.chosen, path, plan.pages, Sheets("", {}, is_shown=False))
+        links = SiteLinks(
+            plan.chosen, plan.linked, path, plan.pages, Sheets("", {}, is_shown=False)
+        )
         return View(connection, links, is_site=True)
 
     index = search_index.write_index(look("index.html"), plan.chosen)
@@ -60,7 +61,7 @@ def write_whole(
     pages: dict[str, Callable[[View], str]] = {
         "index.html": overview_page,
         "words.html": lambda view: view.render("words.html.j2", terms=terms),
-        IMAGES_PAGE: partial(sources_page, chosen=plan.chosen, images=plan.images),
+        IMAGES_PAGE: partial(sources_page, plan=plan),
     }
     for dataset, run_id in sorted(plan.chosen.runs):
         path = f"{name_file(name_dataset(dataset))}/{name_file(run_id)}/index.html"

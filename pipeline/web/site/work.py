@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.base.settings import digest
@@ -15,14 +15,14 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.duck import bound_threads, open_cursor
 from pipeline.warehouse.find import Neuron
 from pipeline.warehouse.images import find_places
-from pipeline.web.neurons import Filter
-from pipeline.web.pages.layer import STRIP_IMAGES, layer_page
-from pipeline.web.pages.neuron import neuron_page
-from pipeline.web.site.choose import Chosen, Place
+from pipeline.web.pages.layer import STRIP_IMAGES
+from pipeline.web.site.blocks import Holder
+from pipeline.web.site.choose import Chosen
 from pipeline.web.site.files import SiteFolder
-from pipeline.web.site.held import Holder
-from pipeline.web.site.jobs import LISTS, Job, ListsJob, Made, NeuronsJob
-from pipeline.web.site.links import SiteLinks, finish, name_list, name_place
+from pipeline.web.site.jobs import Job, Made
+from pipeline.web.site.linked import Linked
+from pipeline.web.site.links import SiteLinks, finish
+from pipeline.web.site.pages import SitePage, list_pages
 from pipeline.web.site.pixels import Square, Squares, read_square, write_squares
 from pipeline.web.site.sheets import Sheets
 from pipeline.web.view import View, read_asset
@@ -41,7 +41,10 @@ class Plan:
     warehouse: str
     out: Path
     chosen: Chosen
+    linked: Linked
     images: ImagesShown
+    example_count: int
+    """Of each neuron, how many of its strongest images have pages."""
     pages: frozenset[str]
     """Pages that are no run's."""
     making: Mapping[str, Path]
@@ -63,10 +66,10 @@ class Worker:
 
     def do(self, job: Job) -> Made:
         """Write the pages of a job."""
-        made = self._do_neurons(job) if isinstance(job, NeuronsJob) else self._do_lists(job)
         files: dict[str, int] = {}
-        for path, data in made:
-            files[path] = self.folder.write(path, data)
+        for page in list_pages(job, self.plan.chosen, self.holder):
+            for path, data in self._make(page):
+                files[path] = self.folder.write(path, data)
         return Made(job.name, files)
 
     def decode(self, dataset: str, ids: Sequence[int]) -> None:
@@ -85,31 +88,15 @@ class Worker:
         }
         return Squares(files, self._read)
 
-    def _do_neurons(self, job: NeuronsJob) -> Iterator[tuple[str, bytes]]:
-        self.holder.hold_neurons(job.place, job.units)
-        folder = name_place(job.place)
-        for unit in job.units:
-            draw = partial(_draw_neuron, place=job.place, unit=unit)
-            yield from self._make(folder, str(unit), draw)
-
-    def _do_lists(self, job: ListsJob) -> Iterator[tuple[str, bytes]]:
-        self.holder.hold_lists(job.place, self.plan.chosen.units[job.place])
-        folder = name_place(job.place)
-        for page in range(1, job.size + 1):
-            wanted = replace(LISTS[job.number], page=page)
-            name = name_list(wanted.query(page=page)).removesuffix(".html")
-            draw = partial(_draw_list, place=job.place, wanted=wanted)
-            yield from self._make(folder, name, draw)
-
-    def _make(
-        self, folder: str, name: str, page: Callable[[View], str]
-    ) -> Iterator[tuple[str, bytes]]:
+    def _make(self, page: SitePage) -> Iterator[tuple[str, bytes]]:
         """A page and its sheets; the page last, so that what it shows is there."""
-        path = f"{folder}/{name}.html"
-        sheets = Sheets(name, self._strips, self.plan.images != "none")
-        links = SiteLinks(self.plan.chosen, path, self.plan.pages, sheets)
-        html = finish(page(View(self.connection, links, is_site=True))).encode()
+        folder, _, name = page.path.rpartition("/")
+        path = f"{page.path}.html"
+        plan, sheets = self.plan, Sheets(name, self._strips, self.plan.images != "none")
+        links = SiteLinks(plan.chosen, plan.linked, path, plan.pages, sheets)
+        html = finish(page.draw(View(self.connection, links, is_site=True))).encode()
         left = MAX_PAGE_BYTES - len(html) - _asset_bytes()
+        self.squares.foresee(sheets.images())
         for file, data in sheets.files(self.squares.draw, left).items():
             yield f"{folder}/{file}", data
         yield path, html
@@ -130,20 +117,13 @@ class Worker:
         ).fetchall()
         return {Neuron(*row[:4]): row[4] for row in rows}
 
-    def _read(self, dataset: str, example_id: int) -> Square | None:
-        """An image that nobody foresaw."""
-        places = find_places(self._cursor, dataset, [example_id])
-        if example_id not in places:
-            return None
-        return read_square(self.store, places[example_id], self.plan.images)
-
-
-def _draw_neuron(view: View, place: Place, unit: int) -> str:
-    return neuron_page(view, *place, unit, whole=True)
-
-
-def _draw_list(view: View, place: Place, wanted: Filter) -> str:
-    return layer_page(view, *place, wanted)
+    def _read(self, dataset: str, ids: Collection[int], side_px: int) -> dict[int, Square]:
+        """Images that nobody foresaw, or large ones."""
+        places = find_places(self._cursor, dataset, ids)
+        return {
+            example_id: read_square(self.store, place, self.plan.images, side_px)
+            for example_id, place in places.items()
+        }
 
 
 def _asset_bytes() -> int:
