@@ -91,7 +91,7 @@ def test_nothing_that_commands_print_is_obeyed(world, told, tmp_path, capsys):
     for path in (tmp_path / "site").rglob("*.*"):
         if path.suffix in (".html", ".js", ".json"):
             assert is_safe(path.read_text(encoding="utf-8")), path
-    (neuron,) = (tmp_path / "site").rglob(f"{unit}.html")
+    (neuron,) = (tmp_path / "site").rglob(f"*~*/{unit}.html")
     assert "OWNED" in neuron.read_text(encoding="utf-8")
 
 
@@ -104,6 +104,9 @@ def test_what_is_for_machines_is_exact(world, told):
     parsed = json.loads(told("sql", query, "--format", "json", *here))
     assert rows == parsed
     assert any(EVIL in row["text"] for row in rows)
+    formula = ("sql", "select '=1+1' as a, -1 as b", *here)
+    assert told(*formula, "--format", "csv").splitlines() == ["a,b", "'=1+1,-1"], "to a spreadsheet"
+    assert json.loads(told(*formula, "--format", "json")) == [{"a": "=1+1", "b": -1}]
 
 
 @pytest.mark.parametrize(

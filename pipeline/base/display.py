@@ -4,7 +4,8 @@ A caption, a key or a file name may hold what a terminal obeys (ESC, C1, a carri
 line around (U+202E) or what nobody sees (zero-width characters). In everything that is meant for
 people such a character is shown as an escape, ``\x1b`` or ``\u202e``; a backslash of the text itself stays as
 it is. Zero-width joiner and non-joiner stay too: emoji and Persian and Indic scripts need them. Output
-for machines (CSV, JSON, Parquet) is exact: see `shown_on_terminal` and `show_json`.
+for machines (CSV, JSON, Parquet) is exact, see `shown_on_terminal` and `show_json`; but for a text
+in CSV that a spreadsheet would calculate, see `csv_cells`.
 """
 
 from __future__ import annotations

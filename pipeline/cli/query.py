@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from pipeline.base.csv_cells import guard_row
 from pipeline.base.display import (
     print_fitting,
     print_table,
@@ -130,8 +131,8 @@ class _UnixLines:
 def _write_text(names: list[str], rows: Iterator[tuple[Any, ...]], form: str, file: Any) -> None:
     if form == "csv":
         writer = csv.writer(_UnixLines(shown_on_terminal(file)), lineterminator="\r\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+        writer.writerow(guard_row(names))
+        writer.writerows(map(guard_row, rows))
     elif form == "json":
         file.write("[")
         for number, row in enumerate(rows):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from pipeline.base.csv_cells import read_cell
 from pipeline.base.errors import SourceError, WarehouseError
 from pipeline.tables.records import check_shape
 from pipeline.warehouse.find import Neuron
@@ -21,9 +21,6 @@ SHEET_COLUMNS = ("sheet", "item", "image", "label", "note")
 SHEET_FILE = "sheet.json"
 LABELS_FILE = "labels.csv"
 _SHOWN = 5
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-"""How a cell begins that a spreadsheet would calculate (also behind apostrophes, so that taking one off
-is always right); the page of a sheet, ``labelling/sheet.html``, knows the same."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,6 @@ class LabelFile:
     rows: tuple[LabelRow, ...]
     sheet: Sheet | None
     """The sheet it belongs to; None for labels by example_id."""
-
-
-def guard_cell(text: str) -> str:
-    """A cell that a spreadsheet shows and does not calculate; `read_cell` gives the text again."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def read_cell(text: str) -> str:
-    """What `guard_cell` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def read_labels(source: Path, sheet: Path | None = None) -> LabelFile:

@@ -8,6 +8,7 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.base.csv_cells import guard_row
 from pipeline.base.display import show
 from pipeline.base.page_policy import page_policy
 from pipeline.labelling.files import SHEET_COLUMNS
@@ -46,7 +47,7 @@ def write_labels_file(path: Path, sheet: str, images: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(SHEET_COLUMNS)
-        writer.writerows((sheet, n, image, "", "") for n, image in enumerate(images, 1))
+        writer.writerows(guard_row((sheet, n, image, "", "")) for n, image in enumerate(images, 1))
 
 
 def _figure(number: int, image: str, thumbnail: bytes) -> str:

@@ -7,7 +7,7 @@ at its full width.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -47,12 +47,26 @@ def frame(plane: Plane) -> str:
 
 def ticks(plane: Plane) -> Iterable[str]:
     """Round numbers below."""
-    low, high = plane.x_limits
-    step = round_step((high - low) / max(2, (plane.right - plane.left) / 72))
+    for value, name in _round_values(plane.x_limits, (plane.right - plane.left) / 72):
+        yield tick_below(plane, value, name)
+
+
+def ticks_beside(plane: Plane) -> Iterable[str]:
+    """Round numbers at the left."""
+    for value, name in _round_values(plane.y_limits, (plane.bottom - plane.top) / 40):
+        y = plane.y(value)
+        yield path(f"M{plane.left} {px(y)}h-4", "rule")
+        yield text(plane.left - 7, y + 4, name, "faint", "end")
+
+
+def _round_values(limits: tuple[float, float], count: float) -> Iterator[tuple[float, str]]:
+    """About so many round numbers within limits, and how they are written."""
+    low, high = limits
+    step = round_step((high - low) / max(2, count))
     first = math.ceil(low / step - 1e-9)
     for number in range(first, math.floor(high / step + 1e-9) + 1):
         value = number * step
-        yield tick_below(plane, value, f"{value:.10g}".replace("-", "\N{MINUS SIGN}"))
+        yield value, f"{value:.10g}".replace("-", "\N{MINUS SIGN}")
 
 
 def round_step(least: float) -> float:
@@ -89,7 +103,7 @@ def beside(plane: Plane, title: str) -> str:
     y = (plane.top + plane.bottom) / 2
     return (
         f'<text x="12" y="{px(y)}" transform="rotate(-90 12 {px(y)})" text-anchor="middle" '
-        f'fill="var(--faint)">{escape(title)}</text>'
+        f'fill="var(--faint)">{escape(show(title))}</text>'
     )
 
 

@@ -7,6 +7,7 @@ import io
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from pipeline.base.csv_cells import guard_row
 from pipeline.warehouse.find import Neuron
 from pipeline.web.chosen import Chosen
 from pipeline.web.neurons import NEURONS, Among, Filter, NeuronRow, list_neurons
@@ -84,5 +85,5 @@ def write_csv(view: View, among: Among, wanted: Filter) -> str:
     names = [field.name for field in fields(NeuronRow)]
     table.writerow(names)
     for row in list_neurons(view, among, replace(wanted, page=1), MAX_ROWS).rows:
-        table.writerow([getattr(row, name) for name in names])
+        table.writerow(guard_row(getattr(row, name) for name in names))
     return text.getvalue()

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from markupsafe import Markup
 
 from pipeline.base.display import show
 from pipeline.base.errors import ConfigError
-from pipeline.report.figures import BLUE, write
-from pipeline.report.svg import draw_svg
+from pipeline.report.figures import shorten
+from pipeline.report.shapes import (
+    TEXT_PX,
+    Plane,
+    below,
+    beside,
+    box,
+    frame,
+    path,
+    px,
+    svg,
+    text,
+    ticks,
+    ticks_beside,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from pipeline.web.console import SqlAnswer
 
 ChartKind = Literal["bar", "line", "scatter"]
 KINDS: tuple[ChartKind, ...] = get_args(ChartKind)
 MAX_BARS = 60
-_WIDTH_PX, _BAR_PX, _NAME_PX = 1000, 22, 230
+_WIDTH_PX, _HEIGHT_PX = 1000, 420
+_BAR_PX, _NAME_PX, _TEXT_PX = 22, 230, 13
 _NAME_CHARS = 34
-_DRAWING = threading.Lock()
-"""Matplotlib's settings are the process's own."""
+_CIRCLE = "a3 3 0 1 0 6 0a3 3 0 1 0-6 0z"
 
 
 def draw_answer(answer: SqlAnswer, kind: ChartKind, x: str, y: str) -> Markup:
@@ -53,17 +62,8 @@ def draw_answer(answer: SqlAnswer, kind: ChartKind, x: str, y: str) -> Markup:
             "Choose other columns, or bars.",
         )
     if kind == "bar":
-        pairs = pairs[:MAX_BARS]
-        height = _BAR_PX * len(pairs) + 50
-        draw = partial(_draw_bars, pairs=pairs, y=y)
-        return _draw(height, (_NAME_PX, 70, 4, 44), draw)
-    draw = partial(_draw_points, pairs=pairs, kind=kind, x=x, y=y)
-    return _draw(420, (80, 16, 10, 48), draw)
-
-
-def _draw(height_px: int, margins: Sequence[float], draw: Callable[[Axes], None]) -> Markup:
-    with _DRAWING:
-        return Markup(draw_svg(_WIDTH_PX, height_px, margins, draw))
+        return _draw_bars(pairs[:MAX_BARS], y)
+    return _draw_points(pairs, kind, x, y)
 
 
 def is_number(value: object) -> bool:
@@ -81,32 +81,46 @@ def _read_pairs(answer: SqlAnswer, x: str, y: str, needs_number: bool) -> list[t
     ]
 
 
-def _draw_bars(axes: Axes, pairs: Sequence[tuple[Any, float]], y: str) -> None:
-    values = [value for _, value in pairs]
-    axes.barh(range(len(pairs)), values, color=BLUE, height=0.72)
-    axes.set_ylim(len(pairs) - 0.5, -0.5)
-    axes.set_yticks([])
-    axes.set_xlabel(show(y))
-    axes.margins(x=0.02)
-    left = axes.get_xlim()[0]
-    for row, (name, value) in enumerate(pairs):
-        text = show(str(name))
-        if len(text) > _NAME_CHARS:
-            text = text[: _NAME_CHARS - 1] + "…"
-        write(
-            axes, left, row, f"{text}\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}", ha="right", va="center"
+def _draw_bars(pairs: Sequence[tuple[Any, float]], y: str) -> Markup:
+    height = _BAR_PX * len(pairs) + 50
+    limits = _limits([0.0, *(value for _, value in pairs)])
+    plane = Plane(_NAME_PX, 4, _WIDTH_PX - 70, height - 44, limits, (len(pairs) - 0.5, -0.5))
+    drawn: list[str] = []
+    for place, (name, value) in enumerate(pairs):
+        middle, zero, end = plane.y(place), plane.x(0), plane.x(value)
+        said = shorten(show(str(name)), _NAME_CHARS)
+        drawn += (
+            text(plane.left - 8, middle + 4, said, "ink", "end", TEXT_PX),
+            box(min(zero, end), middle - 8, abs(end - zero), 16, "blue"),
+            text(max(zero, end) + 6, middle + 4, f"{value:.4g}", "ink"),
         )
-        write(axes, max(value, 0.0), row, f"\N{NO-BREAK SPACE}{value:.4g}", ha="left", va="center")
+    return svg(_WIDTH_PX, height, *drawn, frame(plane), *ticks(plane), below(plane, y))
 
 
-def _draw_points(
-    axes: Axes, pairs: Sequence[tuple[Any, float]], kind: ChartKind, x: str, y: str
-) -> None:
-    xs, ys = [float(pair[0]) for pair in pairs], [pair[1] for pair in pairs]
+def _draw_points(pairs: Sequence[tuple[Any, float]], kind: ChartKind, x: str, y: str) -> Markup:
+    points = [(float(at_x), at_y) for at_x, at_y in pairs]
+    limits = _limits([at_x for at_x, _ in points]), _limits([at_y for _, at_y in points])
+    plane = Plane(84, 10, _WIDTH_PX - 16, _HEIGHT_PX - 48, *limits)
     if kind == "line":
-        order = sorted(range(len(xs)), key=xs.__getitem__)
-        axes.plot([xs[i] for i in order], [ys[i] for i in order], color=BLUE, linewidth=1.5)
+        through = "L".join(f"{px(plane.x(a))} {px(plane.y(b))}" for a, b in sorted(points))
+        drawn = path(f"M{through}", "blue", 'stroke-width="1.5"')
     else:
-        axes.scatter(xs, ys, s=14, color=BLUE, alpha=0.6, linewidths=0)
-    axes.set_xlabel(show(x))
-    axes.set_ylabel(show(y))
+        circles = (f"M{px(plane.x(a) - 3)} {px(plane.y(b))}{_CIRCLE}" for a, b in points)
+        drawn = f'<path d="{"".join(circles)}" fill="var(--blue)" fill-opacity=".6"/>'
+    return svg(
+        _WIDTH_PX,
+        _HEIGHT_PX,
+        drawn,
+        frame(plane),
+        *ticks(plane),
+        *ticks_beside(plane),
+        below(plane, x),
+        beside(plane, y),
+    )
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """From the least to the largest, with a margin; of equal ones, some room on both sides."""
+    low, high = min(values), max(values)
+    margin = 0.03 * (high - low) or abs(low) / 2 or 1.0
+    return low - margin, high + margin

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 from waiting import wait_for
 
+from pipeline.base.csv_cells import guard_cell, read_cell
 from pipeline.base.page_policy import page_policy
 from pipeline.cli.app import app
-from pipeline.labelling.files import guard_cell, read_cell, read_labels
+from pipeline.labelling.files import read_labels
 
 LAYER = "visual.layer3.0"
 PAGES = {

@@ -149,6 +149,11 @@ def test_json_and_csv_are_exact_and_no_pages(evil):
     assert csv.headers["content-type"].startswith("text/csv")
     assert csv.headers["content-disposition"].startswith("attachment")
     assert csv.headers["x-content-type-options"] == "nosniff"
+    query = "select '=cmd()' as \"@a\", -1 as b, '＋1' as c, [-1] as d"
+    assert (
+        evil.get("/sql.csv", params={"query": query}).text
+        == "'@a,b,c,d\r\n'=cmd(),-1,'＋1,[-1]\r\n"
+    )
 
 
 OPENED: list[str] = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
+import shlex
 
 import pytest
 from textures import WORDS
@@ -73,6 +75,28 @@ def test_any_list_is_a_csv_file(planted, run, place):
     ]
     whole = list(csv.DictReader(io.StringIO(planted.get(f"{run}/{MAX}?format=csv").text)))
     assert len({row["unit"] for row in whole}) == len(whole) > 48
+
+
+def test_a_list_says_the_command_that_makes_a_site_of_it(planted, place):
+    def command(listed: str) -> list[str]:
+        page = planted.get("/list", params={"list": listed}).text
+        return shlex.split(html.unescape(re.search(r"<code>(neurons site [^<]+)<", page)[1]))
+
+    dataset, run_id = place.split("/")
+    of_layer = ["--dataset", dataset, "--run", run_id, "--layer", MAX]
+    said = command(f"{place}/{MAX}:1,3")
+    assert said == [
+        "neurons",
+        "site",
+        "--out",
+        "site",
+        *of_layer,
+        "--neurons",
+        "1,3",
+        "--warehouse",
+        "warehouse",
+    ]
+    assert "neurons.csv" in command(f"{place}/{MAX}:3;{POST}:2")
 
 
 def test_what_is_no_list_is_told_and_an_empty_one_says_how_to_fill_it(planted):

@@ -195,7 +195,9 @@ def test_images_can_be_blurred_or_left_out(site, tiny_warehouse, tmp_path):
     for images in ("blur", "none"):
         make(tiny_warehouse, tmp_path / images, images=images)
     assert not list((tmp_path / "none").rglob("*.webp"))
-    pages = {name: next((tmp_path / name).rglob("*~*/0.html")).read_text() for name in ("blur", "none")}
+    pages = {
+        name: next((tmp_path / name).rglob("*~*/0.html")).read_text() for name in ("blur", "none")
+    }
     texts = {
         name: re.findall(r'(?:alt|aria-label)="([^"]+seen from[^"]*)"', page)
         for name, page in pages.items()

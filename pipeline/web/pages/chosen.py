@@ -11,6 +11,7 @@ from pipeline.web.chosen import Chosen
 from pipeline.web.neuron_lists import count_categories, of_list
 from pipeline.web.neurons import COLUMNS, Filter, NeuronPage, list_neurons
 from pipeline.web.pages.layer import STRIP_IMAGES
+from pipeline.web.site_command import site_command
 from pipeline.web.sparkline import draw_sparklines
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def chosen_page(view: View, chosen: Chosen, wanted: Filter, is_part: bool = Fals
         sparks=_draw_sparks(view, neurons) if wanted.view == "grid" else {},
         columns=COLUMNS,
         categories=categories,
+        site_command=site_command(chosen) if chosen.neurons else None,
         strip_images=STRIP_IMAGES,
     )
 

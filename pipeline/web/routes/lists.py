@@ -13,6 +13,7 @@ from pipeline.web.explorer import Explorer
 from pipeline.web.neuron_lists import of_list, write_csv
 from pipeline.web.neurons import Among, Filter
 from pipeline.web.pages.chosen import chosen_page
+from pipeline.web.site_command import CSV_NAME
 from pipeline.web.view import View
 
 
@@ -70,5 +71,5 @@ def answer_csv(explorer: Explorer, among: Among, wanted: Filter) -> Response:
     """
     with explorer.door.cursor() as cursor:
         text = write_csv(View(cursor, explorer.links), among, wanted)
-    headers = {"Content-Disposition": 'attachment; filename="neurons.csv"'}
+    headers = {"Content-Disposition": f'attachment; filename="{CSV_NAME}"'}
     return Response(text, media_type="text/csv", headers=headers)

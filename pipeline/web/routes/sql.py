@@ -8,6 +8,7 @@ import json
 
 from fastapi import FastAPI, Request, Response
 
+from pipeline.base.csv_cells import guard_row
 from pipeline.base.errors import ConfigError
 from pipeline.web.console import CSV_ROWS, Console, SqlAnswer
 from pipeline.web.explorer import Explorer
@@ -70,10 +71,11 @@ def write_csv(answer: SqlAnswer) -> str:
     """An answer as CSV; lists and objects as JSON."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow(answer.names)
+    writer.writerow(guard_row(answer.names))
     for row in answer.rows:
-        writer.writerow(
+        values = (
             json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
             for value in row
         )
+        writer.writerow(guard_row(values))
     return file.getvalue()

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.base.csv_cells import read_cell
 from pipeline.base.errors import ConfigError, WarehouseError
 from pipeline.base.site_settings import SiteOptions
 from pipeline.warehouse.find import Neuron, find_layers, find_neuron
@@ -103,7 +104,7 @@ def _read_list(text: str) -> Iterator[Mapping[str, str]]:
             f"--neurons {text} cannot be read: {error}.",
             "Give units with commas, as 29,192, or a CSV file with the columns layer and unit.",
         ) from error
-    rows = [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    rows = [[read_cell(cell.strip()) for cell in row] for row in rows if any(map(str.strip, row))]
     head = [cell.lower() for cell in rows[0]] if rows else []
     if "unit" not in head:
         raise ConfigError(
