@@ -23,6 +23,7 @@ from pipeline.base import (
     settings,
     stimulus_settings,
     support_settings,
+    visualise_settings,
 )
 from pipeline.base.fields import list_fields
 from pipeline.cli.app import app
@@ -51,6 +52,7 @@ SHOWN_SETTINGS = (
 
 _SETTINGS = (
     *(settings, stimulus_settings, effect_settings, support_settings, facet_settings),
+    visualise_settings,
     job_settings,
 )
 

@@ -26,6 +26,7 @@ from pipeline.base.settings import (
     LabelSettings,
 )
 from pipeline.base.support_settings import SupportChoice
+from pipeline.base.visualise_settings import VisualiseChoice
 
 Table = dict[str, Any]
 """A table as TOML has it, before it is checked."""
@@ -41,7 +42,7 @@ def load_config(
     `IngestConfig`, and a table for each kind, as ``[stimuli.words]``); ``[[extract]]`` (fields of
     `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`);
     ``[effect]`` (fields of `EffectChoice`); ``[support]`` (fields of `SupportChoice`);
-    ``[ablate]`` (fields of `AblationChoice`);
+    ``[ablate]`` (fields of `AblationChoice`); ``[visualise]`` (fields of `VisualiseChoice`);
     ``[labels]`` (fields of `LabelSettings`); and ``[runner]`` (fields of `RunnerConfig`). Of those that may be
     several, one may be written ``[extract]``.
 
@@ -73,7 +74,12 @@ def load_config(
         step, limits = _split(data["ingest"], (IngestStep, IngestConfig), where)
         whole["ingest"] = make_settings(IngestStep, step, where)
         whole["ingest_limits"] = make_settings(IngestConfig, base | limits, where)
-    after = {"effect": EffectChoice, "support": SupportChoice, "ablate": AblationChoice}
+    after = {
+        "effect": EffectChoice,
+        "support": SupportChoice,
+        "ablate": AblationChoice,
+        "visualise": VisualiseChoice,
+    }
     for name, kind in after.items():
         if name in data:
             where = f"{path} [{name}]"

@@ -24,6 +24,7 @@ from pipeline.base.stimulus_settings import (
     WordOptions,
 )
 from pipeline.base.support_settings import SupportChoice
+from pipeline.base.visualise_settings import VisualiseChoice
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class PipelineConfig(Settings):
     """Fresh images that the labels of each run are held against, after the build; absent: none."""
     ablate: AblationChoice | None = None
     """Which neurons that the job's typographic attacks move are set to 0, after the build; absent: none."""
+    visualise: VisualiseChoice | None = None
+    """Which neurons of each run draw, and how, after the build; absent: none."""
     labels: LabelSettings = field(default_factory=LabelSettings)
     """Parameters of the labelling views."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)

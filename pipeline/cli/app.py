@@ -33,6 +33,7 @@ from pipeline.cli import (
     site,
     support,
     upkeep,
+    visualise,
     where,
 )
 from pipeline.cli.concepts import concepts
@@ -129,6 +130,7 @@ probes.add_commands(app)
 effect.add_commands(app)
 support.add_commands(app)
 facets.add_commands(app)
+visualise.add_commands(app)
 upkeep.add_commands(app)
 keep.add_commands(app)
 ask.add_commands(app)

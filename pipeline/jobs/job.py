@@ -20,6 +20,7 @@ from pipeline.base.settings import (
 from pipeline.base.steps import BuildAim, Step, Worker
 from pipeline.base.storage import Store
 from pipeline.base.support_settings import SupportConfig
+from pipeline.base.visualise_settings import VisualiseConfig
 from pipeline.effects.steps import ablate_step, effect_step
 from pipeline.extract.step import extract_step
 from pipeline.probes.attack import ATTACK
@@ -30,6 +31,7 @@ from pipeline.stimuli.make import stimuli_step
 from pipeline.upkeep.build import BuildSummary, build
 from pipeline.upkeep.check import check
 from pipeline.upkeep.check_views import CheckResult
+from pipeline.visualise.steps import visualise_step
 
 if TYPE_CHECKING:
     from pipeline.evidence.concept_scores import SimilaritySummary
@@ -162,6 +164,18 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
                         **asdict(chosen),
                     ),
                 )
+    if job.visualise is not None:
+        for config, run_id in zip(job.extract, summary.run_ids, strict=True):
+            do_visualise(
+                summary,
+                worker,
+                VisualiseConfig(
+                    warehouse=config.warehouse,
+                    dataset=config.dataset,
+                    run=run_id,
+                    **asdict(job.visualise),
+                ),
+            )
     do_check(summary, worker, job.warehouse)
     for run_id in summary.run_ids:
         page = worker.do(summary_step(job.warehouse, job.dataset, run_id, summary.checks))
@@ -243,6 +257,12 @@ def do_support(summary: JobSummary, worker: Worker, config: SupportConfig) -> No
     """Hold the labels of a run against fresh images and tell of it."""
     for done in worker.do(support_step(config)):
         summary.tell("support", str(done))
+
+
+def do_visualise(summary: JobSummary, worker: Worker, config: VisualiseConfig) -> None:
+    """Let neurons of a run draw and tell of it."""
+    for done in worker.do(visualise_step(config)):
+        summary.tell("visualise", str(done))
 
 
 def do_ablate(summary: JobSummary, worker: Worker, config: AblationConfig) -> None:

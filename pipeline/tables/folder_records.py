@@ -33,6 +33,7 @@ from pipeline.tables.runs import (
     RunRecord,
     SimilarityRecord,
     SupportRecord,
+    VisualisationRecord,
 )
 from pipeline.tables.snapshot_files import (
     Snapshot,
@@ -61,6 +62,7 @@ _SHAPES_BELOW: Mapping[str, Any] = {
     "human_labels": HumanLabelsRecord,
     "support": SupportRecord,
     "facet_probes": FacetProbeRecord,
+    "visualisations": VisualisationRecord,
 }
 """By folder; each holds any number."""
 

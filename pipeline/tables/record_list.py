@@ -29,6 +29,7 @@ from pipeline.tables.runs import (
     RunRecord,
     SimilarityRecord,
     SupportRecord,
+    VisualisationRecord,
     run_path,
 )
 
@@ -44,6 +45,7 @@ AnyRecord = (
     | AblationRecord
     | SupportRecord
     | FacetProbeRecord
+    | VisualisationRecord
     | HumanLabelsRecord
     | BuildRecord
     | OwnConceptsRecord
@@ -63,6 +65,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "ablations": AblationRecord,
     "support": SupportRecord,
     "facet probe": FacetProbeRecord,
+    "visualisations": VisualisationRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
     "concepts": OwnConceptsRecord,
@@ -122,6 +125,7 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
     for kind, place in (
         ("class set", "class_sets"), ("effects", "effects"), ("ablations", "ablations"),
         ("support", "support"), ("facet probe", "facet_probes"),
+        ("visualisations", "visualisations"),
         ("labels", "human_labels"),
     ):  # fmt: skip
         there = store.list(f"{folder}/{place}")

@@ -37,7 +37,7 @@ Moment = Annotated[str, datetime]
 Small = Annotated[int, 32]
 """A whole number of 32 bits, as the views have it."""
 FilePath = Annotated[str, PurePosixPath]
-"""A Parquet file inside the warehouse."""
+"""A Parquet file inside the warehouse, or a picture."""
 
 
 UPDATE = "Update: pip install -U multimodal-neurons."
@@ -160,7 +160,7 @@ def _misfit_more(value: Any, kind: Any, more: Any, where: str) -> str:
             return f"{place} is {value!r}, expected a time"
     if more is PurePosixPath:
         parts = value.split("/")
-        if value.startswith("/") or ".." in parts or not value.endswith(".parquet"):
+        if value.startswith("/") or ".." in parts or not value.endswith((".parquet", ".png")):
             return f"{place} is {value!r}, expected a Parquet file inside the warehouse"
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 from pipeline.base.errors import WarehouseError
@@ -168,6 +169,17 @@ class FacetProbeIdentity(TypedDict):
     others: str
     images: int
     seed: int
+
+
+class Drawing(TypedDict):
+    """Settings with which some subjects drew."""
+
+    settings: str
+    """Hash of all that decides a picture."""
+    choice: Mapping[str, object]
+    """`visualise_settings.VisualiseChoice`, perhaps another version's; without which neurons."""
+    units: list[Small]
+    directions: list[str]
 
 
 class RunRecord(Sealed):
@@ -383,6 +395,19 @@ class FacetProbeRecord(Sealed):
     created_at: Moment
 
 
+class VisualisationRecord(Sealed):
+    """``visualisations/NAME.json``."""
+
+    layer: str
+    drawn: list[Drawing]
+    """What was asked for, for all to be drawn again."""
+    files: list[FileEntry]
+    """One of `visualisations`, and every picture, as of the table ``pictures``."""
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
+    created_at: Moment
+
+
 class HumanLabelsRecord(Sealed):
     """``human_labels/NAME.json``."""
 
@@ -400,6 +425,7 @@ Measured = (
     | AblationRecord
     | SupportRecord
     | FacetProbeRecord
+    | VisualisationRecord
 )
 """What a model was asked of a run that is extracted."""
 

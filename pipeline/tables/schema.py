@@ -45,6 +45,9 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/facet_probes/layer=L/facet=F/*.parquet  what tells a facet from others, on a lower
                                                   layer
     dataset=D/run_id=R/facet_probes/NAME.json     written last: layer, facet, by which images, and which file
+    dataset=D/run_id=R/visualisations/layer=L/NAME-*.png  pictures that neurons drew; and *.parquet, what is
+                                                  known of them
+    dataset=D/run_id=R/visualisations/NAME.json   written last: layer, and which files
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units

@@ -9,11 +9,13 @@ from typing import TypeVar
 from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.facet_settings import FacetProbeConfig
+from pipeline.base.fields import make_settings
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassifyConfig, SimilarityConfig
 from pipeline.base.storage import COPY, Store
 from pipeline.base.support_settings import SupportConfig
+from pipeline.base.visualise_settings import VisualiseConfig
 from pipeline.tables.audit import Damage
 from pipeline.tables.record_list import Record, read_good
 from pipeline.tables.runs import (
@@ -25,6 +27,7 @@ from pipeline.tables.runs import (
     RunRecord,
     SimilarityRecord,
     SupportRecord,
+    VisualisationRecord,
     named_model,
     read_run,
 )
@@ -254,6 +257,33 @@ def _repair_facet_probe(work: Repair, record: Record, damages: list[Damage]) -> 
     work.attempt(f"facet probe {record.path.rsplit('/', 1)[-1]} of {record.folder}", step)
 
 
+def _repair_visualisations(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.visualise.run import visualise_neurons
+
+    def step() -> str:
+        lost = ("which neurons drew, and how", "run neurons visualise again")
+        value = _drop_files(work, record, damages, VisualisationRecord, *lost)
+        run, new_count = read_run(work.store, record.folder), 0
+        for drawing in value["drawn"]:
+            given = {
+                **drawing["choice"],
+                "warehouse": work.store.url,
+                "dataset": record.dataset,
+                "run": run["run_id"],
+                "layer": value["layer"],
+                "units": drawing["units"],
+                "directions": drawing["directions"],
+                "model": work.model_of(run),
+                "device": work.device_of(run),
+            }
+            config = make_settings(VisualiseConfig, given, record.path)
+            (done,) = visualise_neurons(config, work.progress)
+            new_count += done.new_count
+        return f"{new_count} pictures drawn again"
+
+    work.attempt(f"pictures of {record.folder}", step)
+
+
 def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
     store = work.store
 
@@ -306,6 +336,7 @@ STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "ablations": _repair_ablations,
     "support": _repair_support,
     "facet probe": _repair_facet_probe,
+    "visualisations": _repair_visualisations,
     "compact": _repair_compact,
     "labels": _repair_labels,
     "concepts": _repair_concepts,

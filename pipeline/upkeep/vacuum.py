@@ -39,13 +39,21 @@ from pipeline.upkeep.delete import DELETED, all_locked
 from pipeline.upkeep.rename import RENAMING
 from pipeline.warehouse.parts import MART
 
-MEASURED = ("similarity", "class set", "effects", "ablations", "support", "facet probe")
+MEASURED = (
+    "similarity",
+    "class set",
+    "effects",
+    "ablations",
+    "support",
+    "facet probe",
+    "visualisations",
+)
 """Kinds of records that are `Measured`."""
 
 OLD = timedelta(days=1)
 """Where there are no locks, younger files may be another process's: they stay."""
 
-_OURS = re.compile(r"(dataset=[^/]+/(?:run_id=[^/]+/)?)([a-z_]+)/(?:.*/)?[^/]+\.parquet\Z")
+_OURS = re.compile(r"(dataset=[^/]+/(?:run_id=[^/]+/)?)([a-z_]+)/(?:.*/)?[^/]+\.(?:parquet|png)\Z")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from pipeline.tables.runs import (
     RunRecord,
     SimilarityRecord,
     SupportRecord,
+    VisualisationRecord,
     run_path,
 )
 from pipeline.warehouse.contents import (
@@ -230,6 +231,9 @@ def _add_run(
         inventory.add_files(support["files"], support.get("format", 1))
     for probe in records.read_all("facet_probes", FacetProbeRecord):
         inventory.add_files(probe["files"], probe.get("format", 1))
+    for drawn in records.read_all("visualisations", VisualisationRecord):
+        tables = [file for file in drawn["files"] if file["table"] == "visualisations"]
+        inventory.add_files(tables, drawn.get("format", 1))
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))

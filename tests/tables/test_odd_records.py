@@ -110,6 +110,12 @@ MORE = {
         "files": [],
         "created_at": "2026-01-01T00:00:00+00:00",
     },
+    "visualisations/v.json": {
+        "layer": "l",
+        "drawn": [{"settings": "0", "choice": {"steps": 1}, "units": [0], "directions": ["0:1"]}],
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "human_labels/h.json": {
         "layer": "l",
         "unit": 0,

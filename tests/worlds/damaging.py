@@ -16,6 +16,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
     from pipeline.base.support_settings import SupportConfig
+    from pipeline.base.visualise_settings import VisualiseConfig
     from pipeline.effects.ablate import measure_ablations
     from pipeline.effects.run import measure_effects
     from pipeline.evidence.similarity import score_similarity
@@ -24,6 +25,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.support.run import measure_support
     from pipeline.upkeep.compact import compact
     from pipeline.visualise.facet_run import train_facet_probes
+    from pipeline.visualise.run import visualise_neurons
     from pipeline.warehouse.connect import connect
     from pipeline.warehouse.find import find_neuron
 
@@ -46,7 +48,9 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     pets = "select example_id from texts where text like 'A cat%' or text like 'A dog%'"
     probe = {"layer": "visual.layer3.0", "facets": ("pet",), "shown": pets}
     train_facet_probes(FacetProbeConfig(**where, **probe))
-    # Last of the four: with it labels are stale, and the others would wait seconds for them.
+    drawn = {"layer": "visual.layer3.0", "units": (0, 9), "images": 2, "steps": 2}
+    visualise_neurons(VisualiseConfig(**where, **drawn))
+    # Last of them: with it labels are stale, and the others would wait seconds for them.
     bare = ("{}",)
     score_similarity(SimilarityConfig(str(place), "textures", run.name[7:], templates=bare))
     labels = place.parent / "labels.csv"
