@@ -29,6 +29,7 @@ NAMES = (
     "find",
     "support",
     "look",
+    "visualise",
     "near_duplicates",
     "growth",
     "web",

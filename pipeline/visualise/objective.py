@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.functional import normalize
+from torch.nn.functional import logsigmoid, normalize
 
 from pipeline.base.errors import ConfigError
 from pipeline.clip.hooks import Layer, LayerSpec, hook_points, pool, positions_of
@@ -118,7 +118,7 @@ def attribute(values: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
     """How much of each value a lower layer is, position by position: ``g(x) * grad f(g(x))``.
 
     As in what Goh et al. published (https://github.com/openai/CLIP-featurevis), the gradient is taken as it
-    is: what is climbed through is ``g``.
+    is, where it is above zero: what is climbed through is ``g``, and nothing is that lowers ``f``.
 
     Args:
         values: ``f(g(x))`` of each picture, ``[N]``.
@@ -128,7 +128,7 @@ def attribute(values: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
         As ``lower``.
     """
     (gradient,) = torch.autograd.grad(values.sum(), lower, retain_graph=True)
-    return lower * gradient
+    return lower * gradient.relu()
 
 
 def facet_term(parts: torch.Tensor, layer: Layer, weight: torch.Tensor) -> torch.Tensor:
@@ -140,6 +140,19 @@ def facet_term(parts: torch.Tensor, layer: Layer, weight: torch.Tensor) -> torch
         weight: ``w``, of a linear probe that tells the facet by what each of its units is: ``[unit_count]``.
     """
     return _by_unit(parts, layer) @ weight
+
+
+def odds_term(lower: torch.Tensor, layer: Layer, weight: torch.Tensor, bias: float) -> torch.Tensor:
+    """Log of the probability that a facet's probe gives each picture, ``[N]``: at most 0, where it is sure.
+
+    Args:
+        lower: ``g(x)``, kept by `Eye.look`.
+        layer: The lower layer.
+        weight: Of the probe: log odds for one model unit of a channel's mean over all positions.
+        bias: Of the probe.
+    """
+    means = lower if layer.layout == "flat" else positions_of(lower, layer).mean(1)
+    return logsigmoid(means @ weight + bias)
 
 
 def likeness_term(parts: torch.Tensor, layer: Layer, images: int) -> torch.Tensor:

@@ -15,9 +15,20 @@ from pipeline.base.visualise_settings import VisualiseChoice
 from pipeline.clip.hooks import Layer
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.model import Clip
-from pipeline.visualise.objective import Eye, Passed, attribute, facet_term, likeness_term
+from pipeline.visualise.objective import (
+    Eye,
+    Passed,
+    attribute,
+    facet_term,
+    likeness_term,
+    odds_term,
+)
 from pipeline.visualise.parametrise import Canvas, Size, start_fourier, start_maco
 from pipeline.visualise.transform import SCHEDULES, draw_moves, move, resize
+
+ODDS = 0.3
+"""How much what the probe says of the whole picture counts beside what it says of the neuron's reasons: those
+alone move single channels, and a probe reads all of them; more of it drowns the neuron."""
 
 BRIGHT = 0.98
 """Share of a MACO picture's pixels that are less than fully opaque."""
@@ -44,6 +55,8 @@ class Lower:
     layer: Layer
     weight: torch.Tensor | None = None
     """Of the facet's probe, float32 ``[channels]``; None: no facet is asked for."""
+    bias: float = 0.0
+    """Of the facet's probe."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +156,10 @@ class Painter:
             return total
         parts = attribute(values, passed.lower[0])
         if self.lower.weight is not None:
-            weight = self.lower.weight.to(parts.device)
-            total = total + choice.facet_strength * facet_term(parts, self.lower.layer, weight)
+            one, weight = self.lower, self.lower.weight.to(parts.device)
+            steered = facet_term(parts, one.layer, weight / weight.square().mean().sqrt())
+            steered = steered + ODDS * odds_term(passed.lower[0], one.layer, weight, one.bias)
+            total = total + choice.facet_strength * steered
         if choice.images > 1:
             alike = likeness_term(parts, self.lower.layer, choice.images)
             total = total - choice.diversity * alike

@@ -166,11 +166,9 @@ class LayerWork:
         """
         clip, lower = self.work.clip, None
         if self.lower:
-            weight = None
+            lower = Lower(self.lower)
             if self.probe:
-                plain = torch.from_numpy(self.probe.weight)
-                weight = plain / plain.square().mean().sqrt()
-            lower = Lower(self.lower, weight)
+                lower = Lower(self.lower, torch.from_numpy(self.probe.weight), self.probe.bias)
         is_maco = self.config.parametrisation == "maco"
         return Painter(
             *(clip, self.layer, self.config, lower), self._spectrum() if is_maco else None

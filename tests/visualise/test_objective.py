@@ -8,10 +8,17 @@ import torch
 
 from pipeline.base.errors import ConfigError
 from pipeline.base.visualise_settings import VisualiseChoice
-from pipeline.clip.hooks import capture_layers, positions_of
+from pipeline.clip.hooks import capture_layers, hook_points, positions_of
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import load_clip
-from pipeline.visualise.objective import Eye, attribute, facet_term, likeness_term
+from pipeline.visualise.facet_probes import FacetProbe
+from pipeline.visualise.objective import (
+    Eye,
+    attribute,
+    facet_term,
+    likeness_term,
+    odds_term,
+)
 from pipeline.visualise.optimise import Painter, Subject
 
 ACT = "visual.layer4.0.act3"
@@ -102,24 +109,26 @@ def test_a_lower_layer_is_kept_as_it_passed_though_what_follows_works_in_place(n
     assert parts.abs().max() > 0
 
 
-def test_attributions_add_up_along_the_gradient(nano, noise):
-    """``sum(g * grad f)`` is how ``f`` changes as ``g`` grows: checked by growing it."""
+def test_attributions_say_how_a_neuron_rises_with_each_channel(nano, noise):
+    """``g * grad f``, over positions, is how ``f`` changes as the channel grows: checked by growing it."""
     lower, layer = layers_of(nano, LOWER, f"{ACT}:input:mean")
     passed = Eye(nano, layer, [lower]).look(noise)
     parts = attribute(passed.activations[:, 29], passed.lower[0])
-    weight = torch.ones(lower.unit_count)
-    found = facet_term(parts, lower, weight).detach()
-    step, grown = 1e-3, []
-    for sign in (1, -1):
+    assert parts.min() >= 0, "of what lowers the neuron nothing is asked"
+    step = 0.02
+    for channel in range(0, lower.unit_count, 61):
+        grown = []
+        for sign in (1, -1):
 
-        def take(spec, tensor, sign=sign):
-            return tensor * (1 + sign * step)
+            def take(spec, tensor, sign=sign, channel=channel):
+                tensor = tensor.clone()
+                tensor[:, channel] *= 1 + sign * step
+                return tensor
 
-        from pipeline.clip.hooks import hook_points
-
-        with hook_points(nano.model, [lower.spec], take):
-            grown.append(Eye(nano, layer).look(noise).activations[:, 29].detach())
-    assert torch.allclose((grown[0] - grown[1]) / (2 * step), found, rtol=0.03, atol=0.02)
+            with hook_points(nano.model, [lower.spec], take):
+                grown.append(Eye(nano, layer).look(noise).activations[:, 29].detach())
+        rises = (grown[0] - grown[1]) / (2 * step)
+        assert (parts[:, channel].sum((1, 2)) - rises >= -0.01).all()
 
 
 def test_a_facet_is_climbed_by_its_weights(nano, noise):
@@ -130,6 +139,15 @@ def test_a_facet_is_climbed_by_its_weights(nano, noise):
     by_hand = torch.einsum("nchw,c->n", parts, weight)
     assert torch.allclose(facet_term(parts, lower, weight), by_hand, atol=1e-4)
     assert torch.autograd.grad(by_hand.sum(), noise)[0].abs().max() > 0
+
+
+def test_the_probes_odds_are_those_that_it_gives_images(nano, noise):
+    lower, layer = layers_of(nano, LOWER, f"{ACT}:input:max")
+    (kept,) = Eye(nano, layer, [lower]).look(noise).lower
+    probe = FacetProbe("f", LOWER, np.linspace(-9, 9, lower.unit_count, dtype=np.float32), 0.5, 1.0)
+    found = odds_term(kept, lower, torch.from_numpy(probe.weight), probe.bias)
+    expected = probe.probability(kept.detach().mean((2, 3)).numpy())
+    assert found.exp().tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_likeness_is_one_for_equal_pictures_wherever_it_is_in_them(nano, noise):
