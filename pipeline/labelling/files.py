@@ -145,7 +145,8 @@ def _read_sheet(path: Path, labels: Path) -> Sheet:
     except OSError as error:
         raise SourceError(
             f"{labels} is a sheet's, but there is no {path}: {error.strerror}.",
-            "Name the folder that neurons label export wrote: --sheet FOLDER.",
+            "Name the folder that neurons label export wrote: --sheet FOLDER. What neurons label sample wrote "
+            "is read by neurons paper --judged FOLDER.",
         ) from error
     except (ValueError, WarehouseError) as error:
         why = error.message if isinstance(error, WarehouseError) else f"{error}."

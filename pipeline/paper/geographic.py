@@ -131,6 +131,7 @@ def make_section(subject: Subject) -> Section:
             ),
         )
     language = layers[0].language
+    tongue = "an unknown language" if language == "und" else f"language {language}"
     neurons = NEURONS.replace("@@LANGUAGE@@", "'" + language.replace("'", "''") + "'")
     found = subject.ask.connection.execute(neurons, subject.ask.where).fetchall()
     return Section(
@@ -138,7 +139,7 @@ def make_section(subject: Subject) -> Section:
         title,
         figure,
         told=(
-            f"Words of language {language} that were drawn as images; a word names a place if it was drawn "
+            f"Words of {tongue} that were drawn as images; a word names a place if it was drawn "
             "for a concept of the category region. The paper looked at a neuron's top words among "
             "English ones, and gives 2 to 4% for other CLIP models; here the list is "
             f"{layers[0].word_count} words, {layers[0].geographic_word_count} of them places, so that a neuron "

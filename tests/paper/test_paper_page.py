@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -55,6 +56,13 @@ def test_every_page_says_of_which_model_its_numbers_are(subject):
     assert subject.run.model_id in page
     assert "says nothing about OpenAI's CLIP" in page
     assert "The weights are random" in page
+    theirs = replace(subject, run=replace(subject.run, model_id="RN50x4:openai@weights.pt"))
+    page = assert_self_contained(render_paper(theirs, [])).text
+    assert (
+        f"weights from a file that was set up as that model (SHA-256 {subject.run.weights_sha256[:16]}"
+        in page
+    )
+    assert "another model" not in page
     ours = Subject(subject.ask, subject.run, False, subject.store)
     assert "The weights are random" not in render_paper(ours, [])
 
