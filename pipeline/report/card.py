@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.report.drawn import DrawnPicture
 from pipeline.report.thumbnails import Picture
 
 
@@ -243,6 +244,8 @@ class Card:
     clarity: Clarity | None
     groups: tuple[Group, ...]
     contrasting: tuple[Picture, ...]
+    drawn: tuple[DrawnPicture, ...]
+    """What it drew; empty if it was not asked to."""
 
     @property
     def marks(self) -> tuple[tuple[str, float], ...]:

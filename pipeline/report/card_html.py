@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from pipeline.report import charts, label_words, support_words, words
 from pipeline.report.card import Card
+from pipeline.report.drawn import describe_drawn
 from pipeline.report.figures import (
     draw_histogram,
     draw_samples,
@@ -29,6 +30,7 @@ def render_card(card: Card) -> str:
             "label_words": label_words,
             "support_words": support_words,
             "axes": AXES,
+            "describe_drawn": describe_drawn,
             "distribution": _distribution(card),
             "stride": _stride(card),
             "strata": _strata(card),

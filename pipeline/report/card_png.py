@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.report import label_words, support_words, words
 from pipeline.report.card import Card, Group
+from pipeline.report.drawn import DrawnPicture, describe_drawn
 from pipeline.report.figures import (
     BLUE,
     DPI,
@@ -141,6 +142,9 @@ def _list_blocks(card: Card) -> Iterator[Block]:
             yield _strip(pictures)
         if card.tower == "text" and pictures:
             yield _lines(words.list_texts(pictures))
+    if card.drawn:
+        yield _heading(words.TITLES["drawn"], describe_drawn(card.drawn))
+        yield _drawn(card.drawn)
     yield from _distribution(card)
     yield _tests(card)
     yield _heading(words.TITLES["groups"], words.describe_clarity(card))
@@ -224,6 +228,22 @@ def _heading(title: str, told: str) -> Block:
         canvas.write(MARGIN_PX, y + 52, shorten(told, 190), color=FAINT)
 
     return Block(72, draw)
+
+
+def _drawn(pictures: Sequence[DrawnPicture]) -> Block:
+    """A row of pictures that the neuron drew, without the frames of images."""
+
+    def draw(canvas: Canvas, y: float) -> None:
+        for place, picture in enumerate(pictures):
+            x = MARGIN_PX + 1 + place * STEP_PX
+            bottom = canvas.height_px - y - THUMBNAIL_PX
+            pixels = np.asarray(picture.image(THUMBNAIL_PX))
+            canvas.figure.figimage(pixels, round(x), round(bottom), zorder=1)
+            for line, text in enumerate((picture.name, picture.caption)):
+                level = y + THUMBNAIL_PX + 12 + line * LINE_PX
+                canvas.write(x, level, shorten(text, 16), color=FAINT)
+
+    return Block(THUMBNAIL_PX + 2 * LINE_PX + 8, draw)
 
 
 def _groups(groups: Sequence[Group], first: int) -> Block:

@@ -24,6 +24,7 @@ from pipeline.report.card import (
     Stratum,
     SupportScores,
 )
+from pipeline.report.drawn import read_drawn
 from pipeline.report.peaks import read_peaks
 from pipeline.report.thumbnails import Picture, mark_place, name_pictures, read_pictures
 from pipeline.warehouse.find import Neuron
@@ -101,7 +102,10 @@ class _Candidate(NamedTuple):
 
 
 PARTS = frozenset(
-    ("support", "examples", "distribution", "facets", "probability", "clarity", "contrasting")
+    (
+        *("support", "examples", "distribution", "facets", "probability", "clarity"),
+        *("contrasting", "drawn"),
+    )
 )
 """What can be left out of a card: its scores of support, both ends, histogram with samples, and so on."""
 
@@ -199,6 +203,7 @@ def gather_card(
             for group in groups
         ),
         contrasting=show(contrasting, with_peaks=False),  # of most of them no peak is kept
+        drawn=read_drawn(ask) if "drawn" in parts else (),
     )
 
 

@@ -13,6 +13,7 @@ TITLES = {
     "support": "What supports the label",
     "top": "What excites it most",
     "bottom": "What inhibits it most",
+    "drawn": "What it draws",
     "histogram": "All its activations, and images drawn at random from each bin",
     "facets": "Does it answer in every form? (Halle Berry test)",
     "probability": "How selective it is: P(shown | activation)",

@@ -13,6 +13,8 @@ PANELS: dict[str, str] = {
     "    and polarity = 'positive'\norder by example_rank",
     "bottom": f"select example_rank, activation_sd, example_id\nfrom top_examples\n{_THIS}\n"
     "    and polarity = 'negative'\norder by example_rank",
+    "drawn": f"select\n    facet, parametrisation, activation_sd, dataset_max_sd, facet_probability, url\n"
+    f"from visualisations\n{_THIS}\norder by facet, parametrisation, number",
     "evidence": f"select *\nfrom neuron_labels\n{_THIS}",
     "support": f"select *\nfrom label_evidence\n{_THIS}",
     "histogram": f"select bin_left, bin_right, example_count\nfrom neuron_histograms\n{_THIS}\norder by bin",

@@ -130,7 +130,7 @@ def test_a_page_says_what_the_picture_says_and_trusts_no_name():
     for title in words.TITLES.values():
         assert title in page.text
     pictures = [attrs for tag, attrs in page.tags if tag == "img"]
-    shown = len(card.top) + len(card.bottom) + len(card.contrasting) + 9
+    shown = len(card.top) + len(card.bottom) + len(card.contrasting) + 9 + len(card.drawn)
     assert len(pictures) == shown
     assert sum(attrs.get("class") == "shows" for attrs in pictures) == 6
     sampled = [attrs for tag, attrs in page.tags if tag == "image"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from html.parser import HTMLParser
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.report.card import (
     Stratum,
     SupportScores,
 )
+from pipeline.report.drawn import DrawnPicture
 from pipeline.report.thumbnails import THUMBNAIL_PX, Picture
 
 EVIL = '<script>alert("$x^2$")</script> & 日本 اليابان \n😀'
@@ -116,6 +118,15 @@ def make_support(**more: Any) -> SupportScores:
     return SupportScores(**values | more)
 
 
+def make_drawn(
+    colour: tuple[int, int, int] = (200, 30, 30), facet: str | None = None, alpha: int = 255
+) -> DrawnPicture:
+    """A picture of one colour that a neuron drew."""
+    file = io.BytesIO()
+    Image.new("RGBA", (64, 64), (*colour, alpha)).save(file, "PNG")
+    return DrawnPicture(facet, "fourier", 0, 12.34, 2.5, None, "a.png", file.getvalue())
+
+
 def make_card(**more: Any) -> Card:
     """A neuron of which everything is known."""
     strata = (
@@ -139,6 +150,7 @@ def make_card(**more: Any) -> Card:
         "planted": None,
         "stats": Stats(1000, 0.1, 0.5, -1.0, 2.0, 0.4, 200, 1.5, 3.25, 0.6),
         "label": make_label(),
+        "drawn": (make_drawn(),),
         "support": make_support(),
         "top": tuple(make_picture(n, is_labelled=n % 2 == 0) for n in range(12)),
         "bottom": tuple(make_picture(20 + n, strength=-1.5) for n in range(3)),
@@ -174,6 +186,7 @@ def make_bare_card(**more: Any) -> Card:
         "stats": Stats(1000, 0.0, 0.0, 0.0, 0.0, 0.0, 1000, None, None, None),
         "label": make_unlabelled("no activity"),
         "support": None,
+        "drawn": (),
         "halle_berry": None,
         "clarity": None,
     }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pipeline.base.errors import ConfigError
 from pipeline.report import charts, words
 from pipeline.report.card import Card, SampleBin
+from pipeline.report.drawn import describe_drawn
 from pipeline.report.figures import sd_range
 from pipeline.report.gather import gather_card
 from pipeline.warehouse.find import Neuron, find_neuron
@@ -117,6 +118,10 @@ def _neighbours(view: View, card: Card) -> Values:
     return {"groups": groups}
 
 
+def _drawn(view: View, card: Card) -> Values:
+    return {"told": describe_drawn(card.drawn)}
+
+
 def _nothing(view: View, card: Card) -> Values:
     return {}
 
@@ -126,6 +131,7 @@ PANELS = tuple(
     for name, title, parts, is_late, add in (
         ("top", words.TITLES["top"], ["examples"], False, _nothing),
         ("bottom", words.TITLES["bottom"], ["examples"], False, _nothing),
+        ("drawn", words.TITLES["drawn"], ["drawn"], True, _drawn),
         ("evidence", "What the label rests on", [], False, _nothing),
         ("support", words.TITLES["support"], ["support"], False, _nothing),
         ("histogram", "All its activations", ["distribution"], True, _distribution),
