@@ -45,11 +45,10 @@ def both_ways(tiny_warehouse):
         yield {True: built, False: computed}
 
 
-ASKED = [
-    name for name in MATERIALISED if name not in {*DERIVED, "tested_labels", "facet_candidates"}
-]
-"""The last two take DuckDB most of half a minute to plan where nothing below is built: that they are the same
-is asked in test_parts.py."""
+COSTLY = {"tested_labels", "shown_counts", "facet_candidates"}
+ASKED = [name for name in MATERIALISED if name not in {*DERIVED, *COSTLY}]
+"""Those take DuckDB most of half a minute to plan where nothing below is built: that they are the same is
+asked in test_parts.py."""
 
 
 @pytest.mark.slow  # without marts each of them is computed, as in a build

@@ -32,7 +32,7 @@ Answers = dict[str, list[tuple[object, ...]]]
 SETTINGS = LabelSettings(label_null_repeats=2, concept_min_count=2)
 QUERIED = tuple(name for name in MATERIALISED if name not in DERIVED)
 """What a connection answers whether it is built or not."""
-COSTLY = ("tested_labels", "facet_candidates")
+COSTLY = ("tested_labels", "shown_counts", "facet_candidates")
 """Of these, what DuckDB takes seconds to plan where nothing below is built: one test asks it."""
 REST = ("neuron_neighbours", "neuron_clarity", "run_summary", "label_baselines", "neuron_facets")
 
