@@ -12,6 +12,7 @@ import pipeline
 from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import WarehouseError
 from pipeline.base.settings import ClassChoice
+from pipeline.base.visualise_settings import VisualiseConfig
 
 pytestmark = pytest.mark.flows
 
@@ -45,9 +46,10 @@ def test_attack_and_stroop_flows_and_a_second_run(server: str, tmp_path: Path) -
     assert {f: f.stat().st_mtime_ns for f in Path(warehouse).rglob("*.parquet")} == files
 
 
-def test_effects_and_ablations_are_flows_too(server: str, tmp_path: Path) -> None:
+def test_effects_ablations_and_pictures_are_flows_too(server: str, tmp_path: Path) -> None:
     from flows.effects import ablate_flow, effect_flow
     from flows.typographic import attack_flow
+    from flows.visualise import visualise_flow
 
     warehouse = ingest_stimuli(tmp_path, a=attack_samples(8))
     extract = replace(probe_config(warehouse), model="nano")
@@ -65,6 +67,12 @@ def test_effects_and_ablations_are_flows_too(server: str, tmp_path: Path) -> Non
     (task,) = task_runs(state.state_details.flow_run_id)
     assert task.startswith("measure effects")
     assert "neurons on" in state.result()[0]
+    pictures = VisualiseConfig(**where, units=(29,), steps=2)
+    state = visualise_flow(pictures, return_state=True)
+    (task,) = task_runs(state.state_details.flow_run_id)
+    assert task.startswith("draw pictures")
+    assert "1 pictures, 1 of them drawn now" in state.result()[0]
+    assert ", 0 of them drawn now" in visualise_flow(pictures)[0]
 
 
 def test_a_dataset_without_stimuli_fails_before_any_task(
