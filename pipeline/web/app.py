@@ -23,7 +23,8 @@ from pipeline.web.door import Door
 from pipeline.web.explorer import Explorer
 from pipeline.web.guard import Guard
 from pipeline.web.links import ServerLinks, read_dataset, read_layer
-from pipeline.web.neurons import Filter, of_layer
+from pipeline.web.neuron_filter import Filter
+from pipeline.web.neurons import of_layer
 from pipeline.web.pages.compare import compare_page
 from pipeline.web.pages.layer import layer_page
 from pipeline.web.pages.neuron import neuron_page, neuron_panel

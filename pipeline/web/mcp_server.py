@@ -13,7 +13,7 @@ from pipeline.web.api import answers, records
 from pipeline.web.console import Console
 from pipeline.web.door import Door
 from pipeline.web.links import ServerLinks
-from pipeline.web.neurons import Filter
+from pipeline.web.neuron_filter import Filter
 from pipeline.web.thumbs import Thumbnails
 from pipeline.web.view import View, assets_version
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pipeline.base.csv_cells import guard_row
 from pipeline.warehouse.find import Neuron
 from pipeline.web.chosen import Chosen
-from pipeline.web.neurons import NEURONS, Among, Filter, NeuronRow, list_neurons
+from pipeline.web.neuron_filter import Filter
+from pipeline.web.neurons import NEURONS, Among, NeuronRow, list_neurons
 from pipeline.web.pages.overview import Counted
 
 if TYPE_CHECKING:

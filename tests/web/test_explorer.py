@@ -16,7 +16,8 @@ from pipeline.warehouse.connect import connect
 from pipeline.web.app import make_app
 from pipeline.web.door import Door
 from pipeline.web.guard import LOOPBACK
-from pipeline.web.neurons import COLUMNS, PAGE_SIZE
+from pipeline.web.neuron_filter import COLUMNS
+from pipeline.web.neurons import PAGE_SIZE
 from pipeline.web.pages.neuron import PANELS
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.web.neurons import Filter
+from pipeline.web.neuron_filter import Filter
 from pipeline.web.site.links import finish, name_file, name_list
 from pipeline.web.site.search_index import _encode, _ranges
 from pipeline.web.site.sheets import COLUMNS, Sheet, Shown

@@ -17,7 +17,8 @@ from pipeline.web.api import records
 from pipeline.web.api.records import finite
 from pipeline.web.examples import read_excited, read_facts, read_shown, read_texts
 from pipeline.web.meanings import find_meanings
-from pipeline.web.neurons import Filter, list_neurons, of_layer, read_neurons
+from pipeline.web.neuron_filter import Filter
+from pipeline.web.neurons import list_neurons, of_layer, read_neurons
 from pipeline.web.pages.neuron import NEIGHBOURS, Near
 from pipeline.web.pages.overview import RUNS, RunFigures
 

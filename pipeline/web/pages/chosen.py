@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from pipeline.web.chosen import Chosen
+from pipeline.web.neuron_filter import COLUMNS, Filter
 from pipeline.web.neuron_lists import count_categories, of_list
-from pipeline.web.neurons import COLUMNS, Filter, NeuronPage, list_neurons
+from pipeline.web.neurons import NeuronPage, list_neurons
 from pipeline.web.pages.layer import STRIP_IMAGES
 from pipeline.web.site_command import site_command
 from pipeline.web.sparkline import draw_sparklines

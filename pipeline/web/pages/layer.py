@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.warehouse.find import find_layers
-from pipeline.web.neurons import COLUMNS, Filter, list_neurons, of_layer
+from pipeline.web.neuron_filter import COLUMNS, Filter
+from pipeline.web.neurons import list_neurons, of_layer
 from pipeline.web.pages.overview import Counted
 from pipeline.web.sparkline import draw_sparklines
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.base.errors import WarehouseError
 from pipeline.warehouse.find import find_run
-from pipeline.web.pages.attacks import choose_set, find_sets
+from pipeline.web.class_sets import choose_set, find_sets
 
 if TYPE_CHECKING:
     from pipeline.web.view import View

@@ -17,7 +17,7 @@ from pipeline.web.api import answers, records
 from pipeline.web.console import SHOWN_ROWS, Console
 from pipeline.web.explorer import Explorer
 from pipeline.web.links import read_dataset, read_layer
-from pipeline.web.neurons import COLUMNS, Filter
+from pipeline.web.neuron_filter import COLUMNS, Filter
 from pipeline.web.routes.sql import refuse_elsewhere
 from pipeline.web.view import View
 

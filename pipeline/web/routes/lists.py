@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pipeline.base.errors import WarehouseError
 from pipeline.web.chosen import Chosen
 from pipeline.web.explorer import Explorer
+from pipeline.web.neuron_filter import Filter
 from pipeline.web.neuron_lists import of_list, write_csv
-from pipeline.web.neurons import Among, Filter
+from pipeline.web.neurons import Among
 from pipeline.web.pages.chosen import chosen_page
 from pipeline.web.site_command import CSV_NAME
 from pipeline.web.view import View

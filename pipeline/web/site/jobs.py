@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from pipeline.web.neurons import PAGE_SIZE, Filter
+from pipeline.web.neuron_filter import Filter
+from pipeline.web.neurons import PAGE_SIZE
 from pipeline.web.site.choose import Chosen, Place
 from pipeline.web.site.linked import Linked
 
