@@ -22,7 +22,8 @@ class SiteOptions(Which, Settings):
     ``layer`` and ``unit`` and, if they are needed, ``dataset`` and ``run_id``."""
     images: ImagesShown = "show"
     """Images as they are, strongly blurred, or none: grey squares with the words for them."""
-    examples: Annotated[int, Ge(0)] = 1
-    """Of each neuron, how many of its strongest images have a page of their own."""
+    examples: Annotated[int, Ge(0)] = 1000
+    """How many images of a run have a page of their own, at most: first the strongest of each neuron, those of
+    the best labels before others, then the second."""
     processes: Annotated[int, Ge(0)] = 0
     """How many processes make pages; 0 takes one for each core."""

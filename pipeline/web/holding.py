@@ -25,6 +25,7 @@ HELD = (
     *("raw_facet_aurocs", "neuron_facets", "top_example_groups", "neuron_groups"),
     *("contrasting_examples", "neuron_neighbours", "shown_counts", "primary_texts"),
     *("run_coverage", "label_baselines", "warn_class_sets", "warn_examples_without_texts"),
+    "human_labels",
     *("example_facets", "run_concepts", "conditional_probabilities", "neuron_concepts"),
 )
 """What is held, in this order: what comes first makes what comes later quicker to copy."""

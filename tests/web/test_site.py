@@ -29,7 +29,7 @@ LAYER, NEURONS = "goh2021", "0,3,5"
 
 
 def make(warehouse: Path, out: Path, **more: object) -> Site:
-    asked = {"layer": LAYER, "neurons": NEURONS, "processes": 1} | more
+    asked = {"layer": LAYER, "neurons": NEURONS, "processes": 1, "examples": 3} | more
     return make_site(str(warehouse), out, SiteOptions(**asked), NoProgress())
 
 
@@ -128,7 +128,7 @@ make({str(tiny_warehouse)!r}, __import__("pathlib").Path({str(out)!r}))
 def test_every_link_and_image_is_a_file_of_the_site(site):
     pages = pages_of(site)
     images = [path for path in pages if path.parent.name == "example"]
-    assert 1 <= len(images) <= 3, "the strongest of each neuron"
+    assert len(images) == 3, "the strongest of each neuron"
     assert len(pages) - len(images) == 3 + 4 + 1 + 3  # neurons, lists, run; index, words, images
     reached: set[Path] = set()
     for path, page in pages.items():
@@ -150,12 +150,12 @@ def test_every_link_and_image_is_a_file_of_the_site(site):
 
 
 def test_more_images_have_pages_or_none(site, tiny_warehouse, tmp_path):
-    for count in (0, 4):
+    for count in (0, 5):
         make(tiny_warehouse, tmp_path / f"{count}", images="none", examples=count)
     assert not list((tmp_path / "0").rglob("example"))
-    few, many = ({p.name for p in one.rglob("example/*.html")} for one in (site, tmp_path / "4"))
-    assert few < many and len(many) <= 12
-    neuron = next((tmp_path / "4").rglob("*~*/3.html")).read_text()
+    few, many = ({p.name for p in one.rglob("example/*.html")} for one in (site, tmp_path / "5"))
+    assert few < many and len(many) == 5
+    neuron = next((tmp_path / "5").rglob("*~*/3.html")).read_text()
     assert {f"{name}" for name in re.findall(r"example/(\d+\.html)", neuron)} <= many
 
 

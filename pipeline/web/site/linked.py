@@ -1,7 +1,8 @@
 """Which concepts, categories and images have pages: what the neurons that have pages lead to.
 
 A concept has one if a neuron stands for it, and so has its category; an image if it is one of the strongest of
-a neuron. An explorer has a page for every other too: a site of those would be many times as large.
+a neuron, up to a bound. An explorer has a page for every other too: a site of those would be many times as
+large.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.report.gather import EXAMPLE_COUNT
 from pipeline.warehouse.find import Neuron
 from pipeline.web.site.choose import Chosen
 
@@ -48,7 +50,9 @@ where is_labelled and list_contains($datasets, dataset)
 _STRONGEST = """
 select dataset, run_id, layer, unit, example_id
 from top_examples
-where polarity = 'positive' and example_rank <= $count and list_contains($datasets, dataset)
+inner join neuron_labels using (dataset, run_id, layer, unit)
+where polarity = 'positive' and example_rank <= $shown and list_contains($datasets, dataset)
+order by example_rank, is_labelled desc, score desc nulls last, dataset, run_id, layer, unit
 """
 
 
@@ -60,7 +64,7 @@ def find_linked(
     Args:
         connection: Of ``pipeline.connect``.
         chosen: The neurons that have pages.
-        example_count: Of each neuron, how many of its strongest images have one.
+        example_count: How many images of a run have one, at most.
     """
     concepts: dict[Run, set[tuple[str, str]]] = {}
     labels = connection.execute(_LABELS, {"datasets": chosen.datasets}).fetchall()
@@ -69,11 +73,12 @@ def find_linked(
         if neuron in chosen:
             concepts.setdefault((neuron.dataset, neuron.run_id), set()).add((category, concept))
     examples: dict[Run, set[int]] = {}
-    asked = {"datasets": chosen.datasets, "count": example_count}
+    asked = {"datasets": chosen.datasets, "shown": EXAMPLE_COUNT}
     for *place, example_id in connection.execute(_STRONGEST, asked).fetchall():
         neuron = Neuron(*place)
-        if neuron in chosen:
-            examples.setdefault((neuron.dataset, neuron.run_id), set()).add(example_id)
+        of_run = examples.setdefault((neuron.dataset, neuron.run_id), set())
+        if neuron in chosen and len(of_run) < example_count:
+            of_run.add(example_id)
     return Linked(
         {run: frozenset(found) for run, found in concepts.items()},
         {run: frozenset(found) for run, found in examples.items()},

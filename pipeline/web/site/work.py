@@ -44,7 +44,7 @@ class Plan:
     linked: Linked
     images: ImagesShown
     example_count: int
-    """Of each neuron, how many of its strongest images have pages."""
+    """How many images of a run have pages, at most."""
     pages: frozenset[str]
     """Pages that are no run's."""
     making: Mapping[str, Path]
