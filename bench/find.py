@@ -54,7 +54,8 @@ def first_by_weights(texts: Sequence[TextDirection]) -> list[int]:
     """The unit with the highest cosine, for each text."""
     found = []
     for text in texts:
-        _, units, cosines = weigh_text(text)
+        (weighed,) = weigh_text(text)
+        units, cosines = weighed.units, weighed.cosines
         found.append(int(units[np.argmax(cosines)]))
     return found
 

@@ -23,6 +23,7 @@ from pipeline.cli import (
     explore,
     extraction,
     facets,
+    figures,
     jobs,
     keep,
     look,
@@ -131,6 +132,7 @@ effect.add_commands(app)
 support.add_commands(app)
 facets.add_commands(app)
 visualise.add_commands(app)
+figures.add_commands(app)
 upkeep.add_commands(app)
 keep.add_commands(app)
 ask.add_commands(app)

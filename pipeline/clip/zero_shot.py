@@ -124,10 +124,52 @@ def embed_text(
     return embeddings[0] - embeddings[1:].mean(0)
 
 
+def choose_readable(
+    clip: Clip, texts: Sequence[str], templates: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Texts that a model can tell apart, in the order given, and those that it cannot.
+
+    Left out are a text that is cut in any template, since the context is too short for it, and one that is the
+    same tokens as an earlier one.
+
+    Args:
+        clip: The model.
+        texts: Any; blank ones are left out.
+        templates: Each holds ``{}`` once.
+    """
+    seen: list[set[tuple[int, ...]]] = [set() for _ in templates]
+    kept: list[str] = []
+    left: list[str] = []
+    shorter = [text[: _last_letter(text)] for text in texts]
+    tokens = [
+        (
+            clip.tokenizer([template.replace("{}", text) for text in texts]).tolist(),
+            clip.tokenizer([template.replace("{}", text) for text in shorter]).tolist(),
+        )
+        for template in templates
+    ]
+    for place, text in enumerate(texts):
+        rows = [tuple(whole[place]) for whole, _ in tokens]
+        is_cut = any(whole[place] == cut[place] for whole, cut in tokens)
+        is_known = any(row in known for row, known in zip(rows, seen, strict=True))
+        if not text.strip() or is_cut or is_known:
+            left.append(text)
+            continue
+        kept.append(text)
+        for row, known in zip(rows, seen, strict=True):
+            known.add(row)
+    return kept, left
+
+
+def _last_letter(text: str) -> int:
+    """The place of the last letter or digit of a text."""
+    return max((n for n, letter in enumerate(text) if letter.isalnum()), default=len(text) - 1)
+
+
 def _refuse_cut(clip: Clip, text: str, template: str) -> None:
     """The tokenizer cuts in silence what is beyond the model's context."""
-    last = max((n for n, letter in enumerate(text) if letter.isalnum()), default=len(text) - 1)
-    whole, cut = clip.tokenizer([template.replace("{}", some) for some in (text, text[:last])])
+    shorter = text[: _last_letter(text)]
+    whole, cut = clip.tokenizer([template.replace("{}", some) for some in (text, shorter)])
     if torch.equal(whole, cut):
         raise ConfigError(
             f"{clip.model_id} does not read {template.replace('{}', text)!r} to its end.",

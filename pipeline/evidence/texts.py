@@ -1,11 +1,12 @@
 """A free text as a direction in a model's embedding space, and the neurons that point along it.
 
 Two ways that need no concept statistics: the correlation of each neuron with the similarity of the
-text over all images; and, for towers with an attention pool, the weights alone.
+text over all images; and the weights alone, of ResNets and of ViTs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ import duckdb
 import numpy as np
 import torch
 
-from pipeline.base.errors import ModelError
 from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.writes import choose_writing, iter_written
 from pipeline.clip.zero_shot import embed_text
 from pipeline.evidence.classify import refuse_another_model
 from pipeline.evidence.matrix import read_embeddings
@@ -107,37 +108,36 @@ def text_similarities(
     return found
 
 
-def weigh_text(direction: TextDirection) -> tuple[str, Ids, Floats]:
-    """Neurons of the layer before the attention pool, by what they write into the embedding.
+@dataclass(frozen=True)
+class Weighed:
+    """The neurons of one layer, by what they write into the embedding."""
 
-    With the attention held fixed, the pool is linear: one more unit of activation of channel ``u`` in
-    every place adds ``(W_c W_v)[:, u]`` to the embedding, since a head's attention sums to 1 (``W_v``
-    the value, ``W_c`` the output projection). The score is the cosine of that column with the text,
-    so that channels compare whatever the scale of their activations (Goh et al. 2021,
-    doi:10.23915/distill.00030: zero-shot neuron search). It holds for what follows the last ReLU;
-    the units are also those of the ReLU's input.
+    path: str
+    """Of the layer."""
+    units: Ids
+    """int64 ``[U]``, without those that write nothing."""
+    cosines: Floats
+    """Float64 ``[U]``, in -1..1."""
 
-    Returns:
-        The layer's path; units, int64 ``[U]``, without those that write nothing; and cosines,
-        float64 ``[U]``, in -1..1.
+
+def weigh_text(direction: TextDirection, named: Sequence[str] = ()) -> list[Weighed]:
+    """Neurons by the cosine of a text with what each writes into the embedding, see `pipeline.clip.writes`.
+
+    A cosine compares neurons whatever the scale of their activations. Of a ResNet it holds for what follows
+    the last ReLU; the units are also those of the ReLU's input.
+
+    Args:
+        direction: The text.
+        named: Layers that are meant, see `writes.choose_writing`.
 
     Raises:
-        ModelError: The tower has no attention pool, so that nothing leads from a channel straight to
-            the embedding.
+        ModelError: No neuron of the tower leads straight to the embedding.
     """
-    visual = direction.clip.model.visual
-    pool = getattr(visual, "attnpool", None)
-    if pool is None or not all(hasattr(pool, name) for name in ("v_proj", "c_proj")):
-        raise ModelError(
-            f"The image tower of {direction.clip.model_id} ({type(visual).__name__}) has no attention "
-            "pool: no channel leads straight to the embedding.",
-            "The search by weights is for open_clip's ResNets (RN50, RN101, RN50x4, ..., nano). For "
-            "other towers use --by concepts and --by similarity.",
-        )
-    written = (pool.c_proj.weight.double() @ pool.v_proj.weight.double()).cpu()
-    lengths = torch.linalg.vector_norm(written, dim=0)
     text = torch.nn.functional.normalize(direction.vector.double(), dim=0)
-    units = torch.nonzero(lengths > 0).flatten()
-    cosines = (text @ written[:, units]) / lengths[units]
-    layer = f"visual.layer4.{len(visual.layer4) - 1}.act3"
-    return layer, units.numpy(), cosines.clamp(-1, 1).numpy()
+    found = []
+    for written in iter_written(direction.clip, choose_writing(direction.clip, named)):
+        lengths = torch.linalg.vector_norm(written.directions, dim=1)
+        units = torch.nonzero(lengths > 0).flatten()
+        cosines = (written.directions[units] @ text) / lengths[units]
+        found.append(Weighed(written.path, units.numpy(), cosines.clamp(-1, 1).numpy()))
+    return found

@@ -14,6 +14,7 @@ from pipeline.paper import (
     stroop,
     sums,
     typographic,
+    weights,
 )
 from pipeline.paper.section import Section, Subject
 
@@ -27,4 +28,5 @@ MAKERS: tuple[Callable[[Subject], Section], ...] = (
     sums.make_section,
     typographic.make_section,
     stroop.make_section,
+    weights.make_section,
 )

@@ -49,8 +49,8 @@ def find_neurons(search: Search) -> Iterator[Found]:
     Raises:
         ConfigError: There is no warehouse and no model; or the text or a template cannot work.
         ConfigMismatchError: The model is not the run's.
-        ModelError: The model cannot be loaded; or it has no attention pool and only the weights
-            were asked for.
+        ModelError: The model cannot be loaded; or none of its neurons leads straight to the embedding and
+            only the weights were asked for.
         WarehouseError: No such run or layer.
     """
     ways = search.by or get_args(FindWay)
@@ -312,16 +312,20 @@ def _by_weights(
         if search.by == ("weights",):
             raise
         return Found(f"By the weights: {search.text!r}", notes=(str(error),))
+    paths = {row[0] for row in found.rows}
     same = [
         layer
         for run in runs
-        for layer in (choose_layers(connection, run, None) if found.rows else ())
-        if found.rows[0][0] in (layer.layer, layer.layer.split(":")[0])
+        for layer in choose_layers(connection, run, None)
+        if layer.layer.split(":")[0] in paths
     ]
-    labels: dict[int, str] = {}
-    for of_layer in read_labels(connection, same).values():
-        labels = of_layer | labels  # the first run's go first
-    rows = tuple((*row, labels.get(row[1])) for row in found.rows)
+    labels: dict[tuple[str, int], str] = {}
+    for of_layer, known in read_labels(connection, same).items():
+        path = of_layer.layer.split(":")[0]
+        labels = {
+            (path, unit): label for unit, label in known.items()
+        } | labels  # the first run's go first
+    rows = tuple((*row, labels.get((row[0], row[1]))) for row in found.rows)
     return Found(found.title, (*found.columns, "label"), rows, found.notes, runs[0])
 
 
@@ -340,14 +344,25 @@ def _by_weights_alone(search: Search) -> Iterator[Found]:
 def _weigh(search: Search, direction: TextDirection) -> Found:
     from pipeline.evidence.texts import weigh_text
 
-    layer, units, cosines = weigh_text(direction)
-    rows = [(layer, *row) for row in zip(units.tolist(), cosines.tolist(), strict=True)]
+    weighed = weigh_text(direction, _name_layers(direction.clip, search.layer))
+    rows = [
+        (one.path, unit, cosine)
+        for one in weighed
+        for unit, cosine in zip(one.units.tolist(), one.cosines.tolist(), strict=True)
+    ]
     return Found(
         f"By the weights of {direction.clip.model_id}, without an image: {search.text!r}",
         ("layer", "unit", "cosine"),
         _best(rows, 2, search),
-        ("Cosine of the text with what each channel writes into the embedding.",),
+        ("Cosine of the text with what each neuron writes into the embedding.",),
     )
+
+
+def _name_layers(clip: Clip, layer: str | None) -> tuple[str, ...]:
+    """The layers that a name, path or preset means in a model; none if it means nothing there."""
+    from pipeline.clip.layers import preset_layers
+
+    return tuple(preset_layers(clip).get(layer, [layer])) if layer else ()
 
 
 def _best(rows: list[tuple[Any, ...]], at: int, search: Search) -> tuple[tuple[Any, ...], ...]:

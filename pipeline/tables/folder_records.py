@@ -28,6 +28,7 @@ from pipeline.tables.runs import (
     CompactRecord,
     EffectRecord,
     FacetProbeRecord,
+    FigureRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -58,6 +59,7 @@ _SHAPES: Mapping[str, Any] = {
 _SHAPES_BELOW: Mapping[str, Any] = {
     "class_sets": ClassSetRecord,
     "effects": EffectRecord,
+    "figures": FigureRecord,
     "ablations": AblationRecord,
     "human_labels": HumanLabelsRecord,
     "support": SupportRecord,

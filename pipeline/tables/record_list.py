@@ -24,6 +24,7 @@ from pipeline.tables.runs import (
     CompactRecord,
     EffectRecord,
     FacetProbeRecord,
+    FigureRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -46,6 +47,7 @@ AnyRecord = (
     | SupportRecord
     | FacetProbeRecord
     | VisualisationRecord
+    | FigureRecord
     | HumanLabelsRecord
     | BuildRecord
     | OwnConceptsRecord
@@ -66,6 +68,7 @@ KINDS: Mapping[str, type[AnyRecord]] = {
     "support": SupportRecord,
     "facet probe": FacetProbeRecord,
     "visualisations": VisualisationRecord,
+    "figures": FigureRecord,
     "labels": HumanLabelsRecord,
     "marts": BuildRecord,
     "concepts": OwnConceptsRecord,
@@ -126,6 +129,7 @@ def _run_records(store: Store, folder: str) -> Iterator[Record]:
         ("class set", "class_sets"), ("effects", "effects"), ("ablations", "ablations"),
         ("support", "support"), ("facet probe", "facet_probes"),
         ("visualisations", "visualisations"),
+        ("figures", "figures"),
         ("labels", "human_labels"),
     ):  # fmt: skip
         there = store.list(f"{folder}/{place}")

@@ -182,6 +182,18 @@ class Drawing(TypedDict):
     directions: list[str]
 
 
+class FigureIdentity(TypedDict):
+    """What decides a figure of a layer."""
+
+    figure: str
+    """Which: ``weights``."""
+    weights_sha256: str
+    layer: str
+    texts: list[str]
+    """The phrases that neurons are held against, by name."""
+    templates: list[str]
+
+
 class RunRecord(Sealed):
     """``run.json``."""
 
@@ -369,6 +381,18 @@ class SupportRecord(Sealed):
     created_at: Moment
 
 
+class FigureRecord(Sealed):
+    """``figures/NAME.json``."""
+
+    layer: str
+    identity: FigureIdentity
+    files: list[FileEntry]
+    """The figure's table; without rows if the layer has none."""
+    previous: NotRequired[list[str]]
+    """Paths that the record named before, which open connections may still read."""
+    created_at: Moment
+
+
 class AblationRecord(Sealed):
     """``ablations/NAME.json``."""
 
@@ -426,6 +450,7 @@ Measured = (
     | SupportRecord
     | FacetProbeRecord
     | VisualisationRecord
+    | FigureRecord
 )
 """What a model was asked of a run that is extracted."""
 

@@ -2,8 +2,8 @@
 
 This is the contract between the writers (sources, extract, compact) and the readers (the views under
 ``sql/``, and anyone who opens the files without us). ``warehouse/README.md`` is generated from it. What a
-table and a column are: `columns`; the tables themselves: `index_tables`, `run_tables`,
-`effect_tables` and `visual_tables`.
+table and a column are: `columns`; the tables themselves: `index_tables`, `run_tables`, `effect_tables`,
+`visual_tables` and `figure_tables`.
 
 Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard's ordinal, five digits)::
 
@@ -48,6 +48,8 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/visualisations/layer=L/NAME-*.png  pictures that neurons drew; and *.parquet, what is
                                                   known of them
     dataset=D/run_id=R/visualisations/NAME.json   written last: layer, and which files
+    dataset=D/run_id=R/weight_texts/layer=L/*.parquet  the phrases that each neuron writes
+    dataset=D/run_id=R/figures/NAME.json          written last: figure, layer, phrases, and which file
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file
     dataset=D/run_id=R/compact/V/layer=L/B.parquet  the finalised form, one file per block of units
@@ -68,11 +70,13 @@ from __future__ import annotations
 
 from pipeline.tables.columns import Table
 from pipeline.tables.effect_tables import EFFECT_TABLES
+from pipeline.tables.figure_tables import FIGURE_TABLES
 from pipeline.tables.index_tables import INDEX_TABLES
 from pipeline.tables.run_tables import RUN_TABLES
 from pipeline.tables.visual_tables import VISUAL_TABLES
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (*INDEX_TABLES, *RUN_TABLES, *EFFECT_TABLES, *VISUAL_TABLES)
+    table.name: table
+    for table in (*INDEX_TABLES, *RUN_TABLES, *EFFECT_TABLES, *VISUAL_TABLES, *FIGURE_TABLES)
 }
 """By name."""

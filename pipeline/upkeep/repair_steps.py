@@ -10,6 +10,7 @@ from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import NeuronsError, WarehouseError
 from pipeline.base.facet_settings import FacetProbeConfig
 from pipeline.base.fields import make_settings
+from pipeline.base.figure_settings import FigureConfig
 from pipeline.base.locks import hold_lock
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import ClassifyConfig, SimilarityConfig
@@ -23,6 +24,7 @@ from pipeline.tables.runs import (
     ClassSetRecord,
     EffectRecord,
     FacetProbeRecord,
+    FigureRecord,
     Measured,
     RunRecord,
     SimilarityRecord,
@@ -284,6 +286,32 @@ def _repair_visualisations(work: Repair, record: Record, damages: list[Damage]) 
     work.attempt(f"pictures of {record.folder}", step)
 
 
+def _repair_figure(work: Repair, record: Record, damages: list[Damage]) -> None:
+    from pipeline.figures.run import measure_figures
+
+    def step() -> str:
+        lost = ("which figure it was of", "run neurons figures again")
+        value = _drop_files(work, record, damages, FigureRecord, *lost)
+        run = read_run(work.store, record.folder)
+        config = make_settings(
+            FigureConfig,
+            {
+                "warehouse": work.store.url,
+                "dataset": record.dataset,
+                "run": run["run_id"],
+                "figures": [value["identity"]["figure"]],
+                "layer": value["layer"],
+                "model": work.model_of(run),
+                "device": work.device_of(run),
+            },
+            record.path,
+        )
+        (done,) = measure_figures(config, work.progress)
+        return f"{done.row_count} rows asked for again"
+
+    work.attempt(f"figures of {record.folder}", step)
+
+
 def _repair_compact(work: Repair, record: Record, damages: list[Damage]) -> None:
     store = work.store
 
@@ -337,6 +365,7 @@ STEPS: dict[str, Callable[[Repair, Record, list[Damage]], None]] = {
     "support": _repair_support,
     "facet probe": _repair_facet_probe,
     "visualisations": _repair_visualisations,
+    "figures": _repair_figure,
     "compact": _repair_compact,
     "labels": _repair_labels,
     "concepts": _repair_concepts,

@@ -47,6 +47,7 @@ MEASURED = (
     "support",
     "facet probe",
     "visualisations",
+    "figures",
 )
 """Kinds of records that are `Measured`."""
 

@@ -33,6 +33,7 @@ from pipeline.tables.runs import (
     CompactRecord,
     EffectRecord,
     FacetProbeRecord,
+    FigureRecord,
     HumanLabelsRecord,
     MergedRecord,
     RunRecord,
@@ -234,6 +235,8 @@ def _add_run(
     for drawn in records.read_all("visualisations", VisualisationRecord):
         tables = [file for file in drawn["files"] if file["table"] == "visualisations"]
         inventory.add_files(tables, drawn.get("format", 1))
+    for figure in records.read_all("figures", FigureRecord):
+        inventory.add_files(figure["files"], figure.get("format", 1))
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))

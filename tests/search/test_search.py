@@ -82,11 +82,6 @@ def test_weights_need_no_warehouse(told, monkeypatch):
     assert "neither a warehouse nor a model" in told("find", "guitar", code=2)
 
 
-def test_a_tower_without_an_attention_pool_says_so_and_the_rest_goes_on(told):
-    vit = ("--model", "ViT-S-32-alt:random")
-    assert "no attention pool" in told("find", "guitar", *vit, "--by", "weights", code=2)
-
-
 def test_texts_are_matched_as_a_whole_then_in_parts_then_the_closest_are_named(
     tiny_warehouse, told
 ):

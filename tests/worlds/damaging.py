@@ -13,6 +13,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     """Indexed, extracted and built before; attacked, read by its model, labelled and compacted here."""
     from pipeline.base.effect_settings import AblationConfig, EffectConfig
     from pipeline.base.facet_settings import FacetProbeConfig
+    from pipeline.base.figure_settings import FigureConfig
     from pipeline.base.settings import SimilarityConfig
     from pipeline.base.storage import Store
     from pipeline.base.support_settings import SupportConfig
@@ -20,6 +21,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     from pipeline.effects.ablate import measure_ablations
     from pipeline.effects.run import measure_effects
     from pipeline.evidence.similarity import score_similarity
+    from pipeline.figures.run import measure_figures
     from pipeline.labelling.files import read_labels
     from pipeline.labelling.read_back import import_labels
     from pipeline.support.run import measure_support
@@ -50,6 +52,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     train_facet_probes(FacetProbeConfig(**where, **probe))
     drawn = {"layer": "visual.layer3.0", "units": (0, 9), "images": 2, "steps": 2}
     visualise_neurons(VisualiseConfig(**where, **drawn))
+    measure_figures(FigureConfig(**where, layer="visual.layer3.0"))
     # Last of them: with it labels are stale, and the others would wait seconds for them.
     bare = ("{}",)
     score_similarity(SimilarityConfig(str(place), "textures", run.name[7:], templates=bare))

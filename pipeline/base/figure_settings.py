@@ -1,0 +1,55 @@
+"""What can be set of what figures of the paper ask of a run's model: ``neurons figures``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.base.fields import Settings
+from pipeline.base.question_settings import Answers, Polarity
+from pipeline.base.settings import Count
+
+Figure = Literal["weights"]
+"""The phrases that each neuron writes, by the weights alone."""
+
+
+@dataclass(frozen=True)
+class FigureChoice(Settings):
+    """What a run's model is asked."""
+
+    figures: tuple[Figure, ...] = ()
+    """What to ask: ``weights``, the phrases that each neuron writes into the embedding; all if not given."""
+    layer: str = ""
+    """Layer that is meant: its name, its path, or a preset as ``goh2021``; all of the run if not given."""
+    model: str = ""
+    """The run's own model, if its checkpoint is no longer where the run's record says; another one is an
+    error."""
+    device: str = "auto"
+    """Where the model runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one present."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureConfig(FigureChoice):
+    """The same, of one run."""
+
+    warehouse: str
+    """Folder or URL of the warehouse, where everything is kept."""
+    dataset: str
+    """Name of a dataset that was ingested."""
+    run: str
+    """Name (id) of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhraseQuestion(Settings):
+    """The phrases that a neuron writes: ``phrases``."""
+
+    k: Count = Answers.k
+    """How many are shown."""
+    polarity: Polarity = "positive"
+    """Which end: ``positive`` is what the neuron writes, ``negative`` what it takes away."""
+    model: str | None = None
+    """The run's own model, if it is no longer where it was; or any model, if there is no warehouse."""
+    device: str = "auto"
+    """Where the text tower runs: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes the best one
+    present."""

@@ -1,0 +1,28 @@
+"""The tables of what figures of the paper ask of a run's model itself, beside the images of the run."""
+
+from __future__ import annotations
+
+from pipeline.tables.columns import OF_LAYER, UNIT, Column, Table
+
+FIGURE_TABLES = (
+    Table(
+        "weight_texts",
+        grain="one row per neuron that leads straight to the embedding, and rank",
+        key=("dataset", "run_id", "layer", "unit", "phrase_rank"),
+        partitions=OF_LAYER,
+        meaning="The phrases closest to what each neuron writes into the embedding, by the weights alone.",
+        columns=(
+            UNIT,
+            Column("phrase_rank", "int32", "rank 1..20", "1 = closest; ties by phrase"),
+            Column("phrase", "string", "", "name of a concept of the lexicon, or of the run"),
+            Column("category", "string", "", "its families, with commas"),
+            Column("cosine", "float32", "-1..1", "of the phrase with what the neuron writes"),
+            Column(
+                "random_cosine",
+                "float32",
+                "-1..1",
+                "the same of a random direction: a sum of what all neurons of the layer write",
+            ),
+        ),
+    ),
+)
