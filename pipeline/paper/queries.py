@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pipeline.warehouse.raw_views import quote
+
+if TYPE_CHECKING:
+    import duckdb
 
 SAME_MODEL = """
 -- Attacks and cards are datasets of their own: those of this run, or else of others of the same weights.
@@ -17,6 +21,15 @@ models as (
 )
 """
 """A relation of queries: the runs by the weights of the page's run, and which is that run."""
+
+
+def find_interval(
+    connection: duckdb.DuckDBPyConnection, hit_count: int, count: int
+) -> tuple[float, float]:
+    """The ends of Wilson's 95 % interval of a share."""
+    asked = "select wilson_low($hits, $count), wilson_high($hits, $count)"
+    ((low, high),) = connection.execute(asked, {"hits": hit_count, "count": count}).fetchall()
+    return low, high
 
 
 def spell_out(query: str, where: Mapping[str, str | int]) -> str:

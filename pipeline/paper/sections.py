@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from pipeline.paper import (
     conditional,
+    emotions,
     families,
     geographic,
     interpretable,
     multimodal,
     named,
+    sparse_probes,
     stroop,
     sums,
     typographic,
@@ -25,7 +27,9 @@ MAKERS: tuple[Callable[[Subject], Section], ...] = (
     named.make_section,
     geographic.make_section,
     conditional.make_section,
+    emotions.make_section,
     sums.make_section,
+    sparse_probes.make_section,
     typographic.make_section,
     stroop.make_section,
     weights.make_section,
