@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from plain_install import run_python
 
+from pipeline.report.world import load_world
 from pipeline.web.view import ASSETS, assets_version
 
 pytestmark = pytest.mark.slow
@@ -21,6 +22,8 @@ from pipeline.clip.model import load_clip
 print(load_clip('nano').model_id)
 from importlib.resources import files
 print(*sorted(f.name for f in files('pipeline.report').joinpath('templates').iterdir()))
+from pipeline.report.world import load_world
+print(len(load_world().countries), 'countries')
 from pipeline.web.view import ASSETS, assets_version
 print(len(ASSETS), assets_version())
 """
@@ -35,7 +38,8 @@ def test_a_plain_install_works_from_any_folder(plain_demo):
     assert int(lines[3]) > 10_000
     assert lines[4].startswith(site)
     pages = "card.html.j2 look.html.j2 macros.html.j2 page.html.j2 paper.html.j2 report.html.j2 where.html.j2"
-    assert lines[-2] == pages
+    assert lines[-3] == pages
+    assert lines[-2] == f"{len(load_world().countries)} countries"
     assert lines[-1] == f"{len(ASSETS)} {assets_version()}", "the explorer's style and scripts"
 
 

@@ -56,6 +56,16 @@ class Cldr:
         levels = self._archives["core"].json("package/coverageLevels.json")
         return levels["effectiveCoverageLevels"].get(locale) in ("modern", "moderate")
 
+    def numbers(self) -> dict[str, str]:
+        """The three digits of ISO 3166-1 of each territory, by its two letters; former ones share them."""
+        data = self._archives["core"].json("package/supplemental/codeMappings.json")
+        codes = data["supplemental"]["codeMappings"].items()
+        return {
+            code: names["_numeric"]
+            for code, names in codes
+            if len(code) == 2 and "_numeric" in names
+        }
+
     def territories(self, locale: str) -> dict[str, str]:
         """Names by code, as ``FR``, ``150`` and ``GB-alt-short``."""
         names = self._names("territories", locale)

@@ -73,14 +73,18 @@ _CITY_CONCEPTS = pairs(
 """Concepts that keep the name they had before CLDR changed its own."""
 
 
-def iter_territories(cldr: Cldr) -> Iterator[Term]:
-    """Countries and continents by name, and countries by the name of their language."""
-    english = cldr.territories("en")
-    concepts = {
+def name_territories(cldr: Cldr) -> dict[str, str]:
+    """The concepts of countries, by their two letters, and of continents, by their three digits."""
+    return {
         code: _CONCEPTS.get(name, spell(name))
-        for code, name in english.items()
+        for code, name in cldr.territories("en").items()
         if (len(code) == 2 and code not in _NO_COUNTRIES) or code in _MACRO_REGIONS
     }
+
+
+def iter_territories(cldr: Cldr) -> Iterator[Term]:
+    """Countries and continents by name, and countries by the name of their language."""
+    concepts = name_territories(cldr)
     for concept in concepts.values():
         for phrase in _with_and(concept, " and "):
             yield Term(concept, "region", "en", phrase, "cldr")

@@ -1,0 +1,194 @@
+"""The map of the world: what ships, how it was made, and that it shows every value or says so."""
+
+from __future__ import annotations
+
+import math
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from report_world import EVIL
+
+from pipeline.base.display import show
+from pipeline.base.errors import ConfigError
+from pipeline.concepts.lexicon import load_lexicon
+from pipeline.report.make_world.countries import made_from
+from pipeline.report.make_world.projection import HEIGHT, WIDTH, area, cut, project
+from pipeline.report.make_world.topology import Topology
+from pipeline.report.world import WORLD, load_world, read_world
+from pipeline.report.world_map import draw_world, list_left_out, tell_world
+from pipeline.report.world_picture import render_region
+
+NO_CONCEPT = ["N. Cyprus", "Somaliland"]
+VALUES = {"Japan": 4.0, "France": -2.0, "Singapore": 1.0, "Lesotho": 0.0}
+
+
+@pytest.fixture(scope="module")
+def world():
+    return load_world()
+
+
+def test_every_country_is_a_concept_of_the_lexicon_or_said_to_be_none(world):
+    table = load_lexicon().to_pydict()
+    regions = {c for c, k in zip(table["concept"], table["category"], strict=True) if k == "region"}
+    named = [one.name for one in world.countries if one.is_concept]
+    assert set(named) <= regions
+    assert len(set(named)) == len(named) > 240
+    assert [one.name for one in world.countries if not one.is_concept] == NO_CONCEPT
+
+
+def test_the_file_says_what_it_was_made_from_and_is_small():
+    assert read_world()["made_from"] == made_from()
+    assert WORLD.stat().st_size < 60_000
+
+
+def test_countries_lie_within_the_earth_and_where_they_are(world):
+    for one in world.countries:
+        left, top, right, bottom = one.box
+        assert 0 <= left <= right <= world.width and 0 <= top <= bottom <= world.height, one.name
+    for name, place in {"Japan": (138, 36), "Brazil": (-53, -10), "Singapore": (103.8, 1.35),
+                        "French Guiana": (-53, 4), "Chad": (18.6, 15.4)}.items():  # fmt: skip
+        left, top, right, bottom = world.find(name).box
+        x, y = project(place)
+        assert left - 3 <= x <= right + 3 and top - 3 <= y <= bottom + 3, name
+
+
+def test_areas_are_true(world):
+    """Of the whole, 510.1 million km²: what countries have, within what simplified outlines lose."""
+    file = read_world()
+    whole = _area(file["edge"])
+    rings = {one["name"]: one["rings"] for one in file["countries"] if "rings" in one}
+    for name, millions in {
+        "Brazil": 8.51,
+        "Australia": 7.69,
+        "Greenland": 2.17,
+        "Algeria": 2.38,
+    }.items():
+        assert sum(map(_area, rings[name])) / whole * 510.1 == pytest.approx(millions, rel=0.04)
+
+
+def _area(ring):
+    steps = np.reshape(ring, (-1, 2)).cumsum(axis=0)
+    return area([tuple(step) for step in steps.tolist()])
+
+
+def test_the_corners_of_the_earth_are_the_corners_of_the_map():
+    (left, top), (right, bottom) = project((-180, 90)), project((180, -90))
+    assert (left + right, top + bottom) == pytest.approx((WIDTH, HEIGHT))
+    assert project((180, 0)) == pytest.approx((WIDTH, HEIGHT / 2))
+    assert 0 <= top < 1
+
+
+def test_what_crosses_the_date_line_is_cut_there():
+    pieces = list(cut([(170, 0), (-170, 0), (-170, 10), (170, 10)]))
+    ends = sorted((min(x for x, _ in piece), max(x for x, _ in piece)) for piece in pieces)
+    assert ends == [(-180, -170), (170, 180)]
+    (inland,) = cut([(1, 0), (2, 0), (2, 1)])
+    assert sorted(inland) == [(1, 0), (2, 0), (2, 1)]
+    polar = list(cut([(0, -70), (90, -70), (180, -70), (-90, -70)]))
+    assert sum(map(area, polar)) == 360 * 20
+    assert all(-180 <= x <= 180 for piece in polar for x, _ in piece)
+
+
+def test_a_border_that_two_share_stays_shared():
+    wave = [[500, 0], *([1, 1] if n % 2 else [-1, 1] for n in range(20))]
+    west, east = ([[500, 20], [step, 0], [0, -20], [-step, 0]] for step in (-500, 500))
+    file = {
+        "transform": {"scale": [0.01, 1], "translate": [0, 0]},
+        "arcs": [wave, west, east],
+        "objects": {"countries": {"geometries": [
+            {"type": "Polygon", "arcs": [[0, 1]]},
+            {"type": "MultiPolygon", "arcs": [[[0, 2]]]},
+        ]}},
+    }  # fmt: skip
+    found = [list(Topology(file, is_simplified=True).rings(one)) for one in _countries(file)]
+    ((one,), (other,)) = found
+    assert {(5, 0), (5, 20)} <= set(one) & set(other)
+    assert len(one) == len(other) < 8
+    ((whole,), _) = (list(Topology(file).rings(one)) for one in _countries(file))
+    assert len(whole) == 23
+
+
+def _countries(file):
+    return file["objects"]["countries"]["geometries"]
+
+
+def test_a_map_is_xml_and_tells_each_country_and_value(world):
+    root = ElementTree.fromstring(draw_world(VALUES, EVIL))
+    assert [root[0].text, root[1].text] == [show(EVIL), tell_world(VALUES)]
+    titles = [title.text for title in root.iter("title")][1:]
+    assert len(titles) == len(world.countries)
+    assert {"Japan: 4 SD", "France: \N{MINUS SIGN}2 SD", "Singapore: 1 SD"} <= set(titles)
+    assert sum(title.endswith(": no value") for title in titles) == len(titles) - len(VALUES)
+
+
+def test_colours_follow_the_sign_and_the_size():
+    drawn = draw_world(VALUES, "answers")
+    found = re.findall(r'(fill="[^>]*)><title>([^:]*):', drawn)
+    fills = {name: fill for fill, name in found}
+    assert fills["Japan"] == 'fill="var(--blue)" fill-opacity="1.00"'
+    assert fills["France"] == 'fill="var(--orange)" fill-opacity="0.50"'
+    assert fills["Singapore"] == 'fill="var(--blue)" fill-opacity="0.25"'
+    assert fills["Lesotho"].endswith('fill-opacity="0.00"')
+    assert fills["Chad"].startswith('fill="url(#')
+    assert 'fill-opacity="0.40"' in draw_world(VALUES, "answers", most=10)
+
+
+def test_what_is_not_on_the_map_is_said():
+    values = {**VALUES, "Tokyo": 9.0, EVIL: 1.0, "Chad": math.nan, "Somaliland": 1.0}
+    assert set(list_left_out(values)) == {"Tokyo", EVIL, "Chad", "Somaliland"}
+    told = tell_world(values)
+    assert all(name in told for name in values)
+    root = ElementTree.fromstring(draw_world(values, "answers"))
+    assert root[1].text == show(told)
+    assert "Chad: no value" in [title.text for title in root.iter("title")]
+
+
+def test_many_values_are_told_by_their_ends(world):
+    values = {one.name: float(n) for n, one in enumerate(world.countries) if one.is_concept}
+    highest, lowest = max(values, key=values.get), min(values, key=values.get)
+    told = tell_world(values, "points")
+    assert f"Highest: {highest} " in told and f"Lowest: {lowest} 0" in told
+    assert list_left_out(values) == []
+
+
+def test_maps_of_no_or_equal_values_can_be_drawn():
+    for values in ({}, {"Japan": 0.0}, {"Japan": -1.0}):
+        ElementTree.fromstring(draw_world(values, "answers"))
+
+
+def test_two_maps_on_a_page_have_ids_of_their_own():
+    ids = [re.findall(r'id="([^"]+)"', draw_world({"Japan": n}, "answers")) for n in (1.0, 2.0)]
+    assert not set(ids[0]) & set(ids[1])
+
+
+def test_a_region_is_dark_on_the_bare_map():
+    image = np.asarray(render_region("Brazil", 256))
+    assert image.shape == (256, 256, 3)
+    x, y = project((-53, -10))
+    top = (WIDTH - HEIGHT) / 2
+    at = (round((y + top) / WIDTH * 256), round(x / WIDTH * 256))
+    assert image[at].tolist() == [0x30] * 3
+    assert np.asarray(render_region("Brazil", 256, is_filled=False))[at].tolist() == [0xD0] * 3
+    assert image[0, 0].tolist() == [255] * 3
+    dark = (image[..., 0] < 0x60).mean()
+    near = np.asarray(render_region("Brazil", 256, window_frac=0.25))
+    assert (near[..., 0] < 0x60).mean() > 10 * dark
+
+
+def test_a_hole_is_not_its_countrys():
+    """Lesotho lies in South Africa."""
+    image = np.asarray(render_region("South Africa", 256, window_frac=0.15))
+    x, y = project((28.2, -29.6))
+    left, top, right, bottom = load_world().find("South Africa").box
+    side = WIDTH * 0.15
+    column, row = (
+        (at - mid / 2 + side / 2) / side * 256 for at, mid in ((x, left + right), (y, top + bottom))
+    )
+    assert image[round(row), round(column)].tolist() == [0xD0] * 3
+
+
+def test_a_name_that_has_no_place_is_refused():
+    with pytest.raises(ConfigError, match="Atlantis"):
+        render_region("Atlantis", 64)
