@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import re
+import zipfile
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +16,8 @@ from report_world import EVIL
 from pipeline.base.display import show
 from pipeline.base.errors import ConfigError
 from pipeline.concepts.lexicon import load_lexicon
-from pipeline.report.make_world.countries import made_from
+from pipeline.concepts.make.packages import Archive
+from pipeline.report.make_world.countries import build_world, made_from, write_world
 from pipeline.report.make_world.projection import HEIGHT, WIDTH, area, cut, project
 from pipeline.report.make_world.topology import Topology
 from pipeline.report.world import WORLD, load_world, read_world
@@ -112,6 +116,65 @@ def test_a_border_that_two_share_stays_shared():
 
 def _countries(file):
     return file["objects"]["countries"]["geometries"]
+
+
+def _square(west, south, side):
+    return [[west, south], [side, 0], [0, side], [-side, 0], [0, -side]]
+
+
+def _atlas(**squares):
+    return {
+        "transform": {"scale": [1, 1], "translate": [0, 0]},
+        "arcs": list(squares.values()),
+        "objects": {"countries": {"geometries": [
+            {"type": "Polygon", "arcs": [[n]], "id": name[-3:], "properties": {"name": name[:-3]}}
+            for n, name in enumerate(squares)
+        ]}},
+    }  # fmt: skip
+
+
+def test_the_maker_names_outlines_as_the_lexicon_does_and_lists_what_has_none():
+    names = {"FR": "France", "GF": "French Guiana", "JP": "Japan", "MT": "Malta", "TV": "Tuvalu",
+             "EU": "European Union", "XK": "Kosovo", "QQ": "Atlantis"}  # fmt: skip
+    land = _atlas(
+        Japan392=_square(130, 30, 9), Kosovoxxx=_square(20, 42, 2), Elsewherexxx=_square(0, 0, 5)
+    )
+    fine = _atlas(Malta470=_square(14, 35, 1), Japan392=_square(130, 30, 9))
+    france = {
+        "type": "MultiPolygon",
+        "arcs": [[[3]], [[4]]],
+        "id": "250",
+        "properties": {"name": "France"},
+    }
+    land["arcs"] += [_square(0, 44, 6), _square(-54, 3, 2)]
+    _countries(land).append(france)
+    numbers = {"JP": "392", "MT": "470", "FR": "250"}
+    core = {code: {"_numeric": number} for code, number in numbers.items()}
+    territories = {"main": {"en": {"localeDisplayNames": {"territories": names}}}}
+    files = {
+        "outlines": {"countries-110m.json": land, "countries-50m.json": fine},
+        "core": {"supplemental/codeMappings.json": {"supplemental": {"codeMappings": core}}},
+        "names": {"main/en/territories.json": territories},
+    }
+    archives = {key: _archive(held) for key, held in files.items()}
+    file, left_out = build_world(archives)
+    assert left_out == ["European Union"]
+    found = {one["name"]: "at" in one for one in file["countries"]}
+    outlines, points = (
+        ["Elsewhere", "France", "French Guiana", "Japan", "Kosovo"],
+        ["Malta", "Tuvalu"],
+    )
+    assert found == dict.fromkeys(outlines, False) | dict.fromkeys(points, True)
+    assert [one["name"] for one in file["countries"] if not one["is_concept"]] == ["Elsewhere"]
+    assert json.loads(write_world(file)) == file
+
+
+def _archive(files):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as wheel:
+        for name, content in files.items():
+            wheel.writestr(f"package/{name}", json.dumps(content))
+    return Archive(data.getvalue())
 
 
 def test_a_map_is_xml_and_tells_each_country_and_value(world):
