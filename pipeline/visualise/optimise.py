@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,10 +196,12 @@ def _generator(key: str) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _same_every_time(device: torch.device) -> AbstractContextManager[object]:
+@contextmanager
+def _same_every_time(device: torch.device) -> Iterator[None]:
     """Within the context, a GPU adds in the same order every time."""
     if device.type != "cuda":
-        return nullcontext()
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    return sdpa_kernel(SDPBackend.MATH)
+        yield
+        return
+    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    with flags, sdpa_kernel(SDPBackend.MATH):
+        yield

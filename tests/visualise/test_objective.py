@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import open_clip
 import pytest
 import torch
 
@@ -11,7 +14,9 @@ from pipeline.base.visualise_settings import VisualiseChoice
 from pipeline.clip.hooks import capture_layers, hook_points, positions_of
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import load_clip
+from pipeline.clip.model_id import register_models
 from pipeline.visualise.facet_probes import FacetProbe
+from pipeline.visualise.lower_layer import choose_probe_layer
 from pipeline.visualise.objective import (
     Eye,
     attribute,
@@ -19,7 +24,7 @@ from pipeline.visualise.objective import (
     likeness_term,
     odds_term,
 )
-from pipeline.visualise.optimise import Painter, Subject
+from pipeline.visualise.optimise import Lower, Painter, Subject
 
 ACT = "visual.layer4.0.act3"
 LOWER = "visual.layer3.0:output:mean"
@@ -84,6 +89,44 @@ def test_what_a_relu_returns_is_climbed_from_below_zero_too(nano, path):
     for unit, (one,) in zip(units, drawn, strict=True):
         assert one.has_gradient
         assert answer_to(nano, layer, one)[unit] > 1
+
+
+VIT = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 4, "width": 64, "head_width": 32, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 1, "layers": 1},
+}
+
+
+@pytest.mark.parametrize("name", ["mlp.gelu:output:max", "mlp.gelu:output:cls", "output:mean"])
+def test_neurons_of_a_vision_transformer_draw(tmp_path, name):
+    """Random weights: what is drawn excites its neuron more than what others drew, and a facet moves it."""
+    (tmp_path / "ViT-drawn.json").write_text(json.dumps(VIT))
+    open_clip.add_model_config(tmp_path)
+    register_models()
+    clip = load_clip("ViT-drawn:random")
+    path = "visual.transformer.resblocks.3"
+    (layer,) = layers_of(clip, f"{path}.{name}" if "mlp" in name else f"{path}:{name}")
+    lower = choose_probe_layer(clip, layer.name, "")
+    assert lower.name == "visual.transformer.resblocks.2:output:mean"
+    weight = torch.linspace(-1, 1, lower.unit_count)
+    choice = VisualiseChoice(steps=48, images=2)
+    units = (3, 17, 40)
+    subjects = [Subject(str(unit), unit, torch.eye(layer.unit_count)[unit]) for unit in units]
+
+    def draw(facet):
+        drawn = Painter(clip, layer, choice, Lower(lower, facet)).draw(subjects)
+        assert all(one.has_gradient for two in drawn for one in two)
+        return drawn
+
+    plain, steered = draw(None), draw(weight)
+    answers = np.array([[answer_to(clip, layer, one) for one in two] for two in plain])
+    assert (answers[:, :, units].mean(1).argmax(0) == np.arange(3)).all()
+    seen = [
+        np.mean([answer_to(clip, lower, one) @ weight.numpy() for two in drawn for one in two])
+        for drawn in (plain, steered)
+    ]
+    assert seen[1] > seen[0]
 
 
 def answer_to(clip, layer, drawn):

@@ -281,7 +281,7 @@ def test_a_page_without_scripts_shows_all(chromium, address, run):
     context.set_default_timeout(TIME_MS)
     page = context.new_page()
     page.goto(f"{run}/{LAYER}/29?whole=1")
-    assert page.locator(".panel").count() == 11 and page.locator(".panel.late").count() == 0
+    assert page.locator(".panel").count() == 12 and page.locator(".panel.late").count() == 0
     page.goto(f"{run}/{LAYER}")
     page.locator(".filters input[name=q]").fill("japan")
     page.get_by_role("button", name="Show").click()
