@@ -9,8 +9,8 @@ from pipeline.base.fields import Settings
 from pipeline.base.question_settings import Answers, Polarity
 from pipeline.base.settings import Count
 
-Figure = Literal["weights"]
-"""The phrases that each neuron writes, by the weights alone."""
+Figure = Literal["weights", "words"]
+"""The phrases that each neuron writes, by the weights alone; words drawn as images, and their embeddings."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,13 @@ class FigureChoice(Settings):
     """What a run's model is asked."""
 
     figures: tuple[Figure, ...] = ()
-    """What to ask: ``weights``, the phrases that each neuron writes into the embedding; all if not given."""
+    """What to ask: ``weights``, the phrases that each neuron writes into the embedding; ``words``, the image
+    embeddings of words drawn as images; all if not given."""
     layer: str = ""
     """Layer that is meant: its name, its path, or a preset as ``goh2021``; all of the run if not given."""
+    list: str = ""
+    """File of the words to draw, one a line, or a CSV with a column ``word``; if not given, the names of the
+    lexicon's concepts and of the run's own."""
     model: str = ""
     """The run's own model, if its checkpoint is no longer where the run's record says; another one is an
     error."""
@@ -38,6 +42,8 @@ class FigureConfig(FigureChoice):
     """Name of a dataset that was ingested."""
     run: str
     """Name (id) of the run."""
+    words: tuple[str, ...] = ()
+    """The words themselves, in place of a list."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ def add_commands(app: typer.Typer) -> None:
         epilog=examples(
             "neurons figures --warehouse warehouse --dataset photos",
             "neurons figures --warehouse warehouse --dataset photos --figure weights",
+            "neurons figures --warehouse warehouse --dataset photos --figure words --list words.txt",
         )
     )(figures)
     app.command(
@@ -48,8 +49,8 @@ def figures(
 ) -> None:
     """Ask a run's model what the paper's figures need.
 
-    The phrases that each neuron writes into the embedding, by the weights alone. Repeat it to resume;
-    what is there is not asked again.
+    The phrases that each neuron writes into the embedding, by the weights alone; and the image
+    embeddings of words drawn as images. Repeat it to resume; what is there is not asked again.
     """
     from pipeline.figures.run import measure_figures
     from pipeline.warehouse.connect import connect

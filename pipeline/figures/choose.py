@@ -8,6 +8,10 @@ import duckdb
 
 from pipeline.concepts.lexicon import load_lexicon
 
+PAPER_WORDS = ("Terrorist", "Muslims", "Terrorism", "Muslim", "France", "Jesus", "xbox")
+"""Words that Goh et al. 2021 (doi:10.23915/distill.00030) tell something of, as they write them: drawn beside
+all others."""
+
 
 def lexicon_phrases() -> dict[str, str]:
     """Names of the lexicon's concepts, by name, and the families of each, with commas."""

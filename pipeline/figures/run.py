@@ -14,7 +14,7 @@ from pipeline.base.locks import hold_lock
 from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
-from pipeline.figures.work import TABLE_OF, Work
+from pipeline.figures.work import OF_MODEL, TABLE_OF, Work
 from pipeline.tables.datasets import read_dataset
 from pipeline.tables.manifests import adopt_file, make_entry
 from pipeline.tables.records import read_record
@@ -31,13 +31,14 @@ class FigureSummary:
     dataset: str
     run_id: str
     layer: str
+    """Empty for a figure of the whole model."""
     row_count: int
     told: str
     """What was done, in words; empty if it was there already."""
 
     def __str__(self) -> str:
         return (
-            f"{self.figure}: {self.dataset}, run {self.run_id}, {self.layer}: "
+            f"{self.figure}: {self.dataset}, run {self.run_id}{', ' * bool(self.layer)}{self.layer}: "
             f"{self.told or f'{self.row_count} rows, there already'}"
         )
 
@@ -45,11 +46,12 @@ class FigureSummary:
 def measure_figures(
     config: FigureConfig, progress: ProgressCallback | None = None
 ) -> list[FigureSummary]:
-    """Ask a run's model what the figures need, for each layer of its image tower.
+    """Ask a run's model what the figures need, for each layer of its image tower where it is of layers.
 
     Raises:
         ConfigMismatchError: The model is not the run's.
         HookError: The layer that is meant is of a text tower.
+        SourceError: The list of words cannot be read.
         WarehouseError: No such run or layer.
         NeuronsError: The model cannot be loaded.
     """
@@ -59,19 +61,22 @@ def measure_figures(
     with connect(config.warehouse) as connection:
         layers = find_image_layers(connection, config.dataset, config.run, config.layer or None)
         work = Work(store, connection, config, progress)
-        progress.start(f"figures {config.run}", len(layers) * len(figures))
-        try:
-            return [_measure(work, figure, one.layer) for figure in figures for one in layers]
-        finally:
-            progress.finish()
+        asked = [
+            (figure, layer)
+            for figure in figures
+            for layer in ([""] if figure in OF_MODEL else [one.layer for one in layers])
+        ]
+        return [_measure(work, figure, layer) for figure, layer in asked]
 
 
 def _measure(work: Work, figure: Figure, layer: str) -> FigureSummary:
-    """The figure of a layer, and the record that names it."""
+    """The figure of a layer or of the whole model, and the record that names it."""
     store, identity = work.store, work.identity(figure, layer)
     made_from = digest(identity)
     record = f"{work.folder}/figures/{figure}-{digest(layer)}.json"
-    place = f"{work.folder}/{TABLE_OF[figure]}/{partition(layer=layer)}"
+    place = f"{work.folder}/{TABLE_OF[figure]}"
+    if layer:
+        place += f"/{partition(layer=layer)}"
     rel, told = f"{place}/{made_from}.parquet", ""
     with hold_lock(store, f"{record}.lock") as lock:
         clear_half_written(store, lock, place)
@@ -81,11 +86,10 @@ def _measure(work: Work, figure: Figure, layer: str) -> FigureSummary:
         if file is None:
             table, told = work.make(figure, layer)
             file = make_entry(TABLE_OF[figure], rel, len(table), store.write_parquet(rel, table))
-        work.progress.advance(1, f"{figure} of {layer}")
         value: FigureRecord = {
             "layer": layer,
             "identity": identity,
-            "files": [{**file, "layer": layer, "ordinal": 0, "made_from": made_from}],
+            "files": [{**file, "layer": layer or None, "ordinal": 0, "made_from": made_from}],
             "previous": [one["path"] for one in known["files"]] if known else [],
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -1,27 +1,37 @@
-"""What the figures of one run share: its model, its phrases, and how the figure of a layer is made."""
+"""What the figures of one run share: its model, its phrases and words, and how each figure is made."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from pipeline.base.errors import ModelError
 from pipeline.base.figure_settings import Figure, FigureConfig
 from pipeline.base.progress import ProgressCallback
+from pipeline.base.stimulus_settings import WordOptions
 from pipeline.base.storage import Store
 from pipeline.clip.model import Clip, load_clip
 from pipeline.clip.writes import iter_written, list_writing
 from pipeline.evidence.classify import refuse_another_model
 from pipeline.evidence.phrases import Phrases, embed_phrases, tabulate_phrases
 from pipeline.evidence.texts import TEMPLATES
-from pipeline.figures.choose import choose_phrases
+from pipeline.extract.again import decoder_of_run
+from pipeline.extract.show import show_images
+from pipeline.figures.choose import PAPER_WORDS, choose_phrases
+from pipeline.figures.words import FONT, draw_words, tabulate_words
+from pipeline.stimuli.words import read_words
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import FigureIdentity, RunRecord, named_model, read_run
 
-TABLE_OF: dict[Figure, str] = {"weights": "weight_texts"}
+TABLE_OF: dict[Figure, str] = {"weights": "weight_texts", "words": "word_embeddings"}
 """The table that holds each figure."""
+OF_MODEL: frozenset[Figure] = frozenset({"words"})
+"""Figures that are of the model and not of a layer."""
+BATCH = 64
+"""Images that go through the model at once."""
 
 
 class Work:
@@ -31,7 +41,7 @@ class Work:
         store: The warehouse.
         connection: Of ``pipeline.connect``.
         config: What is asked.
-        progress: Told of every figure of a layer.
+        progress: Told of every layer, and of every batch of words.
     """
 
     def __init__(
@@ -58,8 +68,31 @@ class Work:
         """The phrases in the model's space."""
         return embed_phrases(self.clip, list(self.categories))
 
+    @cached_property
+    def words(self) -> list[str]:
+        """What is drawn, each once: of the list that is given, else the names of concepts; and the paper's."""
+        given: tuple[str, ...] = self.config.words
+        if not given and self.config.list:
+            given = tuple(word.text for word in read_words(self.config.list))
+        return list(dict.fromkeys([*(given or self.categories), *PAPER_WORDS]))
+
+    @property
+    def size_px(self) -> int:
+        """Of the images of words: as stimuli are, or as large as the model takes them."""
+        return max([WordOptions.size_px, *self.run["identity"].get("image_size_px", [])])
+
     def identity(self, figure: Figure, layer: str) -> FigureIdentity:
-        """What decides the figure of a layer."""
+        """What decides the figure of a layer, or of the model."""
+        if figure == "words":
+            return {
+                "figure": figure,
+                "weights_sha256": self.run["identity"]["weights_sha256"],
+                "layer": layer,
+                "texts": self.words,
+                "templates": [],
+                "font": FONT,
+                "size_px": self.size_px,
+            }
         return {
             "figure": figure,
             "weights_sha256": self.run["identity"]["weights_sha256"],
@@ -69,10 +102,34 @@ class Work:
         }
 
     def make(self, figure: Figure, layer: str) -> tuple[pa.Table, str]:
-        """The table of a figure of a layer, and in words what it is; without rows if it cannot be, and why."""
-        return self._weigh(layer)
+        """The table of a figure, and in words what it is; without rows if it cannot be, and why."""
+        return self._show_words() if figure == "words" else self._weigh(layer)
+
+    def _show_words(self) -> tuple[pa.Table, str]:
+        clip = self.clip
+        decoder = decoder_of_run(self.store, self.config.dataset, self.run["identity"], clip)
+        drawn, seen = draw_words(self.words, self.size_px), []
+        self.progress.start(f"words of {self.config.run}", len(drawn))
+        try:
+            for batch in show_images(clip, decoder, list(drawn.values()), BATCH):
+                seen.append(batch.embeddings)
+                self.progress.advance(len(batch.embeddings))
+        finally:
+            self.progress.finish()
+        left = len(self.words) - len(drawn)
+        told = f"; {left} more cannot be written in {FONT}" * bool(left)
+        table = tabulate_words(list(drawn), self.categories, np.concatenate(seen))
+        return table, f"{len(drawn)} words drawn as images{told}"
 
     def _weigh(self, layer: str) -> tuple[pa.Table, str]:
+        self.progress.start(f"phrases of {layer}", 1)
+        try:
+            return self._weigh_layer(layer)
+        finally:
+            self.progress.advance(1)
+            self.progress.finish()
+
+    def _weigh_layer(self, layer: str) -> tuple[pa.Table, str]:
         try:
             paths = list_writing(self.clip)
         except ModelError as error:

@@ -17,6 +17,7 @@ from pipeline.paper import (
     sums,
     typographic,
     weights,
+    words,
 )
 from pipeline.paper.section import Section, Subject
 
@@ -33,4 +34,5 @@ MAKERS: tuple[Callable[[Subject], Section], ...] = (
     typographic.make_section,
     stroop.make_section,
     weights.make_section,
+    words.make_section,
 )

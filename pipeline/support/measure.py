@@ -13,21 +13,16 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
-from pipeline.base.errors import WarehouseError
 from pipeline.base.faults import faults_told
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
 from pipeline.base.support_settings import SupportConfig
-from pipeline.clip.hooks import capture_layers
-from pipeline.clip.image_spec import ImageSpec
-from pipeline.clip.layers import resolve_layers
 from pipeline.clip.model import Clip, load_clip
 from pipeline.evidence.classify import refuse_another_model
 from pipeline.extract.again import decoder_of_run
-from pipeline.extract.decode import normalise
+from pipeline.extract.show import show_images
 from pipeline.support.choose import choose_concepts, read_used
 from pipeline.support.fresh import FreshConcept, FreshImage, choose_means, find_emoji, iter_fresh
 from pipeline.support.score import score_fresh
@@ -182,23 +177,13 @@ class Work:
         arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
         return pa.table(arrays, schema=schema)
 
-    @torch.inference_mode()
     def _activations(self, layer: str, images: Sequence[FreshImage]) -> Iterator[Any]:
         """Pooled as the run pools them, float32 ``[U]`` of each image."""
         clip = self.clip
-        (probed,) = resolve_layers(clip, (layer,))
-        spec = ImageSpec.from_model(clip.model)
         decoder = decoder_of_run(self.store, self.config.dataset, self.run["identity"], clip)
-        for batch in _cut(images, self.config.batch_size):
-            pixels, errors = decoder.assemble([decoder.decode(image.data) for image in batch])
-            if error := next(filter(None, errors), None):
-                raise WarehouseError(
-                    f"A fresh image cannot be decoded: {error}.",
-                    "Make them larger than the run's least size, and smaller than its --max-pixels: --size-px.",
-                )
-            with capture_layers(clip, (probed,)) as capture:
-                clip.model.encode_image(normalise(pixels.to(clip.device), spec))
-                yield from capture.pooled[layer].float().cpu().numpy()
+        files = [image.data for image in images]
+        for seen in show_images(clip, decoder, files, self.config.batch_size, (layer,)):
+            yield from seen.pooled[0]
 
     def _read(self, file: FileEntry) -> pa.Table:
         with faults_told(self.store.url), self.store.open(file["path"]) as opened:

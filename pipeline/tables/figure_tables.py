@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.tables.columns import OF_LAYER, UNIT, Column, Table
+from pipeline.tables.columns import OF_LAYER, OF_RUN, UNIT, Column, Table
 
 FIGURE_TABLES = (
     Table(
@@ -22,6 +22,29 @@ FIGURE_TABLES = (
                 "float32",
                 "-1..1",
                 "the same of a random direction: a sum of what all neurons of the layer write",
+            ),
+        ),
+    ),
+    Table(
+        "word_embeddings",
+        grain="one row per word that was drawn as an image and shown to the run's model",
+        key=("dataset", "run_id", "word"),
+        partitions=OF_RUN,
+        meaning="The model's image embedding of each word, drawn black on white in one font.",
+        columns=(
+            Column("word", "string", "", "what is written on the image"),
+            Column(
+                "category",
+                "string",
+                "",
+                "families of the concept that is called so, with commas; empty: there is none",
+            ),
+            Column("embedding", "list<float16>", "L2 norm 1", "image embedding"),
+            Column(
+                "centred_embedding",
+                "list<float16>",
+                "L2 norm 1",
+                "the same less the mean over all words of the table",
             ),
         ),
     ),

@@ -186,12 +186,18 @@ class FigureIdentity(TypedDict):
     """What decides a figure of a layer."""
 
     figure: str
-    """Which: ``weights``."""
+    """Which: ``weights`` or ``words``."""
     weights_sha256: str
     layer: str
+    """Empty for a figure of the whole model."""
     texts: list[str]
-    """The phrases that neurons are held against, by name."""
+    """The phrases that neurons are held against, by name; or the words that are drawn."""
     templates: list[str]
+    """Prompts of the phrases; none for words."""
+    font: NotRequired[str]
+    """Of words."""
+    size_px: NotRequired[int]
+    """Of the images of words."""
 
 
 class RunRecord(Sealed):
@@ -385,6 +391,7 @@ class FigureRecord(Sealed):
     """``figures/NAME.json``."""
 
     layer: str
+    """Empty for a figure of the whole model."""
     identity: FigureIdentity
     files: list[FileEntry]
     """The figure's table; without rows if the layer has none."""

@@ -301,6 +301,7 @@ def _repair_figure(work: Repair, record: Record, damages: list[Damage]) -> None:
                 "run": run["run_id"],
                 "figures": [value["identity"]["figure"]],
                 "layer": value["layer"],
+                "words": value["identity"]["texts"],
                 "model": work.model_of(run),
                 "device": work.device_of(run),
             },

@@ -172,7 +172,7 @@ def test_a_layer_that_does_not_lead_to_the_embedding_says_so(tiny_warehouse, tmp
     with connect(place) as con:
         ((dataset, run),) = con.execute("select dataset, run_id from runs").fetchall()
     place_of = {"warehouse": str(place), "dataset": dataset, "run": run, "device": "cpu"}
-    config = FigureConfig(**place_of, layer="visual.layer3.0")
+    config = FigureConfig(**place_of, figures=("weights",), layer="visual.layer3.0")
     for done in measure_figures(config):
         assert "nothing: its neurons do not lead straight to the embedding" in str(done)
     assert all("there already" in str(done) for done in measure_figures(config))
@@ -185,7 +185,8 @@ def test_the_demo_keeps_the_phrases_of_all_neurons(plain_demo, tmp_path):
     place = shutil.copytree(plain_demo / "warehouse", tmp_path / "warehouse")
     with connect(place) as con:
         ((run,),) = con.execute("select run_id from runs where dataset = 'demo'").fetchall()
-    config = FigureConfig(warehouse=str(place), dataset="demo", run=run, device="cpu")
+    where = {"warehouse": str(place), "dataset": "demo", "run": run, "device": "cpu"}
+    config = FigureConfig(**where, figures=("weights",))
     (done,) = measure_figures(config)
     assert done.row_count == 768 * KEPT
     (again,) = measure_figures(config)

@@ -116,6 +116,20 @@ MORE = {
         "files": [],
         "created_at": "2026-01-01T00:00:00+00:00",
     },
+    "figures/f.json": {
+        "layer": "",
+        "identity": {
+            "figure": "words",
+            "weights_sha256": "0",
+            "layer": "",
+            "texts": ["cat"],
+            "templates": [],
+            "font": "NotoSans",
+            "size_px": 160,
+        },
+        "files": [],
+        "created_at": "2026-01-01T00:00:00+00:00",
+    },
     "human_labels/h.json": {
         "layer": "l",
         "unit": 0,

@@ -38,6 +38,7 @@ ANSWERS = (
     "select * from raw_class_scores",
     "select * from image_embeddings",
     "select * exclude (draw_s) from visualisations",
+    "select * from word_embeddings",
 )
 
 
@@ -103,6 +104,7 @@ def test_everything_that_can_be_made_again_is(full_warehouse, tmp_path, expected
     flip(next(run.glob("effects/*/*.parquet")))
     flip(next(run.glob("fresh_images/*/*.parquet")))
     flip(next(run.glob("visualisations/*/*-1.png")))
+    flip(next(run.glob("word_embeddings/*.parquet")))
     flip(next(place.glob("marts/*/*/neuron_stats-*.parquet")))
     (lexicon,) = place.glob("marts/all/lexicon-*.parquet")
     flip(lexicon)
@@ -115,6 +117,7 @@ def test_everything_that_can_be_made_again_is(full_warehouse, tmp_path, expected
         "run_id=*/effects/*.json",
         "run_id=*/support/*.json",
         "run_id=*/visualisations/*.json",
+        "run_id=*/figures/words-*.json",
         "manifests/00002.json",
     ):
         flip(next(place.glob(f"dataset=*/{record}")))

@@ -52,7 +52,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     train_facet_probes(FacetProbeConfig(**where, **probe))
     drawn = {"layer": "visual.layer3.0", "units": (0, 9), "images": 2, "steps": 2}
     visualise_neurons(VisualiseConfig(**where, **drawn))
-    measure_figures(FigureConfig(**where, layer="visual.layer3.0"))
+    measure_figures(FigureConfig(**where, layer="visual.layer3.0", words=("cat", "dog")))
     # Last of them: with it labels are stale, and the others would wait seconds for them.
     bare = ("{}",)
     score_similarity(SimilarityConfig(str(place), "textures", run.name[7:], templates=bare))
