@@ -9,8 +9,9 @@ from pipeline.base.fields import Settings
 from pipeline.base.question_settings import Answers, Polarity
 from pipeline.base.settings import Count
 
-Figure = Literal["weights", "words"]
-"""The phrases that each neuron writes, by the weights alone; words drawn as images, and their embeddings."""
+Figure = Literal["weights", "words", "countries"]
+"""The phrases that each neuron writes, by the weights alone; words drawn as images, and their embeddings; what
+neurons answer to the drawn names of countries and other regions."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class FigureChoice(Settings):
 
     figures: tuple[Figure, ...] = ()
     """What to ask: ``weights``, the phrases that each neuron writes into the embedding; ``words``, the image
-    embeddings of words drawn as images; all if not given."""
+    embeddings of words drawn as images; ``countries``, what neurons answer to the names of countries, drawn
+    so; all if not given."""
     layer: str = ""
     """Layer that is meant: its name, its path, or a preset as ``goh2021``; all of the run if not given."""
     list: str = ""

@@ -49,8 +49,9 @@ def figures(
 ) -> None:
     """Ask a run's model what the paper's figures need.
 
-    The phrases that each neuron writes into the embedding, by the weights alone; and the image
-    embeddings of words drawn as images. Repeat it to resume; what is there is not asked again.
+    The phrases that each neuron writes into the embedding, by the weights alone; the image embeddings
+    of words drawn as images; and what neurons answer to the drawn names of countries. Repeat it to
+    resume; what is there is not asked again.
     """
     from pipeline.figures.run import measure_figures
     from pipeline.warehouse.connect import connect

@@ -1,4 +1,4 @@
-"""Words drawn as images, and what they are to a model: its embedding of each."""
+"""Words drawn as images, and what they are to a model: its embedding of each, or what its neurons answer."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def draw_words(words: Sequence[str], size_px: int) -> dict[str, bytes]:
         except ExampleError:  # letters that the font has not, or too many of them
             continue
     return drawn
+
+
+def tabulate_answers(concepts: Sequence[str], activations: Floats) -> pa.Table:
+    """Rows of ``region_answers``, unit after unit.
+
+    Args:
+        concepts: N of them.
+        activations: ``[N, U]``.
+    """
+    count, units = activations.shape
+    columns = [
+        np.repeat(np.arange(units, dtype=np.int32), count),
+        pa.array(list(concepts) * units, pa.string()),
+        activations.T.reshape(-1).astype(np.float32),
+    ]
+    return pa.table(columns, schema=TABLES["region_answers"].arrow_schema())
 
 
 def tabulate_words(

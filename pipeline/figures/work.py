@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import duckdb
@@ -19,14 +20,18 @@ from pipeline.evidence.classify import refuse_another_model
 from pipeline.evidence.phrases import Phrases, embed_phrases, tabulate_phrases
 from pipeline.evidence.texts import TEMPLATES
 from pipeline.extract.again import decoder_of_run
-from pipeline.extract.show import show_images
+from pipeline.extract.show import Seen, show_images
 from pipeline.figures.choose import PAPER_WORDS, choose_phrases
-from pipeline.figures.words import FONT, draw_words, tabulate_words
+from pipeline.figures.words import FONT, draw_words, tabulate_answers, tabulate_words
 from pipeline.stimuli.words import read_words
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import FigureIdentity, RunRecord, named_model, read_run
 
-TABLE_OF: dict[Figure, str] = {"weights": "weight_texts", "words": "word_embeddings"}
+TABLE_OF: dict[Figure, str] = {
+    "weights": "weight_texts",
+    "words": "word_embeddings",
+    "countries": "region_answers",
+}
 """The table that holds each figure."""
 OF_MODEL: frozenset[Figure] = frozenset({"words"})
 """Figures that are of the model and not of a layer."""
@@ -76,6 +81,18 @@ class Work:
             given = tuple(word.text for word in read_words(self.config.list))
         return list(dict.fromkeys([*(given or self.categories), *PAPER_WORDS]))
 
+    @cached_property
+    def regions(self) -> list[str]:
+        """The names of countries, cities and continents that are drawn."""
+        return [
+            *self.config.words,
+            *(
+                name
+                for name, families in self.categories.items()
+                if not self.config.words and "region" in families.split(", ")
+            ),
+        ]
+
     @property
     def size_px(self) -> int:
         """Of the images of words: as stimuli are, or as large as the model takes them."""
@@ -83,12 +100,12 @@ class Work:
 
     def identity(self, figure: Figure, layer: str) -> FigureIdentity:
         """What decides the figure of a layer, or of the model."""
-        if figure == "words":
+        if figure != "weights":
             return {
                 "figure": figure,
                 "weights_sha256": self.run["identity"]["weights_sha256"],
                 "layer": layer,
-                "texts": self.words,
+                "texts": self.words if figure == "words" else self.regions,
                 "templates": [],
                 "font": FONT,
                 "size_px": self.size_px,
@@ -103,23 +120,30 @@ class Work:
 
     def make(self, figure: Figure, layer: str) -> tuple[pa.Table, str]:
         """The table of a figure, and in words what it is; without rows if it cannot be, and why."""
-        return self._show_words() if figure == "words" else self._weigh(layer)
+        if figure == "weights":
+            return self._weigh(layer)
+        texts = self.words if figure == "words" else self.regions
+        drawn = draw_words(texts, self.size_px)
+        left = len(texts) - len(drawn)
+        told = f"{len(drawn)} words drawn as images" + (
+            f"; {left} more cannot be written in {FONT}" * bool(left)
+        )
+        if figure == "words":
+            embeddings = np.concatenate([seen.embeddings for seen in self._show(drawn)])
+            return tabulate_words(list(drawn), self.categories, embeddings), told
+        answers = np.concatenate([seen.pooled[0] for seen in self._show(drawn, (layer,))])
+        return tabulate_answers(list(drawn), answers), told
 
-    def _show_words(self) -> tuple[pa.Table, str]:
-        clip = self.clip
-        decoder = decoder_of_run(self.store, self.config.dataset, self.run["identity"], clip)
-        drawn, seen = draw_words(self.words, self.size_px), []
+    def _show(self, drawn: Mapping[str, bytes], layers: tuple[str, ...] = ()) -> Iterator[Seen]:
+        """Words to the model, batch after batch."""
+        decoder = decoder_of_run(self.store, self.config.dataset, self.run["identity"], self.clip)
         self.progress.start(f"words of {self.config.run}", len(drawn))
         try:
-            for batch in show_images(clip, decoder, list(drawn.values()), BATCH):
-                seen.append(batch.embeddings)
-                self.progress.advance(len(batch.embeddings))
+            for seen in show_images(self.clip, decoder, list(drawn.values()), BATCH, layers):
+                yield seen
+                self.progress.advance(len(seen.embeddings))
         finally:
             self.progress.finish()
-        left = len(self.words) - len(drawn)
-        told = f"; {left} more cannot be written in {FONT}" * bool(left)
-        table = tabulate_words(list(drawn), self.categories, np.concatenate(seen))
-        return table, f"{len(drawn)} words drawn as images{told}"
 
     def _weigh(self, layer: str) -> tuple[pa.Table, str]:
         self.progress.start(f"phrases of {layer}", 1)

@@ -48,4 +48,16 @@ FIGURE_TABLES = (
             ),
         ),
     ),
+    Table(
+        "region_answers",
+        grain="one row per neuron and name of a region",
+        key=("dataset", "run_id", "layer", "unit", "concept"),
+        partitions=OF_LAYER,
+        meaning="What each neuron answers to the names of regions, drawn black on white in one font.",
+        columns=(
+            UNIT,
+            Column("concept", "string", "", "the region, as its name is written"),
+            Column("activation", "float32", "model units", "activation after pooling"),
+        ),
+    ),
 )

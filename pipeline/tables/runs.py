@@ -186,7 +186,7 @@ class FigureIdentity(TypedDict):
     """What decides a figure of a layer."""
 
     figure: str
-    """Which: ``weights`` or ``words``."""
+    """Which: ``weights``, ``words`` or ``countries``."""
     weights_sha256: str
     layer: str
     """Empty for a figure of the whole model."""

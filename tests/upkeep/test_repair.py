@@ -39,6 +39,7 @@ ANSWERS = (
     "select * from image_embeddings",
     "select * exclude (draw_s) from visualisations",
     "select * from word_embeddings",
+    "select * from region_answers",
 )
 
 
@@ -105,6 +106,7 @@ def test_everything_that_can_be_made_again_is(full_warehouse, tmp_path, expected
     flip(next(run.glob("fresh_images/*/*.parquet")))
     flip(next(run.glob("visualisations/*/*-1.png")))
     flip(next(run.glob("word_embeddings/*.parquet")))
+    flip(next(run.glob("region_answers/*/*.parquet")))
     flip(next(place.glob("marts/*/*/neuron_stats-*.parquet")))
     (lexicon,) = place.glob("marts/all/lexicon-*.parquet")
     flip(lexicon)
