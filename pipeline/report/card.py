@@ -185,7 +185,7 @@ class Probability:
     category_count: float | None = None
     """Images of the bin that show it, estimated."""
     activation_frac: float | None = None
-    """P(bin | what); None if no judged image shows it."""
+    """P(bin | what). None: no judged image shows it."""
     overall_frac: float | None = None
     """Share of all images in the bin."""
 

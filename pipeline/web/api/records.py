@@ -347,7 +347,7 @@ class SqlAnswer(Record):
     is_cut: bool
     """There are more rows than these."""
     not_finite_count: int
-    """How many numbers were NaN or infinite."""
+    """How many numbers were not finite."""
     seconds: float
     """How long it took."""
 
