@@ -53,21 +53,39 @@ def _system_family(character: str) -> str | None:
 
 
 def make_drawable(text: str) -> tuple[str, dict[str, Any]]:
-    """A text as it can be drawn on one line, and what matplotlib's text needs to know to draw it."""
-    families = {FAMILY: None}
-    drawn = "".join(_draw_character(character, families) for character in " ".join(text.split()))
+    """A text as it can be drawn on one line, and what matplotlib's text needs to know to draw it.
+
+    A mark is drawn by the font of what it stands on; one that this font lacks is left out.
+    """
+    families: dict[str, None] = {FAMILY: None}
+    drawn, below = "", ""
+    for character in " ".join(text.split()):
+        is_mark = unicodedata.category(character).startswith("M")
+        if is_mark and _lacks(below, character):
+            continue
+        shown, family = _draw_character(character)
+        drawn += shown
+        families[family] = None
+        if shown and not is_mark:
+            below = family
     if len(families) == 1:
         return drawn, {"fontfamily": [FAMILY]}
     return drawn, {"fontfamily": list(families), "fontweight": "normal"}  # others have one weight
 
 
-def _draw_character(character: str, families: dict[str, None]) -> str:
+def _draw_character(character: str) -> tuple[str, str]:
+    """What stands for a character, and the family that draws it."""
     if not character.isprintable():
-        return ""
+        return "", FAMILY
     known = (name for name, has in load_families().items() if ord(character) in has)
     family = next(known, None) or _system_family(character)
     if family is not None:
-        families[family] = None
-        return character
+        return character, family
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return plain or "?"
+    return plain or "?", FAMILY
+
+
+def _lacks(family: str, character: str) -> bool:
+    """Whether a family of ours cannot draw a character; of the system's we do not know."""
+    families = load_families()
+    return family in families and ord(character) not in families[family]
