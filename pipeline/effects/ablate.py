@@ -20,13 +20,13 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.layers import resolve_layers
-from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.model import Clip
 from pipeline.clip.replay import Replay
 from pipeline.clip.zero_shot import embed_classes
 from pipeline.effects.attacks import AttackPlan, ClassSet, find_class_sets, plan_attacks
 from pipeline.effects.flips import Classes, list_ablations, measure_attack
 from pipeline.effects.run import choose_layers
-from pipeline.evidence.classify import refuse_another_model
+from pipeline.evidence.classify import load_run_model
 from pipeline.extract.images import Images
 from pipeline.tables.datasets import read_dataset, run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
@@ -34,8 +34,6 @@ from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     AblationIdentity,
     AblationRecord,
-    RunRecord,
-    named_model,
     named_paths,
     read_run,
 )
@@ -128,17 +126,6 @@ def kept_layers(connection: duckdb.DuckDBPyConnection, config: AblationConfig) -
     return kept
 
 
-def load_model(config: AblationConfig, run: RunRecord) -> Clip:
-    """The run's model.
-
-    Raises:
-        NeuronsError: It cannot be loaded, or another one is named.
-    """
-    clip = load_clip(config.model or named_model(run), config.device)
-    refuse_another_model(clip, run["identity"])
-    return clip
-
-
 class _Work:
     """A measurement of one run: what its layers and class sets share."""
 
@@ -156,7 +143,7 @@ class _Work:
 
     @cached_property
     def clip(self) -> Clip:
-        return load_model(self.config, self.run)
+        return load_run_model(self.run, self.config.model, self.config.device)
 
     def measure(self, layer: FoundLayer, class_set: ClassSet) -> AblationSummary:
         """Try what is new, and write the record that names all."""

@@ -9,9 +9,10 @@ from pipeline.base.effect_settings import AblationConfig
 from pipeline.base.storage import Store
 from pipeline.clip.layers import resolve_layers
 from pipeline.clip.replay import Replay
-from pipeline.effects.ablate import check_counts, kept_layers, load_model
+from pipeline.effects.ablate import check_counts, kept_layers
 from pipeline.effects.attacks import AttackPlan, find_class_sets, plan_attacks
 from pipeline.effects.cost import Passes, measure_passes
+from pipeline.evidence.classify import load_run_model
 from pipeline.tables.datasets import read_dataset, run_folder
 from pipeline.tables.runs import read_run
 from pipeline.warehouse.connect import connect
@@ -49,7 +50,8 @@ def estimate_ablations(config: AblationConfig) -> list[AblationCost]:
     with connect(config.warehouse) as connection:
         layers = kept_layers(connection, config)
         class_sets = find_class_sets(connection, config)
-        clip = load_model(config, read_run(store, run_folder(config.dataset, config.run)))
+        run = read_run(store, run_folder(config.dataset, config.run))
+        clip = load_run_model(run, config.model, config.device)
         found = []
         for layer in layers:
             replay = Replay(clip, resolve_layers(clip, (layer.layer,))[0])

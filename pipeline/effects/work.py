@@ -11,18 +11,17 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import CONCEPT_TEMPLATES
 from pipeline.base.storage import Store
 from pipeline.clip.layers import resolve_layers
-from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.model import Clip
 from pipeline.clip.replay import Replay
 from pipeline.clip.zero_shot import check_prompts, embed_classes
 from pipeline.effects.measure import Prompts
-from pipeline.evidence.classify import refuse_another_model
+from pipeline.evidence.classify import load_run_model
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     EffectIdentity,
     RunRecord,
     SimilarityRecord,
-    named_model,
     read_run,
 )
 
@@ -66,9 +65,7 @@ class Work:
     def clip(self) -> Clip:
         """The run's model."""
         if self._clip is None:
-            clip = load_clip(self.config.model or named_model(self.run), self.config.device)
-            refuse_another_model(clip, self.run["identity"])
-            self._clip = clip
+            self._clip = load_run_model(self.run, self.config.model, self.config.device)
         return self._clip
 
     @property

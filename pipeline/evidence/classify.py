@@ -36,7 +36,9 @@ from pipeline.tables.runs import (
     ClassIdentity,
     ClassSetRecord,
     ModelIdentity,
+    RunRecord,
     has_run,
+    named_model,
     named_paths,
     read_run,
 )
@@ -180,6 +182,23 @@ class _ClassSet:
             written = self.store.write_parquet(rel, table, use_dictionary=dictionaries)
             entry = make_entry("class_scores", rel, len(table), written)
         return {**entry, "ordinal": ordinal, "made_from": made_from}
+
+
+def load_run_model(run: RunRecord, model: str, device: str) -> Clip:
+    """The model of a run.
+
+    Args:
+        run: The run's record.
+        model: Where it is, if not where the run found it; empty: there.
+        device: As `load_clip` takes it.
+
+    Raises:
+        ConfigMismatchError: Another one is named.
+        NeuronsError: It cannot be loaded.
+    """
+    clip = load_clip(model or named_model(run), device)
+    refuse_another_model(clip, run["identity"])
+    return clip
 
 
 def refuse_another_model(clip: Clip, run: ModelIdentity) -> None:

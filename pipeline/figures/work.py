@@ -14,9 +14,9 @@ from pipeline.base.figure_settings import Figure, FigureConfig
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.stimulus_settings import WordOptions
 from pipeline.base.storage import Store
-from pipeline.clip.model import Clip, load_clip
+from pipeline.clip.model import Clip
 from pipeline.clip.writes import iter_written, list_writing
-from pipeline.evidence.classify import refuse_another_model
+from pipeline.evidence.classify import load_run_model
 from pipeline.evidence.phrases import Phrases, embed_phrases, tabulate_phrases
 from pipeline.evidence.texts import TEMPLATES
 from pipeline.extract.again import decoder_of_run
@@ -25,7 +25,7 @@ from pipeline.figures.choose import PAPER_WORDS, choose_phrases
 from pipeline.figures.words import FONT, draw_words, tabulate_answers, tabulate_words
 from pipeline.stimuli.words import read_words
 from pipeline.tables.datasets import run_folder
-from pipeline.tables.runs import FigureIdentity, RunRecord, named_model, read_run
+from pipeline.tables.runs import FigureIdentity, RunRecord, read_run
 
 TABLE_OF: dict[Figure, str] = {
     "weights": "weight_texts",
@@ -64,9 +64,7 @@ class Work:
     @cached_property
     def clip(self) -> Clip:
         """The run's model; loaded if anything is to be asked."""
-        clip = load_clip(self.config.model or named_model(self.run), self.config.device)
-        refuse_another_model(clip, self.run["identity"])
-        return clip
+        return load_run_model(self.run, self.config.model, self.config.device)
 
     @cached_property
     def phrases(self) -> Phrases:

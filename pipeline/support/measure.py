@@ -19,8 +19,8 @@ from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store
 from pipeline.base.support_settings import SupportConfig
-from pipeline.clip.model import Clip, load_clip
-from pipeline.evidence.classify import refuse_another_model
+from pipeline.clip.model import Clip
+from pipeline.evidence.classify import load_run_model
 from pipeline.extract.again import decoder_of_run
 from pipeline.extract.show import show_images
 from pipeline.support.choose import choose_concepts, read_used
@@ -28,7 +28,7 @@ from pipeline.support.fresh import FreshConcept, FreshImage, choose_means, find_
 from pipeline.support.score import score_fresh
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
-from pipeline.tables.runs import RunRecord, SupportIdentity, named_model, read_run
+from pipeline.tables.runs import RunRecord, SupportIdentity, read_run
 from pipeline.tables.schema import TABLES
 
 BLOCK_CONCEPTS = 64
@@ -82,9 +82,7 @@ class Work:
     def clip(self) -> Clip:
         """The run's model."""
         if self._clip is None:
-            clip = load_clip(self.config.model or named_model(self.run), self.config.device)
-            refuse_another_model(clip, self.run["identity"])
-            self._clip = clip
+            self._clip = load_run_model(self.run, self.config.model, self.config.device)
         return self._clip
 
     def identity(self, layer: str) -> SupportIdentity:

@@ -21,8 +21,8 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
 from pipeline.clip.hooks import Layer
-from pipeline.clip.model import Clip, load_clip
-from pipeline.evidence.classify import refuse_another_model
+from pipeline.clip.model import Clip
+from pipeline.evidence.classify import load_run_model
 from pipeline.extract.images import Images
 from pipeline.tables.datasets import read_dataset, run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
@@ -30,7 +30,6 @@ from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
     FacetProbeIdentity,
     FacetProbeRecord,
-    named_model,
     named_paths,
     read_run,
 )
@@ -97,9 +96,7 @@ class _Work:
 
     @cached_property
     def clip(self) -> Clip:
-        clip = load_clip(self.config.model or named_model(self.run), self.config.device)
-        refuse_another_model(clip, self.run["identity"])
-        return clip
+        return load_run_model(self.run, self.config.model, self.config.device)
 
     def train(self, layer: str, examples: FacetExamples) -> FacetProbeSummary:
         """Train one probe if it is new, and write the record that names it."""

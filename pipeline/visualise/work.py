@@ -17,13 +17,13 @@ from pipeline.base.visualise_settings import VisualiseConfig
 from pipeline.clip.hooks import Layer
 from pipeline.clip.image_spec import ImageSpec
 from pipeline.clip.layers import resolve_layers
-from pipeline.clip.model import Clip, load_clip
-from pipeline.evidence.classify import refuse_another_model
+from pipeline.clip.model import Clip
+from pipeline.evidence.classify import load_run_model
 from pipeline.extract.again import decoder_of_run
 from pipeline.extract.images import Images
 from pipeline.extract.stream import Decoder
 from pipeline.tables.datasets import run_folder
-from pipeline.tables.runs import RunRecord, named_model, read_run
+from pipeline.tables.runs import RunRecord, read_run
 from pipeline.visualise.facet_probes import FacetProbe, read_facet_probe
 from pipeline.visualise.lower_layer import choose_probe_layer
 from pipeline.visualise.optimise import Lower, Painter, canvas_size
@@ -68,9 +68,7 @@ class Work:
     @cached_property
     def clip(self) -> Clip:
         """The run's model."""
-        clip = load_clip(self.config.model or named_model(self.run), self.config.device)
-        refuse_another_model(clip, self.run["identity"])
-        return clip
+        return load_run_model(self.run, self.config.model, self.config.device)
 
     @cached_property
     def decoder(self) -> Decoder:
