@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
 from pathlib import Path
 from typing import TypedDict
 
@@ -59,13 +58,6 @@ class Country:
         """Its outline, as ``d`` of an SVG path; empty if it is a point."""
         return "".join(map(ring_path, self.rings))
 
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of its largest ring, or of its point."""
-        if self.at is not None:
-            return (*self.at, *self.at)
-        return max(map(_box, self.rings), key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-
 
 @dataclass(frozen=True)
 class World:
@@ -77,11 +69,6 @@ class World:
     """Of the whole earth, as ``d`` of an SVG path."""
     countries: tuple[Country, ...]
     """By name, points last."""
-
-    def find(self, name: str) -> Country | None:
-        """A country by the name of its concept."""
-        found = (one for one in self.countries if one.is_concept and one.name == name)
-        return next(found, None)
 
 
 @cache
@@ -110,12 +97,3 @@ def ring_path(ring: tuple[int, ...] | list[int]) -> str:
     """A ring of the file as ``d`` of an SVG path."""
     x, y, *ways = ring
     return f"M{x} {y}l{' '.join(map(str, ways)).replace(' -', '-')}z"
-
-
-def _box(ring: tuple[int, ...]) -> tuple[int, int, int, int]:
-    xs, ys = (_sums(ring[axis::2]) for axis in (0, 1))
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _sums(ways: tuple[int, ...]) -> list[int]:
-    return list(accumulate(ways))

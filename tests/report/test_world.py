@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.path import Path
 from report_world import EVIL
 
 from pipeline.base.display import show
-from pipeline.base.errors import ConfigError
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.concepts.make.packages import Archive
 from pipeline.report.make_world.countries import build_world, made_from, write_world
@@ -22,7 +22,6 @@ from pipeline.report.make_world.projection import HEIGHT, WIDTH, area, cut, proj
 from pipeline.report.make_world.topology import Topology
 from pipeline.report.world import WORLD, load_world, read_world
 from pipeline.report.world_map import draw_world, list_left_out, tell_world
-from pipeline.report.world_picture import render_region
 
 NO_CONCEPT = ["N. Cyprus", "Somaliland"]
 VALUES = {"Japan": 4.0, "France": -2.0, "Singapore": 1.0, "Lesotho": 0.0}
@@ -49,13 +48,23 @@ def test_the_file_says_what_it_was_made_from_and_is_small():
 
 def test_countries_lie_within_the_earth_and_where_they_are(world):
     for one in world.countries:
-        left, top, right, bottom = one.box
+        left, top, right, bottom = box_of(one)
         assert 0 <= left <= right <= world.width and 0 <= top <= bottom <= world.height, one.name
     for name, place in {"Japan": (138, 36), "Brazil": (-53, -10), "Singapore": (103.8, 1.35),
                         "French Guiana": (-53, 4), "Chad": (18.6, 15.4)}.items():  # fmt: skip
-        left, top, right, bottom = world.find(name).box
+        (one,) = (each for each in world.countries if each.name == name)
+        left, top, right, bottom = box_of(one)
         x, y = project(place)
         assert left - 3 <= x <= right + 3 and top - 3 <= y <= bottom + 3, name
+
+
+def box_of(country):
+    """Left, top, right and bottom of its largest ring, or of its point."""
+    if country.at is not None:
+        return (*country.at, *country.at)
+    rings = (_points(ring) for ring in country.rings)
+    boxes = [(*ring.min(0), *ring.max(0)) for ring in rings]
+    return max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
 
 
 def test_areas_are_true(world):
@@ -72,9 +81,12 @@ def test_areas_are_true(world):
         assert sum(map(_area, rings[name])) / whole * 510.1 == pytest.approx(millions, rel=0.04)
 
 
+def _points(ring):
+    return np.reshape(ring, (-1, 2)).cumsum(axis=0)
+
+
 def _area(ring):
-    steps = np.reshape(ring, (-1, 2)).cumsum(axis=0)
-    return area([tuple(step) for step in steps.tolist()])
+    return area([tuple(point) for point in _points(ring).tolist()])
 
 
 def test_the_corners_of_the_earth_are_the_corners_of_the_map():
@@ -226,32 +238,15 @@ def test_two_maps_on_a_page_have_ids_of_their_own():
     assert not set(ids[0]) & set(ids[1])
 
 
-def test_a_region_is_dark_on_the_bare_map():
-    image = np.asarray(render_region("Brazil", 256))
-    assert image.shape == (256, 256, 3)
-    x, y = project((-53, -10))
-    top = (WIDTH - HEIGHT) / 2
-    at = (round((y + top) / WIDTH * 256), round(x / WIDTH * 256))
-    assert image[at].tolist() == [0x30] * 3
-    assert np.asarray(render_region("Brazil", 256, is_filled=False))[at].tolist() == [0xD0] * 3
-    assert image[0, 0].tolist() == [255] * 3
-    dark = (image[..., 0] < 0x60).mean()
-    near = np.asarray(render_region("Brazil", 256, window_frac=0.25))
-    assert (near[..., 0] < 0x60).mean() > 10 * dark
+def rings_around(name, longitude, latitude):
+    """How many rings of a country a place is in: drawn is what is in an odd number."""
+    (country,) = (one for one in load_world().countries if one.name == name)
+    rings = (Path(_points(ring)) for ring in country.rings)
+    return sum(ring.contains_point(project((longitude, latitude))) for ring in rings)
 
 
-def test_a_hole_is_not_its_countrys():
-    """Lesotho lies in South Africa."""
-    image = np.asarray(render_region("South Africa", 256, window_frac=0.15))
-    x, y = project((28.2, -29.6))
-    left, top, right, bottom = load_world().find("South Africa").box
-    side = WIDTH * 0.15
-    column, row = (
-        (at - mid / 2 + side / 2) / side * 256 for at, mid in ((x, left + right), (y, top + bottom))
-    )
-    assert image[round(row), round(column)].tolist() == [0xD0] * 3
-
-
-def test_a_name_that_has_no_place_is_refused():
-    with pytest.raises(ConfigError, match="Atlantis"):
-        render_region("Atlantis", 64)
+def test_a_place_is_in_its_country_and_a_hole_is_not():
+    assert rings_around("Brazil", -53, -10) == rings_around("South Africa", 24, -29) == 1
+    assert rings_around("South Africa", 28.2, -29.6) == 2, "Lesotho"
+    assert rings_around("Lesotho", 28.2, -29.6) == 1
+    assert rings_around("Brazil", 0, 0) == 0
