@@ -174,11 +174,9 @@ def examples(*lines: str) -> str:
 
 
 Warehouse = Annotated[str, field_option(IngestConfig, "warehouse")]
-DatasetName = Annotated[str, field_option(IngestConfig, "dataset")]
 Model = Annotated[str, field_option(ExtractConfig, "model")]
 Device = Annotated[str, field_option(ExtractConfig, "device")]
 OneDataset = Annotated[str | None, field_option(Which, "dataset")]
 OneRun = Annotated[str | None, field_option(Which, "run")]
-OneLayer = Annotated[str | None, field_option(Which, "layer")]
 Shown = Annotated[int, field_option(Answers, "k")]
 WhichEnd = Annotated[Polarity, field_option(Answers, "polarity")]
