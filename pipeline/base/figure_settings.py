@@ -9,8 +9,9 @@ from pipeline.base.fields import Settings
 from pipeline.base.question_settings import Answers, Polarity
 from pipeline.base.settings import Count
 
-Figure = Literal["weights", "words", "countries"]
-"""The phrases that each neuron writes, by the weights alone; words drawn as images, and their embeddings; what
+Figure = Literal["weights", "second-order", "words", "countries"]
+"""The phrases that each neuron writes, by the weights alone; those of what it does, on its images, through the
+attention layers that come after it; words drawn as images, and their embeddings; what
 neurons answer to the drawn names of countries and other regions."""
 
 
@@ -19,7 +20,8 @@ class FigureChoice(Settings):
     """What a run's model is asked."""
 
     figures: tuple[Figure, ...] = ()
-    """What to ask: ``weights``, the phrases that each neuron writes into the embedding; ``words``, the image
+    """What to ask: ``weights``, the phrases that each neuron writes into the embedding; ``second-order``, the
+    phrases of what a ViT's neuron does through later attention layers, on its own images; ``words``, the image
     embeddings of words drawn as images; ``countries``, what neurons answer to the names of countries, drawn
     so; all if not given."""
     layer: str = ""
@@ -56,6 +58,9 @@ class PhraseQuestion(Settings):
     """How many are shown."""
     polarity: Polarity = "positive"
     """Which end: ``positive`` is what the neuron writes, ``negative`` what it takes away."""
+    order: Literal["first", "second"] = "first"
+    """Which effect on the embedding: ``first``, straight, by the weights alone; ``second``, of a ViT's neuron
+    through the attention layers that come after it, on the images of the run that excite it most."""
     model: str | None = None
     """The run's own model, if it is no longer where it was; or any model, if there is no warehouse."""
     device: str = "auto"

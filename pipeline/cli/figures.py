@@ -36,6 +36,7 @@ def add_commands(app: typer.Typer) -> None:
         epilog=examples(
             "neurons phrases goh2021 29 --warehouse warehouse",
             "neurons phrases goh2021 29 --model nano",
+            "neurons phrases visual.transformer.resblocks.8.mlp.gelu 29 --warehouse warehouse --order second",
         )
     )(phrases)
 
@@ -49,8 +50,9 @@ def figures(
 ) -> None:
     """Ask a run's model what the paper's figures need.
 
-    The phrases that each neuron writes into the embedding, by the weights alone; the image embeddings
-    of words drawn as images; and what neurons answer to the drawn names of countries. Repeat it to
+    The phrases that each neuron writes into the embedding, by the weights alone, and of a ViT's neuron those
+    of what it does through later attention layers; the image embeddings of words drawn as images; and what
+    neurons answer to the drawn names of countries. Repeat it to
     resume; what is there is not asked again.
     """
     from pipeline.figures.run import measure_figures
@@ -80,7 +82,8 @@ def phrases(
     """Say in phrases what a neuron writes.
 
     Into the embedding, by the weights alone: no image is looked at. For ResNets of open_clip (the layer
-    before the attention pool) and the neurons of the MLPs of its ViTs.
+    before the attention pool) and the neurons of the MLPs of its ViTs. With --order second, of a ViT's neuron:
+    what it does through the attention layers that come after it, on the images of the run that excite it most.
     """
     from pipeline.search.phrases import find_phrases
 

@@ -97,11 +97,17 @@ def _has_pool(visual: Any) -> bool:
 
 def _through_norm(visual: Any, block: Any) -> torch.Tensor:
     """Float64 ``[U, D]``: the columns of a block's ``c_proj``, through what ends the tower."""
-    rows: torch.Tensor = block.mlp.c_proj.weight.double().T
-    scale = getattr(block.ls_2, "gamma", None)
-    if scale is not None:
-        rows = rows * scale.double()
-    rows = rows - rows.mean(dim=1, keepdim=True)
-    if visual.ln_post.weight is not None:
-        rows = rows * visual.ln_post.weight.double()
+    rows = normed(scaled(block.mlp.c_proj.weight.double().T, block.ls_2), visual.ln_post)
     return rows if visual.proj is None else rows @ visual.proj.double()
+
+
+def normed(rows: torch.Tensor, norm: Any) -> torch.Tensor:
+    """A layer norm but for its length and bias: the mean over the width goes, the weight multiplies."""
+    rows = rows - rows.mean(dim=-1, keepdim=True)
+    return rows if norm.weight is None else rows * norm.weight.to(rows.dtype)
+
+
+def scaled(rows: torch.Tensor, scale: Any) -> torch.Tensor:
+    """What passes a layer scale, where a block has one."""
+    gamma = getattr(scale, "gamma", None)
+    return rows if gamma is None else rows * gamma.to(rows.dtype)

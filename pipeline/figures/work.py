@@ -12,12 +12,20 @@ import pyarrow as pa
 from pipeline.base.errors import ModelError
 from pipeline.base.figure_settings import Figure, FigureConfig
 from pipeline.base.progress import ProgressCallback
+from pipeline.base.settings import digest
 from pipeline.base.stimulus_settings import WordOptions
 from pipeline.base.storage import Store
 from pipeline.clip.model import Clip
 from pipeline.clip.writes import iter_written, list_writing
 from pipeline.evidence.classify import load_run_model
 from pipeline.evidence.phrases import Phrases, embed_phrases, tabulate_phrases
+from pipeline.evidence.second_order import (
+    RunImages,
+    Tops,
+    find_effects,
+    read_tops,
+    tabulate_effects,
+)
 from pipeline.evidence.texts import TEMPLATES
 from pipeline.extract.again import decoder_of_run
 from pipeline.extract.show import Seen, show_images
@@ -26,13 +34,17 @@ from pipeline.figures.words import FONT, draw_words, tabulate_answers, tabulate_
 from pipeline.stimuli.words import read_words
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import FigureIdentity, RunRecord, read_run
+from pipeline.tables.schema import TABLES
 
 TABLE_OF: dict[Figure, str] = {
     "weights": "weight_texts",
+    "second-order": "second_order_texts",
     "words": "word_embeddings",
     "countries": "region_answers",
 }
 """The table that holds each figure."""
+OF_PHRASES: frozenset[Figure] = frozenset({"weights", "second-order"})
+"""Figures that hold neurons against phrases."""
 OF_MODEL: frozenset[Figure] = frozenset({"words"})
 """Figures that are of the model and not of a layer."""
 BATCH = 64
@@ -60,6 +72,7 @@ class Work:
         self.folder = run_folder(config.dataset, config.run)
         self.run: RunRecord = read_run(store, self.folder)
         self.categories = choose_phrases(connection, config.dataset, config.run)
+        self.images = RunImages(connection, store, config.dataset, self.run["identity"])
 
     @cached_property
     def clip(self) -> Clip:
@@ -98,28 +111,39 @@ class Work:
 
     def identity(self, figure: Figure, layer: str) -> FigureIdentity:
         """What decides the figure of a layer, or of the model."""
-        if figure != "weights":
-            return {
+        if figure in OF_PHRASES:
+            identity: FigureIdentity = {
                 "figure": figure,
                 "weights_sha256": self.run["identity"]["weights_sha256"],
                 "layer": layer,
-                "texts": self.words if figure == "words" else self.regions,
-                "templates": [],
-                "font": FONT,
-                "size_px": self.size_px,
+                "texts": list(self.categories),
+                "templates": list(TEMPLATES),
             }
+            if figure == "second-order":
+                identity["images"] = digest(
+                    [[unit, *ids] for unit, ids in self.tops(layer).items()]
+                )
+            return identity
         return {
             "figure": figure,
             "weights_sha256": self.run["identity"]["weights_sha256"],
             "layer": layer,
-            "texts": list(self.categories),
-            "templates": list(TEMPLATES),
+            "texts": self.words if figure == "words" else self.regions,
+            "templates": [],
+            "font": FONT,
+            "size_px": self.size_px,
         }
+
+    def tops(self, layer: str) -> Tops:
+        """The images that excite each neuron of a layer most."""
+        return read_tops(self.images.connection, self.config.dataset, self.config.run, layer)
 
     def make(self, figure: Figure, layer: str) -> tuple[pa.Table, str]:
         """The table of a figure, and in words what it is; without rows if it cannot be, and why."""
         if figure == "weights":
             return self._weigh(layer)
+        if figure == "second-order":
+            return self._follow(layer)
         texts = self.words if figure == "words" else self.regions
         drawn = draw_words(texts, self.size_px)
         left = len(texts) - len(drawn)
@@ -155,19 +179,29 @@ class Work:
         try:
             paths = list_writing(self.clip)
         except ModelError as error:
-            return _nothing(error.message)
+            return _nothing("weights", error.message)
         path = layer.split(":")[0]
         if path not in paths:
-            return _nothing("its neurons do not lead straight to the embedding")
+            return _nothing("weights", "its neurons do not lead straight to the embedding")
         (written,) = iter_written(self.clip, (path,))
         table = tabulate_phrases(written.directions, self.phrases, self.categories)
-        count = len(self.phrases.names)
+        return table, self._told(len(written.directions))
+
+    def _follow(self, layer: str) -> tuple[pa.Table, str]:
+        """What neurons do through later attention."""
+        path = layer.split(":")[0]
+        try:
+            effects = find_effects(self.clip, path, self.images, self.tops(layer), self.progress)
+        except ModelError as error:
+            return _nothing("second-order", error.message)
+        table = tabulate_effects(effects, self.phrases, self.categories)
+        return table, self._told(len(effects.units))
+
+    def _told(self, neurons: int) -> str:
         unread = len(self.phrases.unread)
         left = f"; {unread} more are too long for the model, or are the same tokens" * bool(unread)
-        return table, f"{len(written.directions)} neurons against {count} phrases{left}"
+        return f"{neurons} neurons against {len(self.phrases.names)} phrases{left}"
 
 
-def _nothing(why: str) -> tuple[pa.Table, str]:
-    from pipeline.tables.schema import TABLES
-
-    return TABLES["weight_texts"].arrow_schema().empty_table(), f"nothing: {why}"
+def _nothing(figure: Figure, why: str) -> tuple[pa.Table, str]:
+    return TABLES[TABLE_OF[figure]].arrow_schema().empty_table(), f"nothing: {why}"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pipeline.tables.columns import OF_LAYER, OF_RUN, UNIT, Column, Table
 
+_PHRASE = (
+    Column("phrase_rank", "int32", "rank 1..20", "1 = closest; ties by phrase"),
+    Column("phrase", "string", "", "name of a concept of the lexicon, or of the run"),
+    Column("category", "string", "", "its families, with commas"),
+)
+
 FIGURE_TABLES = (
     Table(
         "weight_texts",
@@ -13,15 +19,41 @@ FIGURE_TABLES = (
         meaning="The phrases closest to what each neuron writes into the embedding, by the weights alone.",
         columns=(
             UNIT,
-            Column("phrase_rank", "int32", "rank 1..20", "1 = closest; ties by phrase"),
-            Column("phrase", "string", "", "name of a concept of the lexicon, or of the run"),
-            Column("category", "string", "", "its families, with commas"),
+            *_PHRASE,
             Column("cosine", "float32", "-1..1", "of the phrase with what the neuron writes"),
             Column(
                 "random_cosine",
                 "float32",
                 "-1..1",
                 "the same of a random direction: a sum of what all neurons of the layer write",
+            ),
+        ),
+    ),
+    Table(
+        "second_order_texts",
+        grain="one row per neuron that acts through later attention layers, and rank",
+        key=("dataset", "run_id", "layer", "unit", "phrase_rank"),
+        partitions=OF_LAYER,
+        meaning="The phrases closest to what each neuron does to the embedding of the images that excite it "
+        "most, through the attention layers that come after it.",
+        columns=(
+            UNIT,
+            *_PHRASE,
+            Column("cosine", "float32", "-1..1", "of the phrase with where the effects point"),
+            Column(
+                "random_cosine",
+                "float32",
+                "-1..1",
+                "the same of a random direction: a sum of where those of all neurons of the layer point",
+            ),
+            Column(
+                "image_count", "int32", "count", "images of the run that were looked at, 10 at most"
+            ),
+            Column(
+                "explained_frac",
+                "float32",
+                "0..1",
+                "share of the effects' sum of squares on these images that is along one direction",
             ),
         ),
     ),

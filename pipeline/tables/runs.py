@@ -186,7 +186,7 @@ class FigureIdentity(TypedDict):
     """What decides a figure of a layer."""
 
     figure: str
-    """Which: ``weights``, ``words`` or ``countries``."""
+    """Which: ``weights``, ``second-order``, ``words`` or ``countries``."""
     weights_sha256: str
     layer: str
     """Empty for a figure of the whole model."""
@@ -198,6 +198,8 @@ class FigureIdentity(TypedDict):
     """Of words."""
     size_px: NotRequired[int]
     """Of the images of words."""
+    images: NotRequired[str]
+    """Hash of the images of the run that are looked at, and by which neurons."""
 
 
 class RunRecord(Sealed):

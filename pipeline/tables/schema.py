@@ -49,6 +49,7 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
                                                   known of them
     dataset=D/run_id=R/visualisations/NAME.json   written last: layer, and which files
     dataset=D/run_id=R/weight_texts/layer=L/*.parquet  the phrases that each neuron writes
+    dataset=D/run_id=R/second_order_texts/layer=L/*.parquet  and those of what it does through later attention
     dataset=D/run_id=R/word_embeddings/*.parquet  words that were drawn as images, through the image tower
     dataset=D/run_id=R/region_answers/layer=L/*.parquet  what neurons answer to the names of regions
     dataset=D/run_id=R/figures/NAME.json          written last: figure, layer, texts, and which file
