@@ -1,8 +1,8 @@
 """``python -m flows.serve``: all flows served on one machine, the whole job every night.
 
 Deployments, with the same names as in prefect.yaml: ``extract/manual``, ``attack/manual``,
-``stroop/manual``, ``effect/manual``, ``ablate/manual``, ``visualise/manual``, ``build/manual``,
-``dataset/manual`` and ``dataset/nightly``.
+``stroop/manual``, ``effect/manual``, ``ablate/manual``, ``facet-probes/manual``, ``visualise/manual``,
+``build/manual``, ``dataset/manual`` and ``dataset/nightly``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from flows.extract import extract_flow
 from flows.server import check_server
 from flows.stroop import stroop_flow
 from flows.typographic import attack_flow
-from flows.visualise import visualise_flow
+from flows.visualise import facet_probes_flow, visualise_flow
 from pipeline.base.display import complain
 from pipeline.base.errors import NeuronsError
 from pipeline.base.job_file import load_config
@@ -56,6 +56,7 @@ def make_deployments(config: str | None, warehouse: str, cron: str) -> list[Runn
         stroop_flow.to_deployment("manual", entrypoint_type=kind),
         effect_flow.to_deployment("manual", entrypoint_type=kind),
         ablate_flow.to_deployment("manual", entrypoint_type=kind),
+        facet_probes_flow.to_deployment("manual", entrypoint_type=kind),
         visualise_flow.to_deployment("manual", entrypoint_type=kind),
         build_flow.to_deployment("manual", parameters={"warehouse": place}, entrypoint_type=kind),
         dataset_flow.to_deployment("manual", parameters={"config": job}, entrypoint_type=kind),

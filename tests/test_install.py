@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from plain_install import ROOT, run_python
 
-from pipeline.report.world import load_world
+from pipeline.stimuli.world import load_world
 from pipeline.web.view import ASSETS, assets_version
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ from pipeline.clip.model import load_clip
 print(load_clip('nano').model_id)
 from importlib.resources import files
 print(*sorted(f.name for f in files('pipeline.report').joinpath('templates').iterdir()))
-from pipeline.report.world import load_world
+from pipeline.stimuli.world import load_world
 print(len(load_world().countries), 'countries')
 from pipeline.web.view import ASSETS, assets_version
 print(len(ASSETS), assets_version())

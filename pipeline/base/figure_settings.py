@@ -9,10 +9,10 @@ from pipeline.base.fields import Settings
 from pipeline.base.question_settings import Answers, Polarity
 from pipeline.base.settings import Count
 
-Figure = Literal["weights", "second-order", "words", "countries"]
+Figure = Literal["weights", "second-order", "words", "countries", "maps"]
 """The phrases that each neuron writes, by the weights alone; those of what it does, on its images, through the
 attention layers that come after it; words drawn as images, and their embeddings; what
-neurons answer to the drawn names of countries and other regions."""
+neurons answer to the drawn names of countries and other regions; and to crops of a map of the world."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class FigureChoice(Settings):
     """What to ask: ``weights``, the phrases that each neuron writes into the embedding; ``second-order``, the
     phrases of what a ViT's neuron does through later attention layers, on its own images; ``words``, the image
     embeddings of words drawn as images; ``countries``, what neurons answer to the names of countries, drawn
-    so; all if not given."""
+    so; ``maps``, to crops of a map of the world; all if not given."""
     layer: str = ""
     """Layer that is meant: its name, its path, or a preset as ``goh2021``; all of the run if not given."""
     list: str = ""

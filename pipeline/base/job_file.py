@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from pipeline.base.effect_settings import AblationChoice, EffectChoice
 from pipeline.base.errors import ConfigError
+from pipeline.base.facet_settings import FacetProbeChoice
 from pipeline.base.fields import (
     Settings,
     find_field,
@@ -42,9 +43,9 @@ def load_config(
     `IngestConfig`, and a table for each kind, as ``[stimuli.words]``); ``[[extract]]`` (fields of
     `ExtractConfig`); ``[[attack]]`` and ``[[stroop]]`` (fields of `ExtractConfig` and `ClassChoice`);
     ``[effect]`` (fields of `EffectChoice`); ``[support]`` (fields of `SupportChoice`);
-    ``[ablate]`` (fields of `AblationChoice`); ``[visualise]`` (fields of `VisualiseChoice`);
-    ``[labels]`` (fields of `LabelSettings`); and ``[runner]`` (fields of `RunnerConfig`). Of those that may be
-    several, one may be written ``[extract]``.
+    ``[ablate]`` (fields of `AblationChoice`); ``[facet_probes]`` (fields of `FacetProbeChoice`);
+    ``[visualise]`` (fields of `VisualiseChoice`); ``[labels]`` (fields of `LabelSettings`); and ``[runner]``
+    (fields of `RunnerConfig`). Of those that may be several, one may be written ``[extract]``.
 
     Args:
         path: The file.
@@ -78,6 +79,7 @@ def load_config(
         "effect": EffectChoice,
         "support": SupportChoice,
         "ablate": AblationChoice,
+        "facet_probes": FacetProbeChoice,
         "visualise": VisualiseChoice,
     }
     for name, kind in after.items():

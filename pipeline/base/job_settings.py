@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.base.effect_settings import AblationChoice, EffectChoice
+from pipeline.base.facet_settings import FacetProbeChoice
 from pipeline.base.fields import Settings
 from pipeline.base.settings import (
     CONCEPT_TEMPLATES,
@@ -98,6 +99,8 @@ class PipelineConfig(Settings):
     """Fresh images that the labels of each run are held against, after the build; absent: none."""
     ablate: AblationChoice | None = None
     """Which neurons that the job's typographic attacks move are set to 0, after the build; absent: none."""
+    facet_probes: FacetProbeChoice | None = None
+    """Facets that a layer below the neurons of each run is taught to tell, after the build; absent: none."""
     visualise: VisualiseChoice | None = None
     """Which neurons of each run draw, and how, after the build; absent: none."""
     labels: LabelSettings = field(default_factory=LabelSettings)

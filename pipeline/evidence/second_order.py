@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -122,8 +122,10 @@ def tabulate_effects(effects: Effects, phrases: Phrases, categories: Mapping[str
         return schema.empty_table()
     table = tabulate_phrases(effects.directions, phrases, categories)
     places = table["unit"].to_numpy()  # so far of the neurons that are here
-    columns: dict[str, Any] = {name: table[name] for name in table.column_names}
-    columns["unit"] = np.array(effects.units, np.int32)[places]
-    columns["image_count"] = np.array(effects.image_counts, np.int32)[places]
-    columns["explained_frac"] = np.array(effects.explained, np.float32)[places]
-    return pa.table([columns[name] for name in schema.names], schema=schema)
+    arrays = [
+        np.array(effects.units, np.int32)[places],
+        *(table[name] for name in table.column_names[1:]),
+        np.array(effects.image_counts, np.int32)[places],
+        np.array(effects.explained, np.float32)[places],
+    ]
+    return pa.table(arrays, schema=schema)

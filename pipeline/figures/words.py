@@ -1,4 +1,4 @@
-"""Words drawn as images, and what they are to a model: its embedding of each, or what its neurons answer."""
+"""Words and crops of a map as images, and what they are to a model: its embedding, or what neurons answer."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ def tabulate_answers(concepts: Sequence[str], activations: Floats) -> pa.Table:
         activations.T.reshape(-1).astype(np.float32),
     ]
     return pa.table(columns, schema=TABLES["region_answers"].arrow_schema())
+
+
+def tabulate_crops(shown: Sequence[tuple[str, str]], activations: Floats) -> pa.Table:
+    """Rows of ``map_answers``, unit after unit.
+
+    Args:
+        shown: Countries and crops, N of them.
+        activations: ``[N, U]``.
+    """
+    table = tabulate_answers([name for name, _ in shown], activations)
+    crops = pa.array([crop for _, crop in shown] * activations.shape[1], pa.string())
+    arrays = [table["unit"], table["concept"], crops, table["activation"]]
+    return pa.table(arrays, schema=TABLES["map_answers"].arrow_schema())
 
 
 def tabulate_words(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import duckdb
@@ -30,8 +30,16 @@ from pipeline.evidence.texts import TEMPLATES
 from pipeline.extract.again import decoder_of_run
 from pipeline.extract.show import Seen, show_images
 from pipeline.figures.choose import PAPER_WORDS, choose_phrases
-from pipeline.figures.words import FONT, draw_words, tabulate_answers, tabulate_words
+from pipeline.figures.words import (
+    FONT,
+    Floats,
+    draw_words,
+    tabulate_answers,
+    tabulate_crops,
+    tabulate_words,
+)
 from pipeline.stimuli.words import read_words
+from pipeline.stimuli.world_pictures import draw_crops
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.runs import FigureIdentity, RunRecord, read_run
 from pipeline.tables.schema import TABLES
@@ -41,6 +49,7 @@ TABLE_OF: dict[Figure, str] = {
     "second-order": "second_order_texts",
     "words": "word_embeddings",
     "countries": "region_answers",
+    "maps": "map_answers",
 }
 """The table that holds each figure."""
 OF_PHRASES: frozenset[Figure] = frozenset({"weights", "second-order"})
@@ -124,15 +133,15 @@ class Work:
                     [[unit, *ids] for unit, ids in self.tops(layer).items()]
                 )
             return identity
-        return {
+        drawn: FigureIdentity = {
             "figure": figure,
             "weights_sha256": self.run["identity"]["weights_sha256"],
             "layer": layer,
             "texts": self.words if figure == "words" else self.regions,
             "templates": [],
-            "font": FONT,
             "size_px": self.size_px,
         }
+        return drawn if figure == "maps" else {**drawn, "font": FONT}
 
     def tops(self, layer: str) -> Tops:
         """The images that excite each neuron of a layer most."""
@@ -144,6 +153,8 @@ class Work:
             return self._weigh(layer)
         if figure == "second-order":
             return self._follow(layer)
+        if figure == "maps":
+            return self._show_maps(layer)
         texts = self.words if figure == "words" else self.regions
         drawn = draw_words(texts, self.size_px)
         left = len(texts) - len(drawn)
@@ -151,17 +162,31 @@ class Work:
             f"; {left} more cannot be written in {FONT}" * bool(left)
         )
         if figure == "words":
-            embeddings = np.concatenate([seen.embeddings for seen in self._show(drawn)])
+            embeddings = np.concatenate(
+                [seen.embeddings for seen in self._show(list(drawn.values()))]
+            )
             return tabulate_words(list(drawn), self.categories, embeddings), told
-        answers = np.concatenate([seen.pooled[0] for seen in self._show(drawn, (layer,))])
-        return tabulate_answers(list(drawn), answers), told
+        return tabulate_answers(list(drawn), self._answer(list(drawn.values()), layer)), told
 
-    def _show(self, drawn: Mapping[str, bytes], layers: tuple[str, ...] = ()) -> Iterator[Seen]:
-        """Words to the model, batch after batch."""
+    def _show_maps(self, layer: str) -> tuple[pa.Table, str]:
+        """Crops of the map of the world, to the neurons of a layer."""
+        drawn = list(draw_crops(self.regions, self.size_px))
+        shown = [(name, crop) for name, crop, _ in drawn]
+        if not shown:
+            return _nothing("maps", "no country of the map is among the regions")
+        answers = self._answer([image for *_, image in drawn], layer)
+        return tabulate_crops(shown, answers), f"{len(shown)} crops of a map of the world"
+
+    def _answer(self, images: Sequence[bytes], layer: str) -> Floats:
+        """What the neurons of a layer answer to images: ``[N, U]``."""
+        return np.concatenate([seen.pooled[0] for seen in self._show(images, (layer,))])
+
+    def _show(self, images: Sequence[bytes], layers: tuple[str, ...] = ()) -> Iterator[Seen]:
+        """Made images to the model, batch after batch."""
         decoder = decoder_of_run(self.store, self.config.dataset, self.run["identity"], self.clip)
-        self.progress.start(f"words of {self.config.run}", len(drawn))
+        self.progress.start(f"made images to {self.config.run}", len(images))
         try:
-            for seen in show_images(self.clip, decoder, list(drawn.values()), BATCH, layers):
+            for seen in show_images(self.clip, decoder, images, BATCH, layers):
                 yield seen
                 self.progress.advance(len(seen.embeddings))
         finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.base.effect_settings import AblationConfig, EffectConfig
+from pipeline.base.effect_settings import AblationConfig, EffectChoice, EffectConfig
 from pipeline.base.errors import ShardError
+from pipeline.base.facet_settings import FacetProbeChoice, FacetProbeConfig
 from pipeline.base.job_settings import PipelineConfig, ProbeConfig, StimuliConfig
 from pipeline.base.progress import ProgressCallback
 from pipeline.base.settings import (
@@ -19,8 +21,8 @@ from pipeline.base.settings import (
 )
 from pipeline.base.steps import BuildAim, Step, Worker
 from pipeline.base.storage import Store
-from pipeline.base.support_settings import SupportConfig
-from pipeline.base.visualise_settings import VisualiseConfig
+from pipeline.base.support_settings import SupportChoice, SupportConfig
+from pipeline.base.visualise_settings import VisualiseChoice, VisualiseConfig
 from pipeline.effects.steps import ablate_step, effect_step
 from pipeline.extract.step import extract_step
 from pipeline.probes.attack import ATTACK
@@ -31,12 +33,16 @@ from pipeline.stimuli.make import stimuli_step
 from pipeline.upkeep.build import BuildSummary, build
 from pipeline.upkeep.check import check
 from pipeline.upkeep.check_views import CheckResult
-from pipeline.visualise.steps import visualise_step
+from pipeline.visualise.steps import facet_probes_step, visualise_step
 
 if TYPE_CHECKING:
     from pipeline.evidence.concept_scores import SimilaritySummary
     from pipeline.sources.ingest import IngestSummary
     from pipeline.support.run import SupportSummary
+
+Choice = EffectChoice | SupportChoice | FacetProbeChoice | VisualiseChoice
+"""Tables of a job file that are done for each run after the build."""
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -126,30 +132,6 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
             if found is not None and probe is ATTACK:
                 attacked.append((test.extract, found))
     do_build(summary, worker, job.warehouse, job.labels)
-    if job.effect is not None:
-        for config, run_id in zip(job.extract, summary.run_ids, strict=True):
-            do_effect(
-                summary,
-                worker,
-                EffectConfig(
-                    warehouse=config.warehouse,
-                    dataset=config.dataset,
-                    run=run_id,
-                    **asdict(job.effect),
-                ),
-            )
-    if job.support is not None:
-        for config, run_id in zip(job.extract, summary.run_ids, strict=True):
-            do_support(
-                summary,
-                worker,
-                SupportConfig(
-                    warehouse=config.warehouse,
-                    dataset=config.dataset,
-                    run=run_id,
-                    **asdict(job.support),
-                ),
-            )
     if job.ablate is not None:
         for config, found in attacked:
             if job.ablate.class_set in ("", found.class_set):
@@ -164,24 +146,34 @@ def run_job(job: PipelineConfig, worker: Worker) -> JobSummary:
                         **asdict(chosen),
                     ),
                 )
-    if job.visualise is not None:
-        for config, run_id in zip(job.extract, summary.run_ids, strict=True):
-            do_visualise(
-                summary,
-                worker,
-                VisualiseConfig(
-                    warehouse=config.warehouse,
-                    dataset=config.dataset,
-                    run=run_id,
-                    **asdict(job.visualise),
-                ),
-            )
+    for config, run_id in zip(job.extract, summary.run_ids, strict=True):
+        if job.effect is not None:
+            do_effect(summary, worker, _of_run(EffectConfig, config, run_id, job.effect))
+        if job.support is not None:
+            do_support(summary, worker, _of_run(SupportConfig, config, run_id, job.support))
+        if job.facet_probes is not None:
+            taught = _of_run(FacetProbeConfig, config, run_id, job.facet_probes)
+            do_facet_probes(summary, worker, taught)
+        if job.visualise is not None:
+            do_visualise(summary, worker, _of_run(VisualiseConfig, config, run_id, job.visualise))
     do_check(summary, worker, job.warehouse)
     for run_id in summary.run_ids:
         page = worker.do(summary_step(job.warehouse, job.dataset, run_id, summary.checks))
         summary.pages.append(page)
         summary.tell("summary", page.path)
     return summary
+
+
+def _of_run(
+    kind: Callable[..., Config], extracted: ExtractConfig, run_id: str, choice: Choice
+) -> Config:
+    """What a job file chose, for one run."""
+    return kind(
+        warehouse=extracted.warehouse,
+        dataset=extracted.dataset,
+        run=run_id,
+        **asdict(choice),
+    )
 
 
 def do_stimuli(summary: JobSummary, worker: Worker, config: StimuliConfig) -> None:
@@ -257,6 +249,12 @@ def do_support(summary: JobSummary, worker: Worker, config: SupportConfig) -> No
     """Hold the labels of a run against fresh images and tell of it."""
     for done in worker.do(support_step(config)):
         summary.tell("support", str(done))
+
+
+def do_facet_probes(summary: JobSummary, worker: Worker, config: FacetProbeConfig) -> None:
+    """Train facet probes of a run and tell of them."""
+    for done in worker.do(facet_probes_step(config)):
+        summary.tell("facets", str(done))
 
 
 def do_visualise(summary: JobSummary, worker: Worker, config: VisualiseConfig) -> None:

@@ -1,4 +1,4 @@
-"""Region neurons: what neurons answer to the names of countries, on a map."""
+"""Region neurons: what neurons answer to the names of countries, and to crops of a map, on a map."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.paper.section import Chart, Missing, Row, Section, Subject, Table, tell_share
-from pipeline.report.world import load_world
 from pipeline.report.world_map import WORLD_PX, draw_world, tell_world
+from pipeline.stimuli.world import load_world
 
 DRAWN = 4
 """Maps of neurons that are labelled with a country; beside them are two of others."""
@@ -42,6 +42,24 @@ inner join neuron_labels using (dataset, run_id, layer, unit)
 where dataset = $dataset and run_id = $run_id and is_labelled and category = 'region'
 order by layer, unit, region
 """
+
+CROPS = """
+select layer, unit, map_answers.concept as region,
+    if(axis = 'z', activation_z, activation_sd) as answer_sd,
+from map_answers
+inner join layer_axes using (dataset, run_id, layer)
+inner join neuron_labels using (dataset, run_id, layer, unit)
+where
+    dataset = $dataset and run_id = $run_id and is_labelled and category = 'region'
+    and crop = $crop
+order by layer, unit, region
+"""
+
+SHOWN = {
+    "country": "it, dark on a crop of a map",
+    "place": "the same crop with nothing marked",
+}
+"""The crops, in words: what a neuron answers most to."""
 
 ONE = """
 select region_answers.concept as region, if(axis = 'z', activation_z, activation_sd) as answer_sd
@@ -92,7 +110,7 @@ def make_section(subject: Subject) -> Section:
     id_, title = "region-neurons", "Region neurons"
     figure = "the world maps of section “Region neurons”"
     every = subject.ask(NEURONS, _Neuron)
-    countries = _read_countries(subject, every)
+    countries = _read_countries(every, subject.ask(ANSWERS, _Answer))
     if not countries:
         named = f"--dataset {subject.run.dataset} --run {subject.run.run_id}"
         return Section(
@@ -107,6 +125,7 @@ def make_section(subject: Subject) -> Section:
             ),
         )
     count = len(countries[0].answers)
+    crops = {crop: _read_countries(every, subject.ask(CROPS, _Answer, crop=crop)) for crop in SHOWN}
     return Section(
         id_,
         title,
@@ -118,22 +137,31 @@ def make_section(subject: Subject) -> Section:
             f"{subject.run.model_id}. The map has the answer to each, in standard deviations of the neuron "
             f"over the images of {subject.run.dataset}. Where it has words drawn as images, labels rest on "
             "such images too.",
+            _say_crops(subject, crops),
         ),
-        rows=_tell(subject, countries, count),
-        parts=[*_draw(subject, every, countries), _list(countries)],
-        sql=(NEURONS, ANSWERS),
+        rows=[
+            *_tell(subject, countries),
+            *(
+                row
+                for crop, found in crops.items()
+                if found
+                for row in _count(subject, found, SHOWN[crop])
+            ),
+        ],
+        parts=[*_draw(subject, every, countries, crops["country"]), _list(countries)],
+        sql=(NEURONS, ANSWERS, CROPS.replace("$crop", "'country'")),
     )
 
 
-def _read_countries(subject: Subject, every: list[_Neuron]) -> list[_Country]:
-    """Neurons labelled with a country of the map, the strongest answer to its own name first."""
+def _read_countries(every: list[_Neuron], answers: list[_Answer]) -> list[_Country]:
+    """Neurons labelled with a country of the map, the strongest answer to their own first."""
     places = {one.name for one in load_world().countries if one.is_concept}
     found = {
         (one.layer, one.unit): _Country(one)
         for one in every
         if one.is_region and one.label in places
     }
-    for answer in subject.ask(ANSWERS, _Answer):
+    for answer in answers:
         country = found.get((answer.layer, answer.unit))
         if country is not None and answer.region in places:
             country.answers[answer.region] = answer.answer_sd
@@ -141,7 +169,22 @@ def _read_countries(subject: Subject, every: list[_Neuron]) -> list[_Country]:
     return sorted(asked, key=lambda one: -one.answers[one.label])
 
 
-def _tell(subject: Subject, countries: list[_Country], count: int) -> list[Row]:
+def _say_crops(subject: Subject, crops: Mapping[str, list[_Country]]) -> str:
+    if not any(crops.values()):
+        named = f"--dataset {subject.run.dataset} --run {subject.run.run_id}"
+        return f"Crops of a map were not shown yet: neurons figures {named} --figure maps."
+    return (
+        "The same neurons were shown crops of a map of the world without words, each country in the middle: "
+        "dark among grey land, and with nothing marked, so that outlines alone tell it. Beside each share "
+        "stands that of another neuron's country on the same crops, and each map of answers to names has "
+        "beside it one of answers to dark countries."
+    )
+
+
+def _count(subject: Subject, countries: list[_Country], shown: str) -> list[Row]:
+    """How many answer most to their own country, and have it among the first five, beside chance."""
+    count = len(countries[0].answers)
+
     def row(what: str, most: int) -> Row:
         hits = sum(one.rank <= most for one in countries)
         others = [
@@ -156,11 +199,17 @@ def _tell(subject: Subject, countries: list[_Country], count: int) -> list[Row]:
             subject.interval(hits, len(countries)), f"at random {min(most / count, 1):.1%}{chance}",
         )  # fmt: skip
 
+    return [
+        row(f"neurons labelled with a country that answer most to {shown}", 1),
+        row("the same, among the five that they answer most to", 5),
+    ]
+
+
+def _tell(subject: Subject, countries: list[_Country]) -> list[Row]:
     own = statistics.median(one.answers[one.label] for one in countries)
     usual = statistics.median(value for one in countries for value in one.answers.values())
     return [
-        row("neurons labelled with a country that answer most to its name", 1),
-        row("the same, among the five names that they answer most to", 5),
+        *_count(subject, countries, "its name"),
         Row(
             "answer to the name of its country, median", "", _tell_sd(own), f"{len(countries)} neurons",
             "", f"any country {_tell_sd(usual)}",
@@ -172,14 +221,20 @@ def _tell_sd(value: float) -> str:
     return f"{value:.1f} SD".replace("-", "\N{MINUS SIGN}")
 
 
-def _draw(subject: Subject, every: list[_Neuron], countries: list[_Country]) -> list[Chart]:
+def _draw(
+    subject: Subject, every: list[_Neuron], countries: list[_Country], crops: list[_Country]
+) -> list[Chart]:
     """Maps: of labelled neurons one a country; of the others the strongest, and one at random."""
     firsts = {one.label: one for one in reversed(countries)}
     shown = [one for one in countries if firsts[one.label] is one][:DRAWN]
-    charts = [
-        _map(one.neuron, f"labelled {one.label}", one.answers, subject.run.model_id)
-        for one in shown
-    ]
+    on_map = {one.neuron: one.answers for one in crops}
+    charts = []
+    for country in shown:
+        neuron, said = country.neuron, f"labelled {country.label}"
+        charts.append(_map(neuron, said, country.answers, subject.run.model_id))
+        if neuron in on_map:
+            said += "; asked with crops of a map"
+            charts.append(_map(neuron, said, on_map[neuron], subject.run.model_id))
     others = [one for one in every if not one.is_region]
     chosen = others[:1] + random.Random(0).sample(others[1:], min(1, len(others[1:])))
     places = countries[0].answers.keys()

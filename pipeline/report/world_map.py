@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from pipeline.base.display import show
 from pipeline.report.shapes import px
-from pipeline.report.world import Country, load_world
+from pipeline.stimuli.world import Country, load_world
 
 WORLD_PX = 960
 """Width of `draw_world`."""

@@ -92,4 +92,22 @@ FIGURE_TABLES = (
             Column("activation", "float32", "model units", "activation after pooling"),
         ),
     ),
+    Table(
+        "map_answers",
+        grain="one row per neuron, country and way of showing it on a map",
+        key=("dataset", "run_id", "layer", "unit", "concept", "crop"),
+        partitions=OF_LAYER,
+        meaning="What each neuron answers to crops of a map of the world, without words.",
+        columns=(
+            UNIT,
+            Column("concept", "string", "", "the country"),
+            Column(
+                "crop",
+                "string",
+                "country or place",
+                "country: it is dark among grey land; place: all land is grey",
+            ),
+            Column("activation", "float32", "model units", "activation after pooling"),
+        ),
+    ),
 )

@@ -186,7 +186,7 @@ class FigureIdentity(TypedDict):
     """What decides a figure of a layer."""
 
     figure: str
-    """Which: ``weights``, ``second-order``, ``words`` or ``countries``."""
+    """Which: ``weights``, ``second-order``, ``words``, ``countries`` or ``maps``."""
     weights_sha256: str
     layer: str
     """Empty for a figure of the whole model."""

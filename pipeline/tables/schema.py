@@ -52,6 +52,7 @@ Where the files lie (``D`` a dataset, ``R`` a run, ``L`` a layer, ``N`` a shard'
     dataset=D/run_id=R/second_order_texts/layer=L/*.parquet  and those of what it does through later attention
     dataset=D/run_id=R/word_embeddings/*.parquet  words that were drawn as images, through the image tower
     dataset=D/run_id=R/region_answers/layer=L/*.parquet  what neurons answer to the names of regions
+    dataset=D/run_id=R/map_answers/layer=L/*.parquet  and to crops of a map of the world
     dataset=D/run_id=R/figures/NAME.json          written last: figure, layer, texts, and which file
     dataset=D/run_id=R/human_labels/layer=L/NAME-*.parquet  what one person says of one neuron's sample
     dataset=D/run_id=R/human_labels/NAME.json     written last: who, which neuron, and which file

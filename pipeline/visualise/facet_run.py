@@ -55,6 +55,12 @@ class FacetProbeSummary:
     is_new: bool
     """Trained just now."""
 
+    def __str__(self) -> str:
+        return (
+            f"{self.dataset}, run {self.run_id}, {self.layer}: {self.facet}, "
+            f"{'trained now' if self.is_new else 'there already'}"
+        )
+
 
 def train_facet_probes(
     config: FacetProbeConfig, progress: ProgressCallback | None = None

@@ -40,7 +40,15 @@ select * replace (
     end::double as activation_sd
 )
 from region_answers where unit < 9;
-create or replace view region_answers as from answers
+create or replace view region_answers as from answers;
+-- Of crops unit 0 alone tells its own country, and only where that is dark.
+create or replace table crops as
+select * replace (
+    case when unit = 0 and concept = 'France' and crop = 'country' then 5 when unit = 0 then -length(concept)
+    else length(concept) end::double as activation_sd
+)
+from map_answers where unit < 9;
+create or replace view map_answers as from crops
 """
 
 
@@ -52,15 +60,14 @@ def asked(tiny_warehouse, tmp_path_factory):
     with connect(place) as con:
         ((dataset, run),) = con.execute("select dataset, run_id from runs").fetchall()
     where = {"warehouse": str(place), "dataset": dataset, "run": run, "device": "cpu"}
-    config = FigureConfig(**where, figures=("countries",), layer="visual.layer3.0", words=NAMES)
-    (done,) = measure_figures(config)
-    return config, done
+    both = ("countries", "maps")
+    config = FigureConfig(**where, figures=both, layer="visual.layer3.0", words=NAMES)
+    return config, *measure_figures(config)
 
 
 def test_answers_are_those_of_the_layer_in_its_units(asked):
-    config, done = asked
-    (again,) = measure_figures(config)
-    assert "there already" in str(again)
+    config, done, _ = asked
+    assert all("there already" in str(again) for again in measure_figures(config))
     with connect(config.warehouse) as con:
         rows = con.execute(
             "select unit, activation from region_answers where concept = 'Japan' order by unit"
@@ -83,21 +90,39 @@ def test_answers_are_those_of_the_layer_in_its_units(asked):
     assert [activation for _, activation in rows] == pytest.approx(own, rel=0.05, abs=0.02)
 
 
+def test_crops_of_the_map_are_asked_of_each_country_in_both_ways(asked):
+    config, names, done = asked
+    assert "6 crops of a map" in done.told, "Tokyo is no country"
+    assert done.row_count == 6 * names.row_count // len(NAMES)
+    with connect(config.warehouse) as con:
+        told = con.execute(
+            """
+            select one.unit from map_answers as one
+            inner join map_answers as other using (dataset, run_id, layer, unit, concept)
+            where one.crop = 'country' and other.crop = 'place' and one.activation <> other.activation
+            limit 1
+            """
+        ).fetchall()
+    assert told, "a dark country is not a grey one"
+
+
 def test_the_page_counts_neurons_that_answer_most_to_their_own_country(asked):
-    config, _ = asked
+    config, *_ = asked
     with open_subject(config.warehouse, config.dataset, config.run) as subject:
         subject.ask.connection.execute(ANSWERS)
         section = regions.make_section(subject)
-    first, five, median = section.rows
+    first, five, median, dark, _, marked, _ = section.rows
     assert first.ours == "2 of 3 (66.7%)", "a capital is no country"
     assert first.of == "3 neurons, 3 countries"
     assert first.control == "at random 33.3%, another neuron's country 16.7%"
     assert five.ours == "3 of 3 (100.0%)"
     assert median.ours == "3.0 SD"
     *maps, listed = section.parts
-    assert [chart.caption.split(" of ")[0] for chart in maps][:4] == [
-        "Unit 0", "Unit 1", "Unit 2", "Unit 7",
+    assert [chart.caption.split(" of ")[0] for chart in maps][:7] == [
+        "Unit 0", "Unit 0", "Unit 1", "Unit 1", "Unit 2", "Unit 2", "Unit 7",
     ]  # fmt: skip
+    assert "crops of a map" in maps[1].caption and "crops" not in maps[0].caption
+    assert (dark.ours, marked.ours) == ("1 of 3 (33.3%)", "0 of 3 (0.0%)")
     assert "control: one at random" in maps[-1].caption
     assert listed.rows[0][2:] == ("France", 1, "France 5.0, Japan 1.0, Kenya 1.0")
 

@@ -25,7 +25,10 @@ def test_prefect_yaml_deploys_and_a_worker_runs_it(server: str, tars: Path, tmp_
     # In a process of its own: it imports our flows anew.
     deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     deployed = subprocess.check_output(deploy, cwd=ROOT, env=environment(server), text=True)
-    manual = ("extract", "attack", "stroop", "effect", "ablate", "visualise", "build", "dataset")
+    manual = (
+        *("extract", "attack", "stroop", "effect", "ablate", "facet-probes", "visualise"),
+        *("build", "dataset"),
+    )
     for name in (*(f"{flow}/manual" for flow in manual), "dataset/nightly"):
         assert f"Deployment '{name}' successfully created" in deployed
     assert read_crons("dataset/nightly") == ["0 2 * * *"]

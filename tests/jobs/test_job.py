@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 from probing import attack_samples, ingest_stimuli, probe_config
-from textures import write_textures
+from textures import LAYERS, write_textures
 
 from pipeline.base.effect_settings import AblationChoice, EffectChoice
 from pipeline.base.errors import ConfigError, ShardError
@@ -142,6 +143,27 @@ def test_ablations_in_a_job_file(tmp_path):
     file.write_text('warehouse = "w"\ndataset = "d"\n[ablate]\ncount = [1]\n')
     with pytest.raises(ConfigError, match="counts"):
         load_config(file)
+
+
+def test_pictures_and_what_steers_them_are_steps_after_the_build(tiny_warehouse, tmp_path):
+    place = str(shutil.copytree(tiny_warehouse, tmp_path / "warehouse"))
+    extract = ExtractConfig(place, "textures", "RN-demo:random", LAYERS, device="cpu", top_k=10)
+    pets = "select example_id from texts where text like 'A cat%' or text like 'A dog%'"
+    layer = "visual.layer3.0"
+    file = tmp_path / "job.toml"
+    file.write_text(
+        'warehouse = "w"\ndataset = "textures"\n'
+        f'[facet_probes]\nlayer = "{layer}"\nfacets = ["pet"]\nshown = "{pets}"\ndevice = "cpu"\n'
+        f'[visualise]\nlayer = "{layer}"\nunits = [8]\nsteps = 2\ndevice = "cpu"\n'
+    )
+    job, worker = load_config(file, place), Told()
+    done = run_job(replace(job, extract=(extract,)), worker)
+    assert worker.names[:4] == ["extract", "build marts", "train facet probes", "draw pictures"]
+    told = [line.text for line in done.told if line.step in ("facets", "visualise")]
+    assert "pet, trained now" in told[0] and "1 of them drawn now" in told[1]
+    file.write_text(file.read_text().replace("facets =", "facet ="))
+    with pytest.raises(ConfigError, match="facets"):
+        load_config(file, place)
 
 
 def test_the_steps_of_a_job(job, tmp_path):

@@ -12,16 +12,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.path import Path
+from PIL import Image
 from report_world import EVIL
 
 from pipeline.base.display import show
 from pipeline.concepts.lexicon import load_lexicon
 from pipeline.concepts.make.packages import Archive
-from pipeline.report.make_world.countries import build_world, made_from, write_world
-from pipeline.report.make_world.projection import HEIGHT, WIDTH, area, cut, project
-from pipeline.report.make_world.topology import Topology
-from pipeline.report.world import WORLD, load_world, read_world
 from pipeline.report.world_map import draw_world, list_left_out, tell_world
+from pipeline.stimuli.make_world.countries import build_world, made_from, write_world
+from pipeline.stimuli.make_world.projection import HEIGHT, WIDTH, area, cut, project
+from pipeline.stimuli.make_world.topology import Topology
+from pipeline.stimuli.world import WORLD, load_world, read_world
+from pipeline.stimuli.world_pictures import crop_window, draw_crops
 
 NO_CONCEPT = ["N. Cyprus", "Somaliland"]
 VALUES = {"Japan": 4.0, "France": -2.0, "Singapore": 1.0, "Lesotho": 0.0}
@@ -48,23 +50,14 @@ def test_the_file_says_what_it_was_made_from_and_is_small():
 
 def test_countries_lie_within_the_earth_and_where_they_are(world):
     for one in world.countries:
-        left, top, right, bottom = box_of(one)
+        left, top, right, bottom = one.box
         assert 0 <= left <= right <= world.width and 0 <= top <= bottom <= world.height, one.name
     for name, place in {"Japan": (138, 36), "Brazil": (-53, -10), "Singapore": (103.8, 1.35),
                         "French Guiana": (-53, 4), "Chad": (18.6, 15.4)}.items():  # fmt: skip
         (one,) = (each for each in world.countries if each.name == name)
-        left, top, right, bottom = box_of(one)
+        left, top, right, bottom = one.box
         x, y = project(place)
         assert left - 3 <= x <= right + 3 and top - 3 <= y <= bottom + 3, name
-
-
-def box_of(country):
-    """Left, top, right and bottom of its largest ring, or of its point."""
-    if country.at is not None:
-        return (*country.at, *country.at)
-    rings = (_points(ring) for ring in country.rings)
-    boxes = [(*ring.min(0), *ring.max(0)) for ring in rings]
-    return max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
 
 
 def test_areas_are_true(world):
@@ -250,3 +243,30 @@ def test_a_place_is_in_its_country_and_a_hole_is_not():
     assert rings_around("South Africa", 28.2, -29.6) == 2, "Lesotho"
     assert rings_around("Lesotho", 28.2, -29.6) == 1
     assert rings_around("Brazil", 0, 0) == 0
+
+
+def test_a_crop_shows_its_country_in_the_middle_dark_or_not_at_all(world):
+    """Lesotho, a hole in South Africa, is not South Africa's."""
+    drawn = {(name, crop): data for name, crop, data in draw_crops(["South Africa", "Tokyo"], 256)}
+    assert list(drawn) == [("South Africa", "country"), ("South Africa", "place")], "a city is none"
+    images = {crop: np.asarray(Image.open(io.BytesIO(data))) for (_, crop), data in drawn.items()}
+    (country,) = (one for one in world.countries if one.name == "South Africa")
+    left, top, side = crop_window(world, country)
+
+    def at(place):
+        x, y = project(place)
+        return round((y - top) / side * 256), round((x - left) / side * 256)
+
+    dark, land, sea = [0x30] * 3, [0xD0] * 3, [0xFF] * 3
+    pretoria, maseru, ocean = at((28, -26)), at((28.2, -29.6)), at((15, -33))
+    shown = [[images[crop][spot].tolist() for spot in (pretoria, maseru, ocean)] for crop in images]
+    assert shown == [[dark, land, sea], [land, land, sea]]
+
+
+def test_a_small_country_has_its_neighbours_around_it_and_a_large_one_is_whole(world):
+    of = {one.name: one for one in world.countries}
+    singapore, russia = (crop_window(world, of[name]) for name in ("Singapore", "Russia"))
+    assert singapore[2] == pytest.approx(0.12 * world.width)
+    left, top, right, bottom = of["Russia"].box
+    x, y, side = russia
+    assert x <= left and y <= top and right <= x + side and bottom <= y + side

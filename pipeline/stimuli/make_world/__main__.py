@@ -1,4 +1,4 @@
-"""``python -m pipeline.report.make_world``: write the map that ships, or check it."""
+"""``python -m pipeline.stimuli.make_world``: write the map that ships, or check it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from platformdirs import user_cache_path
 
 from pipeline.base.errors import NeuronsError
 from pipeline.concepts.make.packages import fetch
-from pipeline.report.make_world.countries import SOURCES, build_world, write_world
-from pipeline.report.world import WORLD
+from pipeline.stimuli.make_world.countries import SOURCES, build_world, write_world
+from pipeline.stimuli.world import WORLD
 
 
 def main() -> int:
     """Run the command; its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.report.make_world", description=__doc__
+        prog="python -m pipeline.stimuli.make_world", description=__doc__
     )
     parser.add_argument(
         "--sources",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TypedDict, cast
 
-from pipeline.report.make_world.projection import Point, project, unwrap
+from pipeline.stimuli.make_world.projection import Point, project, unwrap
 
 _TOLERANCE = 0.8
 """Of a border, in units of the map."""

@@ -10,7 +10,7 @@ from pipeline.concepts.lexicon import load_lexicon
 from pipeline.concepts.make.cldr import Cldr
 from pipeline.concepts.make.packages import PACKAGES, Archive, Package
 from pipeline.concepts.make.regions import name_territories
-from pipeline.report.make_world.projection import (
+from pipeline.stimuli.make_world.projection import (
     HEIGHT,
     WIDTH,
     Point,
@@ -19,8 +19,8 @@ from pipeline.report.make_world.projection import (
     cut,
     project,
 )
-from pipeline.report.make_world.topology import Topology
-from pipeline.report.world import CountryEntry, WorldFile
+from pipeline.stimuli.make_world.topology import Topology
+from pipeline.stimuli.world import CountryEntry, WorldFile
 
 OUTLINES = Package(
     "npm",

@@ -1,4 +1,4 @@
-"""The countries of the world as outlines: ``world.json``, which `pipeline.report.make_world` writes.
+"""The countries of the world as outlines: ``world.json``, which `pipeline.stimuli.make_world` writes.
 
 From Natural Earth (public domain), 1:110 million, in the Equal Earth projection, on which areas are true.
 Borders are where Natural Earth draws them: by who governs, not by who claims. Each country has the name of its
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TypedDict
 
@@ -58,6 +59,13 @@ class Country:
         """Its outline, as ``d`` of an SVG path; empty if it is a point."""
         return "".join(map(ring_path, self.rings))
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of its largest ring, or of its point."""
+        if self.at is not None:
+            return (*self.at, *self.at)
+        return max(map(_box, self.rings), key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+
 
 @dataclass(frozen=True)
 class World:
@@ -97,3 +105,8 @@ def ring_path(ring: tuple[int, ...] | list[int]) -> str:
     """A ring of the file as ``d`` of an SVG path."""
     x, y, *ways = ring
     return f"M{x} {y}l{' '.join(map(str, ways)).replace(' -', '-')}z"
+
+
+def _box(ring: tuple[int, ...]) -> tuple[int, int, int, int]:
+    xs, ys = (list(accumulate(ring[axis::2])) for axis in (0, 1))
+    return min(xs), min(ys), max(xs), max(ys)
