@@ -33,6 +33,7 @@ NAMES = (
     "near_duplicates",
     "growth",
     "web",
+    "site",
 )
 
 

@@ -8,7 +8,7 @@ import json
 import struct
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -173,8 +173,9 @@ def make_warehouse(
     unit_count: int,
     positive_frac: float = 0.25,
     concept_count: int = 0,
+    tars: Sequence[str] = (),
 ) -> torch.Tensor:
-    """A warehouse of synthetic activations, one run, no images.
+    """A warehouse of synthetic activations, one run; its images are those of ``tars``, or there are none.
 
     With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction.
 
@@ -183,7 +184,7 @@ def make_warehouse(
         ``i // shard_size``.
     """
     values = synthesise_activations(shard_count * shard_size, unit_count, positive_frac)
-    write_run(folder, values, shard_size, synthetic_output(unit_count), concept_count)
+    write_run(folder, values, shard_size, synthetic_output(unit_count), concept_count, tars=tars)
     return values
 
 
@@ -196,17 +197,20 @@ def write_run(
     merge_width: int = 0,
     top_k: int = 100,
     repeated: torch.Tensor | None = None,
+    tars: Sequence[str] = (),
 ) -> None:
     """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``.
 
     With ``concept_count``, example ``i`` shows concept ``i % concept_count`` by construction. Statistics are
     merged as ``merge_width`` of `settings.ExtractConfig` says; examples that are ``repeated`` (int64, sorted
-    ids) are left out of top images and samples.
+    ids) are left out of top images and samples. The images are those of ``tars`` (`make_shards`), one for each
+    shard; without them there are none.
     """
     store, name = Store(folder), "synthetic"
     run_folder = f"{dataset_folder(name)}/{partition(run_id='bench')}"
     blocks = values.split(shard_size)
-    shards = tuple(Shard(n, f"shard{n:05d}", f"shard{n:05d}.tar", 0) for n in range(len(blocks)))
+    places = tars or [f"shard{n:05d}.tar" for n in range(len(blocks))]
+    shards = tuple(Shard(n, f"shard{n:05d}", place, 0) for n, place in enumerate(places))
     write_dataset(store, Dataset(name, "webdataset", shards))
     store.write_record(f"{run_folder}/run.json", _run_record(output, merge_width, top_k))
     generator = torch.Generator().manual_seed(1)
@@ -219,13 +223,43 @@ def write_run(
         peaks = {output.layer.name: synthesise_peaks(ids, block.shape[1])}
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite, peaks))
         files = writer.finish()
-        index = _write_index(store, name, shard, ids.numpy(), concept_count)
+        images = list_images(shard.url) if tars else {}
+        index = _write_index(store, name, shard, ids.numpy(), concept_count, images)
         for place, written in ((dataset_folder(name), index), (run_folder, files)):
             write_manifest(store, place, _manifest(shard, len(block), written))
 
 
+def list_images(tar: str) -> dict[str, list[Any]]:
+    """Columns of ``examples`` that say where the images of a tar of `make_shards` lie, and what they are."""
+    with tarfile.open(tar) as opened:
+        members = [member for member in opened if member.name.endswith(".jpg")]
+    columns: dict[str, list[Any]] = {
+        "image_offset": [member.offset_data for member in members],
+        "image_bytes": [member.size for member in members],
+        "image_sha256": [],
+        "width_px": [],
+        "height_px": [],
+        "mime_type": ["image/jpeg"] * len(members),
+    }
+    with Path(tar).open("rb") as file:
+        for member in members:
+            file.seek(member.offset_data)
+            data = file.read(member.size)
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+            columns["image_sha256"].append(hashlib.sha256(data).hexdigest())
+            columns["width_px"].append(width)
+            columns["height_px"].append(height)
+    return columns
+
+
 def _write_index(
-    store: Store, dataset: str, shard: Shard, ids: np.ndarray[Any, Any], concept_count: int
+    store: Store,
+    dataset: str,
+    shard: Shard,
+    ids: np.ndarray[Any, Any],
+    concept_count: int,
+    images: Mapping[str, list[Any]],
 ) -> list[FileEntry]:
     """Rows of ``examples`` and, if there are concepts, ``stimuli``; what does not matter is null."""
     rows: dict[str, dict[str, list[Any]]] = {
@@ -234,6 +268,7 @@ def _write_index(
             "shard_ordinal": [shard.ordinal] * len(ids),
             "shard_key": [f"{n:06d}" for n in range(len(ids))],
             "image_sha256": [hashlib.sha256(str(i).encode()).hexdigest() for i in ids.tolist()],
+            **images,
         }
     }
     if concept_count:

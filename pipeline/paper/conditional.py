@@ -17,7 +17,7 @@ from pipeline.paper.section import (
 )
 from pipeline.report import charts
 from pipeline.report.card import Card
-from pipeline.report.card_queries import PROBABILITIES
+from pipeline.report.card_queries import PROBABILITIES, name_these
 from pipeline.report.gather import gather_card
 from pipeline.report.words import DENSITIES
 from pipeline.warehouse.find import Neuron
@@ -89,15 +89,7 @@ def make_section(subject: Subject) -> Section:
             ),
         )
     first = cards[0]
-    asked: dict[str, str | int] = {
-        "dataset": first.dataset,
-        "run_id": first.run_id,
-        "layer": first.layer,
-        "unit": first.unit,
-        "origin": first.label.origin or "",
-        "category": first.label.category or "",
-        "concept": first.label.concept or "",
-    }
+    asked = name_these([Neuron(first.dataset, first.run_id, first.layer, first.unit)])
     return Section(
         id_,
         title,

@@ -65,7 +65,7 @@ class DrawnWords:
 
 
 def read_words(
-    connection: duckdb.DuckDBPyConnection, where: Mapping[str, str | int], seed: int = 0
+    connection: duckdb.DuckDBPyConnection, where: Mapping[str, object], seed: int = 0
 ) -> DrawnWords:
     """The words that were shown to a run's model, and those that are asked about, drawn by the seed.
 

@@ -32,7 +32,7 @@ def find_interval(
     return low, high
 
 
-def spell_out(query: str, where: Mapping[str, str | int]) -> str:
+def spell_out(query: str, where: Mapping[str, str | int | list[int]]) -> str:
     """A query as ``neurons sql`` takes it: its parameters filled in.
 
     Args:
@@ -40,5 +40,6 @@ def spell_out(query: str, where: Mapping[str, str | int]) -> str:
         where: Their values.
     """
     for name, value in where.items():
-        query = query.replace(f"${name}", quote(str(value)))
+        told = str(value) if isinstance(value, list) else quote(str(value))
+        query = query.replace(f"${name}", told)
     return query.strip()

@@ -223,6 +223,8 @@ class Card:
     is_random: bool
     layer: str
     unit: int
+    unit_count: int
+    """Neurons of the layer."""
     axis: str
     """``sd``: standard deviations from zero; ``z``: from the neuron's mean (``layer_axes``)."""
     tower: str

@@ -1,66 +1,81 @@
-"""What a neuron's card asks the views; `gather` makes a card of the answers.
+"""What the cards of neurons ask the views; `gather` makes cards of the answers.
 
-The columns of an answer are the fields of a record of `card`, or of `gather`.
+A query asks of several units of a layer at once: to plan it takes DuckDB longer than to answer it. `LAYER` asks
+of the layer. After ``unit`` the columns of an answer are the fields of a record of `card`, or of `card_rows`.
 """
 
 from __future__ import annotations
 
-_THIS = "dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit"
+from collections.abc import Sequence
 
-STATS = f"""
-select
-    example_count, mean, sd, min, max, active_frac,
-    (zero_frac * example_count + 0.5)::bigint as zero_count, skewness, kurtosis, sparsity,
-from neuron_stats
-where {_THIS}
+from pipeline.warehouse.find import Neuron
+
+# The bounds let DuckDB leave out what lies elsewhere; a list alone does not.
+THESE = """
+    dataset = $dataset and run_id = $run_id and layer = $layer
+    and unit between list_min($units::integer[]) and list_max($units::integer[])
+    and list_contains($units::integer[], unit)
 """
+"""Where a row is of one of some neurons, given by `name_these`."""
 
-MODEL = f"""
-select
-    model_id,
-    (
-        select layers.tower from layers
-        where layers.dataset = $dataset and layers.run_id = $run_id and layers.layer = $layer
-    ) as tower,
-    (
-        select runs.is_random from runs
-        where runs.dataset = $dataset and runs.run_id = $run_id
-    ) as is_random,
-from neuron_stats
-where {_THIS}
-"""
 
-LABEL = """
+def name_these(neurons: Sequence[Neuron]) -> dict[str, str | list[int]]:
+    """The parameters of `THESE`.
+
+    Args:
+        neurons: At least one, all of one layer.
+    """
+    place = neurons[0]
+    units = sorted({neuron.unit for neuron in neurons})
+    return {
+        "dataset": place.dataset,
+        "run_id": place.run_id,
+        "layer": place.layer,
+        "units": units,
+    }
+
+
+LAYER = """
 select
-    neuron_labels.concept, neuron_labels.category, neuron_labels.origin, neuron_labels.score,
-    neuron_labels.z, neuron_labels.q_value, neuron_labels.positive_count,
-    neuron_labels.top_count, neuron_labels.top_size, neuron_labels.lift, runner_up,
-    runner_up_score, margin, agreement, enrichment_concept, auroc_concept, soft_wpmi_concept,
-    is_labelled, is_circular, reason, tested.auroc as tested_score,
-    10 ^ tested.top_log10_p as tested_p_value,
+    layers.model_id, tower, store, is_cut, unit_count, is_random, coalesce(axis, 'sd') as axis,
     exists (
         select 1 from raw_soft_wpmi
         where raw_soft_wpmi.dataset = $dataset and raw_soft_wpmi.run_id = $run_id
     ) as has_similarity,
-    layers.store, layers.is_cut,
+from layers
+inner join runs using (dataset, run_id)
+left join layer_axes using (dataset, run_id, layer)
+where dataset = $dataset and run_id = $run_id and layer = $layer
+"""
+
+STATS = f"""
+select
+    unit, example_count, mean, sd, min, max, active_frac,
+    (zero_frac * example_count + 0.5)::bigint as zero_count, skewness, kurtosis, sparsity,
+from neuron_stats
+where {THESE}
+"""
+
+LABEL = f"""
+with tested as (
+    select dataset, run_id, layer, unit, auroc, top_log10_p
+    from label_candidates
+    where {THESE} and is_choice
+)
+
+select
+    unit, concept, category, origin, score, z, q_value, positive_count, top_count, top_size, lift,
+    runner_up, runner_up_score, margin, agreement, enrichment_concept, auroc_concept,
+    soft_wpmi_concept, is_labelled, is_circular, reason, tested.auroc as tested_score,
+    10 ^ tested.top_log10_p as tested_p_value,
 from neuron_labels
-inner join layers
-    on
-        neuron_labels.dataset = layers.dataset and neuron_labels.run_id = layers.run_id
-        and neuron_labels.layer = layers.layer
-left join label_candidates as tested
-    on
-        neuron_labels.dataset = tested.dataset and neuron_labels.run_id = tested.run_id
-        and neuron_labels.layer = tested.layer and neuron_labels.unit = tested.unit
-        and tested.is_choice
-where
-    neuron_labels.dataset = $dataset and neuron_labels.run_id = $run_id
-    and neuron_labels.layer = $layer and neuron_labels.unit = $unit
+left join tested using (dataset, run_id, layer, unit)
+where {THESE}
 """
 
 SUPPORT = f"""
 select
-    other_concept, supported_count, measured_count, fresh_forms, fresh_auc, other_fresh_auc,
+    unit, other_concept, supported_count, measured_count, fresh_forms, fresh_auc, other_fresh_auc,
     permuted_fresh_auc, fresh_mad, other_fresh_mad, permuted_fresh_mad, is_fresh_supported, purity,
     other_purity, permuted_purity, is_purity_supported, detection, other_detection,
     permuted_detection, is_detection_supported, prediction, other_prediction, permuted_prediction,
@@ -68,96 +83,105 @@ select
     is_faithfulness_supported, agreement, other_agreement, permuted_agreement,
     is_agreement_supported,
 from label_evidence
-where {_THIS}
+where {THESE}
 """
 
 _STRENGTH = "if($axis = 'z', activation_z, activation_sd) as strength, activation = 0 as is_at_rest"
 
 EXAMPLES = f"""
-select polarity, example_id, {_STRENGTH}
+select unit, polarity, example_id, {_STRENGTH}
 from top_examples
-where {_THIS} and example_rank <= $count
-order by polarity, example_rank
+where {THESE} and example_rank <= $count
+order by unit, polarity, example_rank
 """
 
 HISTOGRAM = f"""
-select
-    (if(isfinite(bin_left) and not $is_cut, bin_left, greatest(bin_left, $min)) - $origin) / $sd
-        as left_sd,
-    (if(isfinite(bin_right) and not $is_cut, bin_right, least(bin_right, $max)) - $origin) / $sd
-        as right_sd,
-    example_count::bigint as example_count,
+select unit, bin_left, bin_right, example_count::bigint as example_count
 from neuron_histograms
-where {_THIS} and bin <> 0
-order by bin_left
+where {THESE} and bin <> 0
+order by unit, bin_left
 """
 
 SAMPLES = f"""
-select bin_left_sd as left_sd, bin_right_sd as right_sd, example_id, {_STRENGTH}
+select unit, bin_left_sd as left_sd, bin_right_sd as right_sd, example_id, {_STRENGTH}
 from neuron_samples
-where {_THIS} and sample_rank <= $count
-order by sd_bin, sample_rank
+where {THESE} and sample_rank <= $count
+order by unit, sd_bin, sample_rank
 """
 
 INDICES = f"""
 select
-    facet_origin, multimodality_index, p_value, facet_count, weakest_facet,
+    unit, facet_origin, multimodality_index, p_value, facet_count, weakest_facet,
     coalesce(failed_facets, []) as failed_facets,
 from neuron_multimodality
-where {_THIS} and candidate_rank = 1
-order by facet_origin desc
+where {THESE} and candidate_rank = 1
+order by unit, facet_origin desc
 """
 
 CANDIDATE = f"""
-select distinct concept, category, origin from neuron_facets where {_THIS} and candidate_rank = 1
+select distinct unit, concept, category, origin
+from neuron_facets
+where {THESE} and candidate_rank = 1
 """
 
 # Facets that the run has, but in which no image shows the concept, are rows of zero images.
 STRATA = f"""
 with these as (
     select
-        dimension, stratum as name, facet_origin, positive_count, other_count, auroc, p_value,
+        unit, dimension, stratum as name, facet_origin, positive_count, other_count, auroc, p_value,
         is_failed, is_thin,
     from neuron_facets
-    where {_THIS} and candidate_rank = 1
+    where {THESE} and candidate_rank = 1
 ),
 
 surrogates as (
     select
-        dimension, stratum as name, facet_origin,
+        unit, dimension, stratum as name, facet_origin,
         list_aggregate(surrogate_aurocs, 'quantile_cont', 0.05)::double as surrogate_low,
         list_aggregate(surrogate_aurocs, 'quantile_cont', 0.95)::double as surrogate_high,
     from raw_facet_aurocs
-    where {_THIS} and candidate_rank = 1
+    where {THESE} and candidate_rank = 1
 ),
 
 of_run as (
     select distinct dimension, stratum as name, facet_origin
     from raw_facet_aurocs
     where dataset = $dataset and run_id = $run_id and dimension <> 'text language'
+),
+
+expected as (
+    select unnest($units::integer[]) as unit, * from of_run
+),
+
+strata as (
+    select
+        unit, dimension, name, facet_origin,
+        coalesce(positive_count, 0) as positive_count,
+        coalesce(other_count, 0) as other_count,
+        auroc, p_value, is_failed, coalesce(is_thin, true) as is_thin,
+        surrogate_low, surrogate_high,
+    from these
+    left join surrogates using (unit, dimension, name, facet_origin)
+    full join expected using (unit, dimension, name, facet_origin)
 )
 
-select
-    coalesce(these.dimension, of_run.dimension) as dimension,
-    coalesce(these.name, of_run.name) as name,
-    coalesce(these.facet_origin, of_run.facet_origin) as facet_origin,
-    coalesce(positive_count, 0) as positive_count,
-    coalesce(other_count, 0) as other_count,
-    auroc, p_value, is_failed, coalesce(is_thin, true) as is_thin,
-    surrogate_low, surrogate_high,
-from these
-left join surrogates using (dimension, name, facet_origin)
-full join of_run
-    on
-        these.dimension = of_run.dimension and these.name = of_run.name
-        and these.facet_origin = of_run.facet_origin
+select *
+from strata
 order by
-    list_position(['facet', 'word language', 'text language'], dimension), facet_origin desc,
-    auroc is null, positive_count desc, name
+    unit, list_position(['facet', 'word language', 'text language'], dimension),
+    facet_origin desc, auroc is null, positive_count desc, name
 """
 
 PROBABILITIES = f"""
+with asked as (
+    select
+        unit, origin as label_origin, category as label_category, concept as label_concept,
+    from neuron_labels
+    where {THESE}
+)
+
 select
+    unit,
     case
         when origin = 'human' then concat(category, ' (', labeller, ')')
         else coalesce(concept, concat('any ', category))
@@ -166,47 +190,62 @@ select
     probability_low as low, probability_high as high, origin = 'human' as is_human,
     category_count, activation_frac, overall_frac,
 from conditional_activations
+inner join asked using (unit)
 where
-    {_THIS}
+    {THESE}
     and (
         origin = 'human'
-        or (origin = $origin and category = $category and coalesce(concept = $concept, true))
+        or (
+            origin = label_origin and category = label_category
+            and coalesce(concept = label_concept, true)
+        )
     )
 order by
-    is_human, concept is null,
-    sum(hit_count) over (partition by origin, labeller, concept, category) desc,
+    unit, is_human, concept is null,
+    sum(hit_count) over (partition by unit, origin, labeller, concept, category) desc,
     category, concept, labeller, sd_bin
 """
 
 CLARITY = f"""
-select clarity, baseline_clarity, clarity_sd, coalesce(group_count, 0) as group_count, polysemanticity
+select
+    unit, clarity, baseline_clarity, clarity_sd, coalesce(group_count, 0) as group_count,
+    polysemanticity,
 from neuron_clarity
-where {_THIS}
+where {THESE}
 """
 
 GROUPS = f"""
 select
-    groups.group_size, groups.concept, groups.concept_count,
+    unit, groups.group_size, groups.concept, groups.concept_count,
     list(examples.example_id order by examples.example_rank) as ids,
 from neuron_groups as groups
 inner join top_example_groups as examples using (dataset, run_id, layer, unit, group_rank)
-where {_THIS}
-group by groups.group_rank, groups.group_size, groups.concept, groups.concept_count
-order by groups.group_rank
+where {THESE}
+group by unit, groups.group_rank, groups.group_size, groups.concept, groups.concept_count
+order by unit, groups.group_rank
 """
 
 CONTRASTING = f"""
-select
-    example_id, (activation - $origin) / nullif($sd, 0) as strength, activation = 0 as is_at_rest
+select unit, example_id, activation
 from contrasting_examples
-where {_THIS} and contrast_rank <= $count
-order by contrast_rank
+where {THESE} and contrast_rank <= $count
+order by unit, contrast_rank
 """
 
-SHOWING = """
-select distinct example_id
-from run_concepts, settings
+SHOWING = f"""
+with labels as (
+    select unit, concept, category
+    from neuron_labels
+    where {THESE} and is_labelled
+)
+
+select unit, list(distinct example_id) as ids
+from run_concepts
+inner join labels using (concept, category)
+cross join settings
 where
-    dataset = $dataset and run_id = $run_id and concept = $concept and category = $category
-    and list_contains(label_origins, origin) and list_contains($ids::bigint[], example_id)
+    dataset = $dataset and run_id = $run_id and list_contains(label_origins, origin)
+    and example_id in (select unnest($ids::bigint[]))
+group by unit
 """
+"""Which of some images show the label of which unit."""

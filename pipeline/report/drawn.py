@@ -13,29 +13,33 @@ from PIL import Image
 from pipeline.base.errors import WarehouseError
 from pipeline.base.pixels import put_on_paper
 from pipeline.report.asking import Asker
+from pipeline.report.card_queries import THESE
 from pipeline.warehouse.files import warehouse_uri
 
 DRAWN_COUNT = 12
 """Pictures that are shown at most."""
 
 
-_DRAWN = """
+_DRAWN = f"""
 with latest as (
     select
-        facet, parametrisation, number, activation_sd, dataset_max_sd, facet_probability,
+        unit, facet, parametrisation, number, activation_sd, dataset_max_sd, facet_probability,
         url, settings,
         max((steps, width_px, image_count, settings)) over (
-            partition by facet, parametrisation
+            partition by unit, facet, parametrisation
         ) as chosen,
     from visualisations
-    where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
+    where {THESE}
 )
 
 select * exclude (settings, chosen)
 from latest
 where settings = struct_extract_at(chosen, 4)
-order by facet is not null, facet, parametrisation, number
-limit $count
+qualify
+    row_number() over (
+        partition by unit order by facet is not null, facet, parametrisation, number
+    ) <= {DRAWN_COUNT}
+order by unit, facet is not null, facet, parametrisation, number
 """
 
 
@@ -91,23 +95,24 @@ def describe_drawn(pictures: Sequence[DrawnPicture]) -> str:
     )
 
 
-def read_drawn(ask: Asker) -> tuple[DrawnPicture, ...]:
-    """What a neuron drew, plain pictures first; none if it was not asked to.
+def read_drawn(ask: Asker) -> dict[int, tuple[DrawnPicture, ...]]:
+    """What neurons drew, by unit, plain pictures first; only those that were asked to.
 
     Args:
-        ask: About the neuron.
+        ask: About ``units`` of a layer.
 
     Raises:
         WarehouseError: A picture is gone.
     """
-    rows = ask(_DRAWN, DrawnPicture, count=DRAWN_COUNT)
+    rows = ask.by_unit(_DRAWN, DrawnPicture)
     if not rows:
-        return ()
-    places = [warehouse_uri(row.url) for row in rows]
+        return {}
+    places = {row.url: warehouse_uri(row.url) for of_unit in rows.values() for row in of_unit}
     try:
         found = dict(
             ask.connection.execute(
-                "select filename, content from read_blob($places)", {"places": places}
+                "select filename, content from read_blob($places)",
+                {"places": list(places.values())},
             ).fetchall()
         )
     except duckdb.Error as error:
@@ -115,4 +120,7 @@ def read_drawn(ask: Asker) -> tuple[DrawnPicture, ...]:
             f"A picture that the neuron drew cannot be read: {error}.",
             "Draw it again with: neurons repair",
         ) from error
-    return tuple(replace(row, data=found[place]) for row, place in zip(rows, places, strict=True))
+    return {
+        unit: tuple(replace(row, data=found[places[row.url]]) for row in of_unit)
+        for unit, of_unit in rows.items()
+    }

@@ -1,105 +1,38 @@
-"""Everything that a neuron's card shows, asked of the views by SQL."""
+"""Everything that the cards of neurons show, asked of the views by SQL: of one, or of many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pipeline.base.storage import Store
 from pipeline.nano.planted import load_planted
-from pipeline.report import card_queries as queries
-from pipeline.report.asking import Asker, Row
-from pipeline.report.card import (
-    Card,
-    Clarity,
-    Group,
-    HalleBerry,
-    HistogramBin,
-    Index,
-    Label,
-    Probability,
-    SampleBin,
-    Stats,
-    Stratum,
-    SupportScores,
+from pipeline.report.asking import Asker
+from pipeline.report.card import Card, Group, HalleBerry, Probability, SampleBin
+from pipeline.report.card_queries import SHOWING, name_these
+from pipeline.report.card_rows import (
+    EXAMPLE_COUNT,
+    GROUP_COUNT,
+    SAMPLE_COUNT,
+    CardRows,
+    Shown,
+    ask_rows,
 )
-from pipeline.report.drawn import read_drawn
-from pipeline.report.peaks import read_peaks
+from pipeline.report.peaks import InImage, read_peaks
 from pipeline.report.thumbnails import Picture, mark_place, name_pictures, read_pictures
 from pipeline.warehouse.find import Neuron
-from pipeline.warehouse.layer_axes import read_axis
 
 if TYPE_CHECKING:
     import duckdb
 
-EXAMPLE_COUNT = 12
-"""Top and bottom examples on a card; also contrasting ones."""
-
-GROUP_COUNT = 5
-"""Examples of each group of top examples."""
-
-SAMPLE_COUNT = 12
-"""Sampled examples of each bin, at most."""
+__all__ = ["EXAMPLE_COUNT", "GROUP_COUNT", "PARTS", "SAMPLE_COUNT", "gather_card", "gather_cards"]
 
 LANGUAGE_COUNT = 12
 """Languages of texts that are shown, those with most images first."""
 
 MOST_HUMAN_CATEGORIES = 3
 """Categories that people wrote, that are drawn."""
-
-
-class _Model(NamedTuple):
-    model_id: str
-    tower: str
-    is_random: bool
-
-
-class _Shown(NamedTuple):
-    """An example on the card, and its activation there."""
-
-    example_id: int
-    strength: float | None = None
-    """On the card's axis."""
-    is_at_rest: bool = False
-
-
-class _Example(NamedTuple):
-    polarity: str
-    example_id: int
-    strength: float | None
-    is_at_rest: bool
-
-    @property
-    def shown(self) -> _Shown:
-        return _Shown(*self[1:])
-
-
-class _Sample(NamedTuple):
-    left_sd: float
-    right_sd: float
-    example_id: int
-    strength: float | None
-    is_at_rest: bool
-
-    @property
-    def shown(self) -> _Shown:
-        return _Shown(*self[2:])
-
-
-class _Group(NamedTuple):
-    group_size: int
-    concept: str | None
-    concept_count: int
-    ids: list[int]
-    """Its examples, best first."""
-
-
-class _Candidate(NamedTuple):
-    concept: str
-    category: str
-    origin: str
-
 
 PARTS = frozenset(
     (
@@ -127,83 +60,110 @@ def gather_card(
     Raises:
         WarehouseError: A tar has changed.
     """
-    ask = Asker(connection, neuron.parameters)
-    (model,), (stats,), (label,) = (
-        ask(queries.MODEL, _Model),
-        ask(queries.STATS, Stats),
-        ask(queries.LABEL, Label),
-    )
-    axis = read_axis(connection, neuron)
-    scale = {"sd": stats.sd, "origin": stats.mean if axis == "z" else 0.0}
-    ends = {"min": stats.min, "max": stats.max, "is_cut": axis == "z"}
+    return gather_cards(connection, store, [neuron], parts)[neuron.unit]
 
-    def ask_for(part: str, query: str, kind: Callable[..., Row], **more: object) -> list[Row]:
-        return ask(query, kind, **more) if part in parts else []
 
-    bins = (
-        ask_for("distribution", queries.HISTOGRAM, HistogramBin, **scale, **ends)
-        if stats.sd
-        else []
-    )
-    examples = ask_for("examples", queries.EXAMPLES, _Example, axis=axis, count=EXAMPLE_COUNT)
-    samples = ask_for("distribution", queries.SAMPLES, _Sample, axis=axis, count=SAMPLE_COUNT)
-    groups = ask_for("clarity", queries.GROUPS, _Group)
-    contrasting = ask_for("contrasting", queries.CONTRASTING, _Shown, **scale, count=EXAMPLE_COUNT)
-    ids = {row.example_id for row in (*(e.shown for e in examples), *(s.shown for s in samples))}
-    ids.update(row.example_id for row in contrasting)
-    ids.update(i for group in groups for i in group.ids[:GROUP_COUNT])
-    pictures = _framed(ask, label, _read(connection, store, neuron.dataset, ids))
-    kept = ("top_examples", "neuron_samples") if samples else ("top_examples",)
-    peaks = read_peaks(connection, ask.where, ids, kept)
+def gather_cards(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store | None,
+    neurons: Sequence[Neuron],
+    parts: Collection[str] = PARTS,
+) -> dict[int, Card]:
+    """The same of several neurons, by unit; each question is asked once for all.
 
-    def show(rows: Iterable[_Shown], with_peaks: bool = True) -> tuple[Picture, ...]:
+    Args:
+        connection: Of ``pipeline.connect``.
+        store: The warehouse; None: the pictures have no pixels.
+        neurons: At least one, all of one layer.
+        parts: Of `PARTS`; the others are empty.
+
+    Raises:
+        WarehouseError: A tar has changed.
+    """
+    place, units = neurons[0], {neuron.unit for neuron in neurons}
+    ask = Asker(connection, name_these(neurons))
+    rows = ask_rows(ask, parts)
+    ids = set().union(*(rows.images(unit) for unit in units))
+    pictures = _read(connection, store, place.dataset, ids)
+    showing = _find_showing(ask, rows, ids)
+    kept = ("top_examples", "neuron_samples") if rows.samples else ("top_examples",)
+    peaks = read_peaks(connection, ask.where, ids, kept) if ids else {}
+    return {
+        unit: _make_card(
+            replace(place, unit=unit),
+            rows,
+            _Images(pictures, showing.get(unit, frozenset()), peaks.get(unit, {}), rows.layer.axis),
+        )
+        for unit in units
+    }
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images as the card of one neuron shows them."""
+
+    pictures: Mapping[int, Picture]
+    showing: frozenset[int]
+    """Those that show its label."""
+    peaks: Mapping[int, InImage]
+    axis: str
+
+    def show(self, rows: Iterable[Shown], with_peaks: bool = True) -> tuple[Picture, ...]:
         return tuple(
             replace(
                 mark_place(
-                    pictures[row.example_id], peaks.get(row.example_id) if with_peaks else None
+                    self.pictures[row.example_id],
+                    self.peaks.get(row.example_id) if with_peaks else None,
                 ),
                 strength=row.strength,
-                axis=axis,
+                axis=self.axis,
                 is_at_rest=row.is_at_rest,
+                is_labelled=row.example_id in self.showing,
             )
             for row in rows
         )
 
-    edges = sorted({(sample.left_sd, sample.right_sd) for sample in samples})
+
+def _make_card(neuron: Neuron, rows: CardRows, images: _Images) -> Card:
+    layer, unit = rows.layer, neuron.unit
+    (stats,), (label,) = rows.stats[unit], rows.labels[unit]
+    examples, samples = rows.examples[unit], rows.samples[unit]
+    near = [row.shown(stats, layer.axis) for row in rows.contrasting[unit]]
     return Card(
         dataset=neuron.dataset,
         run_id=neuron.run_id,
         layer=neuron.layer,
-        unit=neuron.unit,
-        model_id=model.model_id,
-        is_random=model.is_random,
-        axis=axis,
-        tower=model.tower,
-        planted=planted_concept(model.model_id, neuron.layer, neuron.unit),
+        unit=unit,
+        unit_count=layer.unit_count,
+        model_id=layer.model_id,
+        is_random=layer.is_random,
+        axis=layer.axis,
+        tower=layer.tower,
+        planted=planted_concept(layer.model_id, neuron.layer, unit),
         stats=stats,
         label=label,
-        support=next(iter(ask_for("support", queries.SUPPORT, SupportScores)), None),
-        top=show(row.shown for row in examples if row.polarity == "positive"),
-        bottom=show(row.shown for row in examples if row.polarity == "negative"),
-        histogram=tuple(bins),
+        support=next(iter(rows.support[unit]), None),
+        top=images.show(row.shown for row in examples if row.polarity == "positive"),
+        bottom=images.show(row.shown for row in examples if row.polarity == "negative"),
+        histogram=tuple(one.scaled(stats, layer.axis) for one in rows.bins[unit] if stats.sd),
         samples=tuple(
-            SampleBin(left, right, show(s.shown for s in samples if s.left_sd == left))
-            for left, right in edges
+            SampleBin(left, right, images.show(s.shown for s in samples if s.left_sd == left))
+            for left, right in sorted({(sample.left_sd, sample.right_sd) for sample in samples})
         ),
-        halle_berry=_halle_berry(ask) if "facets" in parts else None,
-        probabilities=_probabilities(ask, label) if "probability" in parts else (),
-        clarity=next(iter(ask_for("clarity", queries.CLARITY, Clarity)), None),
+        halle_berry=_halle_berry(rows, unit),
+        probabilities=_keep_few_people(rows.probabilities[unit]),
+        clarity=next(iter(rows.clarity[unit]), None),
         groups=tuple(
             Group(
                 group.group_size,
                 group.concept,
                 group.concept_count,
-                show(map(_Shown, group.ids[:GROUP_COUNT])),
+                images.show(map(Shown, group.ids[:GROUP_COUNT])),
             )
-            for group in groups
+            for group in rows.groups[unit]
         ),
-        contrasting=show(contrasting, with_peaks=False),  # of most of them no peak is kept
-        drawn=read_drawn(ask) if "drawn" in parts else (),
+        contrasting=images.show(near, with_peaks=False),  # of most of them no peak is kept
+        drawn=rows.drawn.get(unit, ()),
     )
 
 
@@ -215,33 +175,22 @@ def _read(
     return read_pictures(connection, store, dataset, ids)
 
 
-def _framed(ask: Asker, label: Label, pictures: Mapping[int, Picture]) -> dict[int, Picture]:
-    """Say of each picture whether it shows the label."""
-    if not label.is_labelled or not pictures:
-        return dict(pictures)
-    rows = ask.connection.execute(
-        queries.SHOWING,
-        {
-            "dataset": ask.where["dataset"],
-            "run_id": ask.where["run_id"],
-            "concept": label.concept,
-            "category": label.category,
-            "ids": list(pictures),
-        },
-    ).fetchall()
-    showing = {example_id for (example_id,) in rows}
-    return {i: replace(picture, is_labelled=i in showing) for i, picture in pictures.items()}
+def _find_showing(ask: Asker, rows: CardRows, ids: Collection[int]) -> Mapping[int, frozenset[int]]:
+    """Which of some images show the label of which neuron."""
+    if not ids or not any(label.is_labelled for found in rows.labels.values() for label in found):
+        return {}
+    found = ask.connection.execute(SHOWING, {**ask.where, "ids": list(ids)}).fetchall()
+    return {unit: frozenset(showing) for unit, showing in found}
 
 
-def _halle_berry(ask: Asker) -> HalleBerry | None:
-    candidates = ask(queries.CANDIDATE, _Candidate)
+def _halle_berry(rows: CardRows, unit: int) -> HalleBerry | None:
+    candidates, strata = rows.candidates[unit], rows.strata[unit]
     if not candidates:
         return None
-    strata = ask(queries.STRATA, Stratum)
     texts = [stratum for stratum in strata if stratum.dimension == "text language"]
     return HalleBerry(
         *candidates[0],
-        indices=tuple(ask(queries.INDICES, Index)),
+        indices=tuple(rows.indices[unit]),
         strata=(
             *(stratum for stratum in strata if stratum.dimension != "text language"),
             *texts[:LANGUAGE_COUNT],
@@ -249,9 +198,8 @@ def _halle_berry(ask: Asker) -> HalleBerry | None:
     )
 
 
-def _probabilities(ask: Asker, label: Label) -> tuple[Probability, ...]:
-    named = {"origin": label.origin, "category": label.category, "concept": label.concept}
-    points = ask(queries.PROBABILITIES, Probability, **named)
+def _keep_few_people(points: Sequence[Probability]) -> tuple[Probability, ...]:
+    """All points, but of what people wrote those of a few categories; what is asked for stays together."""
     people = list(dict.fromkeys(point.what for point in points if point.is_human))
     left_out = people[MOST_HUMAN_CATEGORIES:]
     whats = list(dict.fromkeys(point.what for point in points if point.what not in left_out))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.report.card_queries import THESE
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -30,24 +32,22 @@ class InImage(NamedTuple):
 
 def read_peaks(
     connection: duckdb.DuckDBPyConnection,
-    neuron: Mapping[str, object],
+    neurons: Mapping[str, object],
     ids: Iterable[int],
     views: Sequence[str] = ("top_examples",),
-) -> dict[int, InImage]:
-    """The places of one neuron that are known and lie in the image, by example.
+) -> dict[int, dict[int, InImage]]:
+    """The places of some neurons that are known and lie in the image, by unit and example.
 
     Args:
         connection: Of ``pipeline.connect``.
-        neuron: ``dataset``, ``run_id``, ``layer`` and ``unit``.
+        neurons: ``dataset``, ``run_id``, ``layer`` and ``units``.
         ids: The examples that are drawn.
         views: What keeps places: ``top_examples``, ``neuron_samples``.
     """
     kept = " union ".join(
         f"""
-        select example_id, seen_x_frac, seen_y_frac from {view}
-        where
-            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
-            and list_contains($ids::bigint[], example_id)
+        select unit, example_id, seen_x_frac, seen_y_frac from {view}
+        where {THESE} and example_id in (select unnest($ids::bigint[]))
         """
         for view in views
     )
@@ -56,7 +56,7 @@ def read_peaks(
         f"""
         with placed as (
             select
-                example_id, seen_x_frac, seen_y_frac, image_width_px, image_height_px, resize_mode,
+                unit, example_id, seen_x_frac, seen_y_frac, image_width_px, image_height_px, resize_mode,
                 if(is_turned, height_px, width_px) as upright_width_px,
                 if(is_turned, width_px, height_px) as upright_height_px,
             from ({kept}) as kept
@@ -80,11 +80,15 @@ def read_peaks(
         )
 
         select
-            example_id,
+            unit, example_id,
             image_frac(seen_x_frac, resized_width_px, image_width_px) as x_frac,
             image_frac(seen_y_frac, resized_height_px, image_height_px) as y_frac,
         from resized
         """,
-        {**neuron, "ids": list(ids)},
+        {**neurons, "ids": list(ids)},
     ).fetchall()
-    return {i: InImage(x, y) for i, x, y in rows if x is not None and y is not None}
+    found: dict[int, dict[int, InImage]] = {}
+    for unit, example_id, x, y in rows:
+        if x is not None and y is not None:
+            found.setdefault(unit, {})[example_id] = InImage(x, y)
+    return found

@@ -256,12 +256,13 @@ def _read_images(
     axis: str,
 ) -> list[SheetImage]:
     """The first images, best first."""
+    from pipeline.report.card_queries import name_these
     from pipeline.report.contact_sheet import SheetImage
     from pipeline.report.peaks import read_peaks
 
     ids = [row[3] for row in rows[:SHEET_IMAGES]]
     places = find_places(connection, neuron.dataset, ids)
-    peaks = read_peaks(connection, neuron.parameters, ids)
+    peaks = read_peaks(connection, name_these([neuron]), ids).get(neuron.unit, {})
     return [
         SheetImage(
             show_image(store, *places[example_id]),

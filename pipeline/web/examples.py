@@ -28,11 +28,11 @@ class ExampleFacts:
     shard: str
     shard_key: str
     image_sha256: str
-    width_px: int
-    height_px: int
-    mime_type: str
-    image_offset: int
-    image_bytes: int
+    width_px: int | None
+    height_px: int | None
+    mime_type: str | None
+    image_offset: int | None
+    image_bytes: int | None
     source_url: str | None
     is_turned: bool
     half: str
@@ -42,7 +42,7 @@ class ExampleFacts:
     @property
     def shown_px(self) -> int:
         """Side of the square in which it is shown: a small image is not blown up."""
-        return LARGE_PX if max(self.width_px, self.height_px) > SMALL_PX else SMALL_PX
+        return LARGE_PX if max(self.width_px or 0, self.height_px or 0) > SMALL_PX else SMALL_PX
 
 
 _FACTS = """

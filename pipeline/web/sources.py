@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.report.asking import Asker
 from pipeline.report.card import Card
 from pipeline.report.thumbnails import Picture
 
 if TYPE_CHECKING:
-    from pipeline.web.view import View
+    import duckdb
 
 DRAWINGS = {
     "openmoji": "OpenMoji, openmoji.org, CC BY-SA 4.0",
@@ -47,13 +48,18 @@ class Source(NamedTuple):
 
 
 _SOURCES = """
-with said as (
+with wanted as (
+    select unnest($ids::bigint[]) as example_id
+),
+
+said as (
     select
         example_id,
         min(text) filter (where text_kind = 'attribution') as attribution,
         min(page_title) as page_title,
     from stg_texts
-    where dataset = $dataset and list_contains($ids::bigint[], example_id)
+    semi join wanted using (example_id)
+    where dataset = $dataset
     group by example_id
 )
 
@@ -62,23 +68,27 @@ select
     coalesce(primary_texts.text, stimuli.text, stimuli.concept, shard_key) as name,
     attribution, said.page_title, source_url, drawing_set,
 from examples
+semi join wanted using (example_id)
 left join said using (example_id)
 left join primary_texts using (dataset, example_id)
 left join stimuli using (dataset, example_id)
-where examples.dataset = $dataset and list_contains($ids::bigint[], example_id)
+where examples.dataset = $dataset
 order by example_id
 """
 
 
-def read_sources(view: View, dataset: str, ids: Iterable[int]) -> list[Source]:
-    """What is known of some images, in the order of their ids.
+def read_sources(
+    connection: duckdb.DuckDBPyConnection, dataset: str, ids: Iterable[int]
+) -> dict[int, Source]:
+    """What is known of some images, by their ids.
 
     Args:
-        view: Asks.
+        connection: Of ``pipeline.connect``.
         dataset: Whose images.
         ids: Which.
     """
-    return view.ask(_SOURCES, Source, dataset=dataset, ids=sorted(set(ids)))
+    ask = Asker(connection, {"dataset": dataset, "ids": sorted(set(ids))})
+    return {source.example_id: source for source in ask(_SOURCES, Source)}
 
 
 def card_images(card: Card) -> set[int]:

@@ -94,6 +94,7 @@ def _environment() -> Environment:
         autoescape=True,
         finalize=_show,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -15,7 +15,8 @@ from pipeline.base.storage import Store
 from pipeline.report import words
 from pipeline.report.card_html import render_card
 from pipeline.report.card_png import WIDTH_PX, draw_card
-from pipeline.report.gather import gather_card
+from pipeline.report.card_queries import name_these
+from pipeline.report.gather import gather_card, gather_cards
 from pipeline.report.peaks import InImage, read_peaks
 from pipeline.report.thumbnails import Picture, mark_place
 from pipeline.warehouse.connect import connect
@@ -288,7 +289,17 @@ def test_rings_are_where_the_view_peaks_says(world):
         "where layer = $layer and unit = $unit",
         {name: neuron[name] for name in ("layer", "unit")},
     ).fetchall()
-    found = read_peaks(con, neuron, [row[0] for row in rows], ("top_examples", "neuron_samples"))
-    assert found == {example_id: (x, y) for example_id, x, y in rows if x is not None}
+    these, views = name_these([Neuron(**neuron)]), ("top_examples", "neuron_samples")
+    found = read_peaks(con, these, [row[0] for row in rows], views)
+    unit = neuron["unit"]
+    assert found == {unit: {example_id: (x, y) for example_id, x, y in rows if x is not None}}
     some = [row[0] for row in rows][:3]
-    assert read_peaks(con, neuron, some, ("top_examples", "neuron_samples")).keys() <= set(some)
+    assert read_peaks(con, these, some, views)[unit].keys() <= set(some)
+
+
+@pytest.mark.slow
+def test_cards_of_several_neurons_are_those_of_each_alone(world):
+    con, _, neuron = world
+    neurons = [Neuron(**neuron | {"unit": unit}) for unit in (3, 0, 7)]
+    cards = gather_cards(con, None, neurons)
+    assert cards == {one.unit: gather_card(con, None, one) for one in neurons}

@@ -9,7 +9,11 @@ import pytest
 
 from pipeline.base.display import show
 from pipeline.warehouse.connect import connect
+from pipeline.web.api.answers import get_example
 from pipeline.web.examples import NEURON_COUNT
+from pipeline.web.links import ServerLinks
+from pipeline.web.pages.example import example_page
+from pipeline.web.view import View
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +55,19 @@ def test_all_that_is_known_of_an_image_stands_on_its_page(strange, con, runs):
         page = unescape(text)
         for each in told:
             assert show(each) in page
+
+
+def test_what_is_not_known_of_a_file_is_said(con, runs):
+    with con.cursor() as cursor:
+        cursor.execute("create temp table nameless as from examples")
+        for name in ("width_px", "height_px", "mime_type", "image_offset", "image_bytes"):
+            cursor.execute(f"update nameless set {name} = null")
+        cursor.execute("alter table nameless rename to examples")
+        page = example_page(View(cursor, ServerLinks("")), "strange", next(iter(runs)), 5)
+        record = get_example(View(cursor, ServerLinks("")), "strange", next(iter(runs)), 5)
+    assert "<dt>size</dt><dd>not known</dd>" in page
+    assert "<dt>type</dt><dd>not known, – bytes</dd>" in page
+    assert (record.width_px, record.mime_type) == (None, None)
 
 
 def test_neurons_of_each_layer_come_by_their_activation_in_sd(strange, con, runs):

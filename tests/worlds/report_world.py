@@ -145,6 +145,7 @@ def make_card(**more: Any) -> Card:
         "is_random": False,
         "layer": "visual.layer4",
         "unit": 7,
+        "unit_count": 8,
         "axis": "sd",
         "tower": "visual",
         "planted": None,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.base.errors import ConfigError
-from pipeline.report.card_queries import SHOWING
+from pipeline.report.card_queries import SHOWING, name_these
 from pipeline.report.gather import gather_card
 from pipeline.report.thumbnails import Picture
 from pipeline.search.top import find_top
@@ -17,9 +17,9 @@ from pipeline.web.api import records
 from pipeline.web.api.records import finite
 from pipeline.web.examples import read_excited, read_facts, read_shown, read_texts
 from pipeline.web.meanings import find_meanings
+from pipeline.web.near import Near, read_near
 from pipeline.web.neuron_filter import Filter
 from pipeline.web.neurons import list_neurons, of_layer, read_neurons
-from pipeline.web.pages.neuron import NEIGHBOURS, Near
 from pipeline.web.pages.overview import RUNS, RunFigures
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def get_card(view: View, dataset: str, run_id: str, layer: str, unit: int) -> re
     """
     neuron = find_neuron(view.connection, layer, unit, run_id, dataset)
     card = gather_card(view.connection, None, neuron)
-    near = view.ask(NEIGHBOURS, Near, **neuron.parameters)
+    near = read_near(view.connection, [neuron])[neuron.unit]
 
     def images(pictures: Iterable[Picture]) -> list[records.Image]:
         return [
@@ -166,23 +166,9 @@ def list_top(
 
 def _showing(view: View, neuron: Neuron, ids: Sequence[int]) -> set[int]:
     """Those of some images that show the neuron's label, as its card says it."""
-    rows = view.connection.execute(
-        """
-        select concept, category from neuron_labels
-        where
-            dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
-            and is_labelled
-        """,
-        neuron.parameters,
-    ).fetchall()
-    place = {"dataset": neuron.dataset, "run_id": neuron.run_id, "ids": list(ids)}
-    return {
-        example_id
-        for concept, category in rows
-        for (example_id,) in view.connection.execute(
-            SHOWING, {**place, "concept": concept, "category": category}
-        ).fetchall()
-    }
+    asked = {**name_these([neuron]), "ids": list(ids)}
+    rows = view.connection.execute(SHOWING, asked).fetchall()
+    return {example_id for _, showing in rows for example_id in showing}
 
 
 def _image(

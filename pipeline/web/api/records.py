@@ -291,11 +291,11 @@ class Example(Record):
     """The tar that it lies in."""
     shard_key: str
     """Its key there."""
-    width_px: int
+    width_px: int | None
     """Width in the header."""
-    height_px: int
+    height_px: int | None
     """Height in the header."""
-    mime_type: str
+    mime_type: str | None
     """Type found in the bytes."""
     source_url: str | None
     """Where it came from."""

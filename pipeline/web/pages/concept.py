@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from pipeline.base.errors import WarehouseError
 from pipeline.warehouse.find import Neuron, find_run
-from pipeline.web.concepts import gather_concept, list_elsewhere
+from pipeline.web.concepts import Concept, gather_concept, list_elsewhere
 from pipeline.web.neurons import NeuronRow, list_labelled
 from pipeline.web.pages.layer import STRIP_IMAGES
-from pipeline.web.sources import read_sources
+from pipeline.web.sources import Source, read_sources
 from pipeline.web.sparkline import draw_sparklines
 
 if TYPE_CHECKING:
@@ -97,8 +97,13 @@ def concept_page(view: View, dataset: str, run_id: str, category: str, concept: 
         layers=view.ask(_LAYERS, LayerCount, **this, concept=concept),
         sparks=draw_sparks(view, found.labelled.rows),
         strip_images=STRIP_IMAGES,
-        sources=read_sources(view, found.run.dataset, found.image_ids) if view.is_site else (),
+        sources=_list_sources(view, found) if view.is_site else (),
     )
+
+
+def _list_sources(view: View, found: Concept) -> list[Source]:
+    """Of the images on the page, in the order of their ids."""
+    return list(read_sources(view.connection, found.run.dataset, found.image_ids).values())
 
 
 def category_page(view: View, dataset: str, run_id: str, category: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,17 +13,32 @@ from pipeline.report import charts, words
 from pipeline.report.card import Card, SampleBin
 from pipeline.report.drawn import describe_drawn
 from pipeline.report.figures import sd_range
-from pipeline.report.gather import gather_card
+from pipeline.report.gather import gather_cards
 from pipeline.warehouse.find import Neuron, find_neuron
 from pipeline.web import sql_of
-from pipeline.web.sources import card_images, read_sources
+from pipeline.web.near import Near, read_near
+from pipeline.web.sources import Source, card_images, read_sources
 
 if TYPE_CHECKING:
+    import duckdb
+
     from pipeline.web.chosen import Chosen
     from pipeline.web.view import View
 
 Values = Mapping[str, object]
 """What a template needs beside the card."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the panels of a neuron show."""
+
+    neuron: Neuron
+    card: Card
+    near: Sequence[Near] = ()
+    """Neurons that answer to the same images."""
+    sources: Sequence[Source] = ()
+    """Of its images."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +48,10 @@ class Panel:
     name: str
     title: str
     parts: frozenset[str]
-    """What it needs of a card, see ``gather.PARTS``."""
+    """What it needs: of a card, see ``gather.PARTS``; ``near``."""
     is_late: bool
     """Fetched when it comes into view: it takes longer than the rest."""
-    add: Callable[[View, Card], Values]
+    add: Callable[[Known], Values]
     """What its template needs beside the card."""
 
 
@@ -48,7 +63,8 @@ class DrawnBin(NamedTuple):
     width: float
 
 
-def _distribution(view: View, card: Card) -> Values:
+def _distribution(known: Known) -> Values:
+    card = known.card
     if not card.histogram:
         return {"chart": None, "bins": []}
     limits = sd_range(card)
@@ -63,66 +79,33 @@ def _distribution(view: View, card: Card) -> Values:
     return {"chart": charts.histogram(card, limits), "bins": bins}
 
 
-def _facets(view: View, card: Card) -> Values:
-    groups = words.group_strata(card.halle_berry)
+def _facets(known: Known) -> Values:
+    groups = words.group_strata(known.card.halle_berry)
     return {"charts": [(title, charts.strata(items)) for title, items in groups]}
 
 
-def _probability(view: View, card: Card) -> Values:
-    points = card.probabilities
+def _probability(known: Known) -> Values:
+    points, axis = known.card.probabilities, known.card.axis
     return {
-        "chart": charts.probabilities(points, card.axis) if points else None,
-        "densities": charts.densities(points, card.axis),
+        "chart": charts.probabilities(points, axis) if points else None,
+        "densities": charts.densities(points, axis),
     }
 
 
-NEIGHBOURS = """
-with near as (
-    select *
-    from neuron_neighbours
-    where dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit
-)
-
-select
-    other_model_id, other_run_id, other_layer, other_unit, correlation,
-    labels.concept, coalesce(labels.is_labelled, false) as is_labelled,
-from near
-left join neuron_labels as labels
-    on
-        near.dataset = labels.dataset and other_run_id = labels.run_id
-        and other_layer = labels.layer and other_unit = labels.unit
-where neighbour_rank <= 6
-order by other_run_id <> $run_id, other_layer <> $layer, other_run_id, other_layer, neighbour_rank
-"""
-
-
-class Near(NamedTuple):
-    """A neuron that answers to the same images."""
-
-    other_model_id: str
-    other_run_id: str
-    other_layer: str
-    other_unit: int
-    correlation: float
-    concept: str | None
-    is_labelled: bool
-
-
-def _neighbours(view: View, card: Card) -> Values:
-    neuron = neuron_of(card)
+def _neighbours(known: Known) -> Values:
     groups: dict[tuple[str, str, str], list[tuple[Neuron, Near]]] = {}
-    for row in view.ask(NEIGHBOURS, Near, **neuron.parameters):
+    for row in known.near:
         place = (row.other_model_id, row.other_run_id, row.other_layer)
-        other = Neuron(neuron.dataset, row.other_run_id, row.other_layer, row.other_unit)
+        other = Neuron(known.neuron.dataset, row.other_run_id, row.other_layer, row.other_unit)
         groups.setdefault(place, []).append((other, row))
     return {"groups": groups}
 
 
-def _drawn(view: View, card: Card) -> Values:
-    return {"told": describe_drawn(card.drawn)}
+def _drawn(known: Known) -> Values:
+    return {"told": describe_drawn(known.card.drawn)}
 
 
-def _nothing(view: View, card: Card) -> Values:
+def _nothing(known: Known) -> Values:
     return {}
 
 
@@ -139,16 +122,41 @@ PANELS = tuple(
         ("probability", words.TITLES["probability"], ["probability"], True, _probability),
         ("groups", words.TITLES["groups"], ["clarity"], True, _nothing),
         ("contrasting", words.TITLES["contrasting"], ["contrasting"], True, _nothing),
-        ("neighbours", "Neurons that answer to the same images", [], True, _neighbours),
+        ("neighbours", "Neurons that answer to the same images", ["near"], True, _neighbours),
         ("statistics", "Statistics", [], False, _nothing),
     )
 )
 """In the order of the page."""
 
 
-def neuron_of(card: Card) -> Neuron:
-    """Which neuron a card is of."""
-    return Neuron(card.dataset, card.run_id, card.layer, card.unit)
+def know_neurons(
+    connection: duckdb.DuckDBPyConnection,
+    neurons: Sequence[Neuron],
+    parts: Collection[str],
+    with_sources: bool = False,
+) -> dict[int, Known]:
+    """What pages of neurons show, by unit; each question is asked once for all of them.
+
+    Args:
+        connection: Of ``pipeline.connect``.
+        neurons: At least one, all of one layer.
+        parts: Of panels.
+        with_sources: Of the images too.
+    """
+    cards = gather_cards(connection, None, neurons, parts)
+    near = read_near(connection, neurons) if "near" in parts else {}
+    images = {unit: card_images(card) for unit, card in cards.items()} if with_sources else {}
+    everything = set().union(*images.values())
+    sources = read_sources(connection, neurons[0].dataset, everything) if everything else {}
+    return {
+        neuron.unit: Known(
+            neuron,
+            cards[neuron.unit],
+            near.get(neuron.unit, ()),
+            [sources[one] for one in sorted(images.get(neuron.unit, ()))],
+        )
+        for neuron in neurons
+    }
 
 
 def neuron_page(
@@ -175,22 +183,34 @@ def neuron_page(
         WarehouseError: There is no such neuron.
     """
     neuron = find_neuron(view.connection, layer, unit, run_id, dataset)
-    drawn = [panel for panel in PANELS if whole or not panel.is_late]
-    parts = frozenset().union(*(panel.parts for panel in drawn))
-    card = gather_card(view.connection, None, neuron, parts)
-    panels = {panel.name: Markup(_render(view, panel, card)) for panel in drawn}
-    found = chosen.around(neuron) if chosen else None
+    panels = [panel for panel in PANELS if whole or not panel.is_late]
+    known = know_neurons(view.connection, [neuron], parts_of(panels))[neuron.unit]
+    return draw_page(view, known, panels, chosen)
+
+
+def draw_page(
+    view: View, known: Known, panels: Sequence[Panel] = PANELS, chosen: Chosen | None = None
+) -> str:
+    """The page of what is known.
+
+    Args:
+        view: Renders.
+        known: Of the neuron, all that the panels need.
+        panels: Those that are on it; the others are fetched by the browser.
+        chosen: The list that led here.
+    """
+    found = chosen.around(known.neuron) if chosen else None
     return view.render(
         "neuron.html.j2",
-        card=card,
-        neuron=neuron,
+        card=known.card,
+        neuron=known.neuron,
         panels=PANELS,
-        drawn=panels,
+        drawn={panel.name: Markup(_render(view, panel, known)) for panel in panels},
         within=chosen if found else None,
         carried=chosen.carried if chosen and found else {},
         place=found[0] if found else None,
-        around=found[1:] if found else _around(view, neuron),
-        sources=read_sources(view, neuron.dataset, card_images(card)) if view.is_site else (),
+        around=found[1:] if found else _around(view, known),
+        sources=known.sources,
     )
 
 
@@ -211,35 +231,33 @@ def neuron_panel(view: View, dataset: str, run_id: str, layer: str, unit: int, n
     """
     found = [panel for panel in PANELS if panel.name == name]
     if not found:
-        known = ", ".join(panel.name for panel in PANELS)
-        raise ConfigError(f"There is no panel {name!r}.", f"Panels: {known}.")
+        listed = ", ".join(panel.name for panel in PANELS)
+        raise ConfigError(f"There is no panel {name!r}.", f"Panels: {listed}.")
     neuron = find_neuron(view.connection, layer, unit, run_id, dataset)
-    card = gather_card(view.connection, None, neuron, found[0].parts)
-    panel = _render(view, found[0], card)
+    known = know_neurons(view.connection, [neuron], parts_of(found))[neuron.unit]
+    panel = _render(view, found[0], known)
     if not view.is_embedded:
         return panel
-    return view.render("panel.html.j2", card=card, neuron=neuron, panel=Markup(panel))
+    return view.render("panel.html.j2", card=known.card, neuron=neuron, panel=Markup(panel))
 
 
-def _render(view: View, panel: Panel, card: Card) -> str:
+def parts_of(panels: Iterable[Panel]) -> frozenset[str]:
+    """What some panels need."""
+    return frozenset().union(*(panel.parts for panel in panels))
+
+
+def _render(view: View, panel: Panel, known: Known) -> str:
     return view.render(
         f"panels/{panel.name}.html.j2",
         panel=panel,
-        card=card,
-        neuron=neuron_of(card),
+        card=known.card,
+        neuron=known.neuron,
         sql=sql_of.PANELS.get(panel.name),
-        **panel.add(view, card),
+        **panel.add(known),
     )
 
 
-def _around(view: View, neuron: Neuron) -> tuple[Neuron, Neuron]:
+def _around(view: View, known: Known) -> tuple[Neuron, Neuron]:
     """The neurons before and after it in its layer, in a circle."""
-    ((count,),) = view.connection.execute(
-        """
-        select unit_count from stg_layers
-        where dataset = $dataset and run_id = $run_id and layer = $layer
-        """,
-        {name: value for name, value in neuron.parameters.items() if name != "unit"},
-    ).fetchall()
-    before, after = view.links.neighbours(neuron, count)
-    return replace(neuron, unit=before), replace(neuron, unit=after)
+    before, after = view.links.neighbours(known.neuron, known.card.unit_count)
+    return replace(known.neuron, unit=before), replace(known.neuron, unit=after)

@@ -1,8 +1,9 @@
-"""What the pages of one block ask, held in memory while they are made: a query takes a millisecond.
+"""What the pages of lists, concepts or images ask, held in memory while they are made.
 
-A server copies whole views once (`pipeline.web.holding`). A block asks little of many views, and of some that
-are too large to be held whole: a process that holds no more makes a page in two thirds of the time. A held
-table is temporary and has the name of its view, which it hides from whoever asks this connection.
+Pages of neurons ask once for a whole block, see `pages.neuron.know_neurons`; these ask page by page, and of a
+table in memory that takes a millisecond. A server copies whole views once (`pipeline.web.holding`); a block
+asks little of many views, and of some that are too large to be held whole. A held table is temporary and has
+the name of its view, which it hides from whoever asks this connection.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _OF_DATASET = "dataset = $dataset"
 _OF_RUN = f"{_OF_DATASET} and run_id = $run_id"
 _OF_LAYER = f"{_OF_RUN} and layer = $layer"
-_OF_UNITS = f"{_OF_LAYER} and unit between $first and $last and list_contains($units, unit)"
 _SHOWN = f"{_OF_DATASET} and example_id in (from shown_examples)"
 _SHOWN_IN_RUN = f"{_OF_RUN} and example_id in (from shown_examples)"
 _CONCEPTS = f"{_OF_RUN} and (concept, category) in (from shown_concepts)"
@@ -27,44 +27,6 @@ _RUNS = dict.fromkeys(("layers", "runs", "stg_runs", "stg_layers", "layer_axes")
 _SHARDS = {"stg_shards": _OF_DATASET}
 _EXAMPLES = dict.fromkeys(("examples", "stimuli", "primary_texts", "stg_texts"), _SHOWN)
 _STATISTICS = ("neuron_stats", "neuron_multimodality", "neuron_clarity", "neuron_histograms")
-
-NEURONS = {
-    **_RUNS,
-    **_SHARDS,
-    "neuron_labels": _OF_DATASET,  # of neighbours too
-    **dict.fromkeys(_STATISTICS, _OF_UNITS),
-    **dict.fromkeys(
-        (
-            "top_examples",
-            "neuron_samples",
-            "label_candidates",
-            "label_evidence",
-            "neuron_facets",
-            "conditional_probabilities",
-            "neuron_groups",
-            "top_example_groups",
-            "contrasting_examples",
-            "neuron_neighbours",
-        ),
-        _OF_UNITS,
-    ),
-    "raw_soft_wpmi": f"{_OF_RUN} limit 1",  # whether there is any
-}
-"""What the page of a neuron asks, and of which rows."""
-
-_FACETS = f"""
-select dataset, run_id, layer, unit, candidate_rank, dimension, stratum, facet_origin, surrogate_aurocs
-from raw_facet_aurocs
-where {_OF_UNITS}
-union all by name
-select distinct dataset, run_id, dimension, stratum, facet_origin
-from raw_facet_aurocs
-where {_OF_RUN}
-"""
-"""Of the neurons, and which there are in the run: those have no neuron."""
-
-NEURON_IMAGES = {**_EXAMPLES, "run_concepts": f"{_SHOWN_IN_RUN} and {_CONCEPTS}"}
-"""And of the images on it."""
 
 LISTS = {
     **_RUNS,
@@ -98,17 +60,6 @@ IMAGES = {
 }
 """What pages of images ask."""
 
-_IMAGES_OF_NEURONS = """
-select example_id from top_examples
-union select example_id from neuron_samples
-union select example_id from contrasting_examples
-"""
-
-_LABELS_OF_NEURONS = f"""
-select distinct concept, category from neuron_labels
-where {_OF_LAYER} and list_contains($units, unit) and is_labelled
-"""
-
 _IMAGES_OF_CONCEPTS = f"select distinct example_id from run_concepts where {_CONCEPTS}"
 
 _WITH_FIRSTS = """
@@ -129,16 +80,6 @@ class Holder:
         """
         self.connection = connection
         self._held: list[str] = []
-
-    def hold_neurons(self, place: Place, units: Sequence[int]) -> None:
-        """All that the pages of some neurons of a layer ask, and nothing of others."""
-        of_layer = {**place._asdict(), "units": list(units)}
-        asked = {**of_layer, "first": min(units), "last": max(units)}
-        self.release()
-        self._hold({**_select(NEURONS), "raw_facet_aurocs": _FACETS}, asked)
-        self._make("shown_examples", _IMAGES_OF_NEURONS, {})
-        self._make("shown_concepts", _LABELS_OF_NEURONS, of_layer)
-        self._hold(_select(NEURON_IMAGES), asked)
 
     def hold_lists(self, place: Place, units: Sequence[int]) -> None:
         """What the lists of some neurons of a layer ask."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.warehouse.find import Neuron
 from pipeline.web.pages.concept import category_page, concept_page
 from pipeline.web.pages.example import example_page
 from pipeline.web.pages.layer import layer_page
-from pipeline.web.pages.neuron import neuron_page
+from pipeline.web.pages.neuron import PANELS, draw_page, know_neurons, parts_of
 from pipeline.web.site.blocks import Holder
 from pipeline.web.site.choose import Chosen
 from pipeline.web.site.jobs import LISTS, ConceptsJob, ImagesJob, Job, ListsJob, NeuronsJob
 from pipeline.web.site.links import name_list, name_page, name_place
 from pipeline.web.view import View
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class SitePage(NamedTuple):
@@ -36,8 +40,8 @@ def list_pages(job: Job, chosen: Chosen, holder: Holder) -> Iterator[SitePage]:
     """
     match job:
         case NeuronsJob():
-            holder.hold_neurons(job.place, job.units)
-            return _list_neurons(job)
+            holder.release()
+            return _list_neurons(job, holder.connection)
         case ListsJob():
             holder.hold_lists(job.place, chosen.units[job.place])
             return _list_lists(job)
@@ -49,11 +53,11 @@ def list_pages(job: Job, chosen: Chosen, holder: Holder) -> Iterator[SitePage]:
             return _list_images(job)
 
 
-def _list_neurons(job: NeuronsJob) -> Iterator[SitePage]:
-    dataset, run_id, layer = job.place
-    draw = partial(neuron_page, dataset=dataset, run_id=run_id, layer=layer, whole=True)
+def _list_neurons(job: NeuronsJob, connection: duckdb.DuckDBPyConnection) -> Iterator[SitePage]:
+    neurons = [Neuron(*job.place, unit) for unit in job.units]
+    known = know_neurons(connection, neurons, parts_of(PANELS), with_sources=True)
     for unit in job.units:
-        yield SitePage(f"{name_place(job.place)}/{unit}", partial(draw, unit=unit))
+        yield SitePage(f"{name_place(job.place)}/{unit}", partial(draw_page, known=known[unit]))
 
 
 def _list_lists(job: ListsJob) -> Iterator[SitePage]:

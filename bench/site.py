@@ -1,0 +1,83 @@
+"""A static site: CPU time of a whole one, and of a page of each kind.
+
+Images are small photographs in tars. Time is of all processes; on two idle cores two of them take half of it by
+the clock.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from bench.data import SMALL_SIZES, Shards, make_shards, make_warehouse
+from bench.timing import Report, Row, measure
+from pipeline.base.progress import NoProgress
+from pipeline.base.site_settings import SiteOptions
+from pipeline.upkeep.build import build
+from pipeline.warehouse.connect import connect
+from pipeline.web.site.choose import choose_neurons
+from pipeline.web.site.jobs import Job, list_jobs
+from pipeline.web.site.linked import find_linked
+from pipeline.web.site.make import make_site
+from pipeline.web.site.whole import list_whole
+from pipeline.web.site.work import Plan, Worker
+
+UNITS = 2_560
+CONCEPTS = 50
+TARGET_S = 600
+"""Two cores for five minutes."""
+
+
+def report(quick: bool) -> Report:
+    """A site of a layer of 2,560 neurons that saw 20,000 images.
+
+    Args:
+        quick: Of 16 neurons and 400 images.
+    """
+    shards, units = (
+        (Shards(2, 200, SMALL_SIZES), 16) if quick else (Shards(20, 1_000, SMALL_SIZES), UNITS)
+    )
+    tars = make_shards(shards)
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse, out = f"{folder}/warehouse", Path(folder) / "site"
+        make_warehouse(
+            warehouse,
+            shards.shard_count,
+            shards.shard_size,
+            units,
+            concept_count=CONCEPTS,
+            tars=tars,
+        )
+        build(warehouse)
+        yield f"site: {shards.count:,} images x {units:,} units"
+        options = SiteOptions(processes=2)
+        cost = measure(lambda: make_site(warehouse, out, options, NoProgress()))
+        files = [path for path in out.rglob("*") if path.is_file()]
+        pages = [path for path in files if path.suffix == ".html"]
+        note = f"{len(pages):,} pages, {sum(path.stat().st_size for path in files) / 1e6:,.0f} MB"
+        target = f"{TARGET_S} for 2,560 neurons" if not quick else ""
+        yield Row("whole site, all processes", cost.cpu_s, "CPU s", note, target)
+        again = measure(lambda: make_site(warehouse, out, options, NoProgress()))
+        yield Row("again, nothing to do", again.cpu_s, "CPU s")
+        yield from _by_kind(warehouse, Path(folder) / "one")
+
+
+def _by_kind(warehouse: str, out: Path) -> Report:
+    """A page of each kind, of one job of it; images are decoded when they are met."""
+    options = SiteOptions(images="none")
+    with connect(warehouse) as connection:
+        chosen = choose_neurons(connection, options)
+        linked = find_linked(connection, chosen, options.examples)
+    jobs: dict[str, Job] = {}
+    for job in list_jobs(chosen, linked):
+        jobs.setdefault(type(job).__name__.removesuffix("Job").lower(), job)
+    plan = Plan(warehouse, out, chosen, linked, "none", options.examples, list_whole(), {})
+    worker = Worker(plan)
+    for kind, job in jobs.items():
+        began = time.process_time()
+        made = worker.do(job)
+        took = time.process_time() - began
+        count = Counter(Path(name).suffix for name in made.files)[".html"]
+        yield Row(f"{kind}, without images", took / count * 1e3, "CPU ms", f"of {count} pages")
