@@ -252,6 +252,7 @@ OF_OTHERS = {
     "pipeline/sources/layouts/openmoji.py": "an entry of the package emoji",
     "pipeline/stimuli/words.py": "rows of a person's CSV",
     "pipeline/train/run.py": "arguments of open_clip.CLIP",
+    "pipeline/web/api/application.py": "an OpenAPI document, from FastAPI",
     "pipeline/web/routes/api.py": "an OpenAPI document, from FastAPI",
     "pipeline/warehouse/files.py": "what fsspec says of a file",
 }
