@@ -55,7 +55,7 @@ def test_views_that_read_each_other_are_named(tmp_path, monkeypatch):
         text = "".join(f"-- {line}\n" for line in (header + "\n" + table).split("\n"))
         (tmp_path / "labels" / f"{name}.sql").write_text(f"{text}select n from {read};")
     monkeypatch.setattr(views, "sql_folder", lambda: tmp_path)
-    for made in (views.load_views, views.views_by_name):
+    for made in (views.load_views, views.views_by_name, views._files):
         made.cache_clear()
     try:
         with pytest.raises(CycleError, match=r"chicken.*egg"):
@@ -63,6 +63,7 @@ def test_views_that_read_each_other_are_named(tmp_path, monkeypatch):
     finally:
         monkeypatch.undo()
         views.views_by_name.cache_clear()
+        views._files.cache_clear()
 
 
 @pytest.fixture(scope="module")

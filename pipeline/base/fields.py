@@ -75,8 +75,13 @@ class Field:
     """The type, with its bounds."""
     default: Any
     """``dataclasses.MISSING`` if it must be given."""
-    text: str
-    """What it means: the docstring under the field, on one line."""
+    owner: Hashable
+    """The dataclass that has it."""
+
+    @property
+    def text(self) -> str:
+        """What it means: the docstring under the field, on one line."""
+        return _read_texts(self.owner).get(self.name, "")
 
     @property
     def is_required(self) -> bool:
@@ -142,18 +147,24 @@ def list_fields(kind: type[Any]) -> tuple[Field, ...]:
 @cache
 def _list_fields(kind: Any) -> tuple[Field, ...]:
     hints = get_type_hints(kind, include_extras=True)
-    texts: dict[str, str] = {}
-    for one in reversed(kind.__mro__):
-        texts |= _read_docstrings(one.__module__).get(one.__name__, {})
     return tuple(
         Field(
             one.name,
             hints[one.name],
             one.default if one.default_factory is MISSING else one.default_factory(),
-            texts.get(one.name, ""),
+            kind,
         )
         for one in fields(kind)
     )
+
+
+@cache
+def _read_texts(kind: Any) -> dict[str, str]:
+    """The docstrings under the fields of a dataclass: only who tells of settings needs them."""
+    texts: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        texts |= _read_docstrings(one.__module__).get(one.__name__, {})
+    return texts
 
 
 def find_field(kind: type[Any], name: str) -> Field:

@@ -9,87 +9,22 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from functools import cache
+from typing import TYPE_CHECKING
 
-import typer
-
-from pipeline import __version__
-from pipeline.base.display import complain, guard_terminal, say
+from pipeline.base.display import complain, guard_terminal
 from pipeline.base.errors import ConfigError
 from pipeline.base.open_files import raise_open_file_limit
-from pipeline.cli import (
-    ask,
-    effect,
-    explore,
-    extraction,
-    facets,
-    figures,
-    jobs,
-    keep,
-    look,
-    paper,
-    probes,
-    report,
-    search,
-    site,
-    support,
-    upkeep,
-    visualise,
-    where,
-)
-from pipeline.cli.concepts import concepts
+from pipeline.cli.commands import make_app
 from pipeline.cli.explain import explain
-from pipeline.cli.label import label
-from pipeline.cli.options import examples, say_words
-from pipeline.cli.stimuli import stimuli
 from pipeline.warehouse.interrupts import STATUS as INTERRUPTED
 from pipeline.warehouse.interrupts import watch_interrupts
 
-app = typer.Typer(
-    name="neurons",
-    help="What do the neurons of a CLIP model see? Shards of images in, labelled neurons out.",
-    epilog=say_words()
-    + "\n\n"
-    + examples(
-        "neurons demo",
-        "neurons ingest folder photos/ --dataset photos --warehouse warehouse",
-        "neurons extract --dataset photos --model nano --layer goh2021 --warehouse warehouse",
-        "neurons build --warehouse warehouse",
-        "neurons top goh2021 29 --warehouse warehouse",
-    ),
-    context_settings={"max_content_width": 120},
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+if TYPE_CHECKING:
+    import typer
 
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        say(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
-    max_spill: Annotated[
-        str | None,
-        typer.Option(
-            envvar="NEURONS_MAX_SPILL",
-            help="Most disk space that queries may take while they run, as 200GB.",
-        ),
-    ] = None,
-) -> None:
-    """What do the neurons of a CLIP model see? Shards of images in, labelled neurons out."""
-    if max_spill is not None:
-        os.environ["NEURONS_MAX_SPILL"] = max_spill
-
+    app: typer.Typer
+    """All commands."""
 
 _HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again."
 
@@ -102,7 +37,7 @@ def _run_app() -> int:
                 "Rename the file or folder that it names.",
             )
     try:
-        return app(standalone_mode=False) or 0
+        return make_app(*sys.argv[1:2])(standalone_mode=False) or 0
     except SystemExit as stop:
         if not isinstance(stop.__context__, OSError):
             raise
@@ -125,24 +60,12 @@ def main() -> None:
     sys.exit(status)
 
 
-extraction.add_commands(app)
-app.add_typer(stimuli)
-probes.add_commands(app)
-effect.add_commands(app)
-support.add_commands(app)
-facets.add_commands(app)
-visualise.add_commands(app)
-figures.add_commands(app)
-upkeep.add_commands(app)
-keep.add_commands(app)
-ask.add_commands(app)
-search.add_commands(app)
-report.add_commands(app)
-paper.add_commands(app)
-where.add_commands(app)
-look.add_commands(app)
-explore.add_commands(app)
-site.add_commands(app)
-app.add_typer(label)
-app.add_typer(concepts)
-jobs.add_commands(app)
+def __getattr__(name: str) -> typer.Typer:
+    if name == "app":
+        return _make_all()
+    raise AttributeError(name)
+
+
+@cache
+def _make_all() -> typer.Typer:
+    return make_app()

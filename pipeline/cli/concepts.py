@@ -22,6 +22,12 @@ concepts = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line this group of commands."""
+    app.add_typer(concepts)
+
+
 _SHOWN = 5
 
 

@@ -38,6 +38,11 @@ label = typer.Typer(
 )
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line this group of commands."""
+    app.add_typer(label)
+
+
 @label.command(
     epilog=examples(
         "neurons label export goh2021 29 --warehouse warehouse --out sheet-29",

@@ -28,6 +28,11 @@ stimuli = typer.Typer(
 )
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line this group of commands."""
+    app.add_typer(stimuli)
+
+
 @stimuli.command(
     epilog=examples(
         "neurons stimuli pictures --dataset pictures --form silhouette --warehouse warehouse"

@@ -20,7 +20,7 @@ from pipeline.warehouse.catalog import catalog_digest
 from pipeline.warehouse.connect import open_files
 from pipeline.warehouse.contents import Inventory, owner_of
 from pipeline.warehouse.small_tables import fill_small_tables
-from pipeline.warehouse.views import find_view, views_by_name
+from pipeline.warehouse.views import find_source, is_view
 
 BY_SHARD = (
     "check_activation_counts",
@@ -64,7 +64,7 @@ def tables_of(views: tuple[str, ...]) -> set[str]:
         name = todo.pop()
         if name not in seen:
             seen.add(name)
-            todo += find_view(name).reads if name in views_by_name() else ()
+            todo += find_source(name).reads if is_view(name) else ()
     found = {name.removeprefix("raw_") for name in seen} & TABLES.keys()
     return found | ({"compact"} if "activations" in found else set())
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -87,12 +89,12 @@ def ask(name: str) -> str:
 
 def _name() -> str:
     """What the file of the catalog is called."""
-    return f"catalog-{catalog_digest()}.duckdb"
+    return f"catalog-{_made_from()}.duckdb"
 
 
 def _find_lexicon(folder: Path) -> Path | None:
     """The file of the lexicon; the checksum of its bytes is in its name, for most are read by queries alone."""
-    for file in sorted(folder.glob(f"lexicon-{catalog_digest()}-*.duckdb")):
+    for file in sorted(folder.glob(f"lexicon-{_made_from()}-*.duckdb")):
         with suppress(OSError), file.open("rb") as stream:
             if _is_ours(file) and file.stem.endswith(_short(hash_stream(stream))):
                 return file
@@ -197,7 +199,7 @@ def _write(folder: Path) -> bool:
             _create_lexicon(connection, "main")
         with temporary.open("rb") as stream:
             checksum = _short(hash_stream(stream))
-        temporary.replace(folder / f"lexicon-{catalog_digest()}-{checksum}.duckdb")
+        temporary.replace(folder / f"lexicon-{_made_from()}-{checksum}.duckdb")
         with duckdb.connect(str(temporary)) as connection:
             hide_progress(connection)
             _create(connection)
@@ -232,10 +234,35 @@ def _is_ours(file: Path) -> bool:
 @cache
 def catalog_digest() -> str:
     """Changes whenever what is in the catalog does."""
-    here = Path(__file__).parent
-    code = [*here.glob("*.py"), *here.parent.glob("tables/*.py"), *here.parent.glob("concepts/*.*")]
-    files = sorted([*code, *sql_folder().glob("*/*.sql")])
-    found = hashlib.sha256(f"{duckdb.__version__} {metadata.version('duckdb')}".encode())
-    for file in files:
-        found.update(f"{file.name}\n".encode() + file.read_bytes())
+    found = hashlib.sha256(_duckdb().encode())
+    for entry in sorted(_files(), key=lambda entry: entry.path):
+        found.update(f"{entry.name}\n".encode() + Path(entry.path).read_bytes())
     return found.hexdigest()[:16]
+
+
+@cache
+def _made_from() -> str:
+    """Changes whenever one of these files may have changed, and says so without reading them."""
+    told = [_duckdb(), str(Path(__file__).parent)]
+    for entry in _files():
+        stat = entry.stat()
+        told.append(
+            f"{entry.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+        )
+    return hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest()[:16]
+
+
+def _files() -> Iterator[os.DirEntry[str]]:
+    """All that the catalog is made from, but DuckDB."""
+    here = Path(__file__).parent
+    topics = [Path(one.path) for one in os.scandir(sql_folder()) if one.is_dir()]
+    for folder in (here, here.parent / "tables", here.parent / "concepts", *topics):
+        with os.scandir(folder) as entries:
+            yield from (one for one in entries if one.is_file() and _COUNTS.search(one.name))
+
+
+_COUNTS = re.compile(r"\.(py|sql|csv|txt|parquet)\Z")
+
+
+def _duckdb() -> str:
+    return f"{duckdb.__version__} {metadata.version('duckdb')}"

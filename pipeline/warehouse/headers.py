@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.tables.columns import PARTITIONS
 from pipeline.tables.computed import DERIVED
@@ -32,6 +33,13 @@ class ViewColumn:
     type: str = ""
     unit: str = ""
     meaning: str = ""
+
+
+class Source(NamedTuple):
+    """What of an SQL file is asked whenever a warehouse is opened."""
+
+    reads: tuple[str, ...]
+    body: str
 
 
 @dataclass(frozen=True)
@@ -51,15 +59,20 @@ class View:
     body: str
 
 
+def parse_source(path: Path) -> Source:
+    """What one file reads, and its SQL."""
+    header, body = _split(path)
+    fields, _ = _fields(header)
+    return Source(_names(fields["reads"]), body)
+
+
 def parse_view(path: Path) -> View:
     """Parse one file.
 
     Raises:
         ValueError: The header lacks a field or its column table, or a row of that is out of line.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    end = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    header = [line[2:].removeprefix(" ") for line in lines[:end]]
+    header, body = _split(path)
     table = next((i for i, line in enumerate(header) if re.match(r"column\s+type\b", line)), None)
     if table is None:
         raise ValueError(f"{path.name}: the header has no table of columns")
@@ -72,14 +85,26 @@ def parse_view(path: Path) -> View:
         name=fields["view"],
         path=path,
         grain=fields["grain"],
-        key=() if fields["key"] == "none" else tuple(re.split(r",\s*", fields["key"])),
-        reads=tuple(re.split(r",\s*", fields["reads"])),
+        key=() if fields["key"] == "none" else _names(fields["key"]),
+        reads=_names(fields["reads"]),
         purpose=fields["purpose"],
         cite=fields.get("cite", ""),
         notes=notes,
         columns=_columns(path.name, header[table], header[table + 1 :]),
-        body="\n".join(lines[end:]).strip().removesuffix(";"),
+        body=body,
     )
+
+
+def _split(path: Path) -> tuple[list[str], str]:
+    """The lines of the header without their marks, and the SQL."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    header = [line[2:].removeprefix(" ") for line in lines[:end]]
+    return header, "\n".join(lines[end:]).strip().removesuffix(";")
+
+
+def _names(field: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in field.split(","))
 
 
 def describe(view: View, views: Mapping[str, View]) -> View:

@@ -94,13 +94,21 @@ def _add_or_leave_out(inventory: Inventory, folder: str, read: Callable[[Invento
     part = Inventory(inventory.store)
     try:
         read(part)
-        inside = f"{folder}/"
-        for file in [file for file in part.files if not file["path"].startswith(inside)]:
-            check_file_folder(inventory.store, folder, file)
     except NeuronsError as error:
         inventory.leave_out(folder, error)
     else:
         inventory.add(part)
+
+
+def _check_files(inventory: Inventory, folder: str) -> None:
+    """Refuse files that do not lie in the folder whose records name them.
+
+    Raises:
+        WarehouseError: One does not.
+    """
+    inside = f"{folder}/"
+    for file in [file for file in inventory.files if not file["path"].startswith(inside)]:
+        check_file_folder(inventory.store, folder, file)
 
 
 def _add_dataset(inventory: Inventory, folder: str) -> None:
@@ -148,6 +156,7 @@ def _add_dataset(inventory: Inventory, folder: str) -> None:
             entry: FileEntry = {"table": "duplicates", "path": rel, "row_count": -1, "bytes": -1}
             inventory.add_files([entry], written)
         index[shard.ordinal] = manifest["files"]
+    _check_files(inventory, folder)
     for run_folder in records.folders("run_id="):
         read = partial(_add_run, registered=dataset, folder=run_folder, index=index)
         _add_or_leave_out(inventory, run_folder, read)
@@ -240,6 +249,7 @@ def _add_run(
     for labels in records.read_all("human_labels", HumanLabelsRecord):
         inventory.add_files(labels["files"], labels.get("format", 1))
     _add_run_rows(inventory, dataset, record, is_compacted, width_of(record, merged))
+    _check_files(inventory, folder)
 
 
 def _add_run_rows(

@@ -26,10 +26,10 @@ from pipeline.warehouse.views import (
     MATERIALISED,
     OF_DATASET,
     OF_WAREHOUSE,
-    find_body,
+    find_source,
     find_view,
+    is_view,
     load_views,
-    views_by_name,
 )
 
 _GROUPS = {
@@ -55,7 +55,7 @@ def define_marts(
         marts: Those to answer from.
     """
     selects = {f"raw_{name}": derived_select(name, marts.paths(name)) for name in DERIVED}
-    selects |= {name: find_body(name) for name in MATERIALISED if name not in DERIVED}
+    selects |= {name: find_source(name).body for name in MATERIALISED if name not in DERIVED}
     mixed: dict[str, list[Part]] = {}
     for schema, names in _GROUPS.items():
         parts = marts.parts_of(names[0])
@@ -144,10 +144,10 @@ def _list_below(schema: str, made: Mapping[str, str]) -> tuple[list[View], list[
     todo, raw = sorted(found), set[str]()
     while todo:
         name = todo.pop()
-        for read in find_view(name).reads if name not in made else ():
-            if read.removeprefix("raw_") in TABLES | DERIVED and read not in views_by_name():
+        for read in find_source(name).reads if name not in made else ():
+            if read.removeprefix("raw_") in TABLES | DERIVED and not is_view(read):
                 raw.add(read.removeprefix("raw_"))
-            elif read in views_by_name() and read not in apart | found:
+            elif is_view(read) and read not in apart | found:
                 found.add(read)
                 todo.append(read)
     return [view for view in reversed(load_views()) if view.name in found], sorted(raw)

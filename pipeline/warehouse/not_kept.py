@@ -8,7 +8,7 @@ import duckdb
 
 from pipeline.base.errors import WarehouseError
 from pipeline.base.warn import warn_once
-from pipeline.warehouse.views import load_views
+from pipeline.warehouse.views import find_source, is_view
 
 MADE_FROM_ALL = (
     *("raw_activations", "stg_activations", "raw_facet_aurocs", "raw_neuron_neighbours"),
@@ -98,7 +98,6 @@ def refuse_not_kept(
 
 def _need_activations(asked: Iterable[str]) -> bool:
     """Whether any of these views is made from what is in `MADE_FROM_ALL`."""
-    reads = {view.name: view.reads for view in load_views()}
     todo, seen = list(asked), set[str]()
     while todo:
         name = todo.pop()
@@ -106,5 +105,5 @@ def _need_activations(asked: Iterable[str]) -> bool:
             return True
         if name not in seen:
             seen.add(name)
-            todo += reads.get(name, ())
+            todo += find_source(name).reads if is_view(name) else ()
     return False

@@ -30,9 +30,9 @@ from pipeline.warehouse.views import (
     MATERIALISED,
     OF_DATASET,
     OF_WAREHOUSE,
-    find_view,
+    find_source,
+    is_view,
     load_statements,
-    views_by_name,
 )
 
 LEXICON = "lexicon"
@@ -144,17 +144,17 @@ def _sources(name: str) -> _Sources:
         one = todo.pop()
         if one in known:
             settings.add(one)
-        elif one in views_by_name():
+        elif is_view(one):
             if one not in views:
                 views.add(one)
-                todo += find_view(one).reads
+                todo += find_source(one).reads
         elif (derived := one.removeprefix("raw_")) in DERIVED:
             if derived not in computed:
                 computed.add(derived)
                 todo += READS[derived]
         else:
             tables.add(one)
-    bodies = [find_view(view).body for view in sorted(views)]
+    bodies = [find_source(view).body for view in sorted(views)]
     settings |= set().union(*map(_settings_in, views))
     is_computed = computed or views & {*FASTER}
     code = [bodies, load_statements(), sorted(computed), _code_digest() if is_computed else ""]
@@ -164,7 +164,8 @@ def _sources(name: str) -> _Sources:
 @cache
 def _settings_in(view: str) -> frozenset[str]:
     """Settings that the SQL of a view names, without those that it reads."""
-    return frozenset(asdict(LabelSettings())).intersection(re.findall(r"\w+", find_view(view).body))
+    words = re.findall(r"\w+", find_source(view).body)
+    return frozenset(asdict(LabelSettings())).intersection(words)
 
 
 @cache

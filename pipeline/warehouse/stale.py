@@ -18,7 +18,7 @@ from pipeline.tables.computed import DERIVED
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.last_build import Build
 from pipeline.warehouse.parts import Fingerprints, Part
-from pipeline.warehouse.views import MATERIALISED, load_views
+from pipeline.warehouse.views import MATERIALISED, find_source, is_view
 
 STALE_VARIABLE = "NEURONS_STALE"
 """The environment variable that says what to do: ``answer`` (the default) or ``stop``."""
@@ -99,13 +99,12 @@ def _list(names: list[str]) -> str:
 
 def rests_on(names: Iterable[str]) -> list[str]:
     """The marts that views rest on, each once, in the order in which they are built."""
-    views = {view.name: view for view in load_views()}
     todo, seen = list(names), set()
     while todo:
         name = todo.pop().removeprefix("raw_")  # computed tables have no view of their own name
-        if name not in seen and (name in views or name in DERIVED):
+        if name not in seen and (is_view(name) or name in DERIVED):
             seen.add(name)
-            todo += views[name].reads if name in views else ()
+            todo += find_source(name).reads if is_view(name) else ()
     return [name for name in MATERIALISED if name in seen]
 
 

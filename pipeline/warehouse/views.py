@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
-from pipeline.warehouse.headers import View, describe, parse_view
+from pipeline.warehouse.headers import Source, View, describe, parse_source, parse_view
 
 MATERIALISED = (
     "neuron_stats",
@@ -79,8 +79,7 @@ def load_views() -> tuple[View, ...]:
         graphlib.CycleError: Views read each other in a circle; names them.
         ValueError: A header is not whole.
     """
-    files = sorted(sql_folder().glob("*/*.sql"))
-    parsed = [parse_view(path) for path in files if path.parent.name != "macros"]
+    parsed = [parse_view(path) for path in _files().values()]
     views = {view.name: view for view in parsed}
     sorter = TopologicalSorter({v.name: views.keys() & v.reads for v in views.values()})
     sorter.prepare()
@@ -109,10 +108,21 @@ def load_statements() -> tuple[str, ...]:
 
 
 @cache
-def find_body(name: str) -> str:
-    """The SQL of a view; no other file is read."""
-    (file,) = sql_folder().glob(f"*/{name}.sql")
-    return parse_view(file).body
+def _files() -> dict[str, Path]:
+    """The file of every view, by the view's name."""
+    files = sorted(sql_folder().glob("*/*.sql"))
+    return {path.stem: path for path in files if path.parent.name != "macros"}
+
+
+@cache
+def find_source(name: str) -> Source:
+    """What a view reads, and its SQL; no other file is read."""
+    return parse_source(_files()[name])
+
+
+def is_view(name: str) -> bool:
+    """Whether a view is called so."""
+    return name in _files()
 
 
 def find_view(name: str) -> View:

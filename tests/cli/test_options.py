@@ -33,6 +33,7 @@ from pipeline.base.stimulus_settings import (
     WordOptions,
 )
 from pipeline.cli.app import app
+from pipeline.cli.commands import MODULES, make_app
 from pipeline.cli.complete import _PRESETS
 from pipeline.cli.options import WORDS
 
@@ -271,3 +272,9 @@ def test_presets_are_those_of_the_model_code():
     from pipeline.clip.layers import PRESETS
 
     assert tuple(PRESETS) == _PRESETS
+
+
+def test_a_command_that_is_named_is_made_from_its_own_file_alone() -> None:
+    for names in MODULES.values():
+        assert tuple(get_command(make_app(names[-1])).commands) == names
+    assert {*ROOT.commands} == {name for names in MODULES.values() for name in names}

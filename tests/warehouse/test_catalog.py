@@ -154,3 +154,19 @@ def test_no_view_holds_a_file(tiny_warehouse: Path) -> None:
         ).fetchall()
     assert len(texts) > len(load_views())
     assert not [text for (text,) in texts if ".parquet" in text and "marts/" not in text]
+
+
+def test_a_file_that_is_written_anew_makes_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it is as long, and says that it is as old."""
+    made_from = catalog._made_from.__wrapped__
+    (tmp_path / "labels").mkdir()
+    file = tmp_path / "labels/view.sql"
+    file.write_text("select 1")
+    monkeypatch.setattr(catalog, "sql_folder", lambda: tmp_path)
+    before, age = made_from(), file.stat().st_mtime_ns
+    assert made_from() == before
+    file.write_text("select 2")
+    os.utime(file, ns=(age, age))
+    assert made_from() != before
