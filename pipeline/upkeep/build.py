@@ -26,6 +26,7 @@ from pipeline.concepts.phrases import load_phrases
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
 from pipeline.upkeep.blocks import Block, list_blocks, write_block
+from pipeline.upkeep.hold import hold_index
 from pipeline.upkeep.marts import Made, find_before, write_mart
 from pipeline.upkeep.script import write_views_script
 from pipeline.upkeep.settle import settle
@@ -237,7 +238,10 @@ class _Work:
             self._adopt(Part(part.dataset))
         inventory = part.of(self.inventory)
         marts = Marts({one: self.marts.files.get(one, {}) for one in list_parts(inventory)})
-        return open_views(inventory, self.settings, marts)
+        views = open_views(inventory, self.settings, marts)
+        if part.runs:
+            hold_index(views)
+        return views
 
     def _adopt(self, part: Part) -> None:
         """Take up the marts that a killed build or another process has finished."""
