@@ -5,6 +5,9 @@ the demo's images, does the facet's probe call it by its facet, and does the neu
 among all concepts that nano knows? Beside it stand pictures that random directions of the layer draw, judged
 as if the neuron had, and pictures that a probe with shuffled weights steers, judged by the real one.
 
+A picture that a probe steered is called by that probe what it was steered to, so others judge too: probes on
+the layer below it and on the layer above, which steered nothing.
+
 ``python -m bench.planted_pictures --warehouse DEMO --sheet docs/planted-pictures.png`` prints the table of the
 documents and draws their sheet.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from PIL import Image
 
 from bench.__main__ import show
 from bench.timing import Report, Row
+from pipeline.base.errors import WarehouseError
 from pipeline.base.facet_settings import FacetProbeConfig
 from pipeline.base.settings import CONCEPT_TEMPLATES
 from pipeline.base.visualise_settings import VisualiseChoice
@@ -40,6 +45,11 @@ from pipeline.warehouse.find import find_run
 
 LAYER = "visual.layer4.0.act3:input:max"
 FACETS = ("rendered word", "colour drawing", "line drawing")
+JUDGED = {
+    "visual.layer2": "the layer below",
+    "visual.layer4": "the layer above",
+}
+"""Layers of the judges."""
 COUNT, CONTROLS = 40, 8
 """Neurons that draw; and random directions, and neurons that a shuffled probe steers."""
 AT_ONCE = 20
@@ -56,6 +66,9 @@ class Known:
     quantile: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     """0.999 quantile of each unit."""
     probes: dict[str, FacetProbe]
+    """What steers, by facet."""
+    judges: dict[tuple[str, str], FacetProbe]
+    """By facet and layer; without those that tell too few stimuli right to be used at all."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,8 @@ class Seen:
 
     activations: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
     """``[N, units]``."""
-    means: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-    """Of the probes' layer, ``[N, channels]``."""
+    means: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
+    """Of each probes' layer, by name: ``[N, channels]``."""
     first: list[str]
     """The concept that each is likest to."""
 
@@ -81,29 +94,53 @@ def choose_neurons(count: int) -> list[PlantedNeuron]:
     return sorted((known[place] for place in places), key=lambda one: one.concept)
 
 
-def learn(warehouse: str, images: int = 400) -> Known:
+def learn(warehouse: str, images: int = 400, judged: Sequence[str] = tuple(JUDGED)) -> Known:
     """What the demo's run in a warehouse knows; its probes are trained if they are not there.
 
     Args:
         warehouse: The demo's.
         images: Of each facet, that they are trained on at most.
+        judged: Layers of judges.
     """
     with connect(warehouse) as connection:
         run = find_run(connection, "demo")
-    config = FacetProbeConfig(
-        warehouse=warehouse, dataset="demo", run=run.run_id, facets=FACETS, images=images
+    steering = FacetProbeConfig(
+        warehouse=warehouse,
+        dataset="demo",
+        run=run.run_id,
+        facets=FACETS,
+        images=images,
+        device="cpu",
     )
-    train_facet_probes(replace(config, device="cpu"))
+    train_facet_probes(steering)
+    names = {(facet, layer): f"{facet} at {layer}" for facet in FACETS for layer in judged}
+    for (facet, layer), name in names.items():
+        shown, others = (_query(how, facet, images) for how in ("=", "<>"))
+        train_facet_probes(
+            replace(steering, facets=(name,), probe_layer=layer, shown=shown, others=others)
+        )
     with connect(warehouse) as connection:
         rows = connection.execute(
             "select sd, quantile_999 from neuron_stats where dataset = 'demo' order by unit"
         ).fetchall()
-        probes = {
-            facet: read_facet_probe(connection, "demo", run.run_id, LAYER, facet)
-            for facet in FACETS
-        }
+
+        def read(name: str) -> FacetProbe:
+            return read_facet_probe(connection, "demo", run.run_id, LAYER, name)
+
+        probes, judges = {facet: read(facet) for facet in FACETS}, {}
+        for key, name in names.items():
+            with suppress(WarehouseError):  # too poor to judge
+                judges[key] = read(name)
     sd, quantile = (np.array(column) for column in zip(*rows, strict=True))
-    return Known(sd, quantile, probes)
+    return Known(sd, quantile, probes, judges)
+
+
+def _query(how: str, facet: str, images: int) -> str:
+    """Stimuli that are of a facet, or of others: of each as many."""
+    return (
+        f"select example_id from stimuli where dataset = 'demo' and facet {how} '{facet}' qualify "
+        f"row_number() over (partition by facet order by md5(example_id::varchar)) <= {images}"
+    )
 
 
 class Studio:
@@ -117,7 +154,10 @@ class Studio:
     def __init__(self, known: Known, choice: VisualiseChoice) -> None:
         self.known, self.choice, self.clip = known, choice, load_clip("nano")
         lower = next(iter(known.probes.values())).probe_layer
-        self.layer, self.lower = resolve_layers(self.clip, (LAYER, lower))
+        judges = {probe.probe_layer for probe in known.judges.values()} - {lower}
+        self.layer, self.lower, *self._judged = resolve_layers(
+            self.clip, (LAYER, lower, *sorted(judges))
+        )
         self.concepts = sorted({one.concept for one in load_planted() if one.scope == "concept"})
         self._texts = torch.as_tensor(embed_classes(self.clip, self.concepts, CONCEPT_TEMPLATES))
 
@@ -142,12 +182,13 @@ class Studio:
         """Show nano pictures ``[N, H, W, 3]`` of its own size."""
         pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2)
         spec = ImageSpec.from_model(self.clip.model)
-        with capture_layers(self.clip, (self.layer, self.lower)) as capture:
+        layers = (self.layer, self.lower, *self._judged)
+        with capture_layers(self.clip, layers) as capture:
             embedded = self.clip.model.encode_image(normalise(pixels, spec), normalize=True)
             pooled = {name: found.numpy() for name, found in capture.pooled.items()}
         likest = (embedded @ self._texts.T).argmax(1).tolist()
         names = [self.concepts[place] for place in likest]
-        return Seen(pooled[self.layer.name], pooled[self.lower.name], names)
+        return Seen(pooled.pop(self.layer.name), pooled, names)
 
     def neuron(self, unit: int) -> Subject:
         """A neuron, in SD of the run."""
@@ -168,7 +209,12 @@ class Studio:
 
     def called(self, seen: Seen, facet: str) -> float:
         """Share of pictures that the probe calls by the facet."""
-        return float((self.known.probes[facet].probability(seen.means) > 0.5).mean())
+        return call(self.known.probes[facet], seen)
+
+
+def call(probe: FacetProbe, seen: Seen) -> float:
+    """Share of pictures that a probe calls by its facet."""
+    return float((probe.probability(seen.means[probe.probe_layer]) > 0.5).mean())
 
 
 def report(studio: Studio, neurons: Sequence[PlantedNeuron], sheet: Path | None) -> Report:
@@ -203,6 +249,12 @@ def report(studio: Studio, neurons: Sequence[PlantedNeuron], sheet: Path | None)
             yield Row(
                 f"{what}: the probe calls it so", studio.called(seen, facet), "", note, "0.95"
             )
+            for (told, layer), judge in studio.known.judges.items():
+                if told == facet:
+                    plain = call(judge, studio.look(drawn["no facet"]))
+                    note = f"not steered {plain:.2f}, accuracy {judge.accuracy:.2f}"
+                    title = f"{what}: so does one on {JUDGED[layer]}"
+                    yield Row(title, call(judge, seen), "", note)
         right, chance = (
             float(np.mean([one == known.concept for one, known in zip(names, some, strict=True)]))
             for names, some in ((seen.first, neurons), (random.first, few))

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from bench.planted_pictures import Studio, choose_neurons, learn
+from bench.planted_pictures import Studio, call, choose_neurons, learn
 from pipeline.base.visualise_settings import VisualiseChoice
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ UNITS = [one.channel for one in NEURONS]
 def studio(plain_demo, tmp_path_factory):
     place = tmp_path_factory.mktemp("planted") / "warehouse"
     shutil.copytree(plain_demo / "warehouse", place)
-    return Studio(learn(str(place), images=120), VisualiseChoice(steps=192))
+    return Studio(learn(str(place), 120, ["visual.layer4"]), VisualiseChoice(steps=192))
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,12 @@ def test_words_excite_their_neurons_more_than_images_do_and_are_read(studio, wor
     assert studio.above(words, UNITS) == 1
     assert studio.called(words, WORD) == 1
     assert np.sum([a == b.concept for a, b in zip(words.first, NEURONS, strict=True)]) >= 3
+
+
+def test_a_probe_that_did_not_steer_calls_them_words_too(studio, words):
+    judge = studio.known.judges[WORD, "visual.layer4"]
+    assert judge.accuracy > 0.9
+    assert call(judge, words) >= 0.75
 
 
 def test_random_directions_draw_nothing_that_these_neurons_know(studio):
