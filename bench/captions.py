@@ -208,7 +208,7 @@ _MILLIONS = 10
 
 def report(quick: bool) -> Report:
     """CPU time by the number of texts: whether it is within the budget, and whether it grows with them."""
-    count, rounds = (50, 1) if quick else (10_000, 3)
+    count, rounds = (50, 1) if quick else (25_000, 3)
     ask = "select count(*), sum(match_count) from text_concepts"
     with connect_lexicon() as connection:
 

@@ -25,7 +25,8 @@ RULES = {
     "takes next": "words before a name that make a place or a thing of it: 'rue de Rome', 'Mount Cameroon'",
     "takes previous": "words after a name that do so: 'Congo River', 'Jersey City'",
     "given name": "a given name: 'Chad Smith', 'Michael Jordan'",
-    "joint": "a character of a script without spaces that is a word beside others",
+    "joint": "a character of a script without spaces that is a word beside others; in English, a word after "
+    "which a colour with a capital is no surname: 'Shoes in Dark Red'",
 }
 """Rules that a row of the lexicon can be, and what its phrase then is."""
 

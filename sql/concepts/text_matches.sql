@@ -9,10 +9,11 @@
 -- 'spelling': written small what is always written with a capital ("china bowls"), or a
 -- name and a word that differ in that alone ("Turkey", "turkey"). 'part of a word': a
 -- piece of a longer word in a script without spaces. 'name of a person': after a given
--- name or an initial, or one itself before another capital. 'name of a place': a name
--- taken by a word beside it ("Mount Cameroon", "Via Roma"). 'part of a name': a word
--- with a capital that a sentence does not ask for ("White House", "Mrs. Green"), and a
--- country or city before one that names nothing ("Boston Celtics").
+-- name or an initial, or one itself before another capital; in English a colour that
+-- ends a name ("Al Green"). 'name of a place': a name taken by a word beside it
+-- ("Mount Cameroon", "Via Roma"). 'part of a name': a word with a capital that a
+-- sentence does not ask for ("White House", "Mrs. Green"), and a country or city before
+-- one that names nothing ("Boston Celtics").
 --
 -- column          type     unit       meaning
 -- dataset, example_id, language, text_kind, text_rank, base_language
@@ -26,8 +27,12 @@
 with
 
 phrases as materialized (
-    select *,
+    select
+        *,
+        bool_or(is_name) over senses as has_name,
+        bool_or(not is_name) over senses as has_word,
     from lexicon_phrases
+    window senses as (partition by language, phrase_key)
 ),
 
 rules as materialized (
@@ -57,6 +62,7 @@ beside as (
         coalesce(not after_word.is_name, false) as is_before_word,
         coalesce(after_word.is_name, false) as is_before_name,
         coalesce(before_word.is_name, false) as is_after_name,
+        before_word.phrase_key is not null as is_after_phrase,
         own_name.phrase_key is not null as is_given_name,
         takes_next.phrase_key is not null or takes_next_2.phrase_key is not null
             as is_taken_before,
@@ -105,9 +111,7 @@ beside as (
 meant as (
     select
         beside.*,
-        concept, category, phrase, is_name, is_form,
-        bool_or(is_name) over senses as has_name,
-        bool_or(not is_name) over senses as has_word,
+        concept, category, phrase, is_name, is_form, has_name, has_word,
         -- Capitals tell something, and no sentence asks for this one.
         is_plain and shape in ('C', 'c') as is_capital,
         break_before <> '.' as is_inside,
@@ -118,12 +122,6 @@ meant as (
         on
             beside.base_language = phrases.language
             and beside.phrase_key = phrases.phrase_key
-    window
-        senses as (
-            partition by
-                dataset, example_id, beside.language, text_kind, text_rank,
-                first_position, beside.token_count
-        )
 )
 
 select
@@ -230,5 +228,14 @@ select
             )
             and (is_inside or (precedes_capital and not is_before_name))
             then 'part of a name'
+        -- An English colour stands before its noun, also in a title: "Al Green".
+        when
+            base_language = 'en'
+            and category = 'color'
+            and shape in ('C', 'c')
+            and follows_capital
+            and not precedes_capital
+            and not (is_after_phrase or is_after_joint)
+            then 'name of a person'
     end as refused_by,
 from meant;

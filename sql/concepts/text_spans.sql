@@ -8,9 +8,11 @@
 -- The longest phrase wins: one inside a longer one of the same text is not here, be the
 -- longer one a concept's ("Papua New Guinea" holds no Guinea) or of none ("nail
 -- polish"). In scripts without spaces one that overlaps an earlier one is not here
--- either. Cost: texts are looked up by token in the short list of first tokens, so it
--- grows with the texts, not with texts x lexicon; and a long text is searched in parts
--- of 64 tokens, so it grows with its length, not with the square.
+-- either. Cost: a position is looked up by its token, then by its head: up to three
+-- tokens, as many as a phrase with that first token has; so it grows with the texts,
+-- not with texts x lexicon. A long text is searched in parts of 64 tokens, so it grows
+-- with its length, not with the square; and a position carries the words beside it one
+-- by one, because lists are copied at every join.
 --
 -- column          type     unit       meaning
 -- dataset, example_id, language, text_kind, text_rank, base_language
@@ -31,27 +33,40 @@
 -- has_capitals    boolean             the text has a capital letter
 with
 
-phrase_keys as materialized (
-    select distinct language as base_language, phrase_key, first_token, token_count,
+keys as (
+    select language as base_language, phrase_key, first_token, token_count,
     from lexicon_phrases
     union
-    select distinct language as base_language, phrase_key, first_token, token_count,
+    select language as base_language, phrase_key, first_token, token_count,
     from lexicon_rules
     where rule = 'no concept'
 ),
 
+phrase_keys as materialized (
+    select
+        *,
+        if(
+            token_count <= 3,
+            phrase_key,
+            array_to_string(list_slice(string_split(phrase_key, ' '), 1, 3), ' ')
+        ) as head,
+    from keys
+),
+
 phrase_starts as materialized (
-    select distinct base_language, first_token as token, token_count,
+    select distinct
+        base_language,
+        first_token as token,
+        least(token_count, 3) as head_count,
     from phrase_keys
 ),
 
 longest as (
     select max(token_count) as longest_count,
-    from phrase_starts
+    from phrase_keys
 ),
 
 cut_texts as (
-    -- A long text in parts of 64 tokens: what stands beside each token stays short.
     select
         * exclude (tokens, shapes, breaks),
         -- In English short small words stand in titles too ("Ships of the Sea").
@@ -81,9 +96,10 @@ parts as (
     from cut_texts
 ),
 
-positions as (
+padded_parts as (
     select
         * exclude (tokens, next_tokens, tokens_before, next_shapes, next_breaks),
+        len(parts.tokens) as part_count,
         -- Two tokens before the part, the part, and as many after as a phrase can need.
         list_concat(
             if(
@@ -93,51 +109,76 @@ positions as (
             ),
             tokens,
             list_slice(next_tokens, 1, longest_count)
-        ) as tokens,
+        ) as padded,
+        array_to_string(padded, ' ') as padded_tokens,
         shapes || coalesce(left(next_shapes, longest_count::integer), '') as shapes,
         breaks || coalesce(left(next_breaks, longest_count::integer), '') as breaks,
-        unnest(parts.tokens) as token,
-        unnest(range(1, len(parts.tokens) + 1)) as first_position,
     from parts
     cross join longest
-    where tokens is not null
 ),
 
-ngrams as (
+positions as (
     select
-        * exclude (token),
-        array_to_string(
-            list_slice(
-                tokens,
-                positions.first_position + 2,
-                positions.first_position + token_count + 1
-            ),
-            ' '
-        ) as phrase_key,
+        * exclude (padded),
+        unnest(range(1, part_count + 1)) as first_position,
+        unnest(list_slice(padded, 1, part_count)) as token_2_before,
+        unnest(list_slice(padded, 2, part_count + 1)) as token_before,
+        unnest(list_slice(padded, 3, part_count + 2)) as token,
+        unnest(list_slice(padded, 4, part_count + 3)) as token_2,
+        unnest(list_slice(padded, 5, part_count + 4)) as token_3,
+        unnest(list_slice(padded, 6, part_count + 5)) as token_4,
+    from padded_parts
+),
+
+heads as (
+    select
+        *,
+        case head_count
+            when 1 then token
+            when 2 then token || ' ' || token_2
+            else token || ' ' || token_2 || ' ' || token_3
+        end as head,
     from positions
     inner join phrase_starts using (base_language, token)
-    where positions.first_position + token_count <= len(tokens) - 1
 ),
 
 found as (
     select
         dataset, example_id, language, text_kind, text_rank, base_language,
         count_before + first_position as first_position,
-        ngrams.token_count,
+        token_count,
         phrase_key,
         substring(shapes, first_position, 1) as shape,
         if(
             first_position = 1, shape_before, substring(shapes, first_position - 1, 1)
         ) as shape_before,
-        substring(shapes, first_position + ngrams.token_count, 1) as shape_after,
+        substring(shapes, first_position + token_count, 1) as shape_after,
         substring(breaks, first_position, 1) as break_before,
-        substring(breaks, first_position + ngrams.token_count, 1) as break_after,
-        tokens[first_position] || ' ' || tokens[first_position + 1] as two_before,
-        tokens[first_position + 1] as token_before,
-        coalesce(tokens[first_position + ngrams.token_count + 2], '') as token_after,
+        substring(breaks, first_position + token_count, 1) as break_after,
+        token_2_before || ' ' || token_before as two_before,
+        token_before,
+        coalesce(
+            case token_count
+                when 1 then token_2
+                when 2 then token_3
+                when 3 then token_4
+                else string_split(padded_tokens, ' ')[first_position + token_count + 2]
+            end,
+            ''
+        ) as token_after,
         is_plain, has_capitals,
-    from ngrams
-    inner join phrase_keys using (base_language, phrase_key)
+    from heads
+    inner join phrase_keys using (base_language, head)
+    where
+        token_count <= 3
+        or phrase_key = array_to_string(
+            list_slice(
+                string_split(padded_tokens, ' '),
+                first_position + 2,
+                first_position + token_count + 1
+            ),
+            ' '
+        )
 ),
 
 spans as (

@@ -12,19 +12,26 @@
 -- breaks         varchar            a sign a token: what is before it, see breaks_of
 with
 
-cut as (
+parted as (
     select
-        dataset, example_id, language, text_kind, text_rank, text,
+        dataset, example_id, language, text_kind, text_rank,
         base_language(language, default_language) as base_language,
-        words_of(text) as words,
+        part_words(text) as parted,
     from stg_texts
     cross join settings
     where list_contains(text_kinds, text_kind)
+),
+
+cut as (
+    select
+        *,
+        words_of(parted) as words,
+    from parted
 )
 
 select
     dataset, example_id, language, text_kind, text_rank, base_language,
     string_split(fold(array_to_string(nullif(words, []), ' ')), ' ') as tokens,
     shapes_of(words) as shapes,
-    breaks_of(text) as breaks,
+    breaks_of(parted) as breaks,
 from cut;

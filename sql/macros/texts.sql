@@ -3,23 +3,32 @@
 -- part_words(words): NFC, with a space around each Han, Hiragana, Katakana and Thai
 -- character, because these scripts do not part words.
 create or replace macro part_words(words) as
-    regexp_replace(
-        nfc_normalize(words),
-        '([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー])',
-        ' \1 ',
-        'g'
-    );
+    case
+        -- Asked first, because most texts have none and replacing costs more.
+        when regexp_matches(words, '[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー]')
+            then regexp_replace(
+                nfc_normalize(words),
+                '([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー])',
+                ' \1 ',
+                'g'
+            )
+        else nfc_normalize(words)
+    end;
 
--- words_of(words): tokens as they are written. A character that part_words parts is a
--- token of its own; elsewhere a token is a maximal run of letters, marks and digits (an
--- apostrophe or hyphen parts two tokens).
-create or replace macro words_of(words) as
-    regexp_extract_all(part_words(words), '[\p{L}\p{M}\p{N}]+');
+-- words_of(parted): tokens as they are written, of what part_words made. A character
+-- that it parts is a token of its own; elsewhere a token is a maximal run of letters,
+-- marks and digits (an apostrophe or hyphen parts two tokens).
+create or replace macro words_of(parted) as
+    regexp_extract_all(parted, '[\p{L}\p{M}\p{N}]+');
 
 -- fold(words): lower-case, with what a script writes in two ways written in one: the
 -- Cyrillic yo as ye, the Arabic alefs as the bare one.
 create or replace macro fold(words) as
-    translate(lower(words), 'ёأإآٱ', 'еاااا');
+    case
+        when regexp_matches(words, '[Ёёأإآٱ]')
+            then translate(lower(words), 'ёأإآٱ', 'еاااا')
+        else lower(words)
+    end;
 
 -- tokenise(words): folded tokens.
 create or replace macro tokenise(words) as
@@ -43,16 +52,16 @@ create or replace macro shapes_of(words) as
         ''
     );
 
--- breaks_of(words): a sign for what stands before each of the tokens of a text: a dot
--- where a sentence begins, a comma where other signs part it from the token before,
--- else a space (also for hyphens, apostrophes, the ampersand and the middle dot).
-create or replace macro breaks_of(words) as
+-- breaks_of(parted): a sign for what stands before each of the tokens of what
+-- part_words made: a dot where a sentence begins, a comma where other signs part it from
+-- the token before, else a space (also for hyphens, apostrophes, the ampersand and the
+-- middle dot).
+create or replace macro breaks_of(parted) as
     '.' || array_to_string(
         list_transform(
-            list_slice(
-                string_split_regex(part_words(words), '[\p{L}\p{M}\p{N}]+'), 2, -2
-            ),
+            list_slice(string_split_regex(parted, '[\p{L}\p{M}\p{N}]+'), 2, -2),
             lambda between: case
+                when between = ' ' then ' '
                 when regexp_full_match(between, '[-\s''’‘&·‐‑]*') then ' '
                 when regexp_matches(between, '[.!?:;|。！？•]') then '.'
                 else ','

@@ -81,6 +81,8 @@ def matches(text, language="en"):
         ("en", "White Ferrari on the road", [("Ferrari", ""), ("white", "")]),
         ("en", "Tiger Woods plays golf", [("tiger", "part of a name")]),
         ("en", "White Tiger", [("tiger", ""), ("white", "")]),
+        ("en", "Al White in Memphis", [("white", "name of a person")]),
+        ("en", "Church White and New", [("church", ""), ("white", "")]),
         ("de", "Das weiße Haus", [("white", "")]),
         ("de", "Weißes Kleid am Haken", [("white", "")]),
         ("de", "neben einer Familie Weiß", [("white", "part of a name")]),
