@@ -115,7 +115,7 @@ def take_whole_inventory(store: Store) -> Inventory:
 def open_views(
     inventory: Inventory, settings: LabelSettings, marts: Marts | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A connection with every view over the files of an inventory.
+    """A connection with every view over the files of an inventory, for who makes marts one after the other.
 
     Args:
         inventory: Which files there are.
@@ -126,7 +126,8 @@ def open_views(
         NeuronsError: As of `open_files`.
     """
     connection = open_files(inventory)
-    add_views(connection, inventory, settings, marts or find_marts(inventory, settings, None))
+    marts = marts or find_marts(inventory, settings, None)
+    add_views(connection, inventory, settings, marts, to_build=True)
     return connection
 
 
@@ -135,6 +136,7 @@ def add_views(
     inventory: Inventory,
     settings: LabelSettings,
     marts: Marts,
+    to_build: bool = False,
 ) -> None:
     """Say what the views over marts and the small tables are.
 
@@ -143,6 +145,7 @@ def add_views(
         inventory: Which files there are.
         settings: Parameters of the labelling views.
         marts: Those to answer from; what they lack is computed when it is asked for.
+        to_build: See `define_marts`.
     """
     fill_small_tables(connection, inventory, settings)
-    define_marts(connection, inventory, settings, marts)
+    define_marts(connection, inventory, settings, marts, to_build)
