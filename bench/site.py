@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data import SMALL_SIZES, Shards, make_shards, make_warehouse
@@ -24,8 +25,21 @@ from pipeline.web.site.make import make_site
 from pipeline.web.site.whole import list_whole
 from pipeline.web.site.work import Plan, Worker
 
-UNITS = 2_560
-CONCEPTS = 50
+
+@dataclass(frozen=True)
+class Size:
+    """A warehouse of one layer, and its site."""
+
+    shards: Shards
+    units: int
+    concepts: int
+    examples: int
+    """Images that have pages."""
+    processes: int
+
+
+QUICK = Size(Shards(1, 40, SMALL_SIZES), 4, 2, 4, 1)
+USUAL = Size(Shards(20, 1_000, SMALL_SIZES), 2_560, 50, 1_000, 2)
 TARGET_S = 600
 """Two cores for five minutes."""
 
@@ -34,11 +48,10 @@ def report(quick: bool) -> Report:
     """A site of a layer of 2,560 neurons that saw 20,000 images.
 
     Args:
-        quick: Of 16 neurons and 400 images.
+        quick: Of 4 neurons and 40 images.
     """
-    shards, units = (
-        (Shards(2, 200, SMALL_SIZES), 16) if quick else (Shards(20, 1_000, SMALL_SIZES), UNITS)
-    )
+    size = QUICK if quick else USUAL
+    shards, units = size.shards, size.units
     tars = make_shards(shards)
     with tempfile.TemporaryDirectory() as folder:
         warehouse, out = f"{folder}/warehouse", Path(folder) / "site"
@@ -47,12 +60,12 @@ def report(quick: bool) -> Report:
             shards.shard_count,
             shards.shard_size,
             units,
-            concept_count=CONCEPTS,
+            concept_count=size.concepts,
             tars=tars,
         )
         build(warehouse)
         yield f"site: {shards.count:,} images x {units:,} units"
-        options = SiteOptions(processes=2)
+        options = SiteOptions(processes=size.processes, examples=size.examples)
         cost = measure(lambda: make_site(warehouse, out, options, NoProgress()))
         files = [path for path in out.rglob("*") if path.is_file()]
         pages = [path for path in files if path.suffix == ".html"]
@@ -61,12 +74,12 @@ def report(quick: bool) -> Report:
         yield Row("whole site, all processes", cost.cpu_s, "CPU s", note, target)
         again = measure(lambda: make_site(warehouse, out, options, NoProgress()))
         yield Row("again, nothing to do", again.cpu_s, "CPU s")
-        yield from _by_kind(warehouse, Path(folder) / "one")
+        yield from _by_kind(warehouse, Path(folder) / "one", size)
 
 
-def _by_kind(warehouse: str, out: Path) -> Report:
-    """A page of each kind, of one job of it; images are decoded when they are met."""
-    options = SiteOptions(images="none")
+def _by_kind(warehouse: str, out: Path, size: Size) -> Report:
+    """A page of each kind, of one job of it, without images."""
+    options = SiteOptions(images="none", examples=size.examples)
     with connect(warehouse) as connection:
         chosen = choose_neurons(connection, options)
         linked = find_linked(connection, chosen, options.examples)

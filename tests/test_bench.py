@@ -28,6 +28,7 @@ RATIOS = (
     "suspected, attack",
     "exponent of CPU time",
     "20 readers at once",
+    "whole site, all processes",
 )
 
 
