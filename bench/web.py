@@ -48,7 +48,7 @@ class Size:
     """Of all readers at once."""
 
 
-QUICK = Size(2, 400, 16, 4, 3, 0.05)
+QUICK = Size(2, 400, 16, 4, 3, 0.02)
 USUAL = Size(20, 100_000, 2_560, 50, 40, 1)
 
 
