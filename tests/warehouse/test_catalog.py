@@ -4,6 +4,7 @@ the answers are the same."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -45,6 +46,24 @@ def known(tiny_warehouse: Path) -> list[tuple[object, ...]]:
     return ask(tiny_warehouse)
 
 
+@pytest.fixture(scope="module")
+def made(known: object) -> tuple[Path, ...]:
+    """The files of all tests' cache: making two takes seconds."""
+    folder = catalog._cache_folder()
+    lexicon = catalog._find_lexicon(folder)
+    assert lexicon
+    return folder / catalog._name(), lexicon
+
+
+@pytest.fixture
+def full_cache(made: tuple[Path, ...], cache: Path) -> Path:
+    """A cache of its own, full."""
+    (cache / "neurons").mkdir(parents=True)
+    for file in made:
+        shutil.copy(file, cache / "neurons")
+    return cache
+
+
 @pytest.mark.slow
 def test_it_is_made_once_and_then_copied(
     tiny_warehouse: Path, known: object, cache: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,23 +92,21 @@ def test_the_lexicon_is_not_copied(tiny_warehouse: Path) -> None:
 @pytest.mark.parametrize("keep", [100, 300_000])
 @pytest.mark.slow
 def test_a_damaged_one_is_made_again(
-    tiny_warehouse: Path, known: object, cache: Path, keep: int, kind: str
+    tiny_warehouse: Path, known: object, full_cache: Path, keep: int, kind: str
 ) -> None:
-    ask(tiny_warehouse)
-    (file,) = cache.rglob(f"{kind}-*")
+    (file,) = full_cache.rglob(f"{kind}-*")
     whole = file.read_bytes()
     damaged = whole[:keep] + b"\7" * (len(whole) - keep)
     file.write_bytes(damaged)
     assert ask(tiny_warehouse) == known
     assert ask(tiny_warehouse) == known
-    assert any(other.read_bytes() != damaged for other in cache.rglob(f"{kind}-*"))
+    assert any(other.read_bytes() != damaged for other in full_cache.rglob(f"{kind}-*"))
 
 
 def test_one_that_is_gone_when_it_is_opened_is_not_needed(
-    tiny_warehouse: Path, known: object, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_warehouse: Path, known: object, full_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where another version clears the cache between the look and the opening."""
-    ask(tiny_warehouse)
     monkeypatch.setattr(catalog, "_find_lexicon", lambda folder: folder / "gone.duckdb")
     assert ask(tiny_warehouse) == known
 
@@ -117,10 +134,9 @@ def test_it_is_not_needed(tiny_warehouse: Path, known: object, cache: Path) -> N
 @pytest.mark.parametrize("kind", ["catalog", "lexicon"])
 @pytest.mark.slow
 def test_what_others_could_have_written_is_not_used(
-    tiny_warehouse: Path, known: object, cache: Path, kind: str
+    tiny_warehouse: Path, known: object, full_cache: Path, kind: str
 ) -> None:
-    ask(tiny_warehouse)
-    (file,) = cache.rglob(f"{kind}-*")
+    (file,) = full_cache.rglob(f"{kind}-*")
     file.unlink()
     with duckdb.connect(str(file)) as connection:
         connection.execute("create view neuron_labels as select 'planted' as concept")
