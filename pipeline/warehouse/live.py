@@ -70,9 +70,10 @@ def define_marts(
             selects |= {n: empty_of(find_view(n)) for n in names if n in _VIEWS}
         if fresh and stale:
             mixed[schema] = stale
-    made = MATERIALISED if to_build else tuple(selects)
-    lacking = [name for name in _VIEWS if name not in selects]
-    selects |= {name: _with_below(name, made) for name in lacking}
+    made = tuple(selects)
+    for name in _VIEWS:
+        if name not in made:
+            selects[name] = find_source(name).body if to_build else _with_below(name, made)
     define(connection, *selects.items())
     for schema, stale in mixed.items():
         _add_schema(connection, schema, inventory, settings, marts, stale)

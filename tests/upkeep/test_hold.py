@@ -25,3 +25,13 @@ def test_what_is_held_is_what_the_views_say(tiny_warehouse: Path) -> None:
             ((_, plan),) = connection.execute(f"explain {one}").fetchall()
             assert "PARQUET" not in plan
     assert all(before[:2]), "there are images, and a run has them"
+
+
+def test_marts_are_made_of_what_is_held(tiny_warehouse: Path) -> None:
+    inventory = take_whole_inventory(Store(tiny_warehouse))
+    with open_views(inventory, LabelSettings()) as connection:
+        hold_index(connection)
+        asked = "select count(*) from run_concepts"
+        assert connection.execute(asked).fetchall() > [(0,)]
+        connection.execute("delete from held.stg_run_examples")
+        assert connection.execute(asked).fetchall() == [(0,)]
