@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HOW_TO_GO_ON = "Interrupted. Finished shards are kept: run the same command again."
 
 
-def _run_app() -> int:
+def _run_app(made: typer.Typer | None) -> int:
     for argument in sys.argv[1:]:
         if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
             raise ConfigError(
@@ -37,7 +37,7 @@ def _run_app() -> int:
                 "Rename the file or folder that it names.",
             )
     try:
-        return make_app(*sys.argv[1:2])(standalone_mode=False) or 0
+        return (made or make_app(*sys.argv[1:2]))(standalone_mode=False) or 0
     except SystemExit as stop:
         if not isinstance(stop.__context__, OSError):
             raise
@@ -46,13 +46,17 @@ def _run_app() -> int:
         return 0
 
 
-def main() -> None:
-    """Run the command line and turn our errors into messages."""
+def main(made: typer.Typer | None = None) -> None:
+    """Run the command line and turn our errors into messages.
+
+    Args:
+        made: The commands, if they are made.
+    """
     guard_terminal()
     raise_open_file_limit()
     with watch_interrupts():
         try:
-            status = _run_app()
+            status = _run_app(made)
         except BaseException as error:
             status = explain(error)
     if status == INTERRUPTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 
 STATUS = 130
 """As `interrupts.STATUS`, which is not imported yet."""
@@ -16,12 +17,14 @@ def main() -> None:
         signal.signal(signal.SIGINT, _leave)
     gc.disable()  # modules are no garbage, and looking through them takes a tenth of the time
     from pipeline.cli.app import main as run
+    from pipeline.cli.commands import make_app
 
+    app = make_app(*sys.argv[1:2])  # imports the file of the command
     gc.freeze()
     gc.enable()
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # `interrupts` takes over
-    run()
+    run(app)
 
 
 def _leave(*_: object) -> None:

@@ -101,7 +101,7 @@ class Presses:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Presses())
 from pipeline.cli.entry import main
-sys.argv = ["neurons", "--version"]
+sys.argv = ["neurons", "report", "--help"]
 main()
 """
     run = subprocess.run(
