@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from pipeline.web.console import Console
@@ -29,6 +30,11 @@ class _Api:
 
                 self._app = make_api(self._explorer, self._console)
             return self._app
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """All its addresses, for who lists those of the explorer."""
+        return self.make().routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = await run_in_threadpool(self.make)
