@@ -51,7 +51,7 @@ where dataset = $dataset and run_id = $run_id and layer = $layer
 STATS = f"""
 select
     unit, example_count, mean, sd, min, max, active_frac,
-    (zero_frac * example_count + 0.5)::bigint as zero_count, skewness, kurtosis, sparsity,
+    round(zero_frac * example_count)::bigint as zero_count, skewness, kurtosis, sparsity,
 from neuron_stats
 where {THESE}
 """

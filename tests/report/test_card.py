@@ -40,6 +40,20 @@ def world(tiny_warehouse):
 THIS = "dataset = $dataset and run_id = $run_id and layer = $layer and unit = $unit"
 
 
+def test_what_is_zero_and_what_is_in_a_bin_are_all_examples(world):
+    con, store, neuron = world
+    units = con.execute(
+        "select distinct unit from neuron_stats where layer = $layer", {"layer": neuron["layer"]}
+    ).fetchall()
+    cards = gather_cards(con, store, [Neuron(**neuron | {"unit": unit}) for (unit,) in units])
+    zeros = set()
+    for card in cards.values():
+        stats = card.stats
+        assert sum(b.example_count for b in card.histogram) + stats.zero_count == 120
+        zeros.add(stats.zero_count)
+    assert len(zeros) > 20, "odd and even counts"
+
+
 def test_a_card_holds_what_the_views_say(world):
     con, store, neuron = world
     card = gather_card(con, store, Neuron(**neuron))
