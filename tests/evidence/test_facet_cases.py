@@ -143,9 +143,9 @@ def test_languages_of_texts():
         if n < 60:
             world.add("text_tokens", "base_language", "ja", example_id=example)
         if n % 4 == 0:
-            languages = ["en", "en", "ja"] if n % 8 == 0 and n < 60 else ["en", "en"]
+            languages = ["en", "ja"] if n % 8 == 0 and n < 60 else ["en"]
             thing = {"example_id": example, "concept": "Japan", "category": "thing"}
-            world.add("text_concepts", "base_language", *languages, **thing)
+            world.add("named_concepts", "languages", languages, origin="texts", **thing)
     noise = np.random.default_rng(10).uniform(0.1, 1, (1, 120))
     noise[0] += 5 * np.array(shown)
     world.add_activations(noise)
