@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.timing import Report, Row
 from pipeline.base.effect_settings import EffectChoice
@@ -39,6 +40,9 @@ def make_job(warehouse: str, seed: int, quick: bool) -> PipelineConfig:
     job = load_config(JOB_FILE, warehouse)
     rng = random.Random(seed)
     few = {"categories": ("animal",)} if quick else {}
+    few_words: dict[str, Any] = {"fonts_per_word": 3}
+    if quick:
+        few_words = {"fonts_per_word": 1, "languages": ("en",)}
     pictures = PictureOptions(
         sets=("openmoji", "openmoji-black"),
         forms=("drawing", *rng.sample(FORMS[1:], 1)),
@@ -47,7 +51,7 @@ def make_job(warehouse: str, seed: int, quick: bool) -> PipelineConfig:
     words = replace(
         job.stimuli[0].words or WordOptions(),
         font_names=(),
-        fonts_per_word=1 if quick else 3,
+        **few_words,
         placement="anywhere",
         inks=INKS,
         papers=PAPERS,

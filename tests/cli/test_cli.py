@@ -53,7 +53,7 @@ def test_the_whole_job_from_the_shell(tmp_path, invoke):
     assert first.stderr.count("images/s") == 2, "one line a shard in a log"
     assert "ETA" in first.stderr
     assert "2 of 2 shards were done" in invoke(*run)[0]
-    assert "tested_labels: 1024 rows" in invoke("build", *here)[0]
+    assert "tested_labels: 256 rows" in invoke("build", *here)[0]
     assert "ok    check_counts: 0" in invoke("check", *here)[0]
     assert "1 runs compacted" in invoke("compact", *here)[0]
     layer = "visual.layer4.0.act3"
@@ -96,8 +96,8 @@ def test_top_by_path_polarity_and_its_errors(tiny_warehouse, invoke):
     _, err = invoke("top", *here, "--layer", "visual.layer9", "--unit", 5, code=2)
     assert "has a layer 'visual.layer9'" in err
     assert "visual.layer3.0:output:max" in err
-    _, err = invoke("top", *here, "--layer", "visual.layer3.0", "--unit", 512, code=2)
-    assert "Its units are 0 to 511" in err
+    _, err = invoke("top", *here, "--layer", "visual.layer3.0", "--unit", 128, code=2)
+    assert "Its units are 0 to 127" in err
 
 
 def test_a_wrong_option_is_a_usage_error():
@@ -137,7 +137,7 @@ def test_the_warehouse_may_come_from_the_environment(tiny_warehouse):
 def test_layers_are_listed_with_units_and_pooling(invoke):
     out, _ = invoke("layers", "RN-demo:random")
     assert "visual.layer4.0.act3" in out
-    assert "1024" in out
+    assert "256" in out
     assert "output:max" in out
     assert "goh2021" in out
     assert "Model RN-demo:random (RANDOM weights), set up as in the architecture RN-demo" in out

@@ -45,7 +45,7 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_shuffled_captions_label_nothing_if_copies_are_one_image(
     tar: str, tmp_path: Path, duplicates: str
 ) -> None:
-    place, layer = str(tmp_path / "w"), "visual.layer1.0.act3:input:max"
+    place, layer = str(tmp_path / "w"), "visual.layer3.0.act3:input:max"
     done = ingest(IngestConfig(place, "d", duplicates=duplicates), IngestStep("webdataset", (tar,)))
     extract(ExtractConfig(place, "d", "RN-demo:random", (layer,), device="cpu"))
     build(place, LabelSettings(label_null_repeats=40))

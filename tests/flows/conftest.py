@@ -13,6 +13,16 @@ HOME = tempfile.TemporaryDirectory(prefix="prefect-home-", ignore_cleanup_errors
 os.environ["PREFECT_HOME"] = HOME.name
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+for service in (
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "CLEANUP_RECONCILER",
+    "TRIGGERS",
+    "FOREMAN",
+):
+    # They look into the database every few seconds, for what no flow here does.
+    os.environ[f"PREFECT_SERVER_SERVICES_{service}_ENABLED"] = "false"
 
 import pytest  # noqa: E402
 from flow_making import make_config, make_warehouse, noise, read_activations  # noqa: E402

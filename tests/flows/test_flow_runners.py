@@ -158,6 +158,8 @@ def test_an_extra_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_workers_compact_runs_and_build_parts(server: str, tmp_path: Path) -> None:
+    """Those of a cluster that is there already, by its address."""
+    from distributed import LocalCluster
     from prefect.client.orchestration import get_client
 
     from flows.build import build_flow
@@ -165,7 +167,11 @@ def test_workers_compact_runs_and_build_parts(server: str, tmp_path: Path) -> No
     alone = make_textures(tmp_path, ("visual.layer1.0",))
     place = Path(shutil.copytree(alone, tmp_path / "other"))
     build(alone)
-    build_flow(str(place), runner=RunnerConfig("dask", workers=2), compact_first=True)
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        runner = RunnerConfig("dask", cluster.scheduler_address)
+        build_flow(str(place), runner=runner, compact_first=True)
     with connect(alone) as one, connect(place) as other:
         (run_id,) = other.execute("select run_id from runs where is_compacted").fetchone() or ()
         for mart in (f"raw_{name}" if name in DERIVED else name for name in MATERIALISED):
