@@ -113,7 +113,12 @@ class SlowWriter(NoProgress):
 def test_full_disk_in_the_middle_of_a_shard(mount: Callable[..., Path], tmp_path: Path) -> None:
     """A part that could not be written is never missing from a shard that is done."""
     ingest_shards(tmp_path, [make_pictures(144)])
-    layers = tuple(f"visual.layer{n}.0.act3:input:max" for n in range(1, 5))
+    layers = tuple(
+        f"visual.layer{n}.0{point}:{pool}"
+        for n in range(1, 5)
+        for point in (".act3:input", ":output")
+        for pool in ("max", "mean")
+    )
     settings: dict[str, Any] = {"layers": layers, "activation_dtype": "float32", "store": "all"}
     settings |= {"memory_budget_mb": 1, "batch_size": 4}  # the part before the last batch fails
     place = mount("size=900k")

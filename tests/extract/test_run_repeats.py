@@ -124,7 +124,12 @@ def test_a_second_run_does_nothing(dataset: Path) -> None:
 
 
 def test_small_memory_budget_changes_no_value(dataset: Path) -> None:
-    layers = tuple(f"visual.layer{n}.0.act3:input:max" for n in range(1, 5))
+    layers = tuple(
+        f"visual.layer{n}.0{point}:{pool}"
+        for n in range(1, 5)
+        for point in (".act3:input", ":output")
+        for pool in ("max", "mean")
+    )
     settings: dict[str, Any] = {"layers": layers, "store": "all", "activation_dtype": "float32"}
     run_extract(dataset, **settings, run="one")
     # 1,920 units of 4 bytes: 1 MiB holds 136 examples, so make them come in one shard
@@ -134,7 +139,7 @@ def test_small_memory_budget_changes_no_value(dataset: Path) -> None:
     run_extract(dataset, [4], **settings, run="parts", memory_budget_mb=1)
     paths = [e["path"] for m in run_manifests(dataset, "parts") for e in m["files"]]
     assert len(paths) == len({*paths})
-    assert sum("-1.parquet" in path for path in paths) == 5  # four layers and the embeddings
+    assert sum("-1.parquet" in path for path in paths) == 17  # sixteen layers and the embeddings
     for layer in layers:
         whole, parts = (read_run(dataset, "activations", r, layer) for r in ("whole", "parts"))
         order = [("unit", "ascending"), ("example_id", "ascending")]

@@ -62,7 +62,7 @@ def job(tmp_path):
 
 def test_effects_are_a_step_after_the_build(job):
     """For another process too, once for each run; a second time it measures nothing anew."""
-    choice = EffectChoice(units=(0, 3), levels=(0, 2), hidden=2, shown=1, device="cpu")
+    choice = EffectChoice(units=(1, 3), levels=(0, 2), hidden=2, shown=1, device="cpu")
     labels = LabelSettings(label_null_repeats=0, concept_min_count=1, label_top_k=4)
     worker = Told()
     done = run_job(replace(job, effect=choice, labels=labels), worker)
@@ -75,7 +75,7 @@ def test_effects_are_a_step_after_the_build(job):
         rows = connection.execute(
             "select unit, concept_count from neuron_effects order by 1"
         ).fetchall()
-    assert [unit for unit, _ in rows] == [0, 3] and rows[0][1] > 1
+    assert [unit for unit, _ in rows] == [1, 3] and rows[0][1] > 1
 
 
 def test_effects_in_a_job_file(tmp_path):

@@ -41,11 +41,11 @@ def test_what_was_hardly_climbed_is_white_paper():
 def test_a_card_reads_the_pictures_of_its_neuron(full_warehouse, tmp_path):
     place = shutil.copytree(full_warehouse, tmp_path / "warehouse")
     with connect(place) as con:
-        neuron = find_neuron(con, "visual.layer3.0", 0)
+        neuron = find_neuron(con, "visual.layer3.0", 9)
         drawn = gather_card(con, None, neuron, ["drawn"]).drawn
         assert [one.number for one in drawn] == [0, 1]
         assert all(one.data.startswith(b"\x89PNG") for one in drawn)
-        assert gather_card(con, None, find_neuron(con, "visual.layer3.0", 1), ["drawn"]).drawn == ()
-    next(place.rglob("visualisations/*/00000-*-1.png")).unlink()
+        assert gather_card(con, None, find_neuron(con, "visual.layer3.0", 2), ["drawn"]).drawn == ()
+    next(place.rglob("visualisations/*/00009-*-1.png")).unlink()
     with connect(place) as con, pytest.raises(WarehouseError, match="cannot be read"):
         gather_card(con, None, neuron, ["drawn"])

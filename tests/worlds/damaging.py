@@ -36,7 +36,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     (run,) = place.glob("dataset=textures/run_id=*")
     where = {"warehouse": str(place), "dataset": "textures", "run": run.name[7:], "device": "cpu"}
     few = {
-        "units": (0, 9),
+        "units": (1, 9),
         "layer": "visual.layer3.0",
         "hidden": 2,
         "shown": 1,
@@ -50,7 +50,7 @@ def make_full_warehouse(source: Path, place: Path) -> Path:
     pets = "select example_id from texts where text like 'A cat%' or text like 'A dog%'"
     probe = {"layer": "visual.layer3.0", "facets": ("pet",), "shown": pets}
     train_facet_probes(FacetProbeConfig(**where, **probe))
-    drawn = {"layer": "visual.layer3.0", "units": (0, 9), "images": 2, "steps": 2}
+    drawn = {"layer": "visual.layer3.0", "units": (1, 9), "images": 2, "steps": 2}
     visualise_neurons(VisualiseConfig(**where, **drawn))
     measure_figures(FigureConfig(**where, layer="visual.layer3.0", words=("cat", "dog")))
     # Last of them: with it labels are stale, and the others would wait seconds for them.
