@@ -56,8 +56,8 @@ def _measured(place: Path) -> dict[str, Any]:
 
 def do_effect(place: Path) -> None:
     """Four blocks of neurons, each of two files."""
-    few = {"units": (0, 9, 64, 130, 131, 200), "hidden": 1, "shown": 1, "levels": (0.0, 2.0)}
-    measure_effects(EffectConfig(**_measured(place), **few))
+    few = {"units": (0, 9, 64, 133, 134, 201), "hidden": 1, "shown": 1, "levels": (0.0, 2.0)}
+    measure_effects(EffectConfig(**_measured(place) | {"layer": "goh2021"} | few))
 
 
 def do_ablate(place: Path) -> None:
