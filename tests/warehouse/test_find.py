@@ -122,7 +122,7 @@ def test_every_command_that_names_a_run_takes_a_beginning(tiny_warehouse, told, 
     with connect(tiny_warehouse) as con:
         run = find_run(con)
     short, here = run.run_id[:4], ("--warehouse", tiny_warehouse)
-    layer = ("visual.layer3.0", 0)
+    layer = ("visual.layer3.0", 9)
     assert run.run_id != short
     for command in (
         ("top", *layer), ("like", *layer), ("find", "cat", "--by", "concepts"), ("compact",),
