@@ -121,7 +121,7 @@ def test_labels_rest_on_enrichment_alone_and_the_rest_is_not_tested(con):
             """,
             run=run,
         )
-        assert 0 < labelled <= units == 1536
+        assert 0 < labelled <= units == 384
         assert known == 0
         columns = "auroc, direction, z, p_value, q_value, mean_difference_sd, soft_wpmi"
         ((pairs, *known),) = rows(
