@@ -70,27 +70,28 @@ def test_what_is_not_known_of_a_file_is_said(con, runs):
     assert (record.width_px, record.mime_type) == (None, None)
 
 
-def test_neurons_of_each_layer_come_by_their_activation_in_sd(strange, con, runs):
+def test_neurons_of_each_layer_come_by_their_activation_on_its_axis(strange, con, runs):
     for run_id, run in runs.items():
         page = strange.get(f"{run}/example/5").text
         ((layer,),) = con.execute(
             "select layer from layers where run_id = $run", {"run": run_id}
         ).fetchall()
+        ((axis,),) = con.execute(
+            "select axis from layer_axes where run_id = $run", {"run": run_id}
+        ).fetchall()
         expected = con.execute(
             """
-            select unit, activation / sd as strength
+            select unit, (activation - if($axis = 'z', mean, 0)) / sd as strength
             from activations inner join neuron_stats using (dataset, run_id, layer, unit)
             where run_id = $run and example_id = 5 and sd > 0
             order by strength desc, unit limit $count
             """,
-            {"run": run_id, "count": NEURON_COUNT},
+            {"run": run_id, "count": NEURON_COUNT, "axis": axis},
         ).fetchall()
-        ((axis,),) = con.execute(
-            "select axis from layer_axes where run_id = $run", {"run": run_id}
-        ).fetchall()
-        assert axis == "sd", "else the oracle is another"
-        found = re.findall(r"unit (\d+), (-?[\d.]+) SD", page)
-        assert [(int(unit), float(sd)) for unit, sd in found] == [
+        assert expected[-1][1] > 0, "else what is not stored counts too"
+        shown = {"sd": r"(-?[\d.]+) SD", "z": r"z (-?[\d.]+)"}[axis]
+        found = re.findall(rf"unit (\d+), {shown}", page)
+        assert [(int(unit), float(strength)) for unit, strength in found] == [
             (unit, float(f"{strength:.1f}")) for unit, strength in expected
         ]
         assert page.count(f"{layer}/") >= NEURON_COUNT
