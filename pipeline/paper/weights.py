@@ -1,7 +1,8 @@
-"""What neurons write, in words: zero-shot neuron search the other way round, by the weights alone."""
+"""What neurons write, in words: zero-shot neuron search the other way round, by the weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.paper.section import (
@@ -15,14 +16,16 @@ from pipeline.paper.section import (
     tell_share,
 )
 
-SUMMARY = """
+FIRST, SECOND = "neuron_weight_texts", "neuron_second_order_texts"
+
+_SUMMARY = """
 with
 labelled as (
     select layer, unit, concept, any_value(phrase) filter (where phrase_rank = 1) as first,
         bool_or(is_label) filter (where phrase_rank <= 5) as is_among_five,
         any_value(cosine) filter (where phrase_rank = 1) as cosine,
         any_value(random_cosine) filter (where phrase_rank = 1) as random_cosine,
-    from neuron_weight_texts
+    from {view}
     where dataset = $dataset and run_id = $run_id
     group by all
 ),
@@ -50,13 +53,13 @@ from labelled
 cross join chance
 """
 
-CLEAREST = """
+_CLEAREST = """
 with
 neurons as (
     select layer, unit, any_value(concept) as concept,
         string_agg(phrase, ', ' order by phrase_rank) filter (where phrase_rank <= 4) as phrases,
         max(cosine) as cosine, max(random_cosine) as random_cosine,
-    from neuron_weight_texts
+    from {view}
     where dataset = $dataset and run_id = $run_id
     group by layer, unit
 )
@@ -92,10 +95,11 @@ class _Neuron(NamedTuple):
 
 def make_section(subject: Subject) -> Section:
     """Phrases of `neurons figures`, beside the labels of the run's images."""
-    (one,) = subject.ask(SUMMARY, _Summary)
     id_, title = "text-by-weights", "What neurons write, in words"
     figure = "no figure of its own; how a text can be held against neurons without an image"
-    if not one.neuron_count:
+    found = {view: subject.ask(_SUMMARY.format(view=view), _Summary)[0] for view in (FIRST, SECOND)}
+    views = [view for view, one in found.items() if one.neuron_count]
+    if not views:
         named = f"--dataset {subject.run.dataset} --run {subject.run.run_id}"
         return Section(
             id_,
@@ -104,57 +108,96 @@ def make_section(subject: Subject) -> Section:
             missing=Missing(
                 "The model was not asked yet; or no neuron of a layer of this run leads straight to the "
                 "embedding (the layer before a ResNet's attention pool does, and the MLPs of a ViT).",
-                (f"neurons figures {named} --figure weights",),
+                (
+                    f"neurons figures {named} --figure weights",
+                    f"neurons figures {named} --figure second-order   # of a ViT",
+                ),
             ),
         )
-    clearest = subject.ask(CLEAREST, _Neuron)
+    told = [_TOLD.format(model=subject.run.model_id)]
+    if SECOND in views:
+        told.append(_TOLD_SECOND)
     return Section(
         id_,
         title,
         figure,
-        told=(
-            f"What a neuron of {subject.run.model_id} adds to the embedding is a direction, which the "
-            "weights alone give; the names of the lexicon's concepts are directions in the same space. In a "
-            "ResNet the way leads through the attention pool with the attention held fixed, in a ViT through "
-            "the last norm and the projection (first order: Gandelsman et al. 2024, arXiv:2406.04341). No "
-            "image is looked at. The label is what the neuron's strongest images show; where both say the "
-            "same, two sources that know nothing of each other agree.",
-        ),
-        rows=[
-            Row(
-                "labelled neurons whose label comes first of all phrases",
-                "",
-                tell_share(one.first_count, one.labelled_count),
-                f"{one.labelled_count} labelled neurons",
-                tell_interval(one.first_low, one.first_high),
-                f"another neuron's label {tell_percent(one.chance_frac)}",
-            ),
-            Row(
-                "the same, among the first five",
-                "",
-                tell_share(one.five_count, one.labelled_count),
-                f"{one.labelled_count} labelled neurons",
-                tell_interval(one.five_low, one.five_high),
-                "",
-            ),
-            Row(
-                "cosine of the first phrase, median",
-                "",
-                f"{one.cosine:.2f}",
-                f"{one.neuron_count} neurons",
-                "",
-                f"random direction {one.random_cosine:.2f}",
-            ),
-        ],
+        told=tuple(told),
+        rows=[row for view in views for row in _tell(found[view], _NAMES[view])],
         parts=[
-            Table(
-                "Neurons whose first phrase is closest",
-                ("unit", "label", "phrases, closest first", "cosine", "random direction"),
-                [
-                    (n.unit, n.concept or "unlabelled", n.phrases, n.cosine, n.random_cosine)
-                    for n in clearest
-                ],
-            )
+            _list_clearest(view, subject.ask(_CLEAREST.format(view=view), _Neuron))
+            for view in views
         ],
-        sql=(SUMMARY, CLEAREST),
+        sql=tuple(query.format(view=view) for view in views for query in (_SUMMARY, _CLEAREST)),
+    )
+
+
+_NAMES = {FIRST: "", SECOND: ", second order"}
+
+_TOLD = (
+    "What a neuron of {model} adds to the embedding is a direction, which the weights alone give; the names "
+    "of the lexicon's concepts are directions in the same space. In a ResNet the way leads through the "
+    "attention pool with the attention held fixed, in a ViT through the last norm and the projection (first "
+    "order: Gandelsman et al. 2024, arXiv:2406.04341). No image is looked at. The label is what the neuron's "
+    "strongest images show; where both say the same, two sources that know nothing of each other agree."
+)
+
+_TOLD_SECOND = (
+    "Second order (the same paper, section 3.2): what later attention layers carry of a neuron to the class "
+    "token, on the images of the run that excite it most; the direction is the first principal component of "
+    "these effects. It rests on images that the label rests on too, so its agreement says less."
+)
+
+
+def _list_clearest(view: str, neurons: Sequence[_Neuron]) -> Table:
+    """Neurons by how close their first phrase is; with the layer, if they are of several."""
+    is_one = len({n.layer for n in neurons}) == 1
+    return Table(
+        f"Neurons whose first phrase is closest{_NAMES[view]}",
+        (
+            "unit" if is_one else "neuron",
+            "label",
+            "phrases, closest first",
+            "cosine",
+            "random direction",
+        ),
+        [
+            (
+                n.unit if is_one else f"{n.layer} {n.unit}",
+                n.concept or "unlabelled",
+                n.phrases,
+                n.cosine,
+                n.random_cosine,
+            )
+            for n in neurons
+        ],
+    )
+
+
+def _tell(one: _Summary, name: str) -> Sequence[Row]:
+    """Rows of one kind of effect."""
+    return (
+        Row(
+            f"labelled neurons whose label comes first of all phrases{name}",
+            "",
+            tell_share(one.first_count, one.labelled_count),
+            f"{one.labelled_count} labelled neurons",
+            tell_interval(one.first_low, one.first_high),
+            f"another neuron's label {tell_percent(one.chance_frac)}",
+        ),
+        Row(
+            f"the same, among the first five{name}",
+            "",
+            tell_share(one.five_count, one.labelled_count),
+            f"{one.labelled_count} labelled neurons",
+            tell_interval(one.five_low, one.five_high),
+            "",
+        ),
+        Row(
+            f"cosine of the first phrase, median{name}",
+            "",
+            f"{one.cosine:.2f}",
+            f"{one.neuron_count} neurons",
+            "",
+            f"random direction {one.random_cosine:.2f}",
+        ),
     )

@@ -8,7 +8,16 @@ import pytest
 
 from pipeline.base.errors import ConfigError
 from pipeline.labelling.sample import Judged, SampleKey
-from pipeline.paper import conditional, families, geographic, interpretable, multimodal, named, sums
+from pipeline.paper import (
+    conditional,
+    families,
+    geographic,
+    interpretable,
+    multimodal,
+    named,
+    sums,
+    weights,
+)
 from pipeline.paper.section import PAPER_MODEL
 from pipeline.paper.write import check_run, open_subject
 
@@ -176,3 +185,47 @@ def test_a_run_without_labels_or_emotions_has_the_published_alone(subject):
     section = sums.make_section(subject)
     assert section.missing is not None
     assert {row.what for row in section.rows} == {f"“{e}”" for e in sums.PUBLISHED}
+
+
+PHRASES = """
+create or replace temp table {order}_texts as
+select
+    $dataset as dataset, $run_id as run_id, layer, unit, phrase_rank,
+    ['cat', 'dog', 'red', 'blue', 'one', 'two'][(unit + phrase_rank) % 6 + 1] as phrase,
+    0.9 - unit / 10 - phrase_rank / 100 as cosine, 0.25 as random_cosine,
+    if(unit < 3, 'dog', null) as concept, if(unit < 3, phrase = 'dog', null) as is_label,
+from (select unnest({layers}) as layer)
+cross join (select unnest([0, 1, 2, 3]) as unit)
+cross join (select unnest([1, 2, 3, 4, 5, 6]) as phrase_rank)
+"""
+
+
+def test_what_neurons_write_is_told_in_both_orders(subject):
+    missing = weights.make_section(subject).missing
+    assert missing and [c.split("--figure ")[1].split()[0] for c in missing.commands] == [
+        "weights",
+        "second-order",
+    ]
+    con, where = (
+        subject.ask.connection,
+        {"dataset": subject.run.dataset, "run_id": subject.run.run_id},
+    )
+    con.execute(PHRASES.format(order="second_order", layers="['a', 'b']"), where)
+    con.execute("create or replace view neuron_second_order_texts as from second_order_texts")
+    alone = weights.make_section(subject)
+    assert [row.what.endswith(", second order") for row in alone.rows] == [True] * 3
+    con.execute(PHRASES.format(order="weight", layers="['a']"), where)
+    con.execute("create or replace view neuron_weight_texts as from weight_texts")
+    both = weights.make_section(subject)
+    first, _, cosine, second, among, _ = both.rows
+    # Of three labelled neurons of a layer, 'dog' comes first of unit 0, second of none, sixth of unit 1.
+    assert (first.ours, first.of) == ("1 of 3 (33.3%)", "3 labelled neurons")
+    assert (second.ours, second.of) == ("2 of 6 (33.3%)", "6 labelled neurons")
+    assert among.ours == "4 of 6 (66.7%)"
+    assert (cosine.ours, cosine.control) == ("0.74", "random direction 0.25")
+    one, two = both.parts
+    assert one.columns[0] == "unit" and one.rows[0] == (0, "dog", "dog, red, blue, one", 0.89, 0.25)
+    assert two.caption.endswith(", second order") and two.columns[0] == "neuron"
+    assert [row[0] for row in two.rows[:3]] == ["a 0", "b 0", "a 1"]
+    assert two.rows[-1][1] == "unlabelled"
+    assert len(both.told) == 2 and len(alone.told) == 2 and len(both.sql) == 4
