@@ -30,13 +30,9 @@ from pipeline.evidence.classify import load_run_model
 from pipeline.extract.images import Images
 from pipeline.tables.datasets import read_dataset, run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
+from pipeline.tables.measured import AblationIdentity, AblationRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
-    AblationIdentity,
-    AblationRecord,
-    named_paths,
-    read_run,
-)
+from pipeline.tables.runs import read_run
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundLayer
 

@@ -18,7 +18,7 @@ from pipeline.effects.measure import measure_block
 from pipeline.effects.work import Work
 from pipeline.extract.images import Images
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
-from pipeline.tables.runs import EffectIdentity, EffectRecord
+from pipeline.tables.measured import EffectIdentity, EffectRecord
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.find import FoundLayer
 

@@ -21,8 +21,8 @@ from pipeline.effects.blocks import KINDS, LayerWork
 from pipeline.effects.choose import tested_names
 from pipeline.effects.work import Work
 from pipeline.tables.datasets import read_dataset
+from pipeline.tables.measured import EffectRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import EffectRecord, named_paths
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundLayer, find_image_layers
 

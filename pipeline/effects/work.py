@@ -17,13 +17,9 @@ from pipeline.clip.zero_shot import check_prompts, embed_classes
 from pipeline.effects.measure import Prompts
 from pipeline.evidence.classify import load_run_model
 from pipeline.tables.datasets import run_folder
+from pipeline.tables.measured import EffectIdentity, SimilarityRecord
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
-    EffectIdentity,
-    RunRecord,
-    SimilarityRecord,
-    read_run,
-)
+from pipeline.tables.runs import RunRecord, read_run
 
 
 class Work:

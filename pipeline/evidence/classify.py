@@ -31,15 +31,13 @@ from pipeline.tables.datasets import (
 )
 from pipeline.tables.manifest_files import read_manifests
 from pipeline.tables.manifests import FileEntry, ShardManifest, adopt_file, make_entry
+from pipeline.tables.measured import ClassIdentity, ClassSetRecord, named_paths
 from pipeline.tables.records import read_record
 from pipeline.tables.runs import (
-    ClassIdentity,
-    ClassSetRecord,
     ModelIdentity,
     RunRecord,
     has_run,
     named_model,
-    named_paths,
     read_run,
 )
 from pipeline.tables.schema import TABLES

@@ -31,15 +31,9 @@ from pipeline.evidence.classify import (
 )
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, ShardManifest, make_entry
+from pipeline.tables.measured import ConceptIdentity, SimilarityRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
-    ConceptIdentity,
-    SimilarityRecord,
-    has_run,
-    named_model,
-    named_paths,
-    read_run,
-)
+from pipeline.tables.runs import has_run, named_model, read_run
 from pipeline.tables.schema import TABLES
 
 MIN_STORED = 0.05

@@ -17,8 +17,8 @@ from pipeline.base.storage import Store, partition
 from pipeline.figures.work import OF_MODEL, TABLE_OF, Work
 from pipeline.tables.datasets import read_dataset
 from pipeline.tables.manifests import adopt_file, make_entry
+from pipeline.tables.measured import FigureRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import FigureRecord, named_paths
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import find_image_layers
 

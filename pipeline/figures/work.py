@@ -41,7 +41,8 @@ from pipeline.figures.words import (
 from pipeline.stimuli.words import read_words
 from pipeline.stimuli.world_pictures import draw_crops
 from pipeline.tables.datasets import run_folder
-from pipeline.tables.runs import FigureIdentity, RunRecord, read_run
+from pipeline.tables.measured import FigureIdentity
+from pipeline.tables.runs import RunRecord, read_run
 from pipeline.tables.schema import TABLES
 
 TABLE_OF: dict[Figure, str] = {

@@ -18,8 +18,8 @@ from pipeline.base.settings import digest
 from pipeline.base.storage import Store, partition
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import make_entry
+from pipeline.tables.measured import HumanLabelsRecord
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import HumanLabelsRecord
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.find import Neuron
 

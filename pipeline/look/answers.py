@@ -13,8 +13,8 @@ from pipeline.base.storage import Store
 from pipeline.clip.model import Clip
 from pipeline.clip.zero_shot import embed_classes, score_classes
 from pipeline.tables.datasets import run_folder
+from pipeline.tables.measured import SimilarityRecord
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import SimilarityRecord
 
 if TYPE_CHECKING:
     import duckdb

@@ -28,7 +28,8 @@ from pipeline.support.fresh import FreshConcept, FreshImage, choose_means, find_
 from pipeline.support.score import score_fresh
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
-from pipeline.tables.runs import RunRecord, SupportIdentity, read_run
+from pipeline.tables.measured import SupportIdentity
+from pipeline.tables.runs import RunRecord, read_run
 from pipeline.tables.schema import TABLES
 
 BLOCK_CONCEPTS = 64

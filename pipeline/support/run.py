@@ -15,8 +15,8 @@ from pipeline.base.storage import Store, partition
 from pipeline.base.support_settings import SupportConfig
 from pipeline.support.measure import KINDS, Work
 from pipeline.tables.datasets import read_dataset
+from pipeline.tables.measured import SupportRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import SupportRecord, named_paths
 from pipeline.warehouse.connect import connect
 from pipeline.warehouse.find import FoundLayer, find_image_layers
 

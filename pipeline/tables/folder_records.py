@@ -19,23 +19,21 @@ from pipeline.base.leftovers import HALF_WRITTEN
 from pipeline.base.storage import Store
 from pipeline.tables.manifest_files import is_ordinal_name
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
-from pipeline.tables.news import list_news
-from pipeline.tables.packing import MANIFESTS, Known
-from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
+from pipeline.tables.measured import (
     AblationRecord,
     ClassSetRecord,
-    CompactRecord,
     EffectRecord,
     FacetProbeRecord,
     FigureRecord,
     HumanLabelsRecord,
-    MergedRecord,
-    RunRecord,
     SimilarityRecord,
     SupportRecord,
     VisualisationRecord,
 )
+from pipeline.tables.news import list_news
+from pipeline.tables.packing import MANIFESTS, Known
+from pipeline.tables.records import read_record
+from pipeline.tables.runs import CompactRecord, MergedRecord, RunRecord
 from pipeline.tables.snapshot_files import (
     Snapshot,
     content_of,

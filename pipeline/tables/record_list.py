@@ -15,22 +15,24 @@ from pipeline.tables.manifest_files import (
     shard_file,
 )
 from pipeline.tables.manifests import BuildRecord, DatasetRecord, ShardManifest
-from pipeline.tables.own_concepts import RECORD as OWN_CONCEPTS
-from pipeline.tables.own_concepts import OwnConceptsRecord
-from pipeline.tables.records import Shape, check_shape
-from pipeline.tables.runs import (
+from pipeline.tables.measured import (
     AblationRecord,
     ClassSetRecord,
-    CompactRecord,
     EffectRecord,
     FacetProbeRecord,
     FigureRecord,
     HumanLabelsRecord,
-    MergedRecord,
-    RunRecord,
     SimilarityRecord,
     SupportRecord,
     VisualisationRecord,
+)
+from pipeline.tables.own_concepts import RECORD as OWN_CONCEPTS
+from pipeline.tables.own_concepts import OwnConceptsRecord
+from pipeline.tables.records import Shape, check_shape
+from pipeline.tables.runs import (
+    CompactRecord,
+    MergedRecord,
+    RunRecord,
     run_path,
 )
 

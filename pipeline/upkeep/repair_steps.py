@@ -18,21 +18,19 @@ from pipeline.base.storage import COPY, Store
 from pipeline.base.support_settings import SupportConfig
 from pipeline.base.visualise_settings import VisualiseConfig
 from pipeline.tables.audit import Damage
-from pipeline.tables.record_list import Record, read_good
-from pipeline.tables.runs import (
+from pipeline.tables.measured import (
     AblationRecord,
     ClassSetRecord,
     EffectRecord,
     FacetProbeRecord,
     FigureRecord,
     Measured,
-    RunRecord,
     SimilarityRecord,
     SupportRecord,
     VisualisationRecord,
-    named_model,
-    read_run,
 )
+from pipeline.tables.record_list import Record, read_good
+from pipeline.tables.runs import RunRecord, named_model, read_run
 from pipeline.upkeep.compact import compact
 
 Scores = TypeVar("Scores", bound=Measured)

@@ -16,6 +16,7 @@ from pipeline.tables.audit import files_of_record
 from pipeline.tables.datasets import dataset_folder
 from pipeline.tables.manifest_files import read_manifests
 from pipeline.tables.manifests import BuildRecord, ShardManifest, keep_formats
+from pipeline.tables.measured import Measured, named_paths
 from pipeline.tables.merged import (
     KEEP,
     find_coverage,
@@ -28,11 +29,9 @@ from pipeline.tables.merged import (
 from pipeline.tables.record_list import list_records, read_record_if_good
 from pipeline.tables.runs import (
     CompactRecord,
-    Measured,
     Merge,
     MergedRecord,
     kept_versions,
-    named_paths,
 )
 from pipeline.tables.schema import TABLES
 from pipeline.upkeep.delete import DELETED, all_locked

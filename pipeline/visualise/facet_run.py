@@ -26,13 +26,9 @@ from pipeline.evidence.classify import load_run_model
 from pipeline.extract.images import Images
 from pipeline.tables.datasets import read_dataset, run_folder
 from pipeline.tables.manifests import FileEntry, adopt_file, make_entry
+from pipeline.tables.measured import FacetProbeIdentity, FacetProbeRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
-    FacetProbeIdentity,
-    FacetProbeRecord,
-    named_paths,
-    read_run,
-)
+from pipeline.tables.runs import read_run
 from pipeline.tables.schema import TABLES
 from pipeline.visualise.facet_examples import FacetExample, FacetExamples, choose_examples
 from pipeline.visualise.facet_probes import Floats, fit_facet_probe

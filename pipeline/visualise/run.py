@@ -20,8 +20,8 @@ from pipeline.base.storage import Store, partition
 from pipeline.base.visualise_settings import VisualiseConfig
 from pipeline.tables.datasets import read_dataset
 from pipeline.tables.manifests import FileEntry, make_entry
+from pipeline.tables.measured import Drawing, VisualisationRecord, named_paths
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import Drawing, VisualisationRecord, named_paths
 from pipeline.tables.schema import TABLES
 from pipeline.visualise.choose import Chosen, choose_subjects
 from pipeline.visualise.draw import Drawer, Picture

@@ -24,22 +24,24 @@ from pipeline.tables.manifest_files import (
     shard_file,
 )
 from pipeline.tables.manifests import DatasetRecord, FileEntry, ShardManifest
-from pipeline.tables.merged import PARTIALS, as_lost, find_coverage, mark, width_of
-from pipeline.tables.own_concepts import FOLDER, read_own_concepts
-from pipeline.tables.runs import (
-    RUN,
+from pipeline.tables.measured import (
     AblationRecord,
     ClassSetRecord,
-    CompactRecord,
     EffectRecord,
     FacetProbeRecord,
     FigureRecord,
     HumanLabelsRecord,
-    MergedRecord,
-    RunRecord,
     SimilarityRecord,
     SupportRecord,
     VisualisationRecord,
+)
+from pipeline.tables.merged import PARTIALS, as_lost, find_coverage, mark, width_of
+from pipeline.tables.own_concepts import FOLDER, read_own_concepts
+from pipeline.tables.runs import (
+    RUN,
+    CompactRecord,
+    MergedRecord,
+    RunRecord,
     run_path,
 )
 from pipeline.warehouse.contents import (

@@ -12,8 +12,9 @@ from pipeline.base.checksums import find_seal_problem, hash_bytes
 from pipeline.base.errors import NewerFormatError, StorageError, WarehouseError
 from pipeline.base.storage import FORMAT, NEEDS, Store
 from pipeline.tables.manifests import DatasetRecord, ShardManifest
+from pipeline.tables.measured import HumanLabelsRecord
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import HumanLabelsRecord, named_model
+from pipeline.tables.runs import named_model
 
 FILE = {
     "table": "texts",
