@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from pipeline.base.effect_settings import AblationConfig, EffectConfig
 from pipeline.base.errors import NeuronsError, WarehouseError
@@ -106,6 +106,29 @@ def _drop_files(
     return value
 
 
+class _Where(TypedDict):
+    """What every measurement of a layer is given."""
+
+    warehouse: str
+    dataset: str
+    run: str
+    layer: str
+    model: str
+    device: str
+
+
+def _where(work: Repair, record: Record, layer: str) -> _Where:
+    run = read_run(work.store, record.folder)
+    return {
+        "warehouse": work.store.url,
+        "dataset": record.dataset,
+        "run": run["run_id"],
+        "layer": layer,
+        "model": work.model_of(run),
+        "device": work.device_of(run),
+    }
+
+
 def _repair_similarity(work: Repair, record: Record, damages: list[Damage]) -> None:
     from pipeline.evidence.concept_scores import score_concepts
 
@@ -156,20 +179,15 @@ def _repair_effects(work: Repair, record: Record, damages: list[Damage]) -> None
     def step() -> str:
         lost = ("which neurons were measured, and how", "run neurons effect again")
         value = _drop_files(work, record, damages, EffectRecord, *lost)
-        run, identity = read_run(work.store, record.folder), value["identity"]
+        identity = value["identity"]
         config = EffectConfig(
-            warehouse=work.store.url,
-            dataset=record.dataset,
-            run=run["run_id"],
-            layer=value["layer"],
+            **_where(work, record, value["layer"]),
             units=tuple(value["units"]),
             levels=tuple(identity["levels"]),
             hidden=identity["hidden"],
             shown=identity["shown"],
             seed=identity["seed"],
             templates=tuple(identity["templates"]),
-            model=work.model_of(run),
-            device=work.device_of(run),
         )
         (done,) = measure_effects(config, work.progress)
         return f"{done.new_count} neurons measured again"
@@ -183,19 +201,14 @@ def _repair_ablations(work: Repair, record: Record, damages: list[Damage]) -> No
     def step() -> str:
         lost = ("which attacks were tried, and how", "run neurons ablate again")
         value = _drop_files(work, record, damages, AblationRecord, *lost)
-        run, identity = read_run(work.store, record.folder), value["identity"]
+        identity = value["identity"]
         config = AblationConfig(
-            warehouse=work.store.url,
-            dataset=record.dataset,
-            run=run["run_id"],
-            layer=value["layer"],
+            **_where(work, record, value["layer"]),
             class_set=value["class_set"],
             counts=tuple(identity["counts"]),
             draws=identity["draws"],
             images=identity["images"],
             seed=identity["seed"],
-            model=work.model_of(run),
-            device=work.device_of(run),
         )
         (done,) = measure_ablations(config, work.progress)
         return f"{done.new_count} attacks tried again"
@@ -209,20 +222,15 @@ def _repair_support(work: Repair, record: Record, damages: list[Damage]) -> None
     def step() -> str:
         lost = ("which fresh images were made", "run neurons support again")
         value = _drop_files(work, record, damages, SupportRecord, *lost)
-        run, identity = read_run(work.store, record.folder), value["identity"]
+        identity = value["identity"]
         config = SupportConfig(
-            warehouse=work.store.url,
-            dataset=record.dataset,
-            run=run["run_id"],
-            layer=value["layer"],
+            **_where(work, record, value["layer"]),
             images=identity["images"],
             controls=identity["controls"],
             fonts=tuple(identity["fonts"]),
             sets=tuple(identity["sets"]),
             size_px=identity["size_px"],
             seed=identity["seed"],
-            model=work.model_of(run),
-            device=work.device_of(run),
         )
         (done,) = measure_support(config, work.progress)
         return f"{done.new_count} fresh images measured again"
@@ -236,20 +244,15 @@ def _repair_facet_probe(work: Repair, record: Record, damages: list[Damage]) -> 
     def step() -> str:
         lost = ("by which images it was trained", "run neurons facet-probes again")
         value = _drop_files(work, record, damages, FacetProbeRecord, *lost)
-        run, identity = read_run(work.store, record.folder), value["identity"]
+        identity = value["identity"]
         config = FacetProbeConfig(
-            warehouse=work.store.url,
-            dataset=record.dataset,
-            run=run["run_id"],
-            layer=value["layer"],
+            **_where(work, record, value["layer"]),
             facets=(value["facet"],),
             shown=identity["shown"],
             others=identity["others"],
             probe_layer=identity["probe_layer"],
             images=identity["images"],
             seed=identity["seed"],
-            model=work.model_of(run),
-            device=work.device_of(run),
         )
         (done,) = train_facet_probes(config, work.progress)
         return f"{int(done.is_new)} probes trained again"
@@ -263,18 +266,13 @@ def _repair_visualisations(work: Repair, record: Record, damages: list[Damage]) 
     def step() -> str:
         lost = ("which neurons drew, and how", "run neurons visualise again")
         value = _drop_files(work, record, damages, VisualisationRecord, *lost)
-        run, new_count = read_run(work.store, record.folder), 0
+        new_count = 0
         for drawing in value["drawn"]:
             given = {
                 **drawing["choice"],
-                "warehouse": work.store.url,
-                "dataset": record.dataset,
-                "run": run["run_id"],
-                "layer": value["layer"],
+                **_where(work, record, value["layer"]),
                 "units": drawing["units"],
                 "directions": drawing["directions"],
-                "model": work.model_of(run),
-                "device": work.device_of(run),
             }
             config = make_settings(VisualiseConfig, given, record.path)
             (done,) = visualise_neurons(config, work.progress)
@@ -290,18 +288,12 @@ def _repair_figure(work: Repair, record: Record, damages: list[Damage]) -> None:
     def step() -> str:
         lost = ("which figure it was of", "run neurons figures again")
         value = _drop_files(work, record, damages, FigureRecord, *lost)
-        run = read_run(work.store, record.folder)
         config = make_settings(
             FigureConfig,
             {
-                "warehouse": work.store.url,
-                "dataset": record.dataset,
-                "run": run["run_id"],
+                **_where(work, record, value["layer"]),
                 "figures": [value["identity"]["figure"]],
-                "layer": value["layer"],
                 "words": value["identity"]["texts"],
-                "model": work.model_of(run),
-                "device": work.device_of(run),
             },
             record.path,
         )
