@@ -12,7 +12,6 @@ import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench.timing import Report, Row
 from pipeline.base.effect_settings import EffectChoice
@@ -40,9 +39,6 @@ def make_job(warehouse: str, seed: int, quick: bool) -> PipelineConfig:
     job = load_config(JOB_FILE, warehouse)
     rng = random.Random(seed)
     few = {"categories": ("animal",)} if quick else {}
-    few_words: dict[str, Any] = {"fonts_per_word": 3}
-    if quick:
-        few_words = {"fonts_per_word": 1, "languages": ("en",)}
     pictures = PictureOptions(
         sets=("openmoji", "openmoji-black"),
         forms=("drawing", *rng.sample(FORMS[1:], 1)),
@@ -51,7 +47,7 @@ def make_job(warehouse: str, seed: int, quick: bool) -> PipelineConfig:
     words = replace(
         job.stimuli[0].words or WordOptions(),
         font_names=(),
-        **few_words,
+        fonts_per_word=1 if quick else 3,
         placement="anywhere",
         inks=INKS,
         papers=PAPERS,
