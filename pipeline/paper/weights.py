@@ -107,10 +107,11 @@ def make_section(subject: Subject) -> Section:
             figure,
             missing=Missing(
                 "The model was not asked yet; or no neuron of a layer of this run leads straight to the "
-                "embedding (the layer before a ResNet's attention pool does, and the MLPs of a ViT).",
+                "embedding (the layer before a ResNet's attention pool does, and the MLPs of a ViT, which act "
+                "through later attention as well: second order).",
                 (
                     f"neurons figures {named} --figure weights",
-                    f"neurons figures {named} --figure second-order   # of a ViT",
+                    f"neurons figures {named} --figure second-order",
                 ),
             ),
         )
