@@ -14,7 +14,7 @@ from pipeline.base.settings import ExtractConfig
 
 def report(quick: bool) -> Report:
     """Each extraction in a process of its own; quick, in this one, whose peak only rises."""
-    measure = peak_mib if quick else extract_here
+    measure = extract_here if quick else peak_mib
     size = 32 if quick else 500
     few, many = (1, 3) if quick else (2, 16)
     yield f"memory: RN-demo:random, shards of {size} images"

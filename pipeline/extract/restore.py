@@ -43,13 +43,7 @@ from pipeline.tables.merged import (
     merged_path,
     read_merged,
 )
-from pipeline.tables.runs import (
-    Merge,
-    MergedRecord,
-    RunLayer,
-    RunRecord,
-    read_run,
-)
+from pipeline.tables.runs import Merge, MergedRecord, RunLayer, RunRecord, read_run
 
 
 def restore_partials(

@@ -23,12 +23,7 @@ import xxhash
 from pipeline.base.storage import Store
 from pipeline.tables.manifests import FileEntry, ShardManifest, keep_formats
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
-    Merge,
-    MergedRecord,
-    Retired,
-    RunRecord,
-)
+from pipeline.tables.runs import Merge, MergedRecord, Retired, RunRecord
 
 PARTIALS = ("shard_stats", "shard_histograms", "shard_top", "shard_samples")
 """Tables that are merged."""

@@ -22,6 +22,7 @@ from pipeline.tables.measured import (
     FacetProbeRecord,
     FigureRecord,
     HumanLabelsRecord,
+    Measured,
     SimilarityRecord,
     SupportRecord,
     VisualisationRecord,
@@ -29,12 +30,7 @@ from pipeline.tables.measured import (
 from pipeline.tables.own_concepts import RECORD as OWN_CONCEPTS
 from pipeline.tables.own_concepts import OwnConceptsRecord
 from pipeline.tables.records import Shape, check_shape
-from pipeline.tables.runs import (
-    CompactRecord,
-    MergedRecord,
-    RunRecord,
-    run_path,
-)
+from pipeline.tables.runs import CompactRecord, MergedRecord, RunRecord, run_path
 
 AnyRecord = (
     DatasetRecord
@@ -42,14 +38,7 @@ AnyRecord = (
     | RunRecord
     | CompactRecord
     | MergedRecord
-    | SimilarityRecord
-    | ClassSetRecord
-    | EffectRecord
-    | AblationRecord
-    | SupportRecord
-    | FacetProbeRecord
-    | VisualisationRecord
-    | FigureRecord
+    | Measured
     | HumanLabelsRecord
     | BuildRecord
     | OwnConceptsRecord

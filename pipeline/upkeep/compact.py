@@ -29,12 +29,7 @@ from pipeline.base.storage import Store
 from pipeline.tables.datasets import run_folder
 from pipeline.tables.manifests import FileEntry
 from pipeline.tables.records import read_record
-from pipeline.tables.runs import (
-    CompactLevel,
-    CompactRecord,
-    kept_versions,
-    list_levels,
-)
+from pipeline.tables.runs import CompactLevel, CompactRecord, kept_versions, list_levels
 from pipeline.tables.snapshots import write_snapshot
 from pipeline.upkeep.compact_blocks import write_blocks
 from pipeline.upkeep.compact_plan import Block, Level, list_level_blocks, plan_level

@@ -45,12 +45,7 @@ from pipeline.tables.merged import (
     read_merged,
     width_of,
 )
-from pipeline.tables.runs import (
-    Merge,
-    MergedRecord,
-    RunRecord,
-    read_run,
-)
+from pipeline.tables.runs import Merge, MergedRecord, RunRecord, read_run
 from pipeline.tables.schema import TABLES
 from pipeline.tables.snapshots import write_snapshot
 from pipeline.upkeep import merge_queries as queries

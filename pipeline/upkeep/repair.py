@@ -30,13 +30,7 @@ from pipeline.tables.news import delete_told, write_told
 from pipeline.tables.presence import drop_void_merges, forget_merges, mark_undone
 from pipeline.tables.record_list import KINDS, Record, read_good
 from pipeline.tables.records import UPDATE
-from pipeline.tables.runs import (
-    MergedRecord,
-    RunRecord,
-    has_run,
-    read_run,
-    run_path,
-)
+from pipeline.tables.runs import MergedRecord, RunRecord, has_run, read_run, run_path
 from pipeline.tables.snapshots import (
     drop_snapshots,
     find_snapshot_problem,

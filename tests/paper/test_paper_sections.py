@@ -218,7 +218,7 @@ def test_what_neurons_write_is_told_in_both_orders(subject):
     con.execute("create or replace view neuron_weight_texts as from weight_texts")
     both = weights.make_section(subject)
     first, _, cosine, second, among, _ = both.rows
-    # Of three labelled neurons of a layer, 'dog' comes first of unit 0, second of none, sixth of unit 1.
+    # Of three labelled neurons of a layer, 'dog' comes first of unit 0, sixth of unit 1, fifth of unit 2.
     assert (first.ours, first.of) == ("1 of 3 (33.3%)", "3 labelled neurons")
     assert (second.ours, second.of) == ("2 of 6 (33.3%)", "6 labelled neurons")
     assert among.ours == "4 of 6 (66.7%)"

@@ -158,17 +158,17 @@ def test_maco_has_an_opacity_and_the_colours_that_were_climbed(place, few):
 
 def test_a_direction_draws_like_a_neuron(place, few, tmp_path):
     """That of one unit with weight 1 answers as the unit does; a file says the same as its units."""
-    (done,) = visualise_neurons(few(directions=("8:2,14:1",)))
+    (done,) = visualise_neurons(few(directions=("9:2,14:-0.5",)))
     assert done.picture_count == 1
     row = "select activation, unit, dataset_max_sd from visualisations where direction"
-    ((activation, unit, of_dataset),) = rows_of(place, f"{row} = '8:2,14:1'")
+    ((activation, unit, of_dataset),) = rows_of(place, f"{row} = '9:2,14:-0.5'")
     assert activation > 0 and unit is None and of_dataset is None
     with connect(place) as con:
         ((count,),) = con.execute(
             "select unit_count from layers where starts_with(layer, $name)", {"name": LAYER}
         ).fetchall()
     weights = ["0"] * count
-    weights[8], weights[14] = "2", "1"
+    weights[9], weights[14] = "2", "-0.5"
     file = tmp_path / "direction.txt"
     file.write_text("\n".join(weights))
     (again,) = visualise_neurons(few(directions=(str(file),)))
