@@ -195,24 +195,30 @@ def find_peaks(
 
 
 def _first_maximum(positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Maximum and its first place, int64, along dimension 1 of ``[N, P, U]``.
+    """Maximum and its first place, along dimension 1 of ``[N, P, U]``.
 
-    On a CPU a maximum that tells its place takes ten times as long as one that does not. So of a large map the
-    stretch that holds it is found first, and the place within that alone: a fifth of the time on 56 x 56.
+    On a CPU a maximum that tells its place takes ten times as long as one that does not, but along memory. So
+    the places that hold the maximum are asked for, the first counting most: a quarter of the time. Of a large
+    map the stretch that holds it is found first, and the place within that alone.
     """
-    examples, count, units = positions.shape
-    if count < 16 * _STRETCH:
+    _, count, units = positions.shape
+    if positions.device.type != "cpu" or positions.stride(2) > 1:
         return positions.max(1)  # of equal ones the first, torch says
+    if count < 1 << 8:
+        values = positions.amax(1)
+        counts_most = torch.arange(count, 0, -1, dtype=torch.uint8)[:, None]
+        first = ((positions == values[:, None]) * counts_most).amax(1)
+        return values, count - first.int().clamp_(min=1)  # NaN equals nothing: no place, so any
     whole = count - count % _STRETCH
-    parted = positions[:, :whole].view(examples, -1, _STRETCH, units)
+    parted = positions[:, :whole].view(len(positions), -1, _STRETCH, units)
     stretches = [parted.amax(2)]
     if whole < count:
         stretches.append(positions[:, whole:].amax(1, keepdim=True))
-    values, stretch = torch.cat(stretches, 1).max(1)
-    within = torch.arange(_STRETCH, device=positions.device)[:, None]
+    values, stretch = _first_maximum(torch.cat(stretches, 1))
+    within = torch.arange(_STRETCH)[:, None]
     # the last one may end early: its last place again is never the first of equal ones
-    places = (stretch[:, None] * _STRETCH + within).clamp_(max=count - 1)
-    return values, stretch * _STRETCH + positions.gather(1, places).max(1).indices
+    places = (stretch[:, None].long() * _STRETCH + within).clamp_(max=count - 1)
+    return values, stretch * _STRETCH + _first_maximum(positions.gather(1, places))[1]
 
 
 def pool(tensor: torch.Tensor, layer: Layer, ends: torch.Tensor | None = None) -> torch.Tensor:

@@ -79,6 +79,17 @@ def test_a_large_map_has_room() -> None:
         assert (peaks.dtype, peaks.item()) == (kind, cells - 1)
 
 
+@pytest.mark.parametrize("cells", [1, 49, 255, 256, 700])
+def test_a_peak_among_what_is_no_number_is_a_place_of_the_map(cells: int) -> None:
+    """Such an example is refused later: until then nothing may break."""
+    layer = Layer(LayerSpec("x"), "visual", "", "tokens", 3, False)
+    tensor = torch.zeros(2, cells, 3)
+    tensor[0, cells // 2, 1] = torch.nan
+    maxima, peaks = find_peaks(tensor, layer)
+    assert maxima.isnan().tolist() == [[False, True, False], [False] * 3]
+    assert int(peaks.max()) < cells and int(peaks.min()) >= 0
+
+
 @settings(max_examples=100)
 @given(seed=st.integers(0, 1 << 32), cells=st.integers(200, 1000), levels=st.integers(1, 200))
 def test_a_peak_of_a_large_map_is_numpys_argmax(seed: int, cells: int, levels: int) -> None:
