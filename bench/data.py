@@ -198,6 +198,7 @@ def write_run(
     top_k: int = 100,
     repeated: torch.Tensor | None = None,
     tars: Sequence[str] = (),
+    has_peaks: bool = True,
 ) -> None:
     """A warehouse with these activations (``[N, U]``) as the run ``bench`` of ``synthetic``.
 
@@ -220,7 +221,7 @@ def write_run(
         is_finite = torch.ones(len(block), dtype=torch.bool)
         vectors = torch.randn(len(block), 64, generator=generator).half()
         writer = ShardWriter(store, run_folder, shard, (output,), repeated, top_k, 1 << 30)
-        peaks = {output.layer.name: synthesise_peaks(ids, block.shape[1])}
+        peaks = {output.layer.name: synthesise_peaks(ids, block.shape[1])} if has_peaks else {}
         writer.add(Results(ids, {output.layer.name: block}, vectors, is_finite, peaks))
         files = writer.finish()
         images = list_images(shard.url) if tars else {}

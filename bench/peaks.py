@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import PropertyMock, patch
 
@@ -17,6 +18,7 @@ from bench.data import (
     synthesise_activations,
     synthesise_peaks,
     synthetic_output,
+    write_run,
 )
 from bench.extraction import Case, Halves
 from bench.timing import Report, Row, cpu, measure_in_turn
@@ -26,6 +28,9 @@ from pipeline.clip.hooks import Layer
 from pipeline.extract.results import LayerOutput, Results
 from pipeline.extract.write import ShardWriter
 from pipeline.tables.datasets import Shard
+from pipeline.tables.merged import MERGE_WIDTH
+from pipeline.upkeep import vacuum
+from pipeline.upkeep.merge import merge_run
 
 CASES = (
     Case("decoding and a small model", "RN-demo:random", Shards(2, 400, SMALL_SIZES), 64, ""),
@@ -107,9 +112,7 @@ def _write(folder: Path, kind: Kind, values: torch.Tensor, has_peaks: bool) -> d
 
 
 def _report_disk(kind: Kind, image_count: int) -> Report:
-    values = synthesise_activations(image_count, UNIT_COUNT, 0.25)
-    if kind.is_rectified:
-        values.clamp_(min=0)
+    values = _synthesise(kind, image_count, UNIT_COUNT)
     with tempfile.TemporaryDirectory() as folder:
         there, absent = (
             _write(Path(folder) / name, kind, values, name == "with")
@@ -121,6 +124,34 @@ def _report_disk(kind: Kind, image_count: int) -> Report:
     yield Row(f"{kind.title}, shards of {image_count:,}", share, "%", note, "<= 5")
 
 
+def _synthesise(kind: Kind, image_count: int, unit_count: int) -> torch.Tensor:
+    values = synthesise_activations(image_count, unit_count, 0.25)
+    return values.clamp_(min=0) if kind.is_rectified else values
+
+
+def _report_merged(kind: Kind, shard_count: int, shard_size: int, unit_count: int) -> Report:
+    """A run of as many shards as one merge takes, when what it was made from has gone."""
+    values = _synthesise(kind, shard_count * shard_size, unit_count)
+    layer = replace(synthetic_output(unit_count).layer, is_rectified=kind.is_rectified)
+    output = LayerOutput(layer, kind.store, torch.float16)
+    sizes = {}
+    for has_peaks in (True, False):
+        with tempfile.TemporaryDirectory() as folder:
+            write_run(
+                folder, values, shard_size, output, merge_width=shard_count, has_peaks=has_peaks
+            )
+            (run,) = Path(folder).glob("dataset=*/run_id=*")
+            merge_run(Store(folder), run.relative_to(folder).as_posix())
+            with patch.object(vacuum, "KEEP", timedelta(0)):
+                vacuum.vacuum(Store(folder))
+            sizes[has_peaks] = sum(file.stat().st_size for file in run.rglob("*.parquet"))
+    share = 100 * (sizes[True] / sizes[False] - 1)
+    note = f"{sizes[False] / 1e6:,.1f} MB without"
+    yield Row(
+        f"{kind.title}, {shard_count} shards of {shard_size:,}, merged", share, "%", note, "<= 5"
+    )
+
+
 def report(quick: bool) -> Report:
     """CPU time of whole extractions in pairs; bytes of a shard whose maxima lie anywhere as often."""
     for case in CASES[:1] if quick else CASES:
@@ -130,3 +161,5 @@ def report(quick: bool) -> Report:
     for kind in KINDS:
         for image_count in (256,) if quick else (1000, 10_000):
             yield from _report_disk(kind, image_count)
+    for kind in KINDS[:1] if quick else KINDS:
+        yield from _report_merged(kind, *((2, 16, 4) if quick else (MERGE_WIDTH, 1000, 256)))
