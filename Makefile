@@ -22,6 +22,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 demo: .venv/.run ## run the main job on the embedded data
 	$(BIN)/neurons demo --warehouse warehouse
 
+# Hundreds of processes of the tests import the same modules: compiled ones are kept, whatever the machine says.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev ## pass the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 

@@ -1,7 +1,8 @@
 """Concepts that real captions name: precision and recall of the matching, by language and category.
 
-``python -m bench.captions [tune|report]`` prints the tables. The captions, ``captions.csv``, were labelled
-before the matching was tuned; rules and words are chosen on the half ``tune``, figures are told of ``report``.
+``python -m bench.captions [tune|report|others]`` prints the tables. The captions, ``captions.csv``, were labelled
+before the matching was tuned; rules and words are chosen on ``tune``, figures are told of ``report``, and of
+``others``, whose writers had not seen the lexicon.
 ``python -m bench captions`` measures how long the matching takes.
 """
 
@@ -82,7 +83,7 @@ class Score(NamedTuple):
 
 
 def read_captions(half: str) -> list[Caption]:
-    """Those of a half: ``tune`` or ``report``."""
+    """Those of a part: ``tune``, ``report`` or ``others``."""
     with CAPTIONS.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["half"] == half]
     return [
@@ -229,8 +230,8 @@ def report(quick: bool) -> Report:
 
 
 def main() -> None:
-    """Print the tables of a half, and of ``tune`` the failures with ``--failures``."""
-    half = "report" if "report" in sys.argv[1:] else "tune"
+    """Print the tables of a part, and of ``tune`` the failures with ``--failures``."""
+    half = next((one for one in sys.argv[1:] if one in ("report", "others")), "tune")
     judged = judge(read_captions(half))
     print(tables(judged))
     if "--failures" in sys.argv[1:] and half == "tune":

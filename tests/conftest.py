@@ -61,9 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """More than there are cores: flows wait for a server, kills for a death, browsers for pages."""
-    return core_count() + 2
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as there are cores, and more with slow tests: these wait for servers, deaths and pages."""
+    return core_count() + (0 if "not slow" in config.option.markexpr else 2)
 
 
 @pytest.hookimpl(optionalhook=True)
