@@ -62,8 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """As many as there are cores, and more with slow tests: these wait for servers, deaths and pages."""
-    return core_count() + (0 if "not slow" in config.option.markexpr else 2)
+    """As many as there are cores, and one more with slow tests: these wait for servers, deaths and pages."""
+    return core_count() + (0 if "not slow" in config.option.markexpr else 1)
 
 
 @pytest.hookimpl(optionalhook=True)
