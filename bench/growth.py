@@ -63,12 +63,12 @@ def report(quick: bool, full: bool = False) -> Report:
     """Builds of one size, and of four times the images, shards, units and concepts.
 
     Args:
-        quick: Tiny sizes; only the first build in a process of its own, so memory says nothing.
+        quick: Tiny sizes, built in this process, so memory says nothing.
         full: The size of the budget as well, a quarter of it, and one shard of a hundred more.
     """
     base = QUICK if quick else USUAL
-    first = build_new(base, build_apart)
     build_one = build_here if quick else build_apart
+    first = build_new(base, build_one)
     yield f"growth: a build of {base.told}"
     yield from _rows(first)
     for what in ("images",) if quick else ("images", "shards", "units", "concepts"):

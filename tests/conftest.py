@@ -48,15 +48,19 @@ DEAR = {"full_warehouse", "plain_demo"}
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Flows first, then files with long tests: one that begins last would leave the other processor idle."""
+    """Flows first, then files with long tests: one that begins last would leave the other processor idle.
+
+    Of those that ask for the demo one makes it early, while others have something else to do than to wait.
+    """
     for item in items:
         if DEAR.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-    ranks = {item.path: 2 for item in items}
-    for item in items:
-        for rank, mark in enumerate(("flows", "slow")):
-            if item.get_closest_marker(mark):
-                ranks[item.path] = min(rank, ranks[item.path])
+    flows, slow = (
+        {item.path for item in items if item.get_closest_marker(mark)} for mark in ("flows", "slow")
+    )
+    demo = [item.path for item in items if "plain_demo" in getattr(item, "fixturenames", ())]
+    order = flows, {*demo[:1]}, slow - {*demo}, {*demo}, {item.path for item in items}
+    ranks = {path: rank for rank in reversed(range(len(order))) for path in order[rank]}
     items.sort(key=lambda item: ranks[item.path])
 
 

@@ -43,6 +43,9 @@ class VisualiseChoice(Settings):
     transformations: Literal["olah2017", "goh2021", "none"] = "olah2017"
     """How a picture is moved, scaled and turned at every step: little, as ``olah2017``; much, as ``goh2021``;
     or not at all, ``none``."""
+    spread: Annotated[float, Ge(0), Le(1)] = 0.5
+    """How much the mean of all positions counts in what is climbed, beside the largest alone, in a layer that
+    is pooled by ``max``: 0 draws what one place wants, and whatever else the facet likes around it."""
     facet_strength: Annotated[float, Ge(0)] = 1.0
     """How much the facet counts beside the neuron itself."""
     diversity: Annotated[float, Ge(0)] = 5.0

@@ -1,8 +1,9 @@
 """What is climbed: the activation of a neuron as the run reads it, a direction, and what is asked besides.
 
-The activation is pooled inside the hook (`hooks.pool`), at the run's point. Of what passes a lower layer a
-copy is kept and another goes on: open_clip's ReLUs work in place, and what they have been given holds
-afterwards what they return, with a gradient of zero wherever that is zero.
+The activation is pooled inside the hook (`hooks.pool`), at the run's point; of a layer pooled by ``max`` the
+mean of all positions counts too, which alone is the channel objective of Olah et al. (2017). Of what passes a
+lower layer a copy is kept and another goes on: open_clip's ReLUs work in place, and what they have been given
+holds afterwards what they return, with a gradient of zero wherever that is zero.
 """
 
 from __future__ import annotations
@@ -42,14 +43,18 @@ class Eye:
         clip: The model.
         layer: What is climbed, probed.
         lower: What is read besides, probed: layers that come before it.
+        spread: Share of the mean over all positions in what is read of a layer pooled by ``max``.
 
     A layer that is what a ReLU returns, as is every block of a ResNet, is read before that ReLU where its
     pooling picks one position: above zero that is the same activation, and below zero a ReLU has no gradient,
     so that a neuron that starts there would never be drawn.
     """
 
-    def __init__(self, clip: Clip, layer: Layer, lower: Sequence[Layer] = ()) -> None:
+    def __init__(
+        self, clip: Clip, layer: Layer, lower: Sequence[Layer] = (), spread: float = 0.0
+    ) -> None:
         self.clip, self.layer, self.lower = clip, climbed_layer(clip, layer), tuple(lower)
+        self.spread = spread if self.layer.spec.pooling == "max" else 0.0
 
     def look(self, pixels: torch.Tensor) -> Passed:
         """Pass pictures, with the gradient.
@@ -65,7 +70,7 @@ class Eye:
         def take(spec: LayerSpec, tensor: torch.Tensor | None) -> torch.Tensor | None:
             assert tensor is not None  # probed
             if spec == self.layer.spec:
-                found[spec] = pool(tensor, self.layer)
+                found[spec] = self._pool(tensor)
                 raise _Reached
             found[spec] = tensor.clone()
             return found[spec].clone()
@@ -80,6 +85,12 @@ class Eye:
                     "A facet is seen by a layer below the one that is drawn: train its probe on a lower one.",
                 )
         return Passed(found[self.layer.spec], tuple(found[layer.spec] for layer in self.lower))
+
+    def _pool(self, tensor: torch.Tensor) -> torch.Tensor:
+        pooled = pool(tensor, self.layer)
+        if not self.spread or self.layer.layout == "flat":
+            return pooled
+        return pooled.lerp(positions_of(tensor, self.layer).mean(1), self.spread)
 
 
 def climbed_layer(clip: Clip, layer: Layer) -> Layer:

@@ -93,7 +93,7 @@ class Painter:
         self.clip, self.layer, self.choice, self.lower = clip, layer, choice, lower
         self.spectrum, self.spec = spectrum, ImageSpec.from_model(clip.model)
         self.size = canvas_size(self.spec, choice.size_px)
-        self._eye = Eye(clip, layer, [lower.layer] if lower else [])
+        self._eye = Eye(clip, layer, [lower.layer] if lower else [], choice.spread)
         mean, std = torch.tensor([self.spec.mean, self.spec.std]).to(clip.device)
         self._mean, self._std = mean[:, None, None], std[:, None, None]
 

@@ -150,6 +150,8 @@ class LayerWork:
             del chosen["facet_strength"]
         if self.config.images == 1:
             del chosen["diversity"]
+        if self.layer.spec.pooling != "max":
+            del chosen["spread"]
         weight = hashlib.sha256(self.probe.weight.tobytes()).hexdigest() if self.probe else ""
         seen = self.work.spectrum_ids if self.config.parametrisation == "maco" else []
         sha256 = self.work.run["identity"]["weights_sha256"]

@@ -67,6 +67,19 @@ def test_what_is_climbed_is_what_the_run_stores(nano, noise, name):
     assert torch.equal(found.detach(), stored)
 
 
+@pytest.mark.parametrize("spread", [0.25, 1.0])
+def test_the_mean_of_all_positions_counts_as_much_as_was_said(nano, noise, spread):
+    largest, mean = (
+        Eye(nano, layer).look(noise).activations
+        for layer in layers_of(nano, f"{ACT}:input:max", f"{ACT}:input:mean")
+    )
+    layer, other = layers_of(nano, f"{ACT}:input:max", f"{ACT}:input:center")
+    found = Eye(nano, layer, spread=spread).look(noise).activations
+    torch.testing.assert_close(found, (1 - spread) * largest + spread * mean)
+    middle = Eye(nano, other, spread=spread).look(noise).activations
+    assert torch.equal(middle, Eye(nano, other).look(noise).activations)
+
+
 def test_a_neuron_that_starts_below_zero_has_a_gradient(nano, noise):
     """A hook that keeps what the last ReLU is given sees what that returns: 0, without a gradient."""
     (layer,) = layers_of(nano, f"{ACT}:input:max")
