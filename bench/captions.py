@@ -2,7 +2,7 @@
 
 ``python -m bench.captions [tune|report|others]`` prints the tables. The captions, ``captions.csv``, were
 labelled before the matching was tuned; rules and words are chosen on ``tune``, figures are told of ``report``,
-and of ``others``, whose writers had not seen the lexicon.
+and of ``others``, whose writers (models) had not seen the lexicon.
 ``python -m bench captions`` measures how long the matching takes.
 """
 

@@ -198,7 +198,7 @@ def _first_maximum(positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     """Maximum and its first place, along dimension 1 of ``[N, P, U]``.
 
     On a CPU a maximum that tells its place takes ten times as long as one that does not, but along memory. So
-    the places that hold the maximum are asked for, the first counting most: a quarter of the time. Of a large
+    the places that hold the maximum are asked for, the first counting most: a third of the time. Of a large
     map the stretch that holds it is found first, and the place within that alone.
     """
     _, count, units = positions.shape
