@@ -98,7 +98,8 @@ def _fetch(cache: Path, package: str) -> Path:
     unfinished = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(unfinished, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # since Python 3.11.4
+        tar.extractall(unfinished)
     (unfinished / "package").rename(folder)
     shutil.rmtree(unfinished)
     archive.unlink()
