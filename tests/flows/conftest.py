@@ -32,12 +32,17 @@ from waiting import LIMIT_S  # noqa: E402
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The URL of a server on the loopback, with a database of its own."""
+    """The URL of a server on the loopback, with a database of its own; for processes that tests start too."""
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=LIMIT_S):
-        yield str(PREFECT_API_URL.value())
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        prefect_test_harness(server_startup_timeout=LIMIT_S),
+    ):
+        url = str(PREFECT_API_URL.value())
+        patch.setenv("PREFECT_API_URL", url)  # else each starts a server of its own
+        yield url
 
 
 @pytest.fixture(scope="session")

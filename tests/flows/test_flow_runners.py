@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import s3fs
 from bucket import serve_bucket
@@ -97,6 +100,16 @@ def read_all(warehouse: str, folder: Path) -> dict[str, Any]:
     return rows
 
 
+def count_servers() -> int:
+    """Prefect servers of the tests that run now."""
+    count = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("PREFECT_HOME") == os.environ["PREFECT_HOME"]:
+                count += "prefect.server.api.server:create_app" in process.cmdline()
+    return count
+
+
 @pytest.mark.parametrize("kind", ["dask", "ray"])
 def test_two_workers_one_killed_and_one_hung_give_what_one_process_gives(
     server: str,
@@ -112,11 +125,16 @@ def test_two_workers_one_killed_and_one_hung_give_what_one_process_gives(
     code = ACCIDENTS.replace("ACCIDENTS", accidents).replace("FOLDER", repr(str(tmp_path)))
     after_import(monkeypatch, tmp_path, "pipeline.extract.commit", code)
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray keeps one in our home
+    monkeypatch.delenv(
+        "PREFECT_API_URL"
+    )  # a cluster that a flow starts is told of the server by it
     warehouse = make_remote(bucket, kind)
     config = make_config(warehouse, lease_s=patience(3))
     runner = RunnerConfig(kind, workers=2)
+    servers = count_servers()
     assert extract_flow(config, shards_per_task=1, runner=runner) == "r"
     assert {file.name for file in tmp_path.iterdir()} >= {"SIGKILL", "SIGSTOP"}
+    assert count_servers() == servers, "one that a killed worker started would be left"
     found = read_all(warehouse, tmp_path)
     assert [name for name in alone if found[name] != alone[name]] == []
 
