@@ -36,23 +36,35 @@ FIRST_MEMBERSHIP, LAST_MEMBERSHIP = 0.998, 0.97
 """Probability that the strongest and the weakest of the top images belong to B; linear between."""
 BEST_COUNT = 20
 """Concepts kept of each neuron beside those that are tested in the run."""
-UNITS_AT_ONCE = 16
+FACTORS = 8
+"""Of which one logarithm is taken: a factor is at least 0.002, and float32 holds 1e-38."""
+UNITS_AT_ONCE = 64
+UNITS_RANKED_AT_ONCE = 16
 IMAGES_AT_ONCE = 20_000
 """Top images, counted for each neuron, whose embeddings and probabilities are held at once."""
 
 
-def log_expected(probabilities: torch.Tensor) -> torch.Tensor:
+def log_expected(likely: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """``log E[p(t|B)]``: the sum over B's images of ``log(1 + p(x in B) (p(t|x) - 1))``.
 
     Args:
-        probabilities: Float ``[U, K, C]``: ``p(t|x)`` of each neuron's top images, strongest first.
+        likely: Float ``[N, C]``: ``p(t|x)`` of images.
+        places: Int64 ``[U, K]``: where in them each neuron's top images are, strongest first.
 
     Returns:
         ``[U, C]``, in nats, at most 0.
     """
-    count = probabilities.shape[1]
-    members = torch.linspace(FIRST_MEMBERSHIP, LAST_MEMBERSHIP, count, dtype=probabilities.dtype)
-    return torch.log1p(members[:, None] * (probabilities - 1)).sum(1)
+    count = places.shape[1]
+    total = likely.new_zeros(len(places), likely.shape[1])
+    product = torch.ones_like(total)
+    for rank, member in enumerate(
+        torch.linspace(FIRST_MEMBERSHIP, LAST_MEMBERSHIP, count).tolist()
+    ):
+        product *= likely.index_select(0, places[:, rank]).mul_(member).add_(1 - member)
+        if rank % FACTORS == FACTORS - 1 or rank == count - 1:
+            total += product.log()
+            product.fill_(1)
+    return total
 
 
 def soft_wpmi(log_given: torch.Tensor) -> torch.Tensor:
@@ -118,7 +130,7 @@ def _score_half(
         for first in range(0, len(where), UNITS_AT_ONCE):
             some = where[first : first + UNITS_AT_ONCE]
             begin = start + first
-            given[begin : begin + len(some)] = log_expected(likely[some])
+            given[begin : begin + len(some)] = log_expected(likely, some)
     given[is_active] = soft_wpmi(given[is_active])
     given[~is_active] = torch.nan
     return given
@@ -133,7 +145,7 @@ def _find_top(
     columns = torch.arange(len(ids))
     places, active = [], []
     for block in iter_blocks(connection, layer, ids):
-        for some in torch.split(torch.from_numpy(block.activations), UNITS_AT_ONCE):
+        for some in torch.split(torch.from_numpy(block.activations), UNITS_RANKED_AT_ONCE):
             places.append(order_keys(some, columns).topk(min(TOP_K, len(ids)), dim=1).indices)
             active.append(some.amax(1) > 0)
     return torch.cat(places), torch.cat(active)

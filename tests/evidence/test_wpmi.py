@@ -57,7 +57,7 @@ def test_the_functions_equal_the_formula(seed, units, concepts, count):
     images, texts = unit_length(rng, count, 8), unit_length(rng, concepts, 8)
     order = [sorted(range(count), key=lambda n, r=row: (-r[n], n))[:100] for row in activations]
     likely = concept_probabilities(torch.tensor(images), torch.tensor(texts))
-    got = soft_wpmi(log_expected(likely.double()[torch.tensor(order)]))
+    got = soft_wpmi(log_expected(likely.double(), torch.tensor(order)))
     expected = transcribe(activations, images, texts)
     apart = most_apart(8, concepts, min(count, 100), expected)
     assert (np.abs(got.numpy() - expected) <= apart).all()
