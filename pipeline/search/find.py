@@ -135,6 +135,61 @@ def choose_layers(
     return [one for one in list_layers(connection, run.dataset, run.run_id) if one.layer in meant]
 
 
+_NAMES = """
+select concept, category from concepts
+union
+select concept, category from run_concepts
+"""
+
+_NAMED = f"""
+with likely as (  -- to find the tokens of all phrases takes a second
+    select concept, category, language, phrase,
+    from lexicon
+    where rule is null and regexp_matches(fold(nfc_normalize(phrase)), $firsts)
+    union all
+    select concept, category, '', concept from ({_NAMES})
+),
+
+named as (
+    select concept, category, language, array_to_string(tokenise(phrase), ' ') as part,
+    from likely
+    where list_contains($parts, part)
+    union all
+    select
+        concept, category, language,
+        unnest(list_intersect(string_split(forms, '|'), $parts)) as part,
+    from lexicon
+    where list_has_any(string_split(forms, '|'), $parts)
+)
+
+select concept, category, string_agg(distinct language, ', ' order by language)
+    filter (language <> ''),
+from (from named qualify rank() over (order by len(string_split(part, ' ')) desc) = 1)
+group by concept, category
+order by concept, category
+"""
+"""Of all parts of a text those of the most tokens that a phrase or its form is."""
+
+_CLOSEST = f"""
+select concept,
+from (
+    select concept, phrase, forms from lexicon where rule is null
+    union all
+    select concept, concept, null from ({_NAMES})
+)
+group by concept
+order by
+    max(greatest(
+        jaro_winkler_similarity(array_to_string(tokenise(phrase), ' '), $key),
+        coalesce(
+            list_max([jaro_winkler_similarity(form, $key) for form in string_split(forms, '|')]), 0
+        )
+    )) desc,
+    concept
+limit $count
+"""
+
+
 def match_concepts(
     connection: duckdb.DuckDBPyConnection, text: str
 ) -> tuple[list[tuple[str, str, str]], list[str]]:
@@ -147,49 +202,14 @@ def match_concepts(
         Concept, category and languages ("en, fr"; empty for a name of none); and, if there is none,
         the names that come closest.
     """
-    connection.execute(
-        """
-        create or replace temp table searched_phrases as
-        select
-            concept, category, language,
-            unnest(list_append(
-                string_split(forms, '|'), array_to_string(tokenise(phrase), ' ')
-            )) as phrase_key
-        from lexicon where rule is null
-        union
-        select concept, category, '' as language, array_to_string(tokenise(concept), ' ')
-        from (
-            select concept, category from concepts
-            union
-            select concept, category from run_concepts
-        )
-        """
-    )
     tokens = connection.execute("select tokenise($text)", {"text": text}).fetchall()[0][0]
-    for size in range(len(tokens), 0, -1):
-        parts = [" ".join(tokens[n : n + size]) for n in range(len(tokens) - size + 1)]
-        found = connection.execute(
-            """
-            select concept, category, string_agg(language, ', ' order by language)
-                filter (language <> '')
-            from searched_phrases
-            where list_contains($parts, phrase_key)
-            group by concept, category
-            order by concept, category
-            """,
-            {"parts": parts},
-        ).fetchall()
-        if found:
-            return [(concept, category, said or "") for concept, category, said in found], []
-    close = connection.execute(
-        """
-        select concept from searched_phrases
-        group by concept
-        order by max(jaro_winkler_similarity(phrase_key, $key)) desc, concept
-        limit $count
-        """,
-        {"key": " ".join(tokens), "count": CLOSE_NAMES},
-    ).fetchall()
+    ends = range(1, len(tokens) + 1)
+    parts = [" ".join(tokens[first:end]) for end in ends for first in range(end)]
+    firsts = "|".join(dict.fromkeys(tokens))  # letters and digits alone
+    found = connection.execute(_NAMED, {"parts": parts, "firsts": firsts}).fetchall()
+    if found:
+        return [(concept, category, said or "") for concept, category, said in found], []
+    close = connection.execute(_CLOSEST, {"key": " ".join(tokens), "count": CLOSE_NAMES}).fetchall()
     return [], [name for (name,) in close]
 
 
