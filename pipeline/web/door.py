@@ -20,7 +20,6 @@ from pipeline.warehouse.connect import connect
 from pipeline.warehouse.duck import open_cursor
 from pipeline.warehouse.stale import why_stale
 from pipeline.web.holding import Holding
-from pipeline.web.meanings import hold_phrases
 
 
 class Door:
@@ -38,15 +37,12 @@ class Door:
         self.store = Store(warehouse)
         self._holds = holds
         self._lock = threading.Lock()
-        self._has_phrases = False
         self.holding: Holding | None = None
         self._open()
 
     def _open(self) -> None:
         opened_at = datetime.now(UTC)  # what is written from now on may be missed
         opened = connect(self.warehouse)
-        if self._has_phrases:
-            hold_phrases(opened)
         self.connection: duckdb.DuckDBPyConnection = opened
         self.opened_at = opened_at
         reason = why_stale(opened)
@@ -81,10 +77,3 @@ class Door:
             yield cursor
         finally:
             cursor.close()
-
-    def hold_phrases(self) -> None:
-        """Let `meanings.find_meanings` be asked of cursors from now on; the first time takes a second."""
-        with self._lock:
-            if not self._has_phrases:
-                hold_phrases(self.connection)
-                self._has_phrases = True

@@ -17,6 +17,7 @@ from pipeline.tables.computed import DERIVED
 from pipeline.warehouse.catalog import SOURCES, define
 from pipeline.warehouse.duck import open_cursor
 from pipeline.warehouse.views import find_view
+from pipeline.web.meanings import hold_phrases
 
 HELD = (
     *("stg_runs", "stg_layers", "neuron_stats", "layer_axes", "neuron_labels", "runs", "layers"),
@@ -73,6 +74,9 @@ class Holding:
             with suppress(duckdb.Error):
                 if self._bytes() <= MAX_BYTES:
                     self._hold(name)
+        with suppress(duckdb.Error):
+            if not self._is_stopped.is_set():
+                hold_phrases(self._cursor)
         self._cursor.close()
 
     def _hold(self, name: str) -> None:

@@ -111,7 +111,6 @@ def make_server(warehouse: str) -> MCPServer:
         concept: str, dataset: str | None = None, run_id: str | None = None
     ) -> list[records.NeuronItem]:
         """Labelled neurons whose concept is called so, in any language; the closest name first."""
-        door.hold_phrases()
         return ask(lambda view: answers.search(view, concept, dataset, run_id))
 
     def get_example(dataset: str, run_id: str, example_id: int):  # type: ignore[no-untyped-def]  # the SDK would make a schema of a type

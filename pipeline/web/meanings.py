@@ -1,12 +1,13 @@
 """What a few words may mean: a concept in any language, a category, a neuron by its number.
 
-Asked while somebody types, so phrases of the concepts that label neurons are held in memory, as tables
-beside the views.
+Asked while somebody types, so phrases of the concepts that label neurons, or come nearest to it, are held in
+memory, as tables beside the views.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.report.asking import Asker
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 _HOLD = """
 create or replace table label_counts as
-select dataset, run_id, category, concept, count(*) as neuron_count
+select dataset, run_id, category, concept, count(*) filter (is_labelled) as neuron_count
 from neuron_labels
-where is_labelled
+where concept is not null
 group by all;
 
 create or replace table label_phrases as
@@ -49,6 +50,8 @@ from keyed
 group by all;
 """
 
+_IS_HELD = "select true from duckdb_tables() where table_name = 'label_phrases'"
+
 _TYPED = "select strip_accents(array_to_string(tokenise($text), ' '))"
 
 _CONCEPTS = """
@@ -77,6 +80,7 @@ select
     dataset, run_id, category, concept, neuron_count, nearest.phrase, nearest.language,
 from matched
 inner join label_counts using (concept, category)
+where neuron_count > 0
 order by
     nearest.distance, (dataset = $dataset and run_id = $run_id) desc, neuron_count desc,
     dataset, run_id, category, concept
@@ -90,7 +94,7 @@ select
     dataset, run_id, category,
     sum(neuron_count)::bigint as neuron_count, count(*) as concept_count,
 from label_counts
-where starts_with(lower(category), lower($text))
+where starts_with(lower(category), lower($text)) and neuron_count > 0
 group by dataset, run_id, category
 order by (dataset = $dataset and run_id = $run_id) desc, neuron_count desc,
     dataset, run_id, category
@@ -110,6 +114,8 @@ limit $count
 _NUMBER = re.compile(r"\s*(?:(?P<layer>\S+?)[\s:/#]+)?(?P<unit>\d{1,7})\s*")
 
 _FOLD = str.maketrans("", "", "\0")
+
+_holding = threading.Lock()
 
 
 class FoundConcept(NamedTuple):
@@ -144,12 +150,26 @@ class Meanings(NamedTuple):
 
 
 def hold_phrases(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables that `find_meanings` asks.
+    """Make the tables that are asked here, if they are not there: the first time takes a second.
 
     Args:
         connection: With the views; the tables are there for all its cursors.
     """
-    connection.execute(_HOLD)
+    with _holding:
+        if not connection.execute(_IS_HELD).fetchall():
+            connection.execute(_HOLD)
+
+
+def read_key(connection: duckdb.DuckDBPyConnection, text: str) -> str | None:
+    """What the keys in ``label_phrases`` hold that a text begins a word of; None if it has no letter.
+
+    Args:
+        connection: With the views; of it `hold_phrases` is asked.
+        text: As somebody types it: the last word may be a beginning.
+    """
+    hold_phrases(connection)
+    ((typed,),) = connection.execute(_TYPED, {"text": text}).fetchall()
+    return f" {typed}" if typed else None
 
 
 def find_meanings(
@@ -158,7 +178,7 @@ def find_meanings(
     """What a text may mean.
 
     Args:
-        connection: Of which `hold_phrases` was asked.
+        connection: With the views.
         text: As somebody types it: the last word may be a beginning.
         count: Most of each kind.
         here: Dataset and run whose neurons come first.
@@ -171,7 +191,7 @@ def find_meanings(
     if found:
         layer = (found["layer"] or "").lower().removeprefix("unit")
         neurons = ask(_NUMBERED, Neuron, unit=int(found["unit"]), layer=layer)
-    ((typed,),) = connection.execute(_TYPED, {"text": text}).fetchall()
-    concepts = ask(_CONCEPTS, FoundConcept, typed=f" {typed}") if typed else []
+    typed = read_key(connection, text)
+    concepts = ask(_CONCEPTS, FoundConcept, typed=typed) if typed else []
     categories = ask(_CATEGORIES, FoundCategory, text=text) if text else []
     return Meanings(concepts, categories, neurons)

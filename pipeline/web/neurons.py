@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.warehouse.find import Neuron
+from pipeline.web.meanings import read_key
 from pipeline.web.neuron_filter import COLUMNS, Filter
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ where dataset = $dataset and run_id = $run_id
 _WANTED = {
     "q": """(
         contains(lower(concept), lower(trim($q))) or contains(lower(category), lower(trim($q)))
-        or concept in (
-            select lexicon.concept from lexicon
-            where lexicon.rule is null and starts_with(lower(lexicon.phrase), lower(trim($q)))
+        or (category, concept) in (
+            select (category, concept) from label_phrases where contains(phrase_key, $typed)
         )
         or unit::varchar = trim($q)
     )""",
@@ -166,8 +166,12 @@ def list_neurons(view: View, among: Among, wanted: Filter, size: int = PAGE_SIZE
     order = _CONVINCING
     if wanted.sort != "convincing":
         order = f"{COLUMNS[wanted.sort][3]} {wanted.direction} nulls last, {_KEY}"
-    asked = {name: value for name, value in wanted.query().items() if name in _WANTED}
+    asked: dict[str, object] = {
+        name: value for name, value in wanted.query().items() if name in _WANTED
+    }
     where = " and ".join(_WANTED[name] for name in asked) or "true"
+    if "q" in asked:
+        asked["typed"] = read_key(view.connection, wanted.q)
     found = view.ask(
         f"""
         select *, count(*) over () as found_count

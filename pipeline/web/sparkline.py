@@ -27,7 +27,7 @@ inner join neuron_stats using (dataset, run_id, layer, unit)
 inner join layer_axes using (dataset, run_id, layer)
 where
     dataset = $dataset and run_id = $run_id and layer = $layer
-    and list_contains($units::integer[], unit) and bin <> 0 and sd > 0
+    and unit in (select unnest($units::integer[])) and bin <> 0 and sd > 0
 """
 
 

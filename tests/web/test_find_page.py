@@ -44,6 +44,18 @@ def test_a_concept_is_found_in_any_language_and_by_its_beginning(planted, run, c
     assert WORDS.index(concept) in {int(link.rsplit("/", 1)[1]) % 5 for link in links}
 
 
+def test_the_list_of_a_layer_is_filtered_by_the_same_words(planted, run):
+    layer = next(link for link in planted.get(run).text.split('"') if link.startswith(f"{run}/v"))
+
+    def count(**asked: str) -> str:
+        return re.search(r"<b>([\d,]+)</b> neuron", planted.get(layer, params=asked).text)[1]
+
+    expected = count(concept="Japan")
+    assert expected != "0"
+    assert {count(q=text) for text in ("JAPÓN", "Япония", "японии", "日本")} == {expected}
+    assert count(q="giraffe") == count(q="%") == "0"
+
+
 def test_a_concept_that_labels_nothing_is_not_offered(explorer, planted):
     assert _options(planted, "giraffe") == ["/search?q=giraffe"]
     assert _options(explorer, "cat") == ["/search?q=cat"], "a random model's neurons have no label"
@@ -51,14 +63,12 @@ def test_a_concept_that_labels_nothing_is_not_offered(explorer, planted):
 
 
 def test_any_text_may_be_typed_and_what_is_opened_again_knows_as_much(planted_door):
-    planted_door.hold_phrases()
     with planted_door.cursor() as cursor:
         first = find_meanings(cursor, "Katze", 5).concepts[0]
         assert (first.concept, first.phrase, first.language) == ("cat", "Katze", "de")
         for text in ("", " ", "%'\"\0;--", "😀", "%"):
             assert find_meanings(cursor, text, 5) == ([], [], []), text
     again = Door(planted_door.warehouse)
-    again.hold_phrases()
     again.open_again()
     with again.cursor() as cursor:
         assert find_meanings(cursor, "1", 9).neurons

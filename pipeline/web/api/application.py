@@ -128,7 +128,6 @@ def make_api(explorer: Explorer, console: Console) -> FastAPI:
         run_id: Annotated[str | None, Query(description="Only in this run; its whole id.")] = None,
     ) -> list[records.NeuronItem]:
         """Labelled neurons whose concept is called so; the closest name first, then the best supported."""
-        explorer.door.hold_phrases()
         return ask(lambda view: answers.search(view, q, dataset, run_id))
 
     def answer_sql(request: Request, query: str) -> records.SqlAnswer:

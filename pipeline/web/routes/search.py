@@ -29,7 +29,6 @@ def add_routes(app: FastAPI, explorer: Explorer) -> None:
         here = _read_place(request)
         if part == "texts":
             return explorer.answer(request, lambda view: texts_part(view, q, here))
-        explorer.door.hold_phrases()
         if part == "suggestions":
             return explorer.answer(request, lambda view: suggestions(view, q, here))
         with explorer.door.cursor() as cursor:
@@ -43,7 +42,6 @@ def add_routes(app: FastAPI, explorer: Explorer) -> None:
         """The model's own word: a request of our pages alone, since it costs seconds."""
         if "hx-request" in request.headers:
             return explorer.answer(request, lambda view: model_part(view, models, q, run))
-        explorer.door.hold_phrases()
         return explorer.answer(
             request,
             lambda view: search_page(view, q, answers=Markup(model_part(view, models, q, run))),
