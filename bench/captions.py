@@ -26,12 +26,6 @@ SAME = (
     ("industry", "factory"),
     ("train", "locomotive"),
     ("railway station", "station"),
-    (
-        *("clothing", "dress", "coat", "t-shirt", "jeans", "scarf", "socks", "gloves", "shorts"),
-        *("kimono", "sari", "bikini", "one-piece swimsuit", "lab coat", "safety vest", "briefs"),
-        *("woman’s clothes", "running shirt", "necktie"),
-    ),
-    ("furniture", "chair", "bed", "couch and lamp"),
     ("tree", "deciduous tree", "evergreen tree"),
     ("flower", "blossom"),
     ("fog", "foggy"),
@@ -40,6 +34,16 @@ SAME = (
 )
 """Concepts of the lexicon that one word names, or of which the first is the wider: each is right where a
 label has another of its group. Drawn up on the half to tune on."""
+
+KINDS = {
+    "clothing": (
+        *("dress", "coat", "t-shirt", "jeans", "scarf", "socks", "gloves", "shorts", "kimono"),
+        *("sari", "bikini", "one-piece swimsuit", "lab coat", "safety vest", "briefs", "necktie"),
+        *("woman’s clothes", "running shirt"),
+    ),
+    "furniture": ("chair", "bed", "couch and lamp"),
+}
+"""Kinds of a concept: it is right where a label has one of them, and they where a label has it."""
 
 TWO_SENSES = frozenset({"orange"})
 """Concepts whose families are different things; any other is right in whatever family it stands."""
@@ -134,7 +138,9 @@ def judge(captions: list[Caption]) -> list[Judged]:
 
 def _like(name: str) -> set[str]:
     """A concept, and those of its group."""
-    return {name, *(one for group in SAME if name in group for one in group)}
+    wider = {one for one, kinds in KINDS.items() if name in kinds}
+    same = {one for group in SAME if name in group for one in group}
+    return {name, *wider, *KINDS.get(name, ()), *same}
 
 
 def score(judged: Iterable[Judged], category: str = "") -> Score:

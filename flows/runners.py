@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture
-from prefect.settings import get_current_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipeline.base.errors import ConfigError, MissingDependencyError, StorageError
@@ -105,11 +104,11 @@ def cores_each(runner: RunnerConfig) -> int:
 def _say_where() -> dict[str, str]:
     """The environment in which a worker finds the Prefect server of this process: else it starts its own.
 
-    Such a server takes ten CPU seconds and 200 MB, and outlives a worker that is killed.
+    Such a server takes ten CPU seconds and 200 MB, and outlives a worker that is killed. What else is set, keys
+    too, a worker of this machine has from the environment and the profile.
     """
-    settings = get_current_settings().to_environment_variables(exclude_unset=True)
     with get_client(sync_client=True) as client:
-        return {**settings, "PREFECT_API_URL": str(client.api_url)}
+        return {"PREFECT_API_URL": str(client.api_url)}
 
 
 def _import(name: str, extra: str) -> Any:

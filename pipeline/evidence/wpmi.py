@@ -37,9 +37,11 @@ FIRST_MEMBERSHIP, LAST_MEMBERSHIP = 0.998, 0.97
 BEST_COUNT = 20
 """Concepts kept of each neuron beside those that are tested in the run."""
 FACTORS = 8
-"""Of which one logarithm is taken: a factor is at least 0.002, and float32 holds 1e-38."""
+"""So many are multiplied before a logarithm is taken: each is at least 0.002, and float32 holds 1e-38."""
 UNITS_AT_ONCE = 64
+"""Whose products are held at once."""
 UNITS_RANKED_AT_ONCE = 16
+"""Whose keys are held at once, to find their top images."""
 IMAGES_AT_ONCE = 20_000
 """Top images, counted for each neuron, whose embeddings and probabilities are held at once."""
 
@@ -57,9 +59,8 @@ def log_expected(likely: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     count = places.shape[1]
     total = likely.new_zeros(len(places), likely.shape[1])
     product = torch.ones_like(total)
-    for rank, member in enumerate(
-        torch.linspace(FIRST_MEMBERSHIP, LAST_MEMBERSHIP, count).tolist()
-    ):
+    members = torch.linspace(FIRST_MEMBERSHIP, LAST_MEMBERSHIP, count, dtype=torch.float64)
+    for rank, member in enumerate(members.tolist()):
         product *= likely.index_select(0, places[:, rank]).mul_(member).add_(1 - member)
         if rank % FACTORS == FACTORS - 1 or rank == count - 1:
             total += product.log()

@@ -135,7 +135,7 @@ def choose_layers(
     return [one for one in list_layers(connection, run.dataset, run.run_id) if one.layer in meant]
 
 
-_NAMES = """
+_CONCEPT_NAMES = """
 select concept, category from concepts
 union
 select concept, category from run_concepts
@@ -145,9 +145,9 @@ _NAMED = f"""
 with likely as (  -- to find the tokens of all phrases takes a second
     select concept, category, language, phrase,
     from lexicon
-    where rule is null and regexp_matches(fold(nfc_normalize(phrase)), $firsts)
+    where rule is null and regexp_matches(fold(nfc_normalize(phrase)), $any_token)
     union all
-    select concept, category, '', concept from ({_NAMES})
+    select concept, category, '', concept from ({_CONCEPT_NAMES})
 ),
 
 named as (
@@ -175,7 +175,7 @@ select concept,
 from (
     select concept, phrase, forms from lexicon where rule is null
     union all
-    select concept, concept, null from ({_NAMES})
+    select concept, concept, null from ({_CONCEPT_NAMES})
 )
 group by concept
 order by
@@ -203,10 +203,12 @@ def match_concepts(
         the names that come closest.
     """
     tokens = connection.execute("select tokenise($text)", {"text": text}).fetchall()[0][0]
+    if not tokens:
+        return [], []
     ends = range(1, len(tokens) + 1)
     parts = [" ".join(tokens[first:end]) for end in ends for first in range(end)]
-    firsts = "|".join(dict.fromkeys(tokens))  # letters and digits alone
-    found = connection.execute(_NAMED, {"parts": parts, "firsts": firsts}).fetchall()
+    any_token = "|".join(dict.fromkeys(tokens))  # they are letters, marks and digits alone
+    found = connection.execute(_NAMED, {"parts": parts, "any_token": any_token}).fetchall()
     if found:
         return [(concept, category, said or "") for concept, category, said in found], []
     close = connection.execute(_CLOSEST, {"key": " ".join(tokens), "count": CLOSE_NAMES}).fetchall()

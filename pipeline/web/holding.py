@@ -3,7 +3,7 @@
 A view is a query over files: a page that asks it of one neuron plans all that it is made of, opens the files
 and reads more than that neuron. As a table in memory, in order of its key, the same costs a millisecond. A view
 becomes the table in one step, so that no question meets half of it; until then, and if it is too large, it
-answers from the files.
+answers from the files. Last come the phrases that a search asks (`meanings`).
 """
 
 from __future__ import annotations

@@ -155,13 +155,16 @@ def hold_phrases(connection: duckdb.DuckDBPyConnection) -> None:
     Args:
         connection: With the views; the tables are there for all its cursors.
     """
-    with _holding:
-        if not connection.execute(_IS_HELD).fetchall():
-            connection.execute(_HOLD)
+    if not connection.execute(_IS_HELD).fetchall():
+        with _holding:
+            if not connection.execute(_IS_HELD).fetchall():
+                connection.execute(_HOLD)
 
 
-def read_key(connection: duckdb.DuckDBPyConnection, text: str) -> str | None:
-    """What the keys in ``label_phrases`` hold that a text begins a word of; None if it has no letter.
+def typed_key(connection: duckdb.DuckDBPyConnection, text: str) -> str | None:
+    """What is looked for in ``label_phrases.phrase_key``: a space and the typed tokens; None if there are none.
+
+    The table is made if it is not there.
 
     Args:
         connection: With the views; of it `hold_phrases` is asked.
@@ -191,7 +194,7 @@ def find_meanings(
     if found:
         layer = (found["layer"] or "").lower().removeprefix("unit")
         neurons = ask(_NUMBERED, Neuron, unit=int(found["unit"]), layer=layer)
-    typed = read_key(connection, text)
+    typed = typed_key(connection, text)
     concepts = ask(_CONCEPTS, FoundConcept, typed=typed) if typed else []
     categories = ask(_CATEGORIES, FoundCategory, text=text) if text else []
     return Meanings(concepts, categories, neurons)

@@ -43,7 +43,7 @@ class Filter(Asked):
     """Two of them are words of a query."""
 
     q: str = ""
-    """What the label, its category or a phrase for it in any language begins with or holds."""
+    """What label or category holds, or a word of a phrase for it in any language begins with; a unit."""
     category: str = ""
     concept: str = ""
     labelled: str = ""

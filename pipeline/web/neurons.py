@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.warehouse.find import Neuron
-from pipeline.web.meanings import read_key
+from pipeline.web.meanings import typed_key
 from pipeline.web.neuron_filter import COLUMNS, Filter
 
 if TYPE_CHECKING:
@@ -171,7 +171,9 @@ def list_neurons(view: View, among: Among, wanted: Filter, size: int = PAGE_SIZE
     }
     where = " and ".join(_WANTED[name] for name in asked) or "true"
     if "q" in asked:
-        asked["typed"] = read_key(view.connection, wanted.q)
+        # A number is a unit: many a phrase has a word that begins with a digit.
+        is_number = wanted.q.strip().isdigit()
+        asked["typed"] = None if is_number else typed_key(view.connection, wanted.q)
     found = view.ask(
         f"""
         select *, count(*) over () as found_count

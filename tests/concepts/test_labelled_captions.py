@@ -26,8 +26,9 @@ def reported():
 def test_texts_of_others_are_read_as_well_as_was_told():
     judged = judge(read_captions("others"))
     assert score(judged).precision >= 0.92 and score(judged).recall >= 0.87
-    for family in ("object", "color"):
-        assert score(judged, family).precision >= 0.95, family
+    for family in ("object", "color", "region", "animal"):
+        aim = 0.95 if family in ("object", "color") else 0.9
+        assert score(judged, family).precision >= aim, family
     for language in sorted({one.caption.language for one in judged}):
         some = [one for one in judged if one.caption.language == language]
         assert score(some).recall >= (0.85 if language == "en" else 0.7), language
@@ -52,6 +53,8 @@ def test_aims_that_were_reached(reported):
     assert whole.precision >= 0.92
     for family in ("region", "food", "object"):
         assert score(reported, family).precision >= 0.95, family
+    for family in ("animal", "color"):
+        assert score(reported, family).precision >= 0.92, family
     for language in sorted({one.caption.language for one in reported}):
         some = [one for one in reported if one.caption.language == language]
         assert score(some).recall >= (0.85 if language == "en" else 0.7), language

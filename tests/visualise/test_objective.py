@@ -101,7 +101,8 @@ def test_what_a_relu_returns_is_climbed_from_below_zero_too(nano, path):
     drawn = painter.draw([one_hot(unit) for unit in units])
     for unit, (one,) in zip(units, drawn, strict=True):
         assert one.has_gradient
-        assert answer_to(nano, layer, one)[unit] > 0.5, "a grey picture's is 0"
+        # A grey picture's is 0; these are 1.8 to 4.3. After 24 steps one was 0.8 or above 1, by the processor.
+        assert answer_to(nano, layer, one)[unit] > 1
 
 
 VIT = {

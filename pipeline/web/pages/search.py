@@ -98,7 +98,7 @@ def suggestions(view: View, text: str, here: tuple[str, str]) -> str:
     """What the words may mean, to choose from while they are typed.
 
     Args:
-        view: Asks and renders, of a door that holds phrases.
+        view: Asks and renders.
         text: As it is typed.
         here: Dataset and run of the page that it is typed on.
     """
@@ -112,7 +112,7 @@ def search_page(view: View, text: str, here: tuple[str, str] = ("", ""), answers
     """The page of a search.
 
     Args:
-        view: Asks and renders, of a door that holds phrases.
+        view: Asks and renders.
         text: What was searched for.
         here: Dataset and run whose neurons come first.
         answers: What a model said, of `model_part`.
