@@ -32,6 +32,7 @@ SAME = (
     ("fog", "foggy"),
     ("money", "bank"),
     ("king", "prince", "princess"),
+    ("doctor", "health worker"),
 )
 """Concepts of the lexicon that one word names, or of which the first is the wider: each is right where a
 label has another of its group. Drawn up on the half to tune on."""
@@ -43,8 +44,10 @@ KINDS = {
         *("woman’s clothes", "running shirt"),
     ),
     "furniture": ("chair", "bed", "couch and lamp"),
+    "child": ("man", "woman"),
 }
-"""Kinds of a concept: it is right where a label has one of them, and they where a label has it."""
+"""Kinds of a concept: it is right where a label has one of them, and they where a label has it. Boys and girls
+are men and women in the lexicon, children to those who wrote captions last."""
 
 TWO_SENSES = frozenset({"orange"})
 """Concepts whose families are different things; any other is right in whatever family it stands."""

@@ -1,8 +1,8 @@
 """All that texts are matched with, in one table: the lexicon, everyday words, forms of both, and rules.
 
-A row without a rule is a phrase of a concept. A row with one has no concept: `RULES`. The rules are data:
-``rules.csv`` by hand, ``given_names.txt`` and ``compounds.txt`` from lists; the view ``text_matches`` says
-which rule refused what.
+A row without a rule is a phrase of a concept. A row with one is none: `RULES`. The rules are data:
+``rules.csv`` and ``senses.csv`` by hand, ``given_names.txt`` and ``compounds.txt`` from lists; the view
+``text_matches`` says which rule refused what.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.concepts.everyday import EVERYDAY
 from pipeline.concepts.forms import FORMS, load_terms
 from pipeline.concepts.lexicon import LEXICON
-from pipeline.concepts.rules import RULES_FILE, read_rules
+from pipeline.concepts.rules import RULES_FILE, SENSES_FILE, read_rules, read_senses
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,8 @@ RULES = {
     "given name": "a given name: 'Chad Smith', 'Michael Jordan'",
     "joint": "a character of a script without spaces that is a word beside others; in English, a word after "
     "which a colour with a capital is no surname: 'Shoes in Dark Red'",
+    "with": "a phrase that means its concept only where one of ``forms`` begins a word near it",
+    "without": "a phrase that means its concept except where one of ``forms`` does: 'bat' beside 'baseball'",
 }
 """Rules that a row of the lexicon can be, and what its phrase then is."""
 
@@ -43,7 +45,8 @@ COLUMNS = ("concept", "category", "language", "phrase", "forms", "rule")
 def load_phrases() -> pa.Table:
     """The table ``lexicon``: concept, category, language, phrase, forms joined by ``|``, rule; all strings.
 
-    Concept and category are null in a rule; forms where there are none; rule in a phrase.
+    Concept and category are null in a rule that is of no phrase's meaning; forms where there are none; rule in
+    a phrase.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -61,16 +64,17 @@ def load_phrases() -> pa.Table:
     rules += [(EVERY_LANGUAGE, name, "given name") for name in names]
     listed = (pa.array(column, pa.string()) for column in zip(*rules, strict=True))
     ruled = pa.table([*listed], names=["language", "phrase", "rule"])
-    both = pa.concat_tables([terms, ruled], promote_options="default")
-    return both.select(COLUMNS).combine_chunks()
+    senses = pa.Table.from_pylist(read_senses())
+    every = pa.concat_tables([terms, ruled, senses], promote_options="default")
+    return every.select(COLUMNS).combine_chunks()
 
 
 @cache
 def phrases_digest() -> str:
     """Changes with any of the files that `load_phrases` reads."""
     digest = hashlib.sha256()
-    names = (LEXICON.name, EVERYDAY, FORMS.name, RULES_FILE, COMPOUNDS, "given_names.txt")
-    for name in names:
+    lists = (RULES_FILE, SENSES_FILE, COMPOUNDS, "given_names.txt")
+    for name in (LEXICON.name, EVERYDAY, FORMS.name, *lists):
         digest.update((resources.files(__package__) / name).read_bytes())
     return digest.hexdigest()[:12]
 

@@ -159,7 +159,7 @@ named as (
         concept, category, language,
         unnest(list_intersect(string_split(forms, '|'), $parts)) as part,
     from lexicon
-    where list_has_any(string_split(forms, '|'), $parts)
+    where rule is null and list_has_any(string_split(forms, '|'), $parts)
 )
 
 select concept, category, string_agg(distinct language, ', ' order by language)

@@ -22,7 +22,6 @@ from pipeline.base.progress import NoProgress, ProgressCallback
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
 from pipeline.base.warn import warn_once
-from pipeline.concepts.phrases import load_phrases
 from pipeline.tables.manifests import BuildRecord, FileEntry, adopt_file, make_entry
 from pipeline.tables.snapshots import write_snapshots
 from pipeline.upkeep.blocks import Block, list_blocks, write_block
@@ -35,7 +34,7 @@ from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.fresh import Marts, find_marts
 from pipeline.warehouse.inventory import take_inventory
 from pipeline.warehouse.last_build import RECORD, Build, read_build
-from pipeline.warehouse.own_concepts import with_own_terms
+from pipeline.warehouse.own_concepts import load_lexicon_table
 from pipeline.warehouse.parts import LEXICON, MART, Fingerprints, Part, list_parts
 from pipeline.warehouse.views import MATERIALISED, TITLE, write_dictionary
 
@@ -260,7 +259,7 @@ class _Work:
         rel = self.names.path(Part(), LEXICON)
         file = self.last.files.get(rel) or adopt_file(self.store, LEXICON, rel)
         if file is None or not self.store.exists(rel) or self.store.size(rel) != file["bytes"]:
-            words = with_own_terms(load_phrases(), self.inventory.own_concepts)
+            words = load_lexicon_table(self.inventory.own_concepts)
             file = make_entry(LEXICON, rel, len(words), self.store.write_parquet(rel, words))
         self.files[rel] = file
         return rel

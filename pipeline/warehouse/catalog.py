@@ -28,14 +28,12 @@ import duckdb
 from pipeline.base.checksums import hash_stream
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.concepts.phrases import COLUMNS as LEXICON_COLUMNS
-from pipeline.concepts.phrases import load_phrases
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.duck import hide_progress
 from pipeline.warehouse.headers import View
-from pipeline.warehouse.own_concepts import SHIPPED
+from pipeline.warehouse.own_concepts import LEXICON_COLUMNS, SHIPPED, load_lexicon_table
 from pipeline.warehouse.raw_views import empty_of, no_rows, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.views import MATERIALISED, load_statements, load_views, sql_folder
@@ -136,7 +134,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
 
 def _create_lexicon(connection: duckdb.DuckDBPyConnection, database: str) -> None:
     """Make the lexicon as we ship it."""
-    connection.register("lexicon_file", load_phrases())
+    connection.register("lexicon_file", load_lexicon_table())
     connection.execute(f"create table {database}.lexicon as from lexicon_file")
     connection.unregister("lexicon_file")
 

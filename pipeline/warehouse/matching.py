@@ -10,12 +10,16 @@ import pyarrow as pa
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.concepts.phrases import load_phrases
+from pipeline.warehouse.catalog import define, load_catalog
 from pipeline.warehouse.contents import Inventory
-from pipeline.warehouse.small_tables import create_table, small_tables
-from pipeline.warehouse.views import find_view, load_statements
+from pipeline.warehouse.own_concepts import SHIPPED
+from pipeline.warehouse.small_tables import fill_small_tables
+from pipeline.warehouse.views import find_view
 
-VIEWS = ("lexicon_phrases", "lexicon_rules", "text_tokens", "text_spans", "text_matches")
+VIEWS = (
+    *("lexicon_phrases", "lexicon_rules", "lexicon_senses"),
+    *("text_tokens", "text_spans", "text_matches"),
+)
 
 
 class Text(NamedTuple):
@@ -54,14 +58,9 @@ class Explained(NamedTuple):
 def connect_lexicon() -> duckdb.DuckDBPyConnection:
     """A database in memory with the macros, the lexicon and the default settings."""
     connection = duckdb.connect(":memory:", config={"threads": 1})
-    for table in small_tables(Inventory(Store(".")), LabelSettings()):
-        if table.name == "settings":
-            create_table(connection, *table)
-    for statements in load_statements():
-        connection.execute(statements)
-    connection.register("lexicon_file", load_phrases())
-    connection.execute("create table lexicon as from lexicon_file")
-    connection.unregister("lexicon_file")
+    load_catalog(connection)
+    define(connection, ("lexicon", f"from {SHIPPED}.lexicon"))
+    fill_small_tables(connection, Inventory(Store(".")), LabelSettings())
     return connection
 
 

@@ -8,7 +8,9 @@ import duckdb
 
 from pipeline.base.settings import digest
 from pipeline.concepts.facets import FACET_CLASS_SET, FACET_PROMPTS
+from pipeline.concepts.phrases import COLUMNS, load_phrases
 from pipeline.tables.own_concepts import FACET, OwnConceptsRecord
+from pipeline.warehouse.views import load_statements
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 SHIPPED = "shipped"
 """The database of a connection in which the lexicon is that we ship; beside it stands the warehouse's."""
 
-_COLUMNS = ("concept", "category", "language", "phrase")
+LEXICON_COLUMNS = (*COLUMNS, "phrase_key")
+"""Of the table ``lexicon``, all strings: those of ``concepts.phrases``, and the tokens of each phrase with one
+space between them, which take longer to find than all else that a short text is searched with."""
+
+_KEY = "array_to_string(tokenise(phrase), ' ') as phrase_key"
+_OWN = ("concept", "category", "language", "phrase")
 
 
 def digest_lexicon(ours: str, own: OwnConceptsRecord | None) -> str:
@@ -38,13 +45,15 @@ def select_lexicon(
     if own is None:
         return select
     if own["replaces"]:
-        select += " where concept is null"  # rules stay
+        select += " where rule is not null"
     terms = [term for term in own["terms"] if term[1] != FACET]
     if not terms:
         return select
     columns = [list(column) for column in zip(*terms, strict=True)]
-    values = (f"unnest(${n}::varchar[]) as {name}" for n, name in enumerate(_COLUMNS, 1))
-    connection.execute(f"create table own_terms as select {', '.join(values)}", columns)
+    values = (f"unnest(${n}::varchar[]) as {name}" for n, name in enumerate(_OWN, 1))
+    connection.execute(
+        f"create table own_terms as select *, {_KEY} from (select {', '.join(values)})", columns
+    )
     return f"{select}\nunion all by name\nfrom own_terms"
 
 
@@ -66,10 +75,11 @@ def facet_prompts(own: OwnConceptsRecord | None) -> list[tuple[str, str, str]]:
     return [(name, facet, prompt) for prompt, facet in prompts.items()]
 
 
-def with_own_terms(lexicon: pa.Table, own: OwnConceptsRecord | None) -> pa.Table:
-    """The same of the lexicon that we ship, as a table of its own."""
-    if own is None:
-        return lexicon
+def load_lexicon_table(own: OwnConceptsRecord | None = None) -> pa.Table:
+    """The lexicon that we ship, or that of a warehouse with phrases of its own: `LEXICON_COLUMNS`."""
     with duckdb.connect() as connection:
-        connection.register("lexicon", lexicon)
+        for statements in load_statements():
+            connection.execute(statements)
+        connection.register("phrases", load_phrases())
+        connection.execute(f"create view lexicon as select *, {_KEY} from phrases")
         return connection.sql(select_lexicon(connection, own, "main")).to_arrow_table()

@@ -16,7 +16,7 @@ with
 english as (
     select distinct concept, category,
     from lexicon
-    where language = 'en' and concept is not null
+    where language = 'en' and rule is null
 ),
 
 english_sizes as (
@@ -28,7 +28,7 @@ english_sizes as (
 named as (
     select language, category, concept, count(*) as phrase_count,
     from lexicon
-    where concept is not null
+    where rule is null
     group by all
 ),
 

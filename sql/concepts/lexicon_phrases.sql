@@ -35,8 +35,7 @@ terms as materialized (
 
 keys as (
     select
-        concept, category, language, phrase,
-        array_to_string(tokenise(phrase), ' ') as phrase_key,
+        concept, category, language, phrase, phrase_key,
         false as is_form,
     from terms
     union all

@@ -11,18 +11,9 @@
 -- phrase_key   varchar             tokens of the phrase, one space between them
 -- first_token  varchar             first of these tokens
 -- token_count  bigint   count 1..  how many tokens
-with
-
-tokenised as (
-    select rule, language, tokenise(phrase) as tokens,
-    from lexicon
-    where rule is not null
-)
-
 select distinct
-    rule, language,
-    array_to_string(tokens, ' ') as phrase_key,
-    tokens[1] as first_token,
-    len(tokens) as token_count,
-from tokenised
-where len(tokens) > 0;
+    rule, language, phrase_key,
+    split_part(phrase_key, ' ', 1) as first_token,
+    length(phrase_key) - length(replace(phrase_key, ' ', '')) + 1 as token_count,
+from lexicon
+where rule is not null and phrase_key <> '';

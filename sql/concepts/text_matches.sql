@@ -2,7 +2,7 @@
 -- grain:   one row per (text, first_position, concept, category)
 -- key:     dataset, example_id, language, text_kind, text_rank, first_position,
 --          token_count, concept, category
--- reads:   text_spans, lexicon_phrases, lexicon_rules
+-- reads:   text_spans, text_tokens, lexicon_phrases, lexicon_rules, lexicon_senses
 -- purpose: Each phrase of each text, the concept it could name, and why it does or not.
 --
 -- Rules, the first that holds: 'no concept': the phrase is listed as naming none.
@@ -13,7 +13,8 @@
 -- ends a name ("Al Green"). 'name of a place': a name taken by a word beside it
 -- ("Mount Cameroon", "Via Roma"). 'part of a name': a word with a capital that a
 -- sentence does not ask for ("White House", "Mrs. Green"), and a country or city before
--- one that names nothing ("Boston Celtics").
+-- one that names nothing ("Boston Celtics"). 'other sense': what it means where such
+-- words stand within 24 tokens ("bat" beside "baseball").
 --
 -- column          type     unit       meaning
 -- dataset, example_id, language, text_kind, text_rank, base_language
@@ -108,7 +109,7 @@ beside as (
             and text_spans.token_after = joint_after.phrase_key
 ),
 
-meant as (
+meant as materialized (
     select
         beside.*,
         concept, category, phrase, is_name, is_form, has_name, has_word,
@@ -122,6 +123,46 @@ meant as (
         on
             beside.base_language = phrases.language
             and beside.phrase_key = phrases.phrase_key
+),
+
+with_company as (
+    select
+        meant.dataset, meant.example_id, meant.language, meant.text_kind,
+        meant.text_rank,
+        first_position, meant.concept, meant.category, rule, company,
+        ' ' || array_to_string(
+            list_slice(
+                tokens,
+                greatest(first_position - 24, 1),
+                first_position + token_count + 23
+            ),
+            ' '
+        ) as words,
+    from meant
+    inner join lexicon_senses
+        on
+            meant.base_language = lexicon_senses.language
+            and lower(meant.phrase) = lexicon_senses.phrase
+            and meant.concept = lexicon_senses.concept
+            and meant.category = lexicon_senses.category
+    inner join text_tokens
+        on
+            meant.dataset = text_tokens.dataset
+            and meant.example_id = text_tokens.example_id
+            and meant.language = text_tokens.language
+            and meant.text_kind = text_tokens.text_kind
+            and meant.text_rank = text_tokens.text_rank
+),
+
+other_senses as (
+    select distinct
+        dataset, example_id, language, text_kind, text_rank,
+        first_position, concept, category,
+        true as is_other_sense,
+    from with_company
+    where
+        (rule = 'without')
+        = list_bool_or(list_transform(company, lambda word: contains(words, word)))
 )
 
 select
@@ -237,5 +278,11 @@ select
             and not precedes_capital
             and not (is_after_phrase or is_after_joint)
             then 'name of a person'
+        when is_other_sense then 'other sense'
     end as refused_by,
-from meant;
+from meant
+left join other_senses
+    using (
+        dataset, example_id, language, text_kind, text_rank,
+        first_position, concept, category
+    );

@@ -26,18 +26,17 @@ def reported():
 def test_texts_of_others_are_read_as_well_as_was_told():
     judged = judge(read_captions("others"))
     assert score(judged).precision >= 0.92 and score(judged).recall >= 0.82
-    for family in ("region", "object", "color"):
+    for family in ("region", "animal", "food", "object", "color"):
         assert score(judged, family).precision >= 0.95, family
 
 
 @pytest.mark.slow
 def test_texts_whose_failures_nobody_has_read():
     judged = judge(read_captions("unread"))
-    assert len(judged) > 190
+    assert len(judged) > 400
     assert score(judged).precision >= 0.92 and score(judged).recall >= 0.87
-    for family in ("object", "color", "region", "animal"):
-        aim = 0.95 if family in ("object", "color") else 0.9
-        assert score(judged, family).precision >= aim, family
+    for family in ("region", "animal", "food", "object", "color"):
+        assert score(judged, family).precision >= 0.95, family
     for language in sorted({one.caption.language for one in judged}):
         some = [one for one in judged if one.caption.language == language]
         assert score(some).recall >= (0.85 if language == "en" else 0.7), language
@@ -60,16 +59,15 @@ def test_the_table_of_the_page_holds(reported):
 def test_aims_that_were_reached(reported):
     whole = score(reported)
     assert whole.precision >= 0.92
-    for family in ("region", "animal", "food", "object"):
+    for family in ("region", "animal", "food", "object", "color"):
         assert score(reported, family).precision >= 0.95, family
-    assert score(reported, "color").precision >= 0.92
     for language in sorted({one.caption.language for one in reported}):
         some = [one for one in reported if one.caption.language == language]
         assert score(some).recall >= (0.85 if language == "en" else 0.7), language
 
 
 def test_captions_are_enough_and_in_parts_that_share_no_text():
-    halves = [read_captions(half) for half in ("tune", "report", "others")]
+    halves = [read_captions(half) for half in ("tune", "report", "others", "unread")]
     texts = [{(c.language, c.text) for c in half} for half in halves]
     assert sum(map(len, texts)) == len(set().union(*texts))
     assert min(map(len, texts)) > 350

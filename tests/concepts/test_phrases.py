@@ -1,6 +1,7 @@
 """What texts are matched with: everyday words, forms and rules, as they ship."""
 
 import csv
+from collections import Counter
 from importlib import resources
 
 import pyarrow.parquet as pq
@@ -10,8 +11,13 @@ from pipeline.concepts.everyday import iter_everyday
 from pipeline.concepts.forms import FORMS, LANGUAGES, fold, inflect, load_terms
 from pipeline.concepts.given_names import NAMES
 from pipeline.concepts.lexicon import CATEGORIES
+from pipeline.concepts.make.own import iter_misnomers
 from pipeline.concepts.phrases import COLUMNS, EVERY_LANGUAGE, RULES, load_phrases
+from pipeline.concepts.rules import read_senses
 from pipeline.warehouse.matching import connect_lexicon
+
+SENSE = ("rule", "language", "phrase", "concept", "category")
+TERM = ("concept", "category", "language", "phrase")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +92,34 @@ def test_rules_are_known_sorted_and_of_a_language():
     assert all(row[1] and row[2] for row in rows)
 
 
+def test_senses_are_of_phrases_that_are_there_and_told_by_other_words():
+    rows = read_senses()
+    keys = [tuple(row[name] for name in SENSE) for row in rows]
+    assert keys == sorted(set(keys))
+    columns = load_terms().to_pydict()
+    there = {
+        (language, phrase.lower(), concept, category)
+        for concept, category, language, phrase in zip(*(columns[c] for c in TERM), strict=True)
+    }
+    assert {key[1:] for key in keys} <= there
+    assert {key[0] for key in keys} == {"with", "without"}
+    for row in rows:
+        words = row["forms"].split("|")
+        assert all(words) and len(set(words)) == len(words), row
+        assert not any(fold(row["phrase"]).startswith(fold(word)) for word in words), row
+    both = Counter(key[1:] for key in keys)
+    assert max(both.values()) == 1  # one rule for a phrase of a concept
+
+
+def test_what_is_struck_is_nowhere():
+    columns = load_terms().to_pydict()
+    there = set(zip(*(columns[name] for name in TERM), strict=True))
+    struck = list(iter_misnomers())
+    assert struck == sorted(set(struck)) and len(struck) > 50
+    assert not there & set(struck)
+    assert {one[:2] for one in struck} <= {one[:2] for one in there}  # no concept of another name
+
+
 def test_given_names_are_small_sorted_and_not_repeated():
     names = NAMES.read_text(encoding="utf-8").split("\n")[:-1]
     assert names == sorted(set(names))
@@ -97,7 +131,8 @@ def test_the_table_has_phrases_and_rules_apart():
     table = load_phrases()
     assert tuple(table.column_names) == COLUMNS
     rows = table.to_pylist()
-    assert all((row["rule"] is None) == (row["concept"] is not None) for row in rows)
+    senses = ("with", "without")
+    assert all((row["rule"] in (None, *senses)) == (row["concept"] is not None) for row in rows)
     named = {row["phrase"] for row in rows if row["language"] == EVERY_LANGUAGE}
     assert "chad" in named
 

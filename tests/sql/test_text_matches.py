@@ -3,7 +3,10 @@
 import pytest
 from sql_world import empty_world
 
-VIEWS = ("lexicon_phrases", "lexicon_rules", "text_tokens", "text_spans", "text_matches")
+VIEWS = (
+    *("lexicon_phrases", "lexicon_rules", "lexicon_senses"),
+    *("text_tokens", "text_spans", "text_matches"),
+)
 COLUMNS = "concept category language phrase forms rule"
 LEXICON = [
     ("Turkey", "region", "en", "Turkey", None, None),
@@ -38,6 +41,13 @@ LEXICON = [
     (None, None, "mul", "jack", None, "given name"),
     (None, None, "mul", "paris", None, "given name"),
     (None, None, "ja", "と", None, "joint"),
+    ("bat", "animal", "en", "bat", "bats", None),
+    ("bat", "animal", "en", "bat", "baseball|home run", "without"),
+    ("bat", "animal", "ja", "蝙蝠", None, None),
+    ("bat", "animal", "ja", "蝙蝠", "野球", "without"),
+    ("crane", "object", "en", "crane", "cranes", None),
+    ("crane bird", "animal", "en", "crane", "cranes", None),
+    ("crane bird", "animal", "en", "Crane", "nest|marsh", "with"),
 ]
 
 
@@ -95,6 +105,14 @@ def matches(text, language="en"):
         ("ja", "石橋さん", [("bridge", "part of a word")]),
         ("ja", "白馬と橋", [("bridge", ""), ("horse", ""), ("white", "")]),
         ("ja", "姫路城", [("castle", "")]),
+        ("en", "A bat at home, a run away", [("bat", "")]),
+        ("en", "Two bats and baseballs", [("bat", "other sense")]),
+        ("en", "A home run off his bat", [("bat", "other sense")]),
+        ("en", "A bat by the softbaseball", [("bat", "")]),  # words begin with what tells
+        ("ja", "野球と蝙蝠", [("bat", "other sense")]),
+        ("ja", "野と球と蝙蝠", [("bat", "")]),
+        ("en", "A crane on a roof", [("crane", ""), ("crane bird", "other sense")]),
+        ("en", "Cranes in marshes", [("crane", ""), ("crane bird", "")]),
     ],
 )
 def test_rules(language, text, expected):
@@ -109,6 +127,14 @@ def test_a_form_is_told_from_the_phrase():
     world.add("stg_texts", "example_id text", *texts, **shared)
     query = "select phrase_key, phrase, is_form from text_matches order by all"
     assert world.rows(query) == [("tiger", "tiger", False), ("tigers", "tiger", True)]
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"), [(0, "other sense"), (23, "other sense"), (24, ""), (200, "")]
+)
+def test_company_is_what_stands_within_24_tokens(between, expected):
+    for text in ("bat " + "x " * between + "baseball", "baseball " + "x " * between + "bat"):
+        assert matches(text) == [("bat", expected)]
 
 
 @pytest.mark.parametrize("before", [0, 1, 61, 62, 63, 64, 65, 127, 128])

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from pipeline.base.settings import LabelSettings
 from pipeline.base.storage import Store
-from pipeline.concepts.phrases import COLUMNS
 from pipeline.tables.computed import DERIVED
 from pipeline.tables.schema import TABLES
 from pipeline.warehouse.inventory import Inventory
+from pipeline.warehouse.own_concepts import LEXICON_COLUMNS
 from pipeline.warehouse.raw_views import empty_of
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.views import find_view, load_statements, load_views
@@ -107,7 +107,7 @@ def columns_of(relation: str) -> dict[str, str]:
         columns = small[relation][2].replace('"', "").split(",")
         return {c.split()[0]: c.split()[1] for c in columns}
     if relation == "lexicon":
-        return dict.fromkeys(COLUMNS, "varchar")
+        return dict.fromkeys(LEXICON_COLUMNS, "varchar")
     if relation.startswith("raw_"):
         table = (TABLES | DERIVED)[relation.removeprefix("raw_")]
         found = dict.fromkeys(table.partitions, "varchar")
@@ -129,6 +129,17 @@ def insert(
     for row in rows:
         whole = shared | row
         alike.setdefault(tuple(whole), []).append(whole)
+    insert_alike(con, table, alike)
+    if table == "lexicon":
+        con.execute("update lexicon set phrase_key = array_to_string(tokenise(phrase), ' ')")
+
+
+def insert_alike(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    alike: dict[tuple[str, ...], list[dict[str, Any]]],
+) -> None:
+    """Insert rows by the columns that they have."""
     for names, group in alike.items():
         if len(group) < 3:
             marks = ", ".join("?" * len(names))

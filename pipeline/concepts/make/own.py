@@ -1,7 +1,8 @@
-"""Our own words: ``terms.txt``."""
+"""Our own words, ``terms.txt``, and what we strike of the public lists, ``misnomers.csv``."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from importlib import resources
 
@@ -28,3 +29,18 @@ def iter_own_terms() -> Iterator[Term]:
             for language, listed in phrases:
                 for phrase in listed.split(" / "):
                     yield Term(concept, category, language.strip(), spell(phrase), "ours")
+
+
+def read_misnomers() -> str:
+    """The text of ``misnomers.csv``: concept, category, language, and a phrase that some list has for it.
+
+    It hardly ever means it in a caption.
+    """
+    file = resources.files("pipeline.concepts") / "misnomers.csv"
+    return file.read_text(encoding="utf-8")
+
+
+def iter_misnomers() -> Iterator[tuple[str, str, str, str]]:
+    """What it lists."""
+    for row in csv.DictReader(read_misnomers().splitlines()):
+        yield row["concept"], row["category"], row["language"], row["phrase"]

@@ -18,7 +18,12 @@ from pipeline.concepts.make.cldr import Cldr
 from pipeline.concepts.make.holidays import iter_holidays
 from pipeline.concepts.make.keep import is_worth_keeping
 from pipeline.concepts.make.numbers import iter_numbers
-from pipeline.concepts.make.own import iter_own_terms, read_own_words
+from pipeline.concepts.make.own import (
+    iter_misnomers,
+    iter_own_terms,
+    read_misnomers,
+    read_own_words,
+)
 from pipeline.concepts.make.packages import PACKAGES, Archive
 from pipeline.concepts.make.regions import iter_cities, iter_territories
 from pipeline.concepts.make.shared_words import iter_shared_words
@@ -45,8 +50,10 @@ def build_lexicon(archives: Mapping[str, Archive]) -> tuple[list[Term], list[str
         row = (concept, category, language, phrase)
         rows[row] = min(rows.get(row, source), source, key=SOURCES.index)
     wordnet = read_wordnet(archives["wordnet"], {*rows, *iter_everyday()})
-    found = [Term(*row, source) for row, source in rows.items()]
-    return sorted({*found, *wordnet.iter_terms()}), wordnet.compounds()
+    found = {Term(*row, source) for row, source in rows.items()}
+    struck = set(iter_misnomers())
+    terms = (term for term in found.union(wordnet.iter_terms()) if term[:4] not in struck)
+    return sorted(terms), wordnet.compounds()
 
 
 def write_lexicon(terms: list[Term], path: Path) -> None:
@@ -60,5 +67,9 @@ def write_lexicon(terms: list[Term], path: Path) -> None:
 def made_from() -> dict[str, str]:
     """What the lexicon is made from, as its file tells: packages with version, our lists by their hash."""
     packages = {f"{p.registry} {p.name} {p.version}": p.sha512 for p in PACKAGES.values()}
-    ours = {"terms.txt": read_own_words(), EVERYDAY: read_everyday()}
+    ours = {
+        "terms.txt": read_own_words(),
+        "misnomers.csv": read_misnomers(),
+        EVERYDAY: read_everyday(),
+    }
     return {**packages, **{name: hash_bytes(text.encode()) for name, text in ours.items()}}
