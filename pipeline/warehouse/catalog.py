@@ -33,7 +33,7 @@ from pipeline.tables.schema import TABLES
 from pipeline.warehouse.contents import Inventory
 from pipeline.warehouse.duck import hide_progress
 from pipeline.warehouse.headers import View
-from pipeline.warehouse.own_concepts import LEXICON_COLUMNS, SHIPPED, load_lexicon_table
+from pipeline.warehouse.own_concepts import LEXICON_COLUMNS, SHIPPED, create_lexicon
 from pipeline.warehouse.raw_views import empty_of, no_rows, quote
 from pipeline.warehouse.small_tables import create_table, small_tables
 from pipeline.warehouse.views import MATERIALISED, load_statements, load_views, sql_folder
@@ -65,8 +65,8 @@ def load_catalog(connection: duckdb.DuckDBPyConnection) -> None:
                 return
             connection.execute(f"detach {SHIPPED}")
     connection.execute(f"attach ':memory:' as {SHIPPED}")
-    _create_lexicon(connection, SHIPPED)
     _create(connection)
+    create_lexicon(connection, SHIPPED)
 
 
 def define(connection: duckdb.DuckDBPyConnection, *selects: tuple[str, str]) -> None:
@@ -132,13 +132,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
     return True
 
 
-def _create_lexicon(connection: duckdb.DuckDBPyConnection, database: str) -> None:
-    """Make the lexicon as we ship it."""
-    connection.register("lexicon_file", load_lexicon_table())
-    connection.execute(f"create table {database}.lexicon as from lexicon_file")
-    connection.unregister("lexicon_file")
-
-
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make all of it but the lexicon."""
     for name, rows, columns in small_tables(Inventory(Store(".")), LabelSettings()):
@@ -192,9 +185,13 @@ def _write(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _drop_old(folder)
-        with duckdb.connect(str(temporary)) as connection:
+        with duckdb.connect() as connection:
             hide_progress(connection)
-            _create_lexicon(connection, "main")
+            for statements in load_statements():
+                connection.execute(statements)
+            connection.execute(f"attach {quote(str(temporary))} as {SHIPPED}")
+            create_lexicon(connection, SHIPPED)
+            connection.execute(f"detach {SHIPPED}")
         with temporary.open("rb") as stream:
             checksum = _short(hash_stream(stream))
         temporary.replace(folder / f"lexicon-{_made_from()}-{checksum}.duckdb")

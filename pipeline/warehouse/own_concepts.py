@@ -75,11 +75,17 @@ def facet_prompts(own: OwnConceptsRecord | None) -> list[tuple[str, str, str]]:
     return [(name, facet, prompt) for prompt, facet in prompts.items()]
 
 
-def load_lexicon_table(own: OwnConceptsRecord | None = None) -> pa.Table:
-    """The lexicon that we ship, or that of a warehouse with phrases of its own: `LEXICON_COLUMNS`."""
+def create_lexicon(connection: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Make the lexicon that we ship, in a database of a connection that has the macros: `LEXICON_COLUMNS`."""
+    connection.register("phrases", load_phrases())
+    connection.execute(f"create table {database}.lexicon as select *, {_KEY} from phrases")
+    connection.unregister("phrases")
+
+
+def load_lexicon_table(own: OwnConceptsRecord | None) -> pa.Table:
+    """The lexicon that we ship, or that of a warehouse with phrases of its own."""
     with duckdb.connect() as connection:
         for statements in load_statements():
             connection.execute(statements)
-        connection.register("phrases", load_phrases())
-        connection.execute(f"create view lexicon as select *, {_KEY} from phrases")
-        return connection.sql(select_lexicon(connection, own, "main")).to_arrow_table()
+        create_lexicon(connection, "memory")
+        return connection.sql(select_lexicon(connection, own, "memory")).to_arrow_table()

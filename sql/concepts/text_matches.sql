@@ -152,6 +152,8 @@ with_company as (
             and meant.language = text_tokens.language
             and meant.text_kind = text_tokens.text_kind
             and meant.text_rank = text_tokens.text_rank
+    -- A phrase that is all of a text has no company that could tell.
+    where len(tokens) > token_count
 ),
 
 other_senses as (

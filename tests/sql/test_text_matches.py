@@ -113,6 +113,7 @@ def matches(text, language="en"):
         ("ja", "野と球と蝙蝠", [("bat", "")]),
         ("en", "A crane on a roof", [("crane", ""), ("crane bird", "other sense")]),
         ("en", "Cranes in marshes", [("crane", ""), ("crane bird", "")]),
+        ("en", "Cranes", [("crane", ""), ("crane bird", "")]),
     ],
 )
 def test_rules(language, text, expected):
