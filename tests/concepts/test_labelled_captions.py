@@ -25,7 +25,7 @@ def reported():
 @pytest.mark.slow
 def test_texts_of_others_are_read_as_well_as_was_told():
     judged = judge(read_captions("others"))
-    assert score(judged).precision >= 0.92 and score(judged).recall >= 0.82
+    assert score(judged).precision >= 0.95 and score(judged).recall >= 0.87
     for family in ("region", "animal", "food", "object", "color"):
         assert score(judged, family).precision >= 0.95, family
 
@@ -33,10 +33,11 @@ def test_texts_of_others_are_read_as_well_as_was_told():
 @pytest.mark.slow
 def test_texts_whose_failures_nobody_has_read():
     judged = judge(read_captions("unread"))
-    assert len(judged) > 400
-    assert score(judged).precision >= 0.92 and score(judged).recall >= 0.87
+    assert len(judged) > 700
+    assert score(judged).precision >= 0.93 and score(judged).recall >= 0.85
     for family in ("region", "animal", "food", "object", "color"):
-        assert score(judged, family).precision >= 0.95, family
+        aim = 0.94 if family == "object" else 0.95
+        assert score(judged, family).precision >= aim, family
     for language in sorted({one.caption.language for one in judged}):
         some = [one for one in judged if one.caption.language == language]
         assert score(some).recall >= (0.85 if language == "en" else 0.7), language
