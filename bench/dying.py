@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,15 +27,19 @@ def die_at(
     """
     left = 0 if since else call
 
+    def die() -> None:
+        # To this thread: one that is sent to the process may find another, and this one goes on a little.
+        signal.pthread_kill(threading.get_ident(), sent)
+
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def counting(*arguments: Any, **options: Any) -> Any:
             nonlocal left
             is_now, left = left == 1, max(0, left - 1)
             if is_now and not is_after:
-                os.kill(os.getpid(), sent)
+                die()
             result = function(*arguments, **options)
             if is_now and is_after:
-                os.kill(os.getpid(), sent)
+                die()
             if since and left == 0 and since in str(arguments[-1]):
                 left = call
             return result

@@ -111,6 +111,19 @@ def test_senses_are_of_phrases_that_are_there_and_told_by_other_words():
     assert max(both.values()) == 1  # one rule for a phrase of a concept
 
 
+def test_what_tells_of_senses_has_tokens_that_are_no_beginning_of_the_phrase():
+    query = """
+    select phrase, word
+    from (
+        select phrase, ' ' || array_to_string(tokenise(phrase), ' ') as key, unnest(company) as word
+        from lexicon_senses
+    )
+    where length(trim(word)) = 0 or starts_with(key, word)
+        or regexp_matches(word, ' [a-zа-я0-9]$') and not regexp_matches(word, '[^\\x00-\\x{24f}]')
+    """
+    assert connect_lexicon().execute(query).fetchall() == []
+
+
 def test_what_is_struck_is_nowhere():
     columns = load_terms().to_pydict()
     there = set(zip(*(columns[name] for name in TERM), strict=True))
