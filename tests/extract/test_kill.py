@@ -93,8 +93,8 @@ class Slow(NoProgress):
 def work(folder: Path, stop_at: int, settings: dict[str, Any]) -> None:
     """What ``neurons extract`` does, in a process of its own.
 
-    It stops, as by Ctrl-Z, at a sync or rename after its first shard: after the n-th if n is odd; if n is even
-    before a rename (of three such calls about one is), so with a file that has no name yet: a sync may be a folder's.
+    It stops, as by Ctrl-Z, at a sync or rename after its first shard: after the n-th if n is odd; if n is
+    even before a rename (one in three such calls is), so with a file that has no name yet.
     """
     stopping = {"sent": signal.SIGSTOP, "since": "/manifests/"}
     if stop_at % 2:
