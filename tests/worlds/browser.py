@@ -46,10 +46,14 @@ class Browser:
     def open(self, page: Path) -> None:
         """Open a file and wait until it and its images are there."""
         self.told.clear()
+        self.ask(
+            "window.isLeft = true"
+        )  # the page before stays for a while, and may be the same one
         self.call("Page.navigate", url=page.resolve().as_uri())
         wait_for(
             lambda: self.ask(
-                f"document.readyState == 'complete' && location.href.endsWith({json.dumps(page.name)})"
+                "!window.isLeft && document.readyState == 'complete' && "
+                f"location.href.endsWith({json.dumps(page.name)})"
             )
         )
 
