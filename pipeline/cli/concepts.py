@@ -109,7 +109,7 @@ def explain(
 ) -> None:
     """Show which concepts a caption names, and by which rule.
 
-    Nothing is written, and no warehouse is needed.
+    No warehouse is needed, and none is changed.
     """
     from pipeline.sources.texts.languages import is_language
     from pipeline.warehouse.connect import connect

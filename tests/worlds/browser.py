@@ -46,9 +46,8 @@ class Browser:
     def open(self, page: Path) -> None:
         """Open a file and wait until it and its images are there."""
         self.told.clear()
-        self.ask(
-            "window.isLeft = true"
-        )  # the page before stays for a while, and may be the same one
+        # The page before stays for a while, and may be the same one.
+        self.ask("window.isLeft = true")
         self.call("Page.navigate", url=page.resolve().as_uri())
         wait_for(
             lambda: self.ask(

@@ -129,12 +129,12 @@ def insert(
     for row in rows:
         whole = shared | row
         alike.setdefault(tuple(whole), []).append(whole)
-    insert_alike(con, table, alike)
+    _insert_alike(con, table, alike)
     if table == "lexicon":
         con.execute("update lexicon set phrase_key = array_to_string(tokenise(phrase), ' ')")
 
 
-def insert_alike(
+def _insert_alike(
     con: duckdb.DuckDBPyConnection,
     table: str,
     alike: dict[tuple[str, ...], list[dict[str, Any]]],

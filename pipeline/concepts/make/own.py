@@ -34,7 +34,8 @@ def iter_own_terms() -> Iterator[Term]:
 def read_misnomers() -> str:
     """The text of ``misnomers.csv``: concept, category, language, and a phrase that some list has for it.
 
-    It hardly ever means it in a caption.
+    It hardly ever means this concept in a caption, but may mean another; what is better left out whatever it is
+    listed for says ``keep``.
     """
     file = resources.files("pipeline.concepts") / "misnomers.csv"
     return file.read_text(encoding="utf-8")
